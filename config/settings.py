@@ -1,0 +1,254 @@
+"""Every setting of Hookdesk. All that differs between installations comes from the environment (or a
+`.env` file beside `manage.py`); `.env.example` lists the variables in the order of this file.
+"""
+
+from pathlib import Path
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from integrations.wire_formats.base import VERSION
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+environ.Env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
+
+# --- What must be set in production -------------------------------------------------------------------
+
+# Shows tracebacks and uses throw-away keys. Never in production.
+DEBUG = env.bool("DEBUG", default=False)
+
+
+def required(name: str, development: str) -> str:
+    """The variable `name`; in development `development`; in production a refusal that says what to do."""
+    value: str = env.str(name, default="")
+    if value or DEBUG:
+        return value or development
+    raise ImproperlyConfigured(
+        f"{name} is not set. Set it in the environment or in .env (make one with: "
+        f'python3 -c "import secrets; print(secrets.token_urlsafe(48))"), or set DEBUG=true to try things out.'
+    )
+
+
+# Signs sessions and the task queue's packages.
+SECRET_KEY = required("SECRET_KEY", "development-only-secret-key-that-is-long-enough-to-pass-the-checks")
+# Comma-separated; the first encrypts tokens, secrets and parameters, all of them decrypt.
+ENCRYPTION_KEYS = [key.strip() for key in required("ENCRYPTION_KEYS", "development-only-encryption-key").split(",")]
+
+# Host names that the web server answers to, comma-separated.
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# Where people reach the admin: links in SMS and e-mail, and the CSRF check behind a TLS proxy.
+PUBLIC_URL = env.str("PUBLIC_URL", default="http://localhost:8000").rstrip("/")
+
+# --- Database and queue -------------------------------------------------------------------------------
+
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'hookdesk.sqlite3'}")}
+DATABASES["default"]["CONN_MAX_AGE"] = None
+IS_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+if IS_SQLITE:
+    # WAL lets readers and the one writer work side by side; IMMEDIATE makes the writer wait its turn instead
+    # of failing half-way; FULL makes a 202 survive a power cut.
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32768;"
+        " PRAGMA mmap_size=268435456; PRAGMA temp_store=MEMORY;",
+    }
+else:
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # A dead database server must turn into a 503, not into a hang.
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Set: django-q2 uses Redis as its broker. Unset: its ORM broker.
+REDIS_URL = env.str("REDIS_URL", default="")
+# Engines per host, one process each; two more workers run the other tasks (SMS, replays, sweeps).
+ENGINE_PROCESSES = env.int("ENGINE_PROCESSES", default=2)
+# "requests" or "curl" (needs the extra `curl`: thousands in flight in one thread).
+TRANSPORT = env.str("TRANSPORT", default="requests")
+# Requests in flight per engine process.
+ENGINE_CAPACITY = env.int("ENGINE_CAPACITY", default=0) or {"requests": 256, "curl": 2000}.get(TRANSPORT, 256)
+# An engine task leaves after so many seconds and hands over to a fresh one.
+ENGINE_RUN_SECONDS = env.int("ENGINE_RUN_SECONDS", default=600)
+# Jitter of the retry schedule as a fraction; tests set 0.
+RETRY_JITTER = env.float("RETRY_JITTER", default=0.1)
+# The shortest interval of a polling subscription, in seconds.
+POLL_MIN_SECONDS = env.int("POLL_MIN_SECONDS", default=60)
+
+Q_CLUSTER = {
+    "name": "hookdesk",
+    "workers": ENGINE_PROCESSES + 2,
+    # An engine runs for long: the task time-out is above its run time, and `retry` above the time-out.
+    "timeout": ENGINE_RUN_SECONDS + 300,
+    "retry": ENGINE_RUN_SECONDS + 360,
+    "save_limit": -1,
+    "log_level": "WARNING",
+    "queue_limit": 4,
+    "recycle": 10_000,
+    "guard_cycle": 1,
+    "poll": 1.0,
+    "max_attempts": 3,
+    "ack_failures": True,
+    "catch_up": False,
+    "label": "Task queue",
+}
+if REDIS_URL:
+    Q_CLUSTER["redis"] = REDIS_URL
+else:
+    Q_CLUSTER["orm"] = "default"
+
+# --- Outbound -----------------------------------------------------------------------------------------
+
+# CIDRs that deliveries may reach beyond public addresses, comma-separated: 10.0.0.0/8,127.0.0.0/8
+OUTBOUND_ALLOW = env.list("OUTBOUND_ALLOW", default=[])
+# SMS notifications, and the defaults of the Twilio connector.
+TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="")
+TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", default="")
+TWILIO_FROM = env.str("TWILIO_FROM", default="")
+# Base URLs of the vendors' APIs; empty means the vendor's own.
+TWILIO_BASE_URL = env.str("TWILIO_BASE_URL", default="")
+MAILCHIMP_BASE_URL = env.str("MAILCHIMP_BASE_URL", default="")
+CAMPAIGN_MONITOR_BASE_URL = env.str("CAMPAIGN_MONITOR_BASE_URL", default="")
+# smtp+tls://user:password@host:587, consolemail:// …
+EMAIL_URL = env.email_url("EMAIL_URL", default="consolemail://")
+vars().update({key: value for key, value in EMAIL_URL.items() if key.isupper()})
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="hookdesk@localhost")
+
+# --- Limits and housekeeping --------------------------------------------------------------------------
+
+# Finished deliveries, their attempts and events are pruned after so many days.
+RETENTION_DAYS = env.int("RETENTION_DAYS", default=90)
+# The largest body the API takes, in bytes.
+MAX_BODY_BYTES = 10 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+# Pushes and events per store and second; 0 means no limit.
+PUSH_RATE_LIMIT = env.int("PUSH_RATE_LIMIT", default=0)
+# Who may read /metrics: a bearer token, or addresses.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+METRICS_ALLOW = env.list("METRICS_ALLOW", default=["127.0.0.0/8", "::1/128"])
+
+# --- Django -------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "integrations",
+    "subscriptions",
+    "deliveries",
+    "notifications",
+    "config",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "config.admin_site.HookdeskAdminConfig",
+    "django_q",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "csp",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+# Clients write API paths with or without the trailing slash; both are routed, nothing is redirected.
+APPEND_SLASH = True
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+# The files are served from the apps' own folders: no collectstatic step that could be forgotten.
+WHITENOISE_USE_FINDERS = True
+LOGIN_URL = "admin:login"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["integrations.api.authentication.StoreAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["integrations.api.authentication.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["integrations.api.parsing.DocumentParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "integrations.api.parsing.JSONAlways",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "integrations.api.errors.error_list_handler",
+    "UNAUTHENTICATED_USER": None,
+    "DATETIME_FORMAT": "iso-8601",
+    "COERCE_DECIMAL_TO_STRING": False,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Hookdesk API",
+    "DESCRIPTION": "Push objects and events, manage integrations and subscriptions, see and resolve deliveries.",
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+}
+
+# --- Security headers ---------------------------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SECURE_REFERRER_POLICY = "same-origin"
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+if PUBLIC_URL.startswith("https://"):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
+    "loggers": {"hookdesk": {"level": env.str("LOG_LEVEL", default="INFO")}},
+}
+SILENCED_SYSTEM_CHECKS = ["security.W008"]  # TLS is the proxy's; it also does the redirect

@@ -1,0 +1,265 @@
+"""One event for one subscription, each try of it, each edit of it, and how failures group."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from deliveries.models.event import Event
+from integrations.documents_field import DocumentField
+from integrations.identifiers import public_id, uuid7
+from integrations.models import Integration, Store
+from subscriptions.models import Subscription
+
+
+class FailureGroup(models.Model):
+    """Failures that are alike: same integration, kind of error and normalised message."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", "open"
+        RESOLVED = "resolved", "resolved"
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+")
+    integration = models.ForeignKey(Integration, models.CASCADE, related_name="failure_groups")
+    kind = models.CharField(max_length=50)
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of the normalised message.")
+    message = models.TextField()
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.OPEN)
+    occurrences = models.PositiveBigIntegerField(default=0)
+    sample = models.ForeignKey("Delivery", models.SET_NULL, null=True, related_name="+")
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-last_at"]
+        constraints = [
+            models.UniqueConstraint("integration", "kind", "fingerprint", name="failure_group_is_unique"),
+        ]
+        indexes = [
+            # "Needs you" on the dashboard.
+            models.Index("status", "-last_at", name="failure_group_open"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.integration.name}: {self.message}"
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def due(self, now: datetime) -> DeliveryQuerySet:
+        return self.filter(due_at__lte=now)
+
+    def open(self) -> DeliveryQuerySet:
+        return self.filter(status__in=Delivery.OPEN)
+
+    def failing(self) -> DeliveryQuerySet:
+        """What needs staff, now or soon."""
+        return self.filter(status__in=[Delivery.Status.FAILED, Delivery.Status.RETRYING])
+
+
+class Delivery(models.Model):
+    """One event for one subscription. The row is the queue: whatever has a `due_at` in the past is work.
+
+    `due_at` is the time of the next attempt; while the delivery is being sent it is the end of the lease,
+    so that a row whose worker died becomes due by itself; it is null when there is nothing to do (finished,
+    or held behind an earlier one of the same record). `lease` is the fencing token of the claim.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "pending"
+        SENDING = "sending", "sending"
+        SUCCEEDED = "succeeded", "succeeded"
+        RETRYING = "retrying", "retrying"
+        FAILED = "failed", "failed"
+        DISCARDED = "discarded", "discarded"
+        SUPERSEDED = "superseded", "superseded"
+
+    OPEN = [Status.PENDING, Status.SENDING, Status.RETRYING]
+    #: States in which an ordered delivery holds the later ones of its record.
+    HOLDING = [Status.PENDING, Status.SENDING, Status.RETRYING, Status.FAILED]
+
+    class Trigger(models.TextChoices):
+        SCHEDULED = "scheduled", "scheduled"
+        MANUAL = "manual", "manual"
+        EDITED = "edited", "edited"
+        TEST = "test", "test"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    event = models.ForeignKey(Event, models.CASCADE, related_name="deliveries")
+    # No constraints in the database on what all deliveries of a store share: each insert would lock those
+    # rows. Integrations and subscriptions are never deleted, only marked so.
+    store = models.ForeignKey(Store, models.DO_NOTHING, related_name="+", db_constraint=False)
+    integration = models.ForeignKey(Integration, models.DO_NOTHING, related_name="deliveries", db_constraint=False)
+    subscription = models.ForeignKey(
+        Subscription, models.DO_NOTHING, related_name="deliveries", db_constraint=False, null=True
+    )
+    topic = models.CharField(max_length=255, help_text="The event's topic or intent, for lists.")
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    trigger = models.CharField(max_length=10, choices=Trigger.choices, default=Trigger.SCHEDULED)
+    due_at = models.DateTimeField(null=True)
+    lease = models.UUIDField(null=True)
+    attempt_count = models.PositiveIntegerField(default=0)
+    retry_count = models.PositiveIntegerField(default=0, help_text="Retries of the schedule that are used up.")
+    crash_count = models.PositiveSmallIntegerField(default=0, help_text="Attempts in a row that ended unknown.")
+    revision = models.PositiveIntegerField(default=0, help_text="Which payload is sent: 0 is the event's own.")
+    order_key = models.CharField(max_length=600, null=True, help_text="Set: one at a time per subscription and key.")
+    first_sent_at = models.DateTimeField(null=True)
+    last_status = models.PositiveIntegerField(null=True)
+    last_error = models.TextField(blank=True)
+    failure_group = models.ForeignKey(
+        FailureGroup, models.SET_NULL, null=True, related_name="deliveries", db_constraint=False
+    )
+    created_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    objects = DeliveryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "deliveries"
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(status="sending") | Q(lease__isnull=False, due_at__isnull=False),
+                name="delivery_sending_has_lease",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["pending", "sending", "retrying"]) | Q(due_at=None),
+                name="delivery_finished_is_never_due",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["pending", "sending", "retrying"]) | Q(finished_at__isnull=False),
+                name="delivery_finished_has_time",
+            ),
+        ]
+        indexes = [
+            # The claim: the oldest due ones of each integration. Finished rows are not in it, so that a claim
+            # costs the same however many lie behind.
+            models.Index("integration", "due_at", name="delivery_due", condition=Q(due_at__isnull=False)),
+            # What is in flight per integration, for its cap.
+            models.Index("integration", name="delivery_in_flight", condition=Q(status="sending")),
+            # Ordered subscriptions: is there an earlier one of this record?
+            models.Index(
+                "subscription",
+                "order_key",
+                "id",
+                name="delivery_order",
+                condition=Q(order_key__isnull=False, status__in=["pending", "sending", "retrying", "failed"]),
+            ),
+            # Is a group still failing? The deliveries of a group.
+            models.Index("failure_group", "-id", name="delivery_group", condition=Q(failure_group__isnull=False)),
+            # Lists: what needs staff, newest first.
+            models.Index("status", "-id", name="delivery_failing", condition=Q(status__in=["retrying", "failed"])),
+            # Lists: of one store, one integration, one subscription.
+            models.Index("store", "-id", name="delivery_of_store"),
+            models.Index("integration", "-id", name="delivery_of_integration"),
+            models.Index("subscription", "-id", name="delivery_of_subscription"),
+            # Dashboard: what finished lately; pruning.
+            models.Index("finished_at", name="delivery_finished", condition=Q(finished_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.topic} {self.public_id}"
+
+    @property
+    def public_id(self) -> str:
+        return public_id("dlv", self.id)
+
+    @property
+    def request_id(self) -> str:
+        """Stable over retries and edits; receivers use it to recognise a repetition."""
+        return self.id.hex
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status not in self.OPEN
+
+    @property
+    def is_test(self) -> bool:
+        return self.trigger == self.Trigger.TEST
+
+    @property
+    def is_held(self) -> bool:
+        return self.status == self.Status.PENDING and self.due_at is None
+
+    @property
+    def next_attempt_at(self) -> datetime | None:
+        return self.due_at if self.status in (self.Status.PENDING, self.Status.RETRYING) else None
+
+
+class Attempt(models.Model):
+    """One try of a delivery: written before the first byte leaves, finished after.
+
+    Headers are stored with credentials masked; bodies byte for byte, encrypted where the format puts
+    parameters into them.
+    """
+
+    class Outcome(models.TextChoices):
+        RUNNING = "running", "running"
+        SUCCEEDED = "succeeded", "succeeded"
+        FAILED = "failed", "failed"
+        UNKNOWN = "unknown", "unknown"
+        LATE = "late", "late"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    trigger = models.CharField(max_length=10, choices=Delivery.Trigger.choices)
+    revision = models.PositiveIntegerField(default=0)
+    outcome = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.RUNNING)
+    started_at = models.DateTimeField()
+    duration_ms = models.PositiveIntegerField(null=True)
+    method = models.CharField(max_length=10, blank=True)
+    url = models.TextField(blank=True)
+    request_headers = DocumentField(default=list)
+    request_body = models.BinaryField(default=bytes)
+    is_body_encrypted = models.BooleanField(default=False)
+    response_status = models.PositiveIntegerField(null=True)
+    response_headers = DocumentField(null=True)
+    response_body = models.BinaryField(null=True)
+    is_response_truncated = models.BooleanField(default=False)
+    error_kind = models.CharField(max_length=50, blank=True)
+    error_message = models.TextField(blank=True)
+    summary = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["delivery", "number"]
+        constraints = [
+            models.UniqueConstraint("delivery", "number", name="attempt_number_is_unique"),
+            models.CheckConstraint(
+                condition=~Q(outcome="failed") | ~Q(error_kind=""), name="attempt_failed_says_why"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.number} {self.outcome}"
+
+
+class Revision(models.Model):
+    """An edited payload. The event's own data stays untouched as revision 0."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="revisions")
+    number = models.PositiveIntegerField()
+    data = DocumentField()
+    patch = DocumentField(help_text="JSON Patch from the revision before.")
+    reason = models.TextField(blank=True)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    author_name = models.CharField(max_length=200)
+    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    approved_at = models.DateTimeField(null=True)
+    is_awaiting_approval = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["delivery", "number"]
+        constraints = [
+            models.UniqueConstraint("delivery", "number", name="revision_number_is_unique"),
+            models.CheckConstraint(condition=Q(number__gte=1), name="revision_zero_is_the_event"),
+        ]
+
+    def __str__(self) -> str:
+        return f"revision {self.number}"

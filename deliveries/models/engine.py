@@ -1,0 +1,36 @@
+"""The running engines, by their heartbeat."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import models
+
+#: An engine that has not beaten for so long is taken for dead.
+HEARTBEAT_STALE = timedelta(seconds=15)
+
+
+class EngineQuerySet(models.QuerySet["Engine"]):
+    def alive(self, now: datetime) -> EngineQuerySet:
+        return self.filter(beat_at__gt=now - HEARTBEAT_STALE)
+
+
+class Engine(models.Model):
+    """One engine process: a slot of a host. A second one for the same slot leaves at once."""
+
+    host = models.CharField(max_length=200)
+    slot = models.PositiveSmallIntegerField()
+    token = models.UUIDField(help_text="Who holds the slot.")
+    pid = models.PositiveIntegerField()
+    started_at = models.DateTimeField()
+    beat_at = models.DateTimeField()
+    in_flight = models.PositiveIntegerField(default=0)
+    sent_count = models.PositiveBigIntegerField(default=0)
+
+    objects = EngineQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("host", "slot", name="engine_slot_is_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.host} #{self.slot}"

@@ -1,0 +1,106 @@
+"""What was pushed: records, events, and the keys that make a push repeatable."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from integrations.documents_field import DocumentField
+from integrations.identifiers import public_id, uuid7
+from integrations.models import Store
+
+
+class Record(models.Model):
+    """A store's last known state of a pushed object, keyed by (type, id)."""
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="records")
+    type = models.CharField(max_length=255, help_text="Singular: shipment.")
+    external_id = models.CharField("id", max_length=255)
+    data = DocumentField()
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-updated_at"]
+        constraints = [
+            models.UniqueConstraint("store", "type", "external_id", name="record_type_and_id_are_unique"),
+        ]
+        indexes = [
+            # "Last pushes" on the store's page, and the records list.
+            models.Index("store", "-updated_at", name="record_latest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type}/{self.external_id}"
+
+
+class Event(models.Model):
+    """An immutable fact: topic and/or intent, data, when. Time-ordered ids sort by creation."""
+
+    class Origin(models.TextChoices):
+        PUSH = "push", "pushed object"
+        EVENT = "event", "event API"
+        PUSHBACK = "pushback", "answer of a receiver"
+        TEST = "test", "test"
+        POLL = "poll", "poll"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    # No constraint in the database: stores are not deleted under running events, and each insert would
+    # lock the store's row, which all pushes of the store share.
+    store = models.ForeignKey(Store, models.DO_NOTHING, related_name="+", db_constraint=False)
+    topic = models.CharField(max_length=255, null=True)
+    intent = models.CharField(max_length=255, null=True)
+    object_type = models.CharField(max_length=255)
+    object_id = models.CharField(max_length=255, blank=True)
+    data = DocumentField()
+    origin = models.CharField(max_length=10, choices=Origin.choices)
+    occurred_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(topic__isnull=False) | Q(intent__isnull=False), name="event_has_topic_or_intent"
+            ),
+        ]
+        indexes = [
+            # The events list of one store; dashboard counts of what was accepted.
+            models.Index("store", "-id", name="event_of_store"),
+            # Live preview and type-ahead: the latest event of a topic.
+            models.Index("store", "topic", "-id", name="event_of_topic"),
+            # Search by an object's id.
+            models.Index("object_id", name="event_object", condition=~Q(object_id="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.public_id}"
+
+    @property
+    def name(self) -> str:
+        return self.topic or f"intent {self.intent}"
+
+    @property
+    def public_id(self) -> str:
+        return public_id("evt", self.id)
+
+
+class IdempotencyKey(models.Model):
+    """The first answer to a key, so that the same request again stores nothing."""
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    body_hash = models.CharField(max_length=64)
+    response = DocumentField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("store", "key", name="idempotency_key_is_unique")]
+        indexes = [
+            # Pruning.
+            models.Index("created_at", name="idempotency_age"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,60 @@
+"""Many deliveries again: a filter, an action and how far it got."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from integrations.models import Store
+
+
+class Replay(models.Model):
+    """A bulk action on "all that match", by filter and not by ids, worked off in small steps.
+
+    `cursor` is the id of the last delivery handled: a step that is run twice goes on from there.
+    """
+
+    class Action(models.TextChoices):
+        RETRY = "retry", "resend"
+        DISCARD = "discard", "discard"
+
+    class Status(models.TextChoices):
+        RUNNING = "running", "running"
+        PAUSED = "paused", "paused"
+        DONE = "done", "done"
+        CANCELLED = "cancelled", "cancelled"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    store = models.ForeignKey(Store, models.CASCADE, null=True, related_name="+")
+    action = models.CharField(max_length=10, choices=Action.choices)
+    filters = models.JSONField(default=dict)
+    reason = models.TextField(blank=True)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.RUNNING)
+    per_second = models.PositiveIntegerField(default=200)
+    total = models.PositiveIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0)
+    until_id = models.UUIDField(null=True, help_text="Deliveries made later are not touched.")
+    cursor = models.UUIDField(null=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_by_name = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+    stepped_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(condition=Q(done__gte=0) & Q(total__gte=0), name="replay_counts_are_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()} {self.total} deliveries"
+
+    @property
+    def percent(self) -> int:
+        return 100 if not self.total else min(100, self.done * 100 // self.total)
+
+

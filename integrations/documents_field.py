@@ -1,0 +1,41 @@
+"""`DocumentField`: a JSON document kept as the text that came, on every database.
+
+`jsonb` would reorder keys (the XML format and receivers see the order) and cost a parse on each read; the
+engine wants the text itself and asks for it with `.values_list` on `RawDocument` or plain SQL.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.db import models
+
+
+class DocumentField(models.TextField):
+    """JSON document ⇄ compact JSON text. Not for searching by key: columns are for that."""
+
+    description = "JSON document as text"
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
+        return None if value is None else json.loads(value)
+
+    def to_python(self, value: Any) -> Any:
+        return value
+
+    def get_prep_value(self, value: Any) -> str | None:
+        if value is None:
+            return None
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def value_to_string(self, obj: models.Model) -> str:
+        return self.get_prep_value(self.value_from_object(obj)) or ""
+
+    def get_lookup(self, lookup_name: str) -> Any:
+        # Comparing text of JSON is a trap; only "is there one" makes sense.
+        return super().get_lookup(lookup_name) if lookup_name == "isnull" else None
+
+    def formfield(self, **kwargs: Any) -> Any:
+        from django import forms
+
+        return super(models.TextField, self).formfield(**{"form_class": forms.JSONField, **kwargs})

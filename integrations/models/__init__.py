@@ -1,0 +1,5 @@
+from integrations.models.audit import AuditEntry
+from integrations.models.integration import Integration, IntegrationHealth, Secret
+from integrations.models.store import AccessToken, ConfigClock, Store
+
+__all__ = ["AccessToken", "AuditEntry", "ConfigClock", "Integration", "IntegrationHealth", "Secret", "Store"]

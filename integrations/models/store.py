@@ -1,0 +1,104 @@
+"""The tenant and its access tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from datetime import datetime
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+
+class ConfigClock(models.Model):
+    """One row that ticks whenever a store's configuration changes (kept by database triggers).
+
+    A tick is also written to the store's `config_version`. Web processes and engines cache tokens,
+    subscriptions and integrations, and compare versions in the statement that uses them: a revoked token or
+    a changed subscription counts at once in every process.
+    """
+
+    version = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="config_clock_has_one_row")]
+
+
+class Store(models.Model):
+    """The tenant; owns everything below it. Its id is the store id that clients send."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=200)
+    singular_overrides = models.JSONField(
+        default=dict, blank=True, help_text='Plural to singular, where English rules fail: {"kudos": "kudos"}.'
+    )
+    is_reason_required = models.BooleanField(
+        "a reason is required", default=False, help_text="Staff must say why when they edit or discard a payload."
+    )
+    is_approval_required = models.BooleanField(
+        "a second approver is required",
+        default=False,
+        help_text="An edited payload goes out only after another member of staff has approved it.",
+    )
+    config_version = models.BigIntegerField(default=0, editable=False)
+    staff = models.ManyToManyField(
+        settings.AUTH_USER_MODEL,
+        blank=True,
+        related_name="stores",
+        help_text="Staff who are limited to certain stores see these. Staff with no store at all see every store.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        indexes = [
+            # Engines: which stores changed since I last looked?
+            models.Index("config_version", name="store_config_version"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
+    def active(self, now: datetime) -> AccessTokenQuerySet:
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
+
+
+class AccessToken(models.Model):
+    """A credential of a store. Only its hash is kept; the text is shown once."""
+
+    class Scope(models.TextChoices):
+        PUSH = "push", "Push objects and events"
+        MANAGE = "manage", "Manage everything else"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    store = models.ForeignKey(Store, models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=32, unique=True, editable=False)
+    token_hash = models.CharField(max_length=64, editable=False)
+    scopes = models.JSONField(default=list)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = AccessTokenQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    @staticmethod
+    def hash_of(token: str) -> str:
+        """SHA-256 of the token. Tokens have 192 random bits, so a slow hash would buy nothing."""
+        return hashlib.sha256(token.encode()).hexdigest()
+
+    @property
+    def is_active(self) -> bool:
+        from django.utils import timezone
+
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > timezone.now())

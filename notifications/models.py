@@ -1,0 +1,146 @@
+"""What staff should know, and where it is told besides the admin."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from deliveries.models import Delivery, FailureGroup
+from integrations.encrypted_fields import EncryptedTextField
+from integrations.identifiers import public_id
+from integrations.models import Integration, Store
+
+
+class NotificationQuerySet(models.QuerySet["Notification"]):
+    def open(self) -> NotificationQuerySet:
+        return self.filter(status=Notification.Status.OPEN)
+
+
+class Notification(models.Model):
+    """A summary for staff. Errors: one per failure group; it counts, re-opens and resolves itself."""
+
+    class Level(models.TextChoices):
+        INFO = "info", "info"
+        WARNING = "warning", "warning"
+        ERROR = "error", "error"
+
+    class Status(models.TextChoices):
+        OPEN = "open", "open"
+        RESOLVED = "resolved", "resolved"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    store = models.ForeignKey(Store, models.CASCADE, related_name="notifications")
+    level = models.CharField(max_length=10, choices=Level.choices)
+    summary = models.TextField()
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.OPEN)
+    resolved_by = models.CharField(max_length=200, null=True, blank=True, help_text="auto, or a user's name.")
+    occurrences = models.PositiveBigIntegerField(default=1)
+    failure_group = models.OneToOneField(FailureGroup, models.CASCADE, null=True, related_name="notification")
+    key = models.CharField(max_length=200, help_text="What makes two notifications the same one.")
+    integration = models.ForeignKey(Integration, models.CASCADE, null=True, related_name="notifications")
+    delivery = models.ForeignKey(
+        Delivery, models.SET_NULL, null=True, related_name="notifications", db_constraint=False
+    )
+    created_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True, blank=True)
+
+    objects = NotificationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-last_at"]
+        constraints = [
+            models.UniqueConstraint("store", "key", name="notification_key_is_unique"),
+            models.CheckConstraint(
+                condition=Q(status="open", resolved_at=None) | Q(status="resolved", resolved_at__isnull=False),
+                name="notification_resolved_has_time",
+            ),
+        ]
+        indexes = [
+            # The bell: what is open, newest first.
+            models.Index("status", "-last_at", name="notification_open"),
+            models.Index("store", "-last_at", name="notification_of_store"),
+        ]
+
+    def __str__(self) -> str:
+        return self.summary
+
+    @property
+    def public_id(self) -> str:
+        return public_id("notif", self.id)
+
+
+class Channel(models.Model):
+    """Where notifications go besides the admin."""
+
+    class Kind(models.TextChoices):
+        SMS = "sms", "SMS by Twilio"
+        EMAIL = "email", "e-mail"
+
+    name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    recipients = models.JSONField(default=list, help_text="Phone numbers (+15551234567) or e-mail addresses.")
+    level = models.CharField(
+        "from level", max_length=10, choices=Notification.Level.choices, default=Notification.Level.ERROR
+    )
+    stores = models.ManyToManyField(Store, blank=True, related_name="+", help_text="None chosen: all.")
+    integrations = models.ManyToManyField(Integration, blank=True, related_name="+", help_text="None chosen: all.")
+    account_sid = models.CharField("Twilio account SID", max_length=64, blank=True)
+    auth_token = EncryptedTextField("Twilio auth token", blank=True, default="")
+    sender = models.CharField("from", max_length=200, blank=True, help_text="Empty: the installation's.")
+    quiet_from = models.TimeField(null=True, blank=True, help_text="UTC. Messages wait for the end of quiet hours.")
+    quiet_until = models.TimeField(null=True, blank=True)
+    window_minutes = models.PositiveIntegerField(
+        default=60, help_text="One message per incident, recipient and so many minutes."
+    )
+    digest_minutes = models.PositiveIntegerField(
+        default=0, help_text="0: a message per incident at once. Else: one message with all of so many minutes."
+    )
+    is_enabled = models.BooleanField("enabled", default=True)
+    last_error = models.TextField(blank=True, editable=False)
+    last_sent_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ChannelMessage(models.Model):
+    """One message to one recipient; also what keeps a second one from going out in the same window."""
+
+    class Status(models.TextChoices):
+        WAITING = "waiting", "waiting"
+        SENDING = "sending", "sending"
+        SENT = "sent", "sent"
+        FAILED = "failed", "failed"
+
+    channel = models.ForeignKey(Channel, models.CASCADE, related_name="messages")
+    notification = models.ForeignKey(Notification, models.CASCADE, null=True, related_name="messages")
+    recipient = models.CharField(max_length=200)
+    text = models.TextField()
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.WAITING)
+    send_after = models.DateTimeField()
+    window = models.BigIntegerField(help_text="Number of the window, so that there is one message in each.")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    error = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "channel", "recipient", "notification", "window", name="channel_message_once_per_window"
+            ),
+        ]
+        indexes = [
+            # What is to be sent now?
+            models.Index("send_after", name="channel_message_waiting", condition=Q(status="waiting")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} → {self.recipient}"

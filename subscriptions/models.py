@@ -1,0 +1,89 @@
+"""Who wants what."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from integrations.documents_field import DocumentField
+from integrations.encrypted_fields import EncryptedJSONField
+from integrations.models import Integration, Store
+
+
+class Topic(models.Model):
+    """A dotted event type that a store has described.
+
+    Topics need not be declared to be used. A declared one may carry a JSON Schema, which its data must
+    satisfy, or a condition: a JMESPath expression over `old` and `new` that turns a change of a pushed
+    record into this topic (`order.paid`: `old.financial_status != 'paid' && new.financial_status == 'paid'`).
+    """
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="topics")
+    name = models.CharField(max_length=255)
+    description = models.TextField(blank=True)
+    schema = DocumentField(null=True, blank=True)
+    condition = models.TextField(
+        blank=True, help_text="JMESPath over old and new; emits this topic when a pushed record makes it true."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint("store", "name", name="topic_name_is_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def object_type(self) -> str:
+        return self.name.split(".", 1)[0]
+
+
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    def alive(self) -> SubscriptionQuerySet:
+        return self.filter(deleted_at=None)
+
+    def matching_order(self) -> SubscriptionQuerySet:
+        return self.order_by("created_at", "id")
+
+
+class Subscription(models.Model):
+    """Which topics and intents of a store go to which integration, with filter and transform."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    store = models.ForeignKey(Store, models.CASCADE, related_name="subscriptions")
+    integration = models.ForeignKey(Integration, models.CASCADE, related_name="subscriptions")
+    topics = models.JSONField(default=list, blank=True)
+    intents = models.JSONField(default=list, blank=True)
+    event_names = models.JSONField(default=list, blank=True, help_text="For event.created: the data's event_name.")
+    path = models.CharField(max_length=500, blank=True, help_text="Behind the integration's URL: send_sms.")
+    filter = models.TextField(blank=True, help_text="JMESPath over the data; what is truthy passes.")
+    transform = models.TextField(blank=True, help_text="JMESPath over the data; its result is what is sent.")
+    parameters = EncryptedJSONField(blank=True, default=dict)
+    is_ordered = models.BooleanField(
+        "ordered", default=False, help_text="Strictly one after the other per record; a failed one holds the later ones."
+    )
+    poll_every = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds; empty: no polling.")
+    last_poll_at = models.DateTimeField(null=True, blank=True, editable=False)
+    next_poll_at = models.DateTimeField(null=True, blank=True, editable=False)
+    is_active = models.BooleanField("active", default=True)
+    inactive_reason = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = SubscriptionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            # The engine's tick: whose poll is due?
+            models.Index("next_poll_at", name="subscription_next_poll", condition=Q(next_poll_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        wanted = ", ".join([*self.topics, *(f"intent {intent}" for intent in self.intents)])
+        return f"{wanted or 'polling'} → {self.integration.name}"
