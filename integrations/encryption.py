@@ -1,0 +1,119 @@
+"""Encryption at rest of tokens, secrets and parameters, by Fernet (AES-128-CBC with HMAC-SHA256).
+
+`ENCRYPTION_KEYS` lists keys separated by commas; the first encrypts, all decrypt. To rotate: put a new key in front,
+restart nothing, run `manage.py rotate_keys`, then take the old key away. A key is either a Fernet key
+(44 characters of URL-safe base64) or any passphrase of at least 16 characters without a comma, from which a key is
+derived by SHA-256; a passphrase should therefore be random, not a phrase that can be guessed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import lru_cache
+from typing import Final
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+
+PASSPHRASE_MINIMUM: Final = 16
+#: Plaintexts of tokens up to this many bytes are remembered, so that the memory they take has a bound.
+_CACHED_TOKEN_LIMIT: Final = 4096
+
+
+class EncryptionKeyError(ValueError):
+    """`ENCRYPTION_KEYS` is empty or holds something that cannot be a key. The message says what to set."""
+
+
+class DecryptionError(ValueError):
+    """A stored value cannot be read with the keys at hand. The message says what to do."""
+
+
+def encrypt_text(text: str) -> str:
+    """`text` as a Fernet token, encrypted by the first key. Raises EncryptionKeyError."""
+    return encrypt_bytes(text.encode()).decode("ascii")
+
+
+def decrypt_text(token: str) -> str:
+    """The text within a token of `encrypt_text`. Raises DecryptionError, EncryptionKeyError."""
+    try:
+        return decrypt_bytes(token.encode()).decode()
+    except UnicodeError as error:
+        raise DecryptionError("The value was decrypted, but is not text. Enter it anew.") from error
+
+
+def encrypt_bytes(plain: bytes) -> bytes:
+    """`plain` as a Fernet token, encrypted by the first key. Raises EncryptionKeyError."""
+    return _ring(encryption_keys()).encrypt(plain)
+
+
+def decrypt_bytes(token: bytes) -> bytes:
+    """What is within a token, whichever of the keys encrypted it. Raises DecryptionError, EncryptionKeyError."""
+    keys = encryption_keys()
+    return _decrypt_and_remember(keys, token) if len(token) <= _CACHED_TOKEN_LIMIT else _decrypt(keys, token)
+
+
+def reencrypt(token: str) -> str | None:
+    """The token encrypted anew by the first key, or None when that key encrypted it already (or it is empty).
+
+    Raises DecryptionError, EncryptionKeyError.
+    """
+    keys = encryption_keys()
+    if not token:
+        return None
+    raw = token.encode()
+    try:
+        _ring(keys[:1]).decrypt(raw)
+    except InvalidToken:
+        _decrypt(keys, raw)  # for the plain words of its error
+        return _ring(keys).rotate(raw).decode("ascii")
+    return None
+
+
+def encryption_keys() -> tuple[str, ...]:
+    """The keys as set, the encrypting one first. Raises EncryptionKeyError when there is none.
+
+    Read from the settings at each call, so that a rotation needs no restart of whatever changes them while running.
+    """
+    value: str | list[str] | tuple[str, ...] = getattr(settings, "ENCRYPTION_KEYS", ())
+    parts = value.split(",") if isinstance(value, str) else value
+    keys = tuple(stripped for part in parts if (stripped := part.strip()))
+    if not keys:
+        raise EncryptionKeyError(
+            "No encryption key is set. Set ENCRYPTION_KEYS to one or more keys separated by commas; "
+            f"each is a random text of at least {PASSPHRASE_MINIMUM} characters."
+        )
+    return keys
+
+
+@lru_cache(maxsize=16)
+def _ring(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([_fernet(key, position) for position, key in enumerate(keys, start=1)])
+
+
+def _fernet(key: str, position: int) -> Fernet:
+    try:
+        return Fernet(key)
+    except ValueError:
+        pass  # not a Fernet key, so a passphrase
+    if len(key) < PASSPHRASE_MINIMUM:
+        raise EncryptionKeyError(
+            f"Key {position} of ENCRYPTION_KEYS has {len(key)} characters; "
+            f"{PASSPHRASE_MINIMUM} is the least. Set a longer random text there."
+        )
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()))
+
+
+def _decrypt(keys: tuple[str, ...], token: bytes) -> bytes:
+    try:
+        return _ring(keys).decrypt(token)
+    except InvalidToken as error:
+        raise DecryptionError(
+            f"A stored value cannot be decrypted: none of the {len(keys)} keys in ENCRYPTION_KEYS opens it. "
+            "Add the key that it was encrypted with to the end of ENCRYPTION_KEYS, or enter the value anew."
+        ) from error
+
+
+#: An engine reads the same few hundred credentials over and over. Keyed by the keys too: a key that was taken away
+#: opens nothing any more.
+_decrypt_and_remember = lru_cache(maxsize=1024)(_decrypt)
