@@ -32,7 +32,7 @@ class Topic(models.Model):
 
     class Meta:
         ordering = ["name"]
-        constraints = [models.UniqueConstraint("store", "name", name="topic_name_is_unique")]
+        constraints = [models.UniqueConstraint(fields=["store", "name"], name="topic_name_is_unique")]
 
     def __str__(self) -> str:
         return self.name
@@ -64,7 +64,9 @@ class Subscription(models.Model):
     transform = models.TextField(blank=True, help_text="JMESPath over the data; its result is what is sent.")
     parameters = EncryptedJSONField(blank=True, default=dict)
     is_ordered = models.BooleanField(
-        "ordered", default=False, help_text="Strictly one after the other per record; a failed one holds the later ones."
+        "ordered",
+        default=False,
+        help_text="Strictly one after the other per record; a failed one holds the later ones.",
     )
     poll_every = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds; empty: no polling.")
     last_poll_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -81,7 +83,9 @@ class Subscription(models.Model):
         ordering = ["-created_at"]
         indexes = [
             # The engine's tick: whose poll is due?
-            models.Index("next_poll_at", name="subscription_next_poll", condition=Q(next_poll_at__isnull=False)),
+            models.Index(
+                fields=["next_poll_at"], name="subscription_next_poll", condition=Q(next_poll_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

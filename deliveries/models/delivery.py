@@ -38,11 +38,11 @@ class FailureGroup(models.Model):
     class Meta:
         ordering = ["-last_at"]
         constraints = [
-            models.UniqueConstraint("integration", "kind", "fingerprint", name="failure_group_is_unique"),
+            models.UniqueConstraint(fields=["integration", "kind", "fingerprint"], name="failure_group_is_unique"),
         ]
         indexes = [
             # "Needs you" on the dashboard.
-            models.Index("status", "-last_at", name="failure_group_open"),
+            models.Index(fields=["status", "-last_at"], name="failure_group_open"),
         ]
 
     def __str__(self) -> str:
@@ -92,10 +92,10 @@ class Delivery(models.Model):
     event = models.ForeignKey(Event, models.CASCADE, related_name="deliveries")
     # No constraints in the database on what all deliveries of a store share: each insert would lock those
     # rows. Integrations and subscriptions are never deleted, only marked so.
-    store = models.ForeignKey(Store, models.DO_NOTHING, related_name="+", db_constraint=False)
-    integration = models.ForeignKey(Integration, models.DO_NOTHING, related_name="deliveries", db_constraint=False)
+    store = models.ForeignKey(Store, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
+    integration = models.ForeignKey(Integration, models.DO_NOTHING, related_name="deliveries", db_constraint=False, db_index=False)
     subscription = models.ForeignKey(
-        Subscription, models.DO_NOTHING, related_name="deliveries", db_constraint=False, null=True
+        Subscription, models.DO_NOTHING, related_name="deliveries", db_constraint=False, db_index=False, null=True
     )
     topic = models.CharField(max_length=255, help_text="The event's topic or intent, for lists.")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
@@ -107,11 +107,14 @@ class Delivery(models.Model):
     crash_count = models.PositiveSmallIntegerField(default=0, help_text="Attempts in a row that ended unknown.")
     revision = models.PositiveIntegerField(default=0, help_text="Which payload is sent: 0 is the event's own.")
     order_key = models.CharField(max_length=600, null=True, help_text="Set: one at a time per subscription and key.")
+    is_awaiting_source = models.BooleanField(
+        default=False, help_text="Staff wait for a later push of the record, whose delivery supersedes this one."
+    )
     first_sent_at = models.DateTimeField(null=True)
     last_status = models.PositiveIntegerField(null=True)
     last_error = models.TextField(blank=True)
     failure_group = models.ForeignKey(
-        FailureGroup, models.SET_NULL, null=True, related_name="deliveries", db_constraint=False
+        FailureGroup, models.SET_NULL, null=True, related_name="deliveries", db_constraint=False, db_index=False
     )
     created_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
@@ -138,27 +141,30 @@ class Delivery(models.Model):
         indexes = [
             # The claim: the oldest due ones of each integration. Finished rows are not in it, so that a claim
             # costs the same however many lie behind.
-            models.Index("integration", "due_at", name="delivery_due", condition=Q(due_at__isnull=False)),
+            models.Index(fields=["integration", "due_at"], name="delivery_due", condition=Q(due_at__isnull=False)),
             # What is in flight per integration, for its cap.
-            models.Index("integration", name="delivery_in_flight", condition=Q(status="sending")),
+            models.Index(fields=["integration"], name="delivery_in_flight", condition=Q(status="sending")),
             # Ordered subscriptions: is there an earlier one of this record?
             models.Index(
-                "subscription",
-                "order_key",
-                "id",
+                fields=["subscription", "order_key", "id"],
                 name="delivery_order",
                 condition=Q(order_key__isnull=False, status__in=["pending", "sending", "retrying", "failed"]),
             ),
+            # A later one succeeded: whom does it supersede?
+            models.Index(fields=["subscription"], name="delivery_awaiting", condition=Q(is_awaiting_source=True)),
             # Is a group still failing? The deliveries of a group.
-            models.Index("failure_group", "-id", name="delivery_group", condition=Q(failure_group__isnull=False)),
+            models.Index(
+                fields=["failure_group", "-id"], name="delivery_group", condition=Q(failure_group__isnull=False)
+            ),
             # Lists: what needs staff, newest first.
-            models.Index("status", "-id", name="delivery_failing", condition=Q(status__in=["retrying", "failed"])),
-            # Lists: of one store, one integration, one subscription.
-            models.Index("store", "-id", name="delivery_of_store"),
-            models.Index("integration", "-id", name="delivery_of_integration"),
-            models.Index("subscription", "-id", name="delivery_of_subscription"),
+            models.Index(
+                fields=["status", "-id"], name="delivery_failing", condition=Q(status__in=["retrying", "failed"])
+            ),
+            # Lists: of one store, of one integration. Few, because each claim and each result rewrites all of them.
+            models.Index(fields=["store", "-id"], name="delivery_of_store"),
+            models.Index(fields=["integration", "-id"], name="delivery_of_integration"),
             # Dashboard: what finished lately; pruning.
-            models.Index("finished_at", name="delivery_finished", condition=Q(finished_at__isnull=False)),
+            models.Index(fields=["finished_at"], name="delivery_finished", condition=Q(finished_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -205,7 +211,7 @@ class Attempt(models.Model):
         LATE = "late", "late"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="attempts")
+    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="attempts", db_index=False)
     number = models.PositiveIntegerField()
     trigger = models.CharField(max_length=10, choices=Delivery.Trigger.choices)
     revision = models.PositiveIntegerField(default=0)
@@ -228,10 +234,8 @@ class Attempt(models.Model):
     class Meta:
         ordering = ["delivery", "number"]
         constraints = [
-            models.UniqueConstraint("delivery", "number", name="attempt_number_is_unique"),
-            models.CheckConstraint(
-                condition=~Q(outcome="failed") | ~Q(error_kind=""), name="attempt_failed_says_why"
-            ),
+            models.UniqueConstraint(fields=["delivery", "number"], name="attempt_number_is_unique"),
+            models.CheckConstraint(condition=~Q(outcome="failed") | ~Q(error_kind=""), name="attempt_failed_says_why"),
         ]
 
     def __str__(self) -> str:
@@ -242,7 +246,7 @@ class Revision(models.Model):
     """An edited payload. The event's own data stays untouched as revision 0."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="revisions")
+    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="revisions", db_index=False)
     number = models.PositiveIntegerField()
     data = DocumentField()
     patch = DocumentField(help_text="JSON Patch from the revision before.")
@@ -257,7 +261,7 @@ class Revision(models.Model):
     class Meta:
         ordering = ["delivery", "number"]
         constraints = [
-            models.UniqueConstraint("delivery", "number", name="revision_number_is_unique"),
+            models.UniqueConstraint(fields=["delivery", "number"], name="revision_number_is_unique"),
             models.CheckConstraint(condition=Q(number__gte=1), name="revision_zero_is_the_event"),
         ]
 

@@ -30,7 +30,7 @@ class Engine(models.Model):
     objects = EngineQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint("host", "slot", name="engine_slot_is_unique")]
+        constraints = [models.UniqueConstraint(fields=["host", "slot"], name="engine_slot_is_unique")]
 
     def __str__(self) -> str:
         return f"{self.host} #{self.slot}"

@@ -13,7 +13,7 @@ from integrations.models import Store
 class Record(models.Model):
     """A store's last known state of a pushed object, keyed by (type, id)."""
 
-    store = models.ForeignKey(Store, models.CASCADE, related_name="records")
+    store = models.ForeignKey(Store, models.CASCADE, related_name="records", db_index=False)
     type = models.CharField(max_length=255, help_text="Singular: shipment.")
     external_id = models.CharField("id", max_length=255)
     data = DocumentField()
@@ -24,11 +24,11 @@ class Record(models.Model):
     class Meta:
         ordering = ["-updated_at"]
         constraints = [
-            models.UniqueConstraint("store", "type", "external_id", name="record_type_and_id_are_unique"),
+            models.UniqueConstraint(fields=["store", "type", "external_id"], name="record_type_and_id_are_unique"),
         ]
         indexes = [
             # "Last pushes" on the store's page, and the records list.
-            models.Index("store", "-updated_at", name="record_latest"),
+            models.Index(fields=["store", "-updated_at"], name="record_latest"),
         ]
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class Event(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # No constraint in the database: stores are not deleted under running events, and each insert would
     # lock the store's row, which all pushes of the store share.
-    store = models.ForeignKey(Store, models.DO_NOTHING, related_name="+", db_constraint=False)
+    store = models.ForeignKey(Store, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
     topic = models.CharField(max_length=255, null=True)
     intent = models.CharField(max_length=255, null=True)
     object_type = models.CharField(max_length=255)
@@ -67,11 +67,11 @@ class Event(models.Model):
         ]
         indexes = [
             # The events list of one store; dashboard counts of what was accepted.
-            models.Index("store", "-id", name="event_of_store"),
+            models.Index(fields=["store", "-id"], name="event_of_store"),
             # Live preview and type-ahead: the latest event of a topic.
-            models.Index("store", "topic", "-id", name="event_of_topic"),
+            models.Index(fields=["store", "topic", "-id"], name="event_of_topic"),
             # Search by an object's id.
-            models.Index("object_id", name="event_object", condition=~Q(object_id="")),
+            models.Index(fields=["object_id"], name="event_object", condition=~Q(object_id="")),
         ]
 
     def __str__(self) -> str:
@@ -89,17 +89,17 @@ class Event(models.Model):
 class IdempotencyKey(models.Model):
     """The first answer to a key, so that the same request again stores nothing."""
 
-    store = models.ForeignKey(Store, models.CASCADE, related_name="+")
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+", db_index=False)
     key = models.CharField(max_length=255)
     body_hash = models.CharField(max_length=64)
     response = DocumentField()
     created_at = models.DateTimeField()
 
     class Meta:
-        constraints = [models.UniqueConstraint("store", "key", name="idempotency_key_is_unique")]
+        constraints = [models.UniqueConstraint(fields=["store", "key"], name="idempotency_key_is_unique")]
         indexes = [
             # Pruning.
-            models.Index("created_at", name="idempotency_age"),
+            models.Index(fields=["created_at"], name="idempotency_age"),
         ]
 
     def __str__(self) -> str:

@@ -56,5 +56,3 @@ class Replay(models.Model):
     @property
     def percent(self) -> int:
         return 100 if not self.total else min(100, self.done * 100 // self.total)
-
-

@@ -1,0 +1,196 @@
+"""From what was pushed to the rows that are written: events, deliveries, records. No database in here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from deliveries.documents import is_same, merge_document
+from deliveries.models import Event
+from integrations.identifiers import uuid7
+from integrations.strict_json import dump_document
+from subscriptions.expressions import ExpressionError, holds, passes
+from subscriptions.matching import normalise_topic
+from subscriptions.routing import Route, StoreConfig, TopicRule
+
+
+@dataclass(slots=True)
+class EventRow:
+    id: uuid.UUID
+    topic: str | None
+    intent: str | None
+    object_type: str
+    object_id: str
+    data_json: str
+    occurred_at: datetime
+
+
+@dataclass(slots=True)
+class DeliveryRow:
+    id: uuid.UUID
+    event_id: uuid.UUID
+    integration_id: int
+    subscription_id: uuid.UUID
+    topic: str
+    order_key: str | None
+
+
+@dataclass(slots=True)
+class RecordRow:
+    """`version` is what the row will have; `read_version` what it had when it was read (0: did not exist)."""
+
+    type: str
+    external_id: str
+    data_json: str
+    version: int
+    read_version: int
+
+
+@dataclass(slots=True)
+class Plan:
+    store_id: uuid.UUID
+    config_version: int
+    origin: str
+    now: datetime
+    records: list[RecordRow] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
+    deliveries: list[DeliveryRow] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.events and not self.records
+
+    @property
+    def has_ordered(self) -> bool:
+        return any(row.order_key is not None for row in self.deliveries)
+
+
+class SchemaViolation(ValueError):
+    """Data breaks the JSON Schema of its topic; `path` is inside the data: `shipping_address.phone`."""
+
+    def __init__(self, topic: str, path: str, message: str) -> None:
+        super().__init__(message)
+        self.topic = topic
+        self.path = path
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class PushedObject:
+    """One object of a push: `path` is where it stood in the body, `shipments[0]`."""
+
+    type: str
+    external_id: str
+    data: dict[str, Any]
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedEvent:
+    """One event of the event API: `path` is where it stood in the body, `[3]` or empty."""
+
+    topic: str | None
+    intent: str | None
+    data: dict[str, Any]
+    occurred_at: datetime
+    path: str
+
+
+Known = Mapping[tuple[str, str], tuple[int, dict[str, Any]]]
+
+
+def plan_push(
+    *,
+    config: StoreConfig,
+    objects: Collection[PushedObject],
+    known: Known,
+    now: datetime,
+    origin: str = Event.Origin.PUSH,
+    except_subscription: uuid.UUID | None = None,
+) -> Plan:
+    """Merge each object into its record; what changed becomes events. Raises SchemaViolation."""
+    plan = Plan(config.store_id, config.version, origin, now)
+    state = dict(known)
+    for pushed in objects:
+        key = (pushed.type, pushed.external_id)
+        version, old = state.get(key, (0, None))
+        new = pushed.data if old is None else merge_document(old, pushed.data)
+        if old is not None and is_same(old, new):
+            continue
+        state[key] = (version + 1, new)
+        topics = [f"{pushed.type}.{'created' if old is None else 'updated'}"]
+        topics += [rule.name for rule in config.conditions.get(pushed.type, ()) if _holds(rule, old, new)]
+        data_json = dump_document(new)
+        for topic in topics:
+            check_schema(config, topic, new)
+            row = EventRow(uuid7(), topic, None, pushed.type, pushed.external_id, data_json, now)
+            add_event(plan, config, row, new, except_subscription)
+    for key, (version, data) in state.items():
+        read_version = known[key][0] if key in known else 0
+        if version != read_version:
+            plan.records.append(RecordRow(*key, dump_document(data), version, read_version))
+    return plan
+
+
+def plan_events(*, config: StoreConfig, events: Collection[PublishedEvent], now: datetime) -> Plan:
+    """Raises SchemaViolation."""
+    plan = Plan(config.store_id, config.version, Event.Origin.EVENT, now)
+    for event in events:
+        if event.topic is not None:
+            check_schema(config, event.topic, event.data, event.path)
+        identity = event.data.get("id")
+        row = EventRow(
+            id=uuid7(),
+            topic=event.topic,
+            intent=event.intent,
+            object_type=(event.topic or event.intent or "").split(".", 1)[0],
+            object_id=str(identity)[:255] if isinstance(identity, str | int) and identity is not True else "",
+            data_json=dump_document(event.data),
+            occurred_at=event.occurred_at,
+        )
+        add_event(plan, config, row, event.data, None)
+    return plan
+
+
+def add_event(plan: Plan, config: StoreConfig, row: EventRow, data: Any, except_subscription: uuid.UUID | None) -> None:
+    """The event, and a delivery for each subscription that wants it."""
+    plan.events.append(row)
+    topic = None if row.topic is None else normalise_topic(row.topic)
+    name = row.topic or row.intent or ""
+    for route in config.index.matching(topic, row.intent, data):
+        if route.subscription_id == except_subscription or not _passes(route, data):
+            continue
+        order_key = f"{row.object_type}/{row.object_id}" if route.is_ordered and row.object_id else None
+        plan.deliveries.append(
+            DeliveryRow(uuid7(), row.id, route.integration_id, route.subscription_id, name, order_key)
+        )
+
+
+def check_schema(config: StoreConfig, topic: str, data: Any, path: str = "") -> None:
+    rule = config.rules.get(topic)
+    if rule is None or rule.validator is None:
+        return
+    error = next(iter(sorted(rule.validator.iter_errors(data), key=lambda error: list(map(str, error.path)))), None)
+    if error is not None:
+        inside = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
+        raise SchemaViolation(topic, (path + inside).lstrip("."), error.message)
+
+
+def _passes(route: Route, data: Any) -> bool:
+    if not route.filter:
+        return True
+    try:
+        return passes(route.filter, data)
+    except ExpressionError:
+        # Not silently dropped: the delivery is made, and fails visibly when it is built.
+        return True
+
+
+def _holds(rule: TopicRule, old: Any, new: Any) -> bool:
+    try:
+        return holds(rule.condition, old, new)
+    except ExpressionError:
+        return False

@@ -1,0 +1,132 @@
+"""Access tokens: making, checking and revoking them."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hmac import compare_digest
+
+from django.utils import timezone
+
+from integrations.models import AccessToken, Store
+
+PREFIX_LENGTH = 12
+#: How exact `last_used_at` is. Writing it on each call would make every push a write to one hot row.
+LAST_USED_EVERY = timedelta(seconds=60)
+CACHE_SIZE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A store that is calling, with what was true at `config_version`. Stands in for DRF's user."""
+
+    store_id: uuid.UUID
+    token_id: uuid.UUID
+    token_name: str
+    scopes: frozenset[str]
+    expires_at: datetime | None
+    config_version: int
+    is_authenticated: bool = True
+
+    @property
+    def label(self) -> str:
+        """How history calls it."""
+        return f"token {self.token_name}"
+
+
+_cache: dict[tuple[uuid.UUID | None, str], Principal] = {}
+_last_used: dict[uuid.UUID, datetime] = {}
+
+
+def create_token(
+    *, store: Store, name: str, scopes: Collection[str], expires_at: datetime | None = None
+) -> tuple[AccessToken, str]:
+    """A new token and its text, which is not kept: `hkd_<prefix>_<secret>`. Raises ValueError for a bad scope."""
+    unknown = sorted(set(scopes) - set(AccessToken.Scope.values))
+    if unknown or not scopes:
+        raise ValueError(
+            f"unknown scope {', '.join(unknown)}; known are: push, manage" if unknown else "a token needs a scope"
+        )
+    prefix = "hkd_" + "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(PREFIX_LENGTH))
+    text = f"{prefix}_{secrets.token_hex(24)}"
+    token = AccessToken.objects.create(
+        store=store,
+        name=name,
+        prefix=prefix,
+        token_hash=AccessToken.hash_of(text),
+        scopes=[scope for scope in AccessToken.Scope.values if scope in scopes],
+        expires_at=expires_at,
+    )
+    return token, text
+
+
+def authenticate(*, store_id: uuid.UUID | None, token: str, is_cache_allowed: bool = False) -> Principal | None:
+    """Who calls with this token, or None. A cached answer may be stale: see `CachedStoreAuthentication`."""
+    now = timezone.now()
+    key = (store_id, AccessToken.hash_of(token))
+    if is_cache_allowed and (principal := _cache.get(key)):
+        if principal.expires_at is None or principal.expires_at > now:
+            _touch(principal.token_id, now)
+            return principal
+        return None
+    principal = _look_up(store_id, token, key[1], now)
+    if principal is None:
+        _cache.pop(key, None)
+        return None
+    if len(_cache) >= CACHE_SIZE:
+        _cache.clear()
+    _cache[key] = principal
+    _touch(principal.token_id, now)
+    return principal
+
+
+def forget(principal: Principal) -> None:
+    """Drop what is cached about this caller: its configuration has changed."""
+    for key in [key for key, cached in _cache.items() if cached.token_id == principal.token_id]:
+        _cache.pop(key, None)
+
+
+def refresh(principal: Principal) -> Principal | None:
+    """The same caller as of now, or None if its token was revoked or has expired."""
+    forget(principal)
+    now = timezone.now()
+    found = AccessToken.objects.active(now).select_related("store").filter(id=principal.token_id).first()
+    return found and _principal(found)
+
+
+def _look_up(store_id: uuid.UUID | None, token: str, token_hash: str, now: datetime) -> Principal | None:
+    prefix = token.rpartition("_")[0]
+    if not prefix or len(prefix) > 32:
+        return None
+    found = AccessToken.objects.active(now).select_related("store").filter(prefix=prefix).first()
+    if found is None or not compare_digest(found.token_hash, token_hash):
+        return None
+    if store_id is not None and found.store_id != store_id:
+        return None
+    return _principal(found)
+
+
+def _principal(token: AccessToken) -> Principal:
+    return Principal(
+        store_id=token.store_id,
+        token_id=token.id,
+        token_name=token.name,
+        scopes=frozenset(token.scopes),
+        expires_at=token.expires_at,
+        config_version=token.store.config_version,
+    )
+
+
+def _touch(token_id: uuid.UUID, now: datetime) -> None:
+    last = _last_used.get(token_id)
+    if last is None or now - last > LAST_USED_EVERY:
+        _last_used[token_id] = now
+        AccessToken.objects.filter(id=token_id).update(last_used_at=now)
+
+
+def revoke_token(*, token: AccessToken, now: datetime | None = None) -> None:
+    """The token stops working at once, in every process (its store's version ticks)."""
+    AccessToken.objects.filter(id=token.id, revoked_at=None).update(revoked_at=now or timezone.now())

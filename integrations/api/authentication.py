@@ -1,0 +1,92 @@
+"""Which store is calling (contract §2)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import uuid
+from typing import Any
+
+from django.http import HttpRequest
+from rest_framework import exceptions
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from integrations.access import Principal, authenticate
+from integrations.models import AccessToken
+
+MESSAGE = (
+    "The store id or access token is missing, wrong, expired or revoked. Send X-Hub-Store and X-Hub-Access-Token, "
+    "or Authorization: Bearer <token>."
+)
+
+
+class StoreAuthentication(BaseAuthentication):
+    """Sets `request.user` to the `Principal` of the calling store."""
+
+    def authenticate(self, request: Request) -> tuple[Principal, None]:
+        store_id, token = credentials(request._request)
+        principal = authenticate(store_id=store_id, token=token, is_cache_allowed=self.is_cache_allowed(request))
+        if principal is None:
+            raise exceptions.AuthenticationFailed(MESSAGE)
+        return principal, None
+
+    def is_cache_allowed(self, request: Request) -> bool:
+        return False
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Basic realm="Hookdesk"'
+
+
+class CachedStoreAuthentication(StoreAuthentication):
+    """For ingest only: its write statement itself verifies that what was cached still holds."""
+
+    def is_cache_allowed(self, request: Request) -> bool:
+        return True
+
+
+class HasScope(BasePermission):
+    """The view's `required_scope` (default: manage)."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        scope = getattr(view, "required_scope", AccessToken.Scope.MANAGE)
+        if scope not in request.user.scopes:
+            raise exceptions.PermissionDenied(f'This access token lacks the scope "{scope}".')
+        return True
+
+
+def credentials(request: HttpRequest) -> tuple[uuid.UUID | None, str]:
+    """Store id (None: the token's prefix names the store) and token, from whichever header carries them.
+
+    Django's META folds `X_Hub_Store` into `X-Hub-Store`; the web server drops such names before (gunicorn's
+    default), so that a proxy's own header cannot be shadowed.
+    """
+    token = request.META.get("HTTP_X_HUB_ACCESS_TOKEN", "").strip()
+    store = request.META.get("HTTP_X_HUB_STORE", "").strip()
+    if token or store:
+        # With the two headers the store must be named, and be the token's own.
+        return _store_id(store), token
+    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return None, value.strip()
+    if scheme.lower() == "basic":
+        return _basic(value.strip())
+    return None, ""
+
+
+def _store_id(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise exceptions.AuthenticationFailed(MESSAGE) from None
+
+
+def _basic(value: str) -> tuple[uuid.UUID | None, str]:
+    try:
+        user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise exceptions.AuthenticationFailed(MESSAGE) from None
+    if password:
+        return _store_id(user), password
+    return None, user

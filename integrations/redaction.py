@@ -1,0 +1,85 @@
+"""Takes credentials out of whatever is stored or shown. Pure.
+
+Attempts keep the exact bytes sent, but for the values of `Request.secrets`: each occurrence, also in its
+JSON, URL, form and XML spelling, becomes `***`.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from urllib.parse import quote, quote_plus
+from xml.sax.saxutils import escape
+
+from integrations.transport.base import Headers
+
+MASK = "***"
+#: A shorter value is no secret worth the name, and masking it would riddle the text.
+SHORTEST_SECRET = 4
+
+_SENSITIVE_NAMES = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-hub-token", "x-spiffy-stores-data"}
+)
+_SENSITIVE_PARTS = frozenset({"token", "secret", "password", "passwd", "apikey", "auth", "authorization"})
+_SENSITIVE_ENDINGS = ("api-key", "access-key", "auth-key", "private-key")
+_SCHEMES = frozenset({"bearer", "token", "basic", "digest"})
+
+
+def redact_text(value: str, secrets: tuple[str, ...]) -> str:
+    for spelling, _ in _spellings(secrets):
+        if spelling in value:
+            value = value.replace(spelling, MASK)
+    return value
+
+
+def redact_bytes(value: bytes, secrets: tuple[str, ...]) -> bytes:
+    for _, spelling in _spellings(secrets):
+        if spelling in value:
+            value = value.replace(spelling, b"***")
+    return value
+
+
+def masked_headers(headers: Headers, secrets: tuple[str, ...]) -> Headers:
+    """Headers fit to be stored: values of sensitive names are masked whole, known secrets everywhere.
+
+    The scheme of an Authorization (`Bearer`, `Basic`, …) stays: it helps in finding mistakes.
+    """
+    return tuple(
+        (name, _masked_value(value) if _is_sensitive(name) else redact_text(value, secrets)) for name, value in headers
+    )
+
+
+@lru_cache(maxsize=1024)
+def _is_sensitive(name: str) -> bool:
+    lowered = name.lower().replace("_", "-")
+    return (
+        lowered in _SENSITIVE_NAMES
+        or lowered.endswith(_SENSITIVE_ENDINGS)
+        or not _SENSITIVE_PARTS.isdisjoint(lowered.split("-"))
+    )
+
+
+def _masked_value(value: str) -> str:
+    scheme, space, _ = value.partition(" ")
+    return f"{scheme} {MASK}" if space and scheme.lower() in _SCHEMES else MASK
+
+
+@lru_cache(maxsize=1024)
+def _spellings(secrets: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
+    """Every way a secret may be written, longest first, so that no part of a longer one is left over."""
+    found: set[str] = set()
+    for secret in secrets:
+        if len(secret) < SHORTEST_SECRET:
+            continue
+        printable = secret.encode("utf-8", "replace").decode()
+        found |= {
+            secret,
+            json.dumps(secret)[1:-1],
+            json.dumps(secret, ensure_ascii=False)[1:-1],
+            quote(printable, safe=""),
+            quote(printable),
+            quote_plus(printable),
+            escape(secret),
+        }
+    ordered = sorted(found, key=lambda spelling: (-len(spelling), spelling))
+    return tuple((spelling, spelling.encode("utf-8", "replace")) for spelling in ordered)

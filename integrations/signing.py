@@ -1,0 +1,91 @@
+"""Signatures over outgoing bodies, and the secrets they are made with. Pure.
+
+Three styles: `standard` (Standard Webhooks, https://www.standardwebhooks.com), `hub` (WebSub's
+`X-Hub-Signature`, seed 002) and `turn` (`X-Turn-Hook-Signature`, seed 001).
+"""
+
+from __future__ import annotations
+
+import binascii
+import hmac
+import secrets
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Literal
+
+SecretStyle = Literal["standard", "hub", "turn"]
+
+STANDARD_PREFIX = "whsec_"
+#: Bytes of key material that Standard Webhooks allows.
+STANDARD_KEY_BYTES = range(24, 65)
+#: Bytes of randomness in each secret that Hookdesk generates.
+GENERATED_BYTES = 32
+
+
+def generate_secret(style: SecretStyle = "standard") -> str:
+    """A new random secret in the form that receivers of this style expect to paste."""
+    if style == "standard":
+        key = secrets.token_bytes(GENERATED_BYTES)
+        return STANDARD_PREFIX + binascii.b2a_base64(key, newline=False).decode("ascii")
+    if style == "hub":
+        return secrets.token_hex(GENERATED_BYTES)
+    return secrets.token_urlsafe(GENERATED_BYTES)
+
+
+def check_secret(style: SecretStyle, secret: str) -> None:
+    """Raise ValueError with a plain sentence where a secret given by somebody cannot be used in this style."""
+    if not secret.strip():
+        raise ValueError("The secret is empty.")
+    if style != "standard":
+        return
+    if not secret.startswith(STANDARD_PREFIX):
+        raise ValueError(f"A Standard Webhooks secret begins with {STANDARD_PREFIX}.")
+    length = len(standard_key(secret))
+    if length not in STANDARD_KEY_BYTES:
+        raise ValueError(f"A Standard Webhooks secret holds 24 to 64 bytes; this one holds {length}.")
+
+
+@lru_cache(maxsize=4096)
+def standard_key(secret: str) -> bytes:
+    """The key bytes of a `whsec_…` secret (prefix and padding may be missing, as in the reference libraries).
+
+    Raise ValueError where it is not base64 or decodes to nothing.
+    """
+    text = secret.removeprefix(STANDARD_PREFIX).rstrip("=")
+    try:
+        key = binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("The secret is not base64 after whsec_.") from error
+    if not key:
+        raise ValueError("The secret is empty.")
+    return key
+
+
+def standard_signature(all_secrets: Iterable[str], message_id: str, timestamp: int, body: bytes) -> str:
+    """The value of `webhook-signature`: one `v1,…` per secret, separated by spaces (rotation).
+
+    `timestamp` is in unix seconds and must be the one sent as `webhook-timestamp`.
+    """
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return " ".join(
+        ["v1," + _base64(hmac.digest(standard_key(secret), signed, "sha256")) for secret in all_secrets]
+    )
+
+
+def hub_sha1(secret: str, body: bytes) -> str:
+    """The value of `X-Hub-Signature`; the key is the UTF-8 bytes of the secret as shown."""
+    return "sha1=" + hmac.digest(secret.encode(), body, "sha1").hex()
+
+
+def hub_sha256(secret: str, body: bytes) -> str:
+    """The value of `X-Hub-Signature-256`."""
+    return "sha256=" + hmac.digest(secret.encode(), body, "sha256").hex()
+
+
+def turn_signature(secret: str, body: bytes) -> str:
+    """The value of `X-Turn-Hook-Signature`; the key is the UTF-8 bytes of the secret as shown."""
+    return _base64(hmac.digest(secret.encode(), body, "sha256"))
+
+
+def _base64(raw: bytes) -> str:
+    return binascii.b2a_base64(raw, newline=False).decode("ascii")

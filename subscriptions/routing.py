@@ -1,0 +1,103 @@
+"""What ingest needs to know of a store's subscriptions and topics, cached by configuration version."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from integrations.models import Store
+from subscriptions.matching import Interest, SubscriptionIndex
+from subscriptions.models import Subscription
+
+CACHE_SIZE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One subscription as ingest sees it."""
+
+    subscription_id: uuid.UUID
+    integration_id: int
+    filter: str
+    is_ordered: bool
+
+
+@dataclass(frozen=True)
+class TopicRule:
+    """What a store has declared about a topic."""
+
+    name: str
+    schema: Any
+    condition: str
+
+    @cached_property
+    def validator(self) -> Draft202012Validator | None:
+        return Draft202012Validator(self.schema) if self.schema is not None else None
+
+
+@dataclass(frozen=True)
+class StoreConfig:
+    """The store's routing as of `version`."""
+
+    store_id: uuid.UUID
+    version: int
+    index: SubscriptionIndex[Route]
+    rules: Mapping[str, TopicRule]
+    conditions: Mapping[str, list[TopicRule]]  # by object type
+    singular_overrides: Mapping[str, str]
+
+
+_cache: dict[uuid.UUID, StoreConfig] = {}
+
+
+def config_of(store_id: uuid.UUID, version: int | None = None) -> StoreConfig:
+    """The routing of a store, at least as new as `version` (None: as of now). Raises Store.DoesNotExist."""
+    cached = _cache.get(store_id)
+    if cached is not None and version is not None and cached.version >= version:
+        return cached
+    # The version first: rows that change while they are read then carry a newer version, which the write
+    # statement notices.
+    store = Store.objects.only("config_version", "singular_overrides").get(id=store_id)
+    if cached is not None and cached.version == store.config_version:
+        return cached
+    config = _load(store)
+    if len(_cache) >= CACHE_SIZE:
+        _cache.clear()
+    _cache[store_id] = config
+    return config
+
+
+def _load(store: Store) -> StoreConfig:
+    rules = {topic.name: TopicRule(topic.name, topic.schema, topic.condition) for topic in store.topics.all()}
+    conditions: dict[str, list[TopicRule]] = {}
+    for rule in rules.values():
+        if rule.condition:
+            conditions.setdefault(rule.name.split(".", 1)[0], []).append(rule)
+    return StoreConfig(
+        store_id=store.id,
+        version=store.config_version,
+        index=SubscriptionIndex(_interests(store)),
+        rules=rules,
+        conditions=conditions,
+        singular_overrides=store.singular_overrides,
+    )
+
+
+def _interests(store: Store) -> list[tuple[Interest, Route]]:
+    rows = (
+        Subscription.objects.alive()
+        .filter(store=store, is_active=True, integration__deleted_at=None)
+        .order_by("created_at", "id")
+        .values_list("topics", "intents", "event_names", "id", "integration_id", "filter", "is_ordered")
+    )
+    return [
+        (Interest(tuple(topics), tuple(intents), tuple(names)), Route(pk, integration_id, expression, is_ordered))
+        for topics, intents, names, pk, integration_id, expression, is_ordered in rows.iterator(chunk_size=2000)
+    ]
+
+
