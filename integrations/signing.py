@@ -67,9 +67,7 @@ def standard_signature(all_secrets: Iterable[str], message_id: str, timestamp: i
     `timestamp` is in unix seconds and must be the one sent as `webhook-timestamp`.
     """
     signed = f"{message_id}.{timestamp}.".encode() + body
-    return " ".join(
-        ["v1," + _base64(hmac.digest(standard_key(secret), signed, "sha256")) for secret in all_secrets]
-    )
+    return " ".join(["v1," + _base64(hmac.digest(standard_key(secret), signed, "sha256")) for secret in all_secrets])
 
 
 def hub_sha1(secret: str, body: bytes) -> str:

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
+from integrations.signing import SecretStyle
 from integrations.transport.base import Headers, Request, Response
 
 #: Sent with every request; the version is that of the package.
@@ -98,7 +99,8 @@ class Outcome:
     empty on success. `message` is the plain sentence staff read; `summary` is the receiver's own words.
     `retry_after` is in seconds. `parameters` are saved into the integration's. `pushed` holds
     `{"<plural>": [object, …]}` to be pushed into the store's records. `again` asks for another attempt at
-    once, after `parameters` were saved (a connector that had to look something up first).
+    once, after `parameters` were saved (a connector that had to look something up first): ask for it before
+    `is_success`, which says only that this attempt went well; the delivery is not done.
     """
 
     is_success: bool
@@ -122,6 +124,14 @@ class PayloadError(Exception):
         self.message = message
 
 
+class Skip(Exception):  # noqa: N818 - it is no error
+    """There is nothing to send, and that is right: the delivery succeeds without a request; `summary` says why."""
+
+    def __init__(self, summary: str) -> None:
+        super().__init__(summary)
+        self.summary = summary
+
+
 class WireFormat(Protocol):
     """A pure pair, and the defaults that an integration of this format starts with."""
 
@@ -131,9 +141,10 @@ class WireFormat(Protocol):
     default_retry_policy: str
     default_timeout: float  # seconds
     default_permanent_statuses: frozenset[int]
+    signature_style: SecretStyle | None  # how it signs (`signing.generate_secret`); None: it does not
 
     def build(self, message: Message) -> Request:
-        """Raise `PayloadError` where the message cannot be expressed."""
+        """Raise `PayloadError` where the message cannot be expressed, `Skip` where nothing is to be sent."""
         ...
 
     def read(self, message: Message, response: Response) -> Outcome: ...

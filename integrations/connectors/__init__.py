@@ -1,0 +1,28 @@
+"""The connectors by name, and who speaks for an integration. A new one is a module here and a line in `CONNECTORS`."""
+
+from integrations.connectors.base import Connector, base_url
+from integrations.connectors.campaign_monitor import CampaignMonitor
+from integrations.connectors.email import Email
+from integrations.connectors.mailchimp import Mailchimp
+from integrations.connectors.twilio_sms import TwilioSms
+from integrations.wire_formats import get_wire_format
+from integrations.wire_formats.base import Endpoint, WireFormat
+
+__all__ = ["CONNECTORS", "Connector", "base_url", "get_connector", "speaker_for"]
+
+CONNECTORS: dict[str, Connector] = {
+    connector.name: connector for connector in (TwilioSms(), Mailchimp(), CampaignMonitor(), Email())
+}
+
+
+def get_connector(name: str) -> Connector:
+    """Raise LookupError for a name that no connector has."""
+    try:
+        return CONNECTORS[name]
+    except KeyError:
+        raise LookupError(f"There is no connector {name!r}; there are {', '.join(CONNECTORS)}.") from None
+
+
+def speaker_for(endpoint: Endpoint) -> WireFormat:
+    """The integration's connector where it has one, else its wire format. Raise LookupError for unknown names."""
+    return get_connector(endpoint.connector) if endpoint.connector else get_wire_format(endpoint.wire_format)

@@ -1,0 +1,133 @@
+"""What the connectors share: their parameters, vendor addresses, and reading a vendor's refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from integrations.transport.base import Headers, Request, Response
+from integrations.wire_formats.answers import THROTTLING, retry_after, summary_of
+from integrations.wire_formats.auth import credentials
+from integrations.wire_formats.base import USER_AGENT, Message, Outcome, PayloadError, Skip, WireFormat
+from integrations.wire_formats.post import payload_object
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One field of the integration's parameters that a connector reads; `help` is a sentence for the form."""
+
+    name: str
+    label: str
+    help: str
+    is_required: bool = True
+
+
+class Connector(WireFormat, Protocol):
+    """A wire format against a vendor's API instead of a URL; it reads its credentials from the parameters."""
+
+    parameters: tuple[Parameter, ...]
+
+
+def base_url(setting: str, default: str) -> str:
+    """The vendor's address: the Django setting (`TWILIO_BASE_URL`, …) where it is set, else the vendor's own.
+
+    Read when a request is made, so that tests and acceptance runs can point it at a local server.
+    """
+    from django.conf import settings
+
+    return str(getattr(settings, setting, "") or default).rstrip("/")
+
+
+def required_parameter(message: Message, name: str) -> str:
+    """Raise PayloadError, naming it, where the parameter is missing or blank."""
+    value = optional_parameter(message, name)
+    if not value:
+        raise PayloadError("configuration", f"The parameter {name!r} is not set: add it to the integration.")
+    return value
+
+
+def optional_parameter(message: Message, name: str) -> str:
+    return text_of(message.parameters.get(name, message.endpoint.parameters.get(name)))
+
+
+def text_of(value: Any) -> str:
+    """A string without the white space around it; a number as its digits; anything else is empty."""
+    if isinstance(value, str):
+        return value.strip()
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def nested(message: Message, name: str) -> Mapping[str, Any]:
+    """The payload's member `name` where that is an object, else the payload itself."""
+    payload = payload_object(message)
+    inner = payload.get(name)
+    return inner if isinstance(inner, dict) else payload
+
+
+def buyer_email(message: Message) -> str:
+    """The address to subscribe. Raise Skip unless the buyer accepts marketing, PayloadError without an address."""
+    payload = payload_object(message)
+    order = _object_in(payload, "order")
+    accepts = payload.get("buyer_accepts_marketing", order.get("buyer_accepts_marketing"))
+    if accepts is not True and text_of(accepts).lower() != "true":
+        raise Skip("Not subscribed: buyer_accepts_marketing is not true.")
+    for holder in (payload, _object_in(payload, "customer"), order):
+        email = text_of(holder.get("email"))
+        if email:
+            return email
+    raise PayloadError("payload", "The payload has no e-mail address: email, customer.email and order.email are empty.")
+
+
+def buyer_names(message: Message) -> tuple[str, str]:
+    """First and last name where the order has them, else empty."""
+    payload = payload_object(message)
+    for name in ("customer", "billing_address", "shipping_address"):
+        holder = _object_in(payload, name)
+        first = text_of(holder.get("first_name")) or text_of(holder.get("firstname"))
+        last = text_of(holder.get("last_name")) or text_of(holder.get("lastname"))
+        if first or last:
+            return first, last
+    return text_of(payload.get("first_name")), text_of(payload.get("last_name"))
+
+
+def _object_in(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = payload.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def vendor_request(
+    message: Message, method: str, url: str, *, authorization: str, body: bytes = b"", extra: Headers = ()
+) -> Request:
+    """A JSON request to a vendor with its Basic authorization; the credentials are marked for masking."""
+    headers: Headers = (("User-Agent", USER_AGENT), ("Accept", "application/json"))
+    if body:
+        headers = (("Content-Type", "application/json"), *headers)
+    return Request(
+        method,
+        url,
+        (*headers, ("Authorization", authorization), *extra),
+        body,
+        message.endpoint.timeout,
+        connector_secrets(message, authorization),
+    )
+
+
+def connector_secrets(message: Message, authorization: str = "") -> tuple[str, ...]:
+    found = credentials(message.endpoint, message.parameters)
+    blob = authorization.partition(" ")[2]
+    return (*found, blob) if blob else found
+
+
+def refusal(message: Message, response: Response, *, vendor: str, kind: str = "", words: str | None = None) -> Outcome:
+    """A vendor's answer that is no success: 4xx is permanent but for 429, everything else is tried again."""
+    status = response.status
+    words = words or summary_of(response)
+    return Outcome(
+        False,
+        kind=kind or f"http_{status}",
+        message=f"{vendor} answered {status}" + (f": {words}" if words else " without a word why."),
+        summary=words,
+        is_permanent=(400 <= status < 500 and status != 429) or status in message.endpoint.permanent_statuses,
+        retry_after=retry_after(response, message.now) if status in THROTTLING else None,
+    )

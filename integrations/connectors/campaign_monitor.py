@@ -1,0 +1,71 @@
+"""Subscribes buyers who accept marketing to a Campaign Monitor list (API 3.3). Contract §6, seed 004."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from integrations.connectors.base import (
+    Parameter,
+    base_url,
+    buyer_email,
+    buyer_names,
+    refusal,
+    required_parameter,
+    vendor_request,
+)
+from integrations.signing import SecretStyle
+from integrations.transport.base import Request, Response
+from integrations.wire_formats.answers import one_line, parsed_object
+from integrations.wire_formats.auth import basic
+from integrations.wire_formats.base import Message, Outcome
+from integrations.wire_formats.post import dumps, utf_8
+
+VENDOR_URL = "https://api.createsend.com"
+
+
+class CampaignMonitor:
+    name = "campaign_monitor"
+    label = "Campaign Monitor"
+    description = "Adds buyers who accept marketing to a Campaign Monitor list."
+    default_retry_policy = "standard"
+    default_timeout = 30.0
+    default_permanent_statuses: frozenset[int] = frozenset()
+    signature_style: SecretStyle | None = None
+    parameters: tuple[Parameter, ...] = (
+        Parameter("api_key", "API key", "Under Account settings → API keys."),
+        Parameter("list_id", "List ID", "On the list's page under change name/type: API Subscriber List ID."),
+    )
+
+    def __init__(self, vendor_url: str | None = None) -> None:
+        self._vendor_url = vendor_url
+
+    def build(self, message: Message) -> Request:
+        api_key = required_parameter(message, "api_key")
+        authorization = basic(f"{api_key}:x")
+        root = (self._vendor_url or base_url("CAMPAIGN_MONITOR_BASE_URL", VENDOR_URL)).rstrip("/") + "/api/v3.3"
+        if message.is_ping:
+            return vendor_request(message, "GET", f"{root}/systemdate.json", authorization=authorization)
+        email = buyer_email(message)
+        list_id = required_parameter(message, "list_id")
+        url = f"{root}/subscribers/{quote(list_id, safe='')}.json"
+        return vendor_request(message, "POST", url, authorization=authorization, body=_subscriber(message, email))
+
+    def read(self, message: Message, response: Response) -> Outcome:
+        if 200 <= response.status < 300:
+            done = "Campaign Monitor accepts the API key." if message.is_ping else "Subscribed at Campaign Monitor."
+            return Outcome(True, summary=done)
+        answer = parsed_object(response) or {}
+        code, words = answer.get("Code"), answer.get("Message")
+        if not isinstance(words, str):
+            return refusal(message, response, vendor="Campaign Monitor")
+        if isinstance(code, bool) or not isinstance(code, int):
+            return refusal(message, response, vendor="Campaign Monitor", words=one_line(words))
+        told = one_line(f"{words} (Campaign Monitor error {code})")
+        return refusal(message, response, vendor="Campaign Monitor", kind=f"campaign_monitor_{code}", words=told)
+
+
+def _subscriber(message: Message, email: str) -> bytes:
+    """`Resubscribe` false: whoever has left the list is not signed up again behind his back."""
+    name = " ".join(part for part in buyer_names(message) if part)
+    subscriber = {"EmailAddress": email, "Name": name, "Resubscribe": False, "ConsentToTrack": "Unchanged"}
+    return utf_8(dumps(subscriber))

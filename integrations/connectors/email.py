@@ -1,0 +1,107 @@
+"""E-mail by Django's mail: the request has the method MAIL and a mailto: address. Contract §6."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from integrations.connectors.base import Parameter, connector_secrets, nested, optional_parameter, text_of
+from integrations.signing import SecretStyle
+from integrations.transport.base import Request, Response
+from integrations.wire_formats.answers import summary_of
+from integrations.wire_formats.base import Message, Outcome, PayloadError
+from integrations.wire_formats.post import dumps, event_name, payload_object, utf_8
+
+#: What the mail transport answers when the mail server took the message (SMTP's own code).
+TAKEN = 250
+MOST_RECIPIENTS = 50
+_ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x20\x7f]{1,64}@[^\s@<>,;:\"()\[\]\\\x00-\x20\x7f]{1,255}")
+_PLACE = re.compile(r"\{([A-Za-z0-9_.-]{1,100})\}")
+
+
+class Email:
+    name = "email"
+    label = "E-mail"
+    description = "Sends an e-mail from an object with to, subject and body, or from templates in the parameters."
+    default_retry_policy = "standard"
+    default_timeout = 30.0
+    default_permanent_statuses: frozenset[int] = frozenset()
+    signature_style: SecretStyle | None = None
+    parameters: tuple[Parameter, ...] = (
+        Parameter("to", "To", "Recipients, comma-separated, where the object has no to. {email} is filled in.", False),
+        Parameter("from", "From", "The sender; the installation's default if left empty.", False),
+        Parameter("subject", "Subject", "Where the object has no subject. {number} is filled in from it.", False),
+        Parameter("body", "Text", "Where the object has no body. {customer.name} is filled in from it.", False),
+    )
+
+    def build(self, message: Message) -> Request:
+        if message.is_ping:
+            raise PayloadError("no_ping", "E-mail has no credentials to check: send a test event instead.")
+        given = nested(message, "email")
+        recipients = _recipients(given.get("to") or _filled(message, "to"))
+        subject = text_of(given.get("subject")) or _filled(message, "subject") or event_name(message)
+        text = given.get("body")
+        mail = {
+            "from": optional_parameter(message, "from") or None,
+            "to": recipients,
+            "subject": " ".join(subject.split()),
+            "body": text if isinstance(text, str) and text else _filled(message, "body") or _pretty(message),
+        }
+        return Request(
+            "MAIL",
+            "mailto:" + ",".join(quote(address, safe="@+") for address in recipients),
+            (),
+            utf_8(dumps(mail)),
+            message.endpoint.timeout,
+            connector_secrets(message),
+        )
+
+    def read(self, message: Message, response: Response) -> Outcome:
+        """SMTP's codes, not HTTP's: 4xx may be tried again, 5xx is permanent."""
+        if response.status == TAKEN:
+            return Outcome(True, summary="The mail server took the e-mail.")
+        words = summary_of(response)
+        return Outcome(
+            False,
+            kind=f"smtp_{response.status}",
+            message=f"The mail server answered {response.status}" + (f": {words}" if words else "."),
+            summary=words,
+            is_permanent=500 <= response.status < 600,
+        )
+
+
+def _recipients(value: Any) -> list[str]:
+    parts = value if isinstance(value, list) else text_of(value).split(",")
+    addresses = [address for address in (text_of(part) for part in parts) if address]
+    if not addresses:
+        raise PayloadError("payload", "The e-mail has no recipient: 'to' is empty in the payload and the parameters.")
+    if len(addresses) > MOST_RECIPIENTS:
+        raise PayloadError(
+            "payload", f"{len(addresses)} recipients are too many: at most {MOST_RECIPIENTS} are allowed."
+        )
+    for address in addresses:
+        if not _ADDRESS.fullmatch(address):
+            raise PayloadError("payload", f"{address!r} is not an e-mail address.")
+    return addresses
+
+
+def _filled(message: Message, name: str) -> str:
+    """The parameter with each `{dotted.name}` replaced by that value of the payload, or by nothing."""
+    payload = payload_object(message)
+    return _PLACE.sub(lambda place: _value_at(payload, place.group(1)), optional_parameter(message, name))
+
+
+def _value_at(payload: Mapping[str, Any], dotted: str) -> str:
+    value: Any = payload
+    for part in dotted.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if isinstance(value, dict | list | bool):
+        return dumps(value)
+    return text_of(value)
+
+
+def _pretty(message: Message) -> str:
+    return json.dumps(message.payload, ensure_ascii=False, indent=2)

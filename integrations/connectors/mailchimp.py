@@ -1,0 +1,116 @@
+"""Subscribes buyers who accept marketing to a Mailchimp audience (API 3.0). Contract §6, seed 004."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from urllib.parse import quote
+
+from integrations.connectors.base import (
+    Parameter,
+    base_url,
+    buyer_email,
+    buyer_names,
+    optional_parameter,
+    refusal,
+    required_parameter,
+    vendor_request,
+)
+from integrations.signing import SecretStyle
+from integrations.transport.base import Request, Response
+from integrations.wire_formats.answers import parsed_object
+from integrations.wire_formats.auth import basic
+from integrations.wire_formats.base import Message, Outcome, PayloadError
+from integrations.wire_formats.post import dumps, utf_8
+
+#: `{dc}` is the data centre: what follows the last hyphen of the key.
+VENDOR_URL = "https://{dc}.api.mailchimp.com"
+_DATA_CENTRE = re.compile(r"[a-z]{1,8}[0-9]{1,4}")
+
+
+class Mailchimp:
+    name = "mailchimp"
+    label = "Mailchimp"
+    description = "Adds buyers who accept marketing to a Mailchimp audience."
+    default_retry_policy = "standard"
+    default_timeout = 30.0
+    default_permanent_statuses: frozenset[int] = frozenset()
+    signature_style: SecretStyle | None = None
+    parameters: tuple[Parameter, ...] = (
+        Parameter("api_key", "API key", "Under Account → Extras → API keys; ends in the data centre, like -us1."),
+        Parameter("list_id", "Audience ID", "The account's first audience if left empty.", is_required=False),
+    )
+
+    def __init__(self, vendor_url: str | None = None) -> None:
+        self._vendor_url = vendor_url
+
+    def build(self, message: Message) -> Request:
+        api_key = required_parameter(message, "api_key")
+        authorization = basic(f"user:{api_key}")
+        email = "" if message.is_ping else buyer_email(message)
+        root = f"{self._root(api_key)}/3.0"
+        if message.is_ping:
+            return vendor_request(message, "GET", f"{root}/ping", authorization=authorization)
+        list_id = optional_parameter(message, "list_id")
+        if not list_id:
+            return vendor_request(message, "GET", f"{root}/lists?count=1", authorization=authorization)
+        url = f"{root}/lists/{quote(list_id, safe='')}/members/{member_hash(email)}"
+        return vendor_request(message, "PUT", url, authorization=authorization, body=_member(message, email))
+
+    def read(self, message: Message, response: Response) -> Outcome:
+        if not 200 <= response.status < 300:
+            answer = parsed_object(response) or {}
+            detail = answer.get("detail")
+            words = detail if isinstance(detail, str) and detail.strip() else None
+            return refusal(message, response, vendor="Mailchimp", words=words and words.strip()[:200])
+        if message.is_ping:
+            return Outcome(True, summary="Mailchimp accepts the API key.")
+        if optional_parameter(message, "list_id"):
+            return Outcome(True, summary="Subscribed at Mailchimp.")
+        return _first_list(response)
+
+    def _root(self, api_key: str) -> str:
+        root = self._vendor_url or base_url("MAILCHIMP_BASE_URL", VENDOR_URL)
+        if "{dc}" not in root:
+            return root.rstrip("/")
+        data_centre = api_key.rpartition("-")[2] if "-" in api_key else ""
+        if not _DATA_CENTRE.fullmatch(data_centre):
+            raise PayloadError(
+                "configuration", "The parameter 'api_key' does not end in a data centre such as -us1: copy it whole."
+            )
+        return root.replace("{dc}", data_centre).rstrip("/")
+
+
+def member_hash(email: str) -> str:
+    """How Mailchimp names a member of a list."""
+    return hashlib.md5(utf_8(email.lower()), usedforsecurity=False).hexdigest()
+
+
+def _member(message: Message, email: str) -> bytes:
+    """`status_if_new` and no `status`: whoever has left the list is not signed up again behind his back."""
+    member: dict[str, object] = {"email_address": email, "status_if_new": "subscribed"}
+    first, last = buyer_names(message)
+    fields = {name: text for name, text in (("FNAME", first), ("LNAME", last)) if text}
+    if fields:
+        member["merge_fields"] = fields
+    return utf_8(dumps(member))
+
+
+def _first_list(response: Response) -> Outcome:
+    """The answer to `GET /lists?count=1`: its list is saved as parameter and the delivery goes on at once."""
+    lists = (parsed_object(response) or {}).get("lists")
+    first = lists[0] if isinstance(lists, list) and lists else None
+    list_id = first.get("id") if isinstance(first, dict) else None
+    if isinstance(list_id, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", list_id):
+        summary = "The account's first audience was looked up."
+        return Outcome(True, summary=summary, parameters={"list_id": list_id}, again=True)
+    if isinstance(lists, list) and not lists:
+        return Outcome(
+            False,
+            kind="mailchimp_no_list",
+            message="The Mailchimp account has no audience: make one there, or set the parameter 'list_id'.",
+            is_permanent=True,
+        )
+    return Outcome(
+        False, kind="mailchimp_answer", message="Mailchimp answered the question for its audiences with something else."
+    )

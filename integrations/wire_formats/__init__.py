@@ -1,0 +1,32 @@
+"""The wire formats by name. A new one is a module here and a line in `WIRE_FORMATS`."""
+
+from integrations.wire_formats.base import WireFormat
+from integrations.wire_formats.flat import FlatFormat
+from integrations.wire_formats.hub import HubFormat
+from integrations.wire_formats.notification import NotificationFormat
+from integrations.wire_formats.standard import StandardFormat
+from integrations.wire_formats.turn import TurnFormat
+from integrations.wire_formats.xml import XmlFormat
+
+__all__ = ["WIRE_FORMATS", "get_wire_format"]
+
+#: In the order in which the admin offers them.
+WIRE_FORMATS: dict[str, WireFormat] = {
+    wire_format.name: wire_format
+    for wire_format in (
+        StandardFormat(),
+        HubFormat(),
+        NotificationFormat(),
+        FlatFormat(),
+        XmlFormat(),
+        TurnFormat(),
+    )
+}
+
+
+def get_wire_format(name: str) -> WireFormat:
+    """Raise LookupError for a name that no format has."""
+    try:
+        return WIRE_FORMATS[name]
+    except KeyError:
+        raise LookupError(f"There is no wire format {name!r}; there are {', '.join(WIRE_FORMATS)}.") from None

@@ -1,0 +1,169 @@
+"""What every format shares about headers and credentials: auth types, static headers, what must be masked. Pure.
+
+Contract §5.7.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from integrations.transport.base import Headers
+from integrations.wire_formats.base import Endpoint, Message, PayloadError
+
+AUTH_TYPES = ("none", "bearer", "token", "basic", "header", "hub")
+
+#: Lower case, hyphens. Names that Hookdesk, the connection or a format sets itself.
+RESERVED_HEADERS = frozenset(
+    {
+        "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host",
+        "http2-settings", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer",
+        "transfer-encoding", "upgrade", "user-agent", "x-hub-signature", "x-hub-signature-256", "x-hub-token",
+        "x-spiffy-stores-data", "x-spiffy-stores-id", "x-turn-hook-signature",
+    }
+)  # fmt: skip
+RESERVED_PREFIXES = ("webhook-", "x-hub-signature", "x-turn-hook-signature")
+#: Would be kept in clear text; the auth types keep the same header encrypted.
+CREDENTIAL_HEADERS = frozenset({"authorization"})
+
+MAX_STATIC_HEADERS = 50
+MAX_VALUE_LENGTH = 4096
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def check_static_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
+    """Raise ValueError with a plain sentence where an integration's extra headers cannot be sent as they are."""
+    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+    if len(pairs) > MAX_STATIC_HEADERS:
+        raise ValueError(f"At most {MAX_STATIC_HEADERS} extra headers are allowed; these are {len(pairs)}.")
+    seen: set[str] = set()
+    for name, value in pairs:
+        check_header_name(name)
+        check_header_value(name, value)
+        if _plain(name) in CREDENTIAL_HEADERS:
+            raise ValueError(f"The header {name} carries a credential: use the integration's auth type instead.")
+        if _plain(name) in seen:
+            raise ValueError(f"The header {name} is given twice.")
+        seen.add(_plain(name))
+
+
+def check_header_name(name: str) -> None:
+    """Raise ValueError where the name is no header name, or reserved (also of `auth_header`)."""
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        raise ValueError(f"{name!r} is not a header name: use letters, digits and hyphens.")
+    if _plain(name) in RESERVED_HEADERS or _plain(name).startswith(RESERVED_PREFIXES):
+        raise ValueError(f"The header {name} is reserved: Hookdesk sets it itself.")
+
+
+def check_header_value(name: str, value: str) -> None:
+    """Raise ValueError where the value would break the request: line breaks, NUL, characters past latin-1."""
+    if not isinstance(value, str):
+        raise ValueError(f"The value of the header {name} is not text.")
+    if _CONTROL.search(value):
+        raise ValueError(f"The value of the header {name} holds a line break or another control character.")
+    if not _is_latin_1(value):
+        raise ValueError(f"The value of the header {name} holds a character that headers cannot carry (not latin-1).")
+    if len(value) > MAX_VALUE_LENGTH:
+        raise ValueError(f"The value of the header {name} is longer than {MAX_VALUE_LENGTH} characters.")
+
+
+def auth_headers(endpoint: Endpoint) -> Headers:
+    """The header of the integration's auth type, or nothing where the type is `none` or no token is set."""
+    if endpoint.auth_type == "none" or not endpoint.token:
+        return ()
+    if endpoint.auth_type == "bearer":
+        return (("Authorization", f"Bearer {endpoint.token}"),)
+    if endpoint.auth_type == "token":
+        return (("Authorization", f"Token {endpoint.token}"),)
+    if endpoint.auth_type == "basic":
+        return (("Authorization", basic(endpoint.token)),)
+    if endpoint.auth_type == "hub":
+        return (("X-Hub-Token", endpoint.token),)
+    if endpoint.auth_type == "header":
+        return ((endpoint.auth_header, endpoint.token),)
+    raise PayloadError("configuration", f"The integration's auth type {endpoint.auth_type!r} is unknown.")
+
+
+def basic(user_and_password: str) -> str:
+    """`Basic …` of `user:password`; a token without a colon is a user name without a password."""
+    pair = user_and_password if ":" in user_and_password else user_and_password + ":"
+    return "Basic " + base64.b64encode(pair.encode()).decode("ascii")
+
+
+def texts_in(value: Any) -> list[str]:
+    """All strings inside a JSON value, keys apart."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [text for item in value.values() for text in texts_in(item)]
+    if isinstance(value, list | tuple):
+        return [text for item in value for text in texts_in(item)]
+    return []
+
+
+def credentials(endpoint: Endpoint, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Everything of an integration that must never be shown: token, secrets, parameter values, Basic blob."""
+    found = [*endpoint.secrets, *texts_in(endpoint.parameters), *texts_in(parameters)]
+    if endpoint.token:
+        found.append(endpoint.token)
+        found.append(basic(endpoint.token).removeprefix("Basic "))
+        found.append(endpoint.token.partition(":")[2])
+    if endpoint.additional_data:  # seed 004 keeps API keys in it
+        found.append(endpoint.additional_data)
+    return tuple(dict.fromkeys(text for text in found if text))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is the same for all messages to one endpoint, worked out once."""
+
+    endpoint: Endpoint
+    headers: Headers  # of the auth type, then the static ones
+    secrets: tuple[str, ...]
+
+
+#: By identity: an Endpoint holds dicts and cannot be hashed. The entry keeps its endpoint alive, so the
+#: same id() cannot come to mean another one; dropped whole when full.
+_prepared: dict[int, Prepared] = {}
+_PREPARED_LIMIT = 4096
+
+
+def prepare(endpoint: Endpoint) -> Prepared:
+    """Raise PayloadError where a header of the integration cannot be sent."""
+    known = _prepared.get(id(endpoint))
+    if known is not None and known.endpoint is endpoint:
+        return known
+    headers = auth_headers(endpoint) + endpoint.headers
+    try:
+        for name, value in headers:
+            if not _TOKEN.fullmatch(name):
+                raise ValueError(f"{name!r} is not a header name.")
+            check_header_value(name, value)
+    except ValueError as error:
+        raise PayloadError("configuration", f"{error} Correct it in the integration.") from error
+    made = Prepared(endpoint, headers, credentials(endpoint, {}))
+    if len(_prepared) >= _PREPARED_LIMIT:
+        _prepared.clear()
+    _prepared[id(endpoint)] = made
+    return made
+
+
+def secrets_of(message: Message, prepared: Prepared) -> tuple[str, ...]:
+    """What to mask in this message's request: the endpoint's, and the subscription's own parameters."""
+    if not message.parameters or message.parameters == message.endpoint.parameters:
+        return prepared.secrets
+    return credentials(message.endpoint, message.parameters)
+
+
+def _plain(name: str) -> str:
+    # Servers that follow CGI read `X_Hub_Token` and `X-Hub-Token` as the same variable.
+    return name.lower().replace("_", "-")
+
+
+def _is_latin_1(value: str) -> bool:
+    return all(character <= "\xff" for character in value)

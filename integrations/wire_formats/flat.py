@@ -1,0 +1,28 @@
+"""The event's data as one flat JSON object, as a chatbot's webhook gets it (seed 003). Contract §5.3."""
+
+from __future__ import annotations
+
+from integrations.signing import SecretStyle
+from integrations.transport.base import Request, Response
+from integrations.wire_formats.answers import read_status
+from integrations.wire_formats.base import Message, Outcome
+from integrations.wire_formats.post import JSON_HEADERS, payload_object, post, utf_8
+from integrations.wire_formats.standard import REFUSING_STATUSES
+
+
+class FlatFormat:
+    name = "flat"
+    label = "Flat JSON"
+    description = "Only the event's data, as one JSON object without an envelope, as chatbot platforms send it."
+    default_retry_policy = "standard"
+    default_timeout = 30.0
+    default_permanent_statuses = REFUSING_STATUSES
+    signature_style: SecretStyle | None = None
+
+    def build(self, message: Message) -> Request:
+        if not message.payload_json.startswith("{"):
+            payload_object(message)  # says what is wrong; white space before the brace is not
+        return post(message, utf_8(message.payload_json), JSON_HEADERS)
+
+    def read(self, message: Message, response: Response) -> Outcome:
+        return read_status(message, response)

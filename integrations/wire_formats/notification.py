@@ -1,0 +1,78 @@
+"""The `notification_event` envelope of seed 002, signed as WebSub signs. Contract §5.2."""
+
+from __future__ import annotations
+
+from integrations.signing import SecretStyle, hub_sha1, hub_sha256
+from integrations.transport.base import Headers, Request, Response
+from integrations.wire_formats.answers import read_status
+from integrations.wire_formats.base import Message, Outcome
+from integrations.wire_formats.post import JSON_HEADERS, dumps, event_name, payload_object, post, utf_8
+
+
+class NotificationFormat:
+    name = "notification"
+    label = "Notification"
+    description = "A notification_event envelope with topic and item, signed with X-Hub-Signature, as Intercom's."
+    default_retry_policy = "once"
+    default_timeout = 5.0
+    default_permanent_statuses = frozenset({410})
+    signature_style: SecretStyle | None = "hub"
+
+    def build(self, message: Message) -> Request:
+        body = utf_8(_envelope(message))
+        return post(message, body, JSON_HEADERS + _signatures(message.endpoint.secrets, body))
+
+    def read(self, message: Message, response: Response) -> Outcome:
+        return read_status(message, response, effect_of_410="deactivate_subscription")
+
+
+def _envelope(message: Message) -> str:
+    """The members in the seed's order; the item is the payload's own text, so numbers keep their spelling."""
+    identity = "null" if message.is_ping else dumps(notification_id(message.request_id))
+    return (
+        f'{{"type":"notification_event","app_id":{dumps(message.endpoint.store_id)},'
+        f'"data":{{"type":"notification_event_data","item":{_item(message)}}},'
+        f'"links":{{}},"id":{identity},"topic":{dumps(event_name(message))},'
+        f'"delivery_status":null,"delivery_attempts":{message.attempt_number},"delivered_at":0,'
+        f'"first_sent_at":{int(message.first_sent_at.timestamp())},'
+        f'"created_at":{int(message.occurred_at.timestamp())},"self":null}}'
+    )
+
+
+def _item(message: Message) -> str:
+    payload = payload_object(message)
+    text = message.payload_json.strip()
+    if "type" in payload:
+        return text
+    item_type = "ping" if message.is_ping else message.object_type
+    rest = text[1:].lstrip()
+    return f'{{"type":{dumps(item_type)}{"," if payload else ""}{rest}'
+
+
+def notification_id(request_id: str) -> str:
+    """`notif_` and the request id, written as a UUID."""
+    if len(request_id) != 32:
+        return f"notif_{request_id}"
+    parts = (request_id[:8], request_id[8:12], request_id[12:16], request_id[16:20], request_id[20:])
+    return "notif_" + "-".join(parts)
+
+
+def _signatures(secrets: tuple[str, ...], body: bytes) -> Headers:
+    """Each header carries one signature and receivers compare it whole, so the newest secret signs it.
+
+    During a rotation the older secret signs too, in headers of their own with `-Previous` behind the name:
+    a receiver that still has the old secret reads those until it is changed.
+    """
+    if not secrets:
+        return ()
+    newest: Headers = (
+        ("X-Hub-Signature", hub_sha1(secrets[0], body)),
+        ("X-Hub-Signature-256", hub_sha256(secrets[0], body)),
+    )
+    if len(secrets) == 1:
+        return newest
+    return (
+        *newest,
+        ("X-Hub-Signature-Previous", hub_sha1(secrets[1], body)),
+        ("X-Hub-Signature-256-Previous", hub_sha256(secrets[1], body)),
+    )

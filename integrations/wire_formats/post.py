@@ -1,0 +1,97 @@
+"""Making the one POST that a format sends: address, body bytes, common headers. Pure."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from integrations.transport.base import Headers, Request
+from integrations.wire_formats.auth import prepare, secrets_of
+from integrations.wire_formats.base import USER_AGENT, Message, PayloadError
+
+JSON_HEADERS: Headers = (("Content-Type", "application/json"), ("User-Agent", USER_AGENT))
+
+#: Characters that may stand in a path as they are (RFC 3986, and `%` for what is escaped already).
+_PATH_SAFE = "/%:@!$&'()*+,;=~-._?"
+
+
+def post(message: Message, body: bytes, headers: Headers, *, timeout: float | None = None) -> Request:
+    """One POST to the integration's URL with its auth and static headers after `headers`.
+
+    `timeout` in seconds, the integration's own if None. Raise PayloadError where a header cannot be sent.
+    """
+    endpoint = message.endpoint
+    prepared = prepare(endpoint)
+    return Request(
+        "POST",
+        join_path(endpoint.url, message.path) if message.path else endpoint.url,
+        headers + prepared.headers,
+        body,
+        endpoint.timeout if timeout is None else timeout,
+        secrets_of(message, prepared),
+    )
+
+
+@lru_cache(maxsize=4096)
+def join_path(url: str, path: str) -> str:
+    """`path` behind the path of `url` with exactly one slash between; the URL's query stays at the end."""
+    base, _, fragment = url.partition("#")
+    base, _, query = base.partition("?")
+    more, _, own_query = path.partition("?")
+    more = quote(more.strip().lstrip("/"), safe=_PATH_SAFE)
+    joined = f"{base.rstrip('/')}/{more}" if more else base
+    own_query = quote(own_query.strip(), safe=_PATH_SAFE)
+    queries = "&".join(part for part in (query, own_query) if part)
+    return joined + (f"?{queries}" if queries else "") + (f"#{fragment}" if fragment else "")
+
+
+def dumps(value: Any) -> str:
+    """Compact JSON in plain UTF-8, keys in the order given."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def utf_8(text: str) -> bytes:
+    """Raise PayloadError for half a surrogate pair, which no encoding can carry."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise PayloadError("payload", "The payload holds half a surrogate pair, which is not a character.") from error
+
+
+def payload_object(message: Message) -> dict[str, Any]:
+    """The payload where the format needs a JSON object. Raise PayloadError where it is something else."""
+    payload = message.payload
+    if isinstance(payload, dict):
+        return payload
+    found = json_kind(payload)
+    if message.transformed_json is None:
+        raise PayloadError("payload", f"The payload must be a JSON object to be sent in this format; it is {found}.")
+    raise PayloadError(
+        "transform",
+        f"The transform's result must be a JSON object to be sent in this format; it is {found}. "
+        "Correct the subscription's transform.",
+    )
+
+
+def json_kind(value: Any) -> str:
+    """What a JSON value is, in words: "an array", "null"…"""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, str):
+        return "a string"
+    return "an array" if isinstance(value, list) else "an object" if isinstance(value, dict) else "a number"
+
+
+def event_name(message: Message) -> str:
+    """The topic; for an event that only has an intent, the intent; `ping` for pings."""
+    return "ping" if message.is_ping else message.topic or message.intent or message.object_type
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC with Z, in the precision that it has."""
+    return moment.astimezone(UTC).isoformat()[:-6] + "Z"

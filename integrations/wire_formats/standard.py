@@ -1,0 +1,48 @@
+"""Standard Webhooks (https://www.standardwebhooks.com): the default for a new integration. Contract §5.6."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from integrations import signing
+from integrations.transport.base import Request, Response
+from integrations.wire_formats.answers import read_status
+from integrations.wire_formats.base import Message, Outcome, PayloadError
+from integrations.wire_formats.post import JSON_HEADERS, dumps, event_name, iso, post, utf_8
+
+#: The payload itself is refused: another try cannot help.
+REFUSING_STATUSES = frozenset({400, 410, 413, 422})
+
+
+class StandardFormat:
+    name = "standard"
+    label = "Standard Webhooks"
+    description = "Signed JSON as the Standard Webhooks specification has it; any of its libraries verifies it."
+    default_retry_policy = "standard"
+    default_timeout = 30.0
+    default_permanent_statuses = REFUSING_STATUSES
+    signature_style: signing.SecretStyle | None = "standard"
+
+    def build(self, message: Message) -> Request:
+        body = utf_8(
+            f'{{"type":{_quoted(event_name(message))},"timestamp":"{iso(message.occurred_at)}",'
+            f'"data":{message.payload_json}}}'
+        )
+        message_id = f"msg_{message.request_id}"
+        timestamp = int(message.now.timestamp())
+        headers = (*JSON_HEADERS, ("webhook-id", message_id), ("webhook-timestamp", str(timestamp)))
+        if message.endpoint.secrets:
+            try:
+                signature = signing.standard_signature(message.endpoint.secrets, message_id, timestamp, body)
+            except ValueError as error:
+                raise PayloadError("configuration", f"{error} Rotate the integration's secret.") from error
+            headers = (*headers, ("webhook-signature", signature))
+        return post(message, body, headers)
+
+    def read(self, message: Message, response: Response) -> Outcome:
+        return read_status(message, response, effect_of_410="disable_integration")
+
+
+@lru_cache(maxsize=4096)
+def _quoted(text: str) -> str:
+    return dumps(text)

@@ -1,0 +1,160 @@
+"""XML as Rails 2 wrote it (`to_xml`), in the shape of seed 004's sample. Contract §5.4."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+import inflection
+
+from integrations.signing import SecretStyle
+from integrations.transport.base import Headers, Request, Response
+from integrations.wire_formats.answers import SUCCESS, failure
+from integrations.wire_formats.auth import check_header_value
+from integrations.wire_formats.base import USER_AGENT, Message, Outcome, PayloadError
+from integrations.wire_formats.post import payload_object, post, utf_8
+
+XML_HEADERS: Headers = (("Content-Type", "application/xml"), ("User-Agent", USER_AGENT), ("Accept", "*/*"))
+DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+INDENT = "  "
+
+#: Words that are the same in singular and plural (contract §3).
+_SAME_IN_BOTH = frozenset({"address", "data", "media", "mms", "news", "series", "sms", "species", "status"})
+#: Letters that both the 4th and the 5th edition of XML 1.0 allow in names; a colon would be a namespace.
+_LETTERS = "A-Za-z_À-ÖØ-öø-ıΣ-ώЁ-Ќа-яА-Яぁ-ゔァ-ヺ一-龥가-힣"
+_NOT_IN_NAMES = re.compile(f"[^{_LETTERS}0-9.-]")
+_NAME_START = re.compile(f"[{_LETTERS}]")
+#: Characters that XML 1.0 cannot carry, escaped or not.
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_TEXT_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
+
+
+class XmlFormat:
+    name = "xml"
+    label = "Rails XML"
+    description = "The object as XML with Rails' type attributes, as Spiffy Stores posts orders; 200–399 is success."
+    default_retry_policy = "patient"
+    default_timeout = 30.0
+    default_permanent_statuses: frozenset[int] = frozenset()
+    signature_style: SecretStyle | None = None
+
+    def build(self, message: Message) -> Request:
+        endpoint = message.endpoint
+        headers: Headers = (*XML_HEADERS, ("X-Spiffy-Stores-Id", endpoint.store_id))
+        if endpoint.additional_data:
+            headers = (*headers, ("X-Spiffy-Stores-Data", endpoint.additional_data))
+        try:
+            for name, value in headers:
+                check_header_value(name, value)
+        except ValueError as error:
+            raise PayloadError("configuration", f"{error} Correct the integration's additional data.") from error
+        root = "ping" if message.is_ping else message.object_type
+        return post(message, utf_8(to_xml(root, _exact_payload(message))), headers)
+
+    def read(self, message: Message, response: Response) -> Outcome:
+        return SUCCESS if 200 <= response.status < 400 else failure(message, response)
+
+
+def to_xml(root: str, value: dict[str, Any]) -> str:
+    """The document for one object; `root` is its singular type. Raise PayloadError for illegal characters."""
+    return DECLARATION + "\n".join(_element(root, value, "", root)) + "\n"
+
+
+def _exact_payload(message: Message) -> dict[str, Any]:
+    """The payload with fractions as decimals, so that none loses a digit on the way."""
+    payload_object(message)  # says what is wrong where it is no object
+    exact: dict[str, Any] = json.loads(message.payload_json, parse_float=_decimal)
+    return exact
+
+
+def _decimal(text: str) -> Decimal | float:
+    number = Decimal(text)
+    # An exponent such as 1e-999999999 would print a gigabyte of zeros: a float makes 0.0 of it.
+    return number if abs(number.adjusted()) < 400 else float(text)
+
+
+def _element(key: str, value: Any, indent: str, path: str) -> Iterator[str]:
+    """Lines of one element. `path` is for error messages only."""
+    name = element_name(key)
+    if isinstance(value, dict):
+        if not value:
+            yield f"{indent}<{name}></{name}>"
+            return
+        yield f"{indent}<{name}>"
+        for child, item in value.items():
+            yield from _element(child, item, indent + INDENT, f"{path}.{child}")
+        yield f"{indent}</{name}>"
+    elif isinstance(value, list):
+        if not value:
+            yield f'{indent}<{name} type="array"></{name}>'
+            return
+        yield f'{indent}<{name} type="array">'
+        for position, item in enumerate(value):
+            yield from _element(singular(key), item, indent + INDENT, f"{path}[{position}]")
+        yield f"{indent}</{name}>"
+    elif value is None:
+        yield f'{indent}<{name} nil="true"/>'
+    else:
+        xml_type, text = _typed_text(key, value, path)
+        attribute = f' type="{xml_type}"' if xml_type else ""
+        yield f"{indent}<{name}{attribute}>{text}</{name}>"
+
+
+def _typed_text(key: str, value: Any, path: str) -> tuple[str, str]:
+    if isinstance(value, bool):
+        return "boolean", "true" if value else "false"
+    if isinstance(value, int):
+        return "integer", str(value)
+    if isinstance(value, Decimal | float):
+        return ("float" if _is_weight(key) else "decimal"), _plain_number(value, path)
+    if _ILLEGAL.search(value):
+        raise PayloadError("payload", f"The text at {path} holds a control character, which XML cannot carry.")
+    return ("datetime" if _is_date_time(value) else ""), value.translate(_TEXT_ESCAPES)
+
+
+def _plain_number(value: Decimal | float, path: str) -> str:
+    """At least one digit behind the point, never an exponent: `100.0`, not `1E+2`."""
+    number = value if isinstance(value, Decimal) else Decimal(repr(value))
+    if not number.is_finite():
+        raise PayloadError("payload", f"The number at {path} is not finite, which XML's decimal cannot say.")
+    whole, _, fraction = f"{number:f}".partition(".")
+    return f"{whole}.{fraction.rstrip('0') or '0'}"
+
+
+def _is_weight(key: str) -> bool:
+    plain = key.replace("-", "_")
+    return plain == "weight" or plain.endswith("_weight")
+
+
+def _is_date_time(text: str) -> bool:
+    if not _DATE_TIME.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=4096)
+def element_name(key: str) -> str:
+    """The key dasherised; what XML names cannot hold becomes a hyphen, a bad start gets an underscore before it."""
+    name = _NOT_IN_NAMES.sub("-", key.replace("_", "-"))
+    return name if _NAME_START.match(name) else f"_{name}"
+
+
+@lru_cache(maxsize=4096)
+def singular(key: str) -> str:
+    """The name for one of an array: `line_items` → `line_item`; `sms` stays."""
+    head, separator, last = key.replace("-", "_").rpartition("_")
+    if last.lower() in _SAME_IN_BOTH:
+        return key
+    return f"{head}{separator}{inflection.singularize(last)}"
