@@ -1,0 +1,138 @@
+"""Names of object types: `shipments` is how they are pushed, `shipment` is what their topics and records are called.
+
+The contract (§3) asks for `inflection.singularize`, except for words that are the same in both. That library is a
+port of Rails' table, which cuts `sms` to `sm`, makes `quotum` of `quota` and `wafe` of `waves`; the lists below say
+what is right for such words. Of a compound (`line_items`, `sales-news`) only the last word is inflected.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+
+import inflection
+
+#: What a key of a push must look like (contract §3). `\Z` and not `$`, which lets a newline follow.
+KEY_PATTERN: Final = re.compile(r"^[a-z][a-z0-9_-]*\Z", re.ASCII)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+#: Words that are the same in the singular and the plural.
+_UNCHANGING: Final = _words(
+    """
+    aircraft analytics billing clothes data deer economics electronics equipment feedback fish furniture gallows
+    goods hardware headquarters information jeans logistics luggage mathematics means media metadata
+    mms money moose multimedia news offspring pants physics police politics premises rice rss salmon scissors series
+    sheep shorts sms software spacecraft species staff trousers
+    """
+)
+
+#: Singulars that end in s. Their plurals end in -ses, or -sses, and are cut back to these.
+_SINGULARS_IN_S: Final = _words(
+    """
+    access address alias apparatus atlas bias bonus bus business cactus campus canvas census chaos class consensus
+    corpus cosmos css dns focus gas genius gps https iris lens minus pos process radius status surplus terminus tls
+    tos ups virus vps
+    """
+)
+
+#: Plurals that neither the lists above nor the library's rules get right. Whatever else ends in -ves loses only its s.
+_IRREGULAR: Final = {
+    "axes": "axis",
+    "bacteria": "bacterium",
+    "bases": "base",
+    "brownies": "brownie",
+    "caches": "cache",
+    "calories": "calorie",
+    "calves": "calf",
+    "cookies": "cookie",
+    "criteria": "criterion",
+    "feet": "foot",
+    "geese": "goose",
+    "halves": "half",
+    "headaches": "headache",
+    "heroes": "hero",
+    "hooves": "hoof",
+    "hypotheses": "hypothesis",
+    "knives": "knife",
+    "leaves": "leaf",
+    "lives": "life",
+    "loaves": "loaf",
+    "memoranda": "memorandum",
+    "menus": "menu",
+    "movies": "movie",
+    "niches": "niche",
+    "oases": "oasis",
+    "phenomena": "phenomenon",
+    "pies": "pie",
+    "scarves": "scarf",
+    "selfies": "selfie",
+    "selves": "self",
+    "shelves": "shelf",
+    "smoothies": "smoothie",
+    "taxis": "taxi",
+    "teeth": "tooth",
+    "thieves": "thief",
+    "ties": "tie",
+    "wives": "wife",
+    "wolves": "wolf",
+}
+_IRREGULAR_PLURALS: Final = {single: many for many, single in _IRREGULAR.items()}
+
+_LAST_WORD = re.compile(r"^(.*[_-])?([^_-]+)$", re.DOTALL)
+
+
+def singular(plural_name: str, overrides: Mapping[str, str] | None = None) -> str:
+    """`shipments` → `shipment`, `line_items` → `line_item`, `sms` → `sms`; a singular stays what it is.
+
+    `overrides` are a store's own words, `{plural: singular}`, for the whole name; they come first.
+    """
+    if overrides and plural_name in overrides:
+        return overrides[plural_name]
+    return _inflected(plural_name, is_plural_wanted=False)
+
+
+def plural(singular_name: str) -> str:
+    """`shipment` → `shipments`, `user_status` → `user_statuses`, `sms` → `sms`: the key of a push for this type."""
+    return _inflected(singular_name, is_plural_wanted=True)
+
+
+@lru_cache(maxsize=4096)
+def _inflected(name: str, *, is_plural_wanted: bool) -> str:
+    match = _LAST_WORD.match(name)
+    if match is None:
+        return name
+    inflect = _plural_word if is_plural_wanted else _singular_word
+    return (match[1] or "") + inflect(match[2])
+
+
+def _singular_word(word: str) -> str:
+    # Nothing of two letters is a plural (`us`, `os`), and cutting the s from `s` would leave nothing.
+    if len(word) < 3 or word in _UNCHANGING or word in _SINGULARS_IN_S:
+        return word
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if word.endswith("es") and word[:-2] in _SINGULARS_IN_S:
+        return word[:-2]
+    if word.endswith(("a", "sis")):
+        return word  # a singular already: quota, beta, analysis, basis
+    if word.endswith("ves"):
+        return word[:-1]
+    return inflection.singularize(word)
+
+
+def _plural_word(word: str) -> str:
+    if word in _UNCHANGING:
+        return word
+    if word in _IRREGULAR_PLURALS:
+        return _IRREGULAR_PLURALS[word]
+    if word in _SINGULARS_IN_S:
+        return f"{word}es"
+    if word.endswith(("a", "ve")):
+        return f"{word}s"
+    return inflection.pluralize(word)
