@@ -1,0 +1,183 @@
+"""Which subscriptions an event goes to: the spellings of topics and intents (contract §3 and §4), and a quick index.
+
+Topics are dotted words, `shipment.updated`; patterns of a subscription are
+
+- one topic: `shipment.updated`
+- all below a word: `shipment.*`, `user.email.*`
+- a bare word, itself and all below it: `shipment`, `conversation` (seed 002)
+- everything: `all` or `*`
+
+Words are compared whole: `user` is not a beginning of `username.created`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+T = TypeVar("T")
+Singular = Callable[[str], str]
+
+LENGTH_LIMIT: Final = 255
+EVERYTHING: Final = frozenset({"all", "*"})
+#: The topic that a subscription narrows down by `metadata.event_names` (seed 002).
+CUSTOM_EVENT: Final = "event.created"
+
+_VERBS: Final = {"create": "created", "new": "created", "update": "updated", "delete": "deleted"}
+_TOPIC = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SPELLINGS_REMEMBERED: Final = 2048
+
+
+def _unchanged(word: str) -> str:
+    return word
+
+
+def normalise_topic(text: str, singular: Singular = _unchanged) -> str:
+    """The one spelling under which a topic pattern is stored and compared.
+
+    `users.created` → `user.created`, `shipments.update` → `shipment.updated`, `shipments.*` → `shipment.*`; `all`
+    and `*` stay as they are. `singular` knows the words of the store. Raises ValueError in plain words.
+    """
+    pattern = text.strip()
+    if pattern in EVERYTHING:
+        return pattern
+    _check_length("topic", pattern)
+    plain = pattern.removesuffix(".*")
+    if "*" in plain:
+        raise ValueError(
+            f"The topic {pattern!r} has a * where none can stand. Write it at the end (shipment.*), or alone for all."
+        )
+    _check_characters(plain)
+    return _spelled(pattern, singular)
+
+
+def check_topic(text: str) -> str:
+    """The topic of one event, as it is: no pattern. Raises ValueError in plain words."""
+    _check_length("topic", text)
+    _check_characters(text)
+    return text
+
+
+def check_intent(text: str) -> str:
+    """An intent, or `*` for all of them, as it is. Raises ValueError in plain words."""
+    _check_length("intent", text)
+    if _CONTROL.search(text):
+        raise ValueError("The intent holds a control character, such as a line break. Remove it.")
+    return text
+
+
+def _check_length(what: str, text: str) -> None:
+    if not text:
+        raise ValueError(f"The {what} is empty. Give it a name.")
+    if len(text) > LENGTH_LIMIT:
+        raise ValueError(f"The {what} has {len(text)} characters; {LENGTH_LIMIT} is the most. Shorten it.")
+
+
+def _check_characters(topic: str) -> None:
+    if not _TOPIC.fullmatch(topic):
+        raise ValueError(
+            f"The topic {topic!r} is not spelled as one. Write words of letters, digits, _ and - with single dots "
+            "between them, such as shipment.updated."
+        )
+
+
+def _spelled(pattern: str, singular: Singular) -> str:
+    first, *others = pattern.split(".")
+    if others and others[-1] in _VERBS:
+        others[-1] = _VERBS[others[-1]]
+    return ".".join([singular(first), *others])
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What one subscription asks for. `event_names` narrow down the topic `event.created` and nothing else."""
+
+    topics: tuple[str, ...] = ()
+    intents: tuple[str, ...] = ()
+    event_names: tuple[str, ...] = ()
+
+
+class SubscriptionIndex(Generic[T]):
+    """Finds the subscriptions of an event by a few dictionary look-ups, however many there are.
+
+    Topics of events are compared in their normal spelling, as those of subscriptions are, so that a subscription to
+    `payments.update` gets an event that was sent as `payments.update`. Give both the same `singular`.
+    Immutable once built, so it may be shared by threads.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[Interest, T]], *, singular: Singular = _unchanged) -> None:
+        self._subscribers: list[T] = []
+        self._everything: list[int] = []
+        self._exact: defaultdict[str, list[int]] = defaultdict(list)
+        self._below: defaultdict[str, list[int]] = defaultdict(list)
+        self._intents: defaultdict[str, list[int]] = defaultdict(list)
+        self._event_names: defaultdict[str, list[int]] = defaultdict(list)
+        self._singular = singular
+        self._spellings: dict[str, str] = {}
+        for position, (interest, subscriber) in enumerate(pairs):
+            self._subscribers.append(subscriber)
+            self._add(position, interest)
+
+    def __len__(self) -> int:
+        return len(self._subscribers)
+
+    def _add(self, position: int, interest: Interest) -> None:
+        for topic in interest.topics:
+            self._add_topic(position, topic, interest.event_names)
+        for intent in interest.intents:
+            self._intents[intent].append(position)
+
+    def _add_topic(self, position: int, topic: str, event_names: tuple[str, ...]) -> None:
+        if topic in EVERYTHING:
+            self._everything.append(position)
+            return
+        pattern = _spelled(topic, self._singular)
+        if pattern == CUSTOM_EVENT:
+            for name in event_names:
+                self._event_names[name].append(position)
+        elif pattern.endswith(".*"):
+            self._below[pattern.removesuffix(".*")].append(position)
+        else:
+            self._exact[pattern].append(position)
+            if "." not in pattern:
+                self._below[pattern].append(position)
+
+    def matching(self, topic: str | None, intent: str | None, data: Any) -> list[T]:
+        """Who gets an event with this topic and/or intent: each subscriber once, in the order they were given.
+
+        `data` is looked into only for `event_name`, when the topic is `event.created`.
+        """
+        lists = []
+        if topic:
+            lists += self._lists_of_topic(topic, data)
+        if intent:
+            lists += [self._intents.get(intent, []), self._intents.get("*", []) if intent != "*" else []]
+        found = [positions for positions in lists if positions]
+        if len(found) == 1 and len(found[0]) == 1:
+            return [self._subscribers[found[0][0]]]
+        return [self._subscribers[position] for position in sorted({position for each in found for position in each})]
+
+    def _lists_of_topic(self, topic: str, data: Any) -> list[list[int]]:
+        spelling = self._spelling(topic)
+        lists = [self._everything, self._exact.get(spelling, [])]
+        dot = spelling.find(".")
+        while dot >= 0:
+            lists.append(self._below.get(spelling[:dot], []))
+            dot = spelling.find(".", dot + 1)
+        if spelling == CUSTOM_EVENT and isinstance(data, dict):
+            name = data.get("event_name")
+            if isinstance(name, str):
+                lists.append(self._event_names.get(name, []))
+        return lists
+
+    def _spelling(self, topic: str) -> str:
+        spelling = self._spellings.get(topic)
+        if spelling is None:
+            if len(self._spellings) >= _SPELLINGS_REMEMBERED:
+                self._spellings.clear()
+            spelling = self._spellings[topic] = _spelled(topic, self._singular)
+        return spelling
