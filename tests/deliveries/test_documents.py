@@ -8,18 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deliveries.documents import (
-    DOCUMENT_LIMIT,
-    DocumentError,
-    PatchDoesNotFit,
-    apply_patch,
-    describe_patch,
-    dump_document,
-    is_same,
-    json_patch,
-    merge_document,
-    parse_document,
-)
+from deliveries.documents import PatchDoesNotFit, apply_patch, describe_patch, is_same, json_patch, merge_document
+from integrations.strict_json import DOCUMENT_LIMIT, DocumentError, dump_document, parse_document
 
 scalars = (
     st.none()
