@@ -124,7 +124,7 @@ class PayloadError(Exception):
         self.message = message
 
 
-class Skip(Exception):  # noqa: N818 - it is no error
+class Skip(Exception):
     """There is nothing to send, and that is right: the delivery succeeds without a request; `summary` says why."""
 
     def __init__(self, summary: str) -> None:

@@ -101,7 +101,9 @@ def _element(key: str, value: Any, indent: str, path: str) -> Iterator[str]:
             yield from _element(singular(key), item, indent + INDENT, f"{path}[{position}]")
         yield f"{indent}</{name}>"
     elif value is None:
-        yield f'{indent}<{name} nil="true"/>'
+        # JSON does not know the type of null; Rails names its date-times `…_at`, and the sample has it.
+        attribute = ' type="datetime"' if name.endswith("-at") else ""
+        yield f'{indent}<{name}{attribute} nil="true"/>'
     else:
         xml_type, text = _typed_text(key, value, path)
         attribute = f' type="{xml_type}"' if xml_type else ""
