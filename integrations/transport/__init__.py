@@ -1,0 +1,53 @@
+"""The only code that opens connections: `make_transport` for the engine, `send` for one request at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from integrations.transport.addresses import AddressPolicy, UrlRefused, check_url, parse_allow
+from integrations.transport.base import Headers, Request, Response, Result, Transport, TransportError
+from integrations.transport.requests_transport import RequestsTransport, send
+
+__all__ = [
+    "AddressPolicy",
+    "Headers",
+    "Request",
+    "Response",
+    "Result",
+    "Transport",
+    "TransportError",
+    "UrlRefused",
+    "check_url",
+    "current_policy",
+    "make_transport",
+    "parse_allow",
+    "send",
+]
+
+
+def make_transport(name: str, policy: AddressPolicy, capacity: int | None = None) -> Transport:
+    """The transport called `name`: `requests`, or `curl` (needs the extra `hookdesk[curl]`).
+
+    `capacity` is how many requests are in flight at most; each transport has its own default. Raises
+    ValueError for another name and RuntimeError if the extra is missing.
+    """
+    if name == "requests":
+        return RequestsTransport(policy) if capacity is None else RequestsTransport(policy, capacity)
+    if name == "curl":
+        from integrations.transport.curl_transport import CurlTransport
+
+        return CurlTransport(policy) if capacity is None else CurlTransport(policy, capacity)
+    raise ValueError(f"There is no transport {name!r}; the transports are 'requests' and 'curl'.")
+
+
+def current_policy() -> AddressPolicy:
+    """The policy that the setting `OUTBOUND_ALLOW` describes now."""
+    from django.conf import settings
+
+    return _policy_of(tuple(settings.OUTBOUND_ALLOW))
+
+
+@lru_cache(maxsize=16)
+def _policy_of(entries: Iterable[str]) -> AddressPolicy:
+    return AddressPolicy(parse_allow(entries))

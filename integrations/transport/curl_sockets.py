@@ -1,0 +1,102 @@
+"""Waits for all sockets of curl at once, and can be woken from another thread."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from typing import Any
+
+import pycurl
+
+#: Descriptors that the rest of the process may need beside the connections.
+SPARE_DESCRIPTORS = 512
+_SELECTOR_EVENTS = {
+    pycurl.POLL_IN: selectors.EVENT_READ,
+    pycurl.POLL_OUT: selectors.EVENT_WRITE,
+    pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
+}
+
+
+class CurlSockets:
+    """curl's multi handle with its sockets and its timer. Only `wake` may be called from another thread."""
+
+    def __init__(self, capacity: int) -> None:
+        _raise_descriptor_limit(capacity + SPARE_DESCRIPTORS)
+        self.multi = pycurl.CurlMulti()
+        self.multi.setopt(pycurl.M_MAXCONNECTS, capacity)
+        self.multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, capacity)
+        self.multi.setopt(pycurl.M_PIPELINING, 0)
+        self.multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self.multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        self._due: float | None = None
+        self._selector = selectors.DefaultSelector()
+        self._wakes, self._waker = socket.socketpair()
+        for end in (self._wakes, self._waker):
+            end.setblocking(False)
+        self._wake_descriptor = self._wakes.fileno()
+        self._selector.register(self._wakes, selectors.EVENT_READ)
+
+    def drive(self, timeout: float) -> None:
+        """Waits up to `timeout` seconds until something happens, and lets curl work on it."""
+        if self._due is not None:
+            timeout = min(timeout, max(self._due - time.monotonic(), 0.0))
+        act = self.multi.socket_action
+        for key, events in self._selector.select(timeout):
+            if key.fd == self._wake_descriptor:
+                self._drain_wakes()
+            else:  # EVENT_READ and EVENT_WRITE are 1 and 2, as curl's own CSELECT_IN and CSELECT_OUT
+                act(key.fd, events)
+        if self._due is not None and time.monotonic() >= self._due:
+            self._due = None
+            act(pycurl.SOCKET_TIMEOUT, 0)
+
+    def wake(self) -> None:
+        """Ends a waiting `drive`."""
+        try:
+            self._waker.send(b"\0")
+        except OSError:  # full: it will wake anyway; closed: nobody waits
+            pass
+
+    def close(self) -> None:
+        self.multi.close()
+        self._selector.close()
+        self._wakes.close()
+        self._waker.close()
+
+    def _watch(self, what: int, descriptor: int, _multi: Any, _data: Any) -> None:
+        if what == pycurl.POLL_REMOVE:
+            try:
+                self._selector.unregister(descriptor)
+            except (KeyError, ValueError):
+                pass
+            return
+        events = _SELECTOR_EVENTS.get(what)
+        if events is None:
+            return
+        try:
+            self._selector.register(descriptor, events)
+        except KeyError:
+            self._selector.modify(descriptor, events)
+
+    def _set_timer(self, milliseconds: int) -> None:
+        self._due = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+    def _drain_wakes(self) -> None:
+        try:
+            while len(self._wakes.recv(4096)) == 4096:
+                pass
+        except BlockingIOError:
+            pass
+
+
+def _raise_descriptor_limit(needed: int) -> None:
+    """Lets this process open `needed` files if the system allows it; the usual limit is 1,024."""
+    try:
+        import resource
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,80 @@
+"""Requests to `mailto:` URLs, sent through the mail backend that Django is configured with.
+
+The body is a JSON object: `from`, `to` (list of addresses), `subject`, `body`, and `html` if there is one.
+"""
+
+from __future__ import annotations
+
+import json
+import smtplib
+import socket
+from typing import Any
+
+from integrations.transport.base import Request, Response, TransportError
+
+_PERMANENT_SMTP = range(500, 600)
+_SENT = Response(250, (("Content-Type", "application/json"),), b'{"sent":1}')
+
+
+def is_mail(request: Request) -> bool:
+    """True if `request` goes out by mail instead of HTTP."""
+    return request.url[:7].lower() == "mailto:"
+
+
+def send_mail_request(request: Request, timeout: float) -> Response:
+    """Sends the mail within about `timeout` seconds and answers 250; raises TransportError."""
+    message = _read_message(request.body)
+    from django.core.mail import EmailMultiAlternatives, get_connection
+
+    try:
+        mail = EmailMultiAlternatives(
+            subject=message["subject"],
+            body=message["body"],
+            from_email=message["from"],
+            to=message["to"],
+            connection=get_connection(timeout=timeout),
+        )
+        if message.get("html"):
+            mail.attach_alternative(message["html"], "text/html")
+        sent = mail.send()
+    except (smtplib.SMTPException, OSError, ValueError) as error:
+        raise _classify(error) from error
+    if not sent:
+        raise TransportError(TransportError.PROTOCOL, "The mail server took none of the recipients.")
+    return _SENT
+
+
+def _read_message(body: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(body)
+        is_complete = all(isinstance(message[key], str) for key in ("from", "subject", "body"))
+        recipients = message["to"]
+    except (ValueError, TypeError, KeyError):
+        is_complete, recipients, message = False, [], {}
+    if not is_complete or not isinstance(recipients, list) or not recipients:
+        raise TransportError(
+            TransportError.PROTOCOL, "The mail needs from, to (a list), subject and body.", permanent=True
+        )
+    return dict(message)
+
+
+def _classify(error: Exception) -> TransportError:
+    if isinstance(error, TimeoutError):
+        return TransportError(TransportError.TIMEOUT, "The mail server did not answer in time.")
+    if isinstance(error, socket.gaierror):
+        return TransportError(TransportError.DNS, "The name of the mail server does not resolve. Check EMAIL_URL.")
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        codes = [code for code, _ in error.recipients.values()]
+        is_permanent = bool(codes) and all(code in _PERMANENT_SMTP for code in codes)
+        return TransportError(
+            TransportError.PROTOCOL, f"The mail server refused the recipients ({codes}).", permanent=is_permanent
+        )
+    if isinstance(error, smtplib.SMTPResponseException):
+        return TransportError(
+            TransportError.PROTOCOL,
+            f"The mail server answered {error.smtp_code}.",
+            permanent=error.smtp_code in _PERMANENT_SMTP,
+        )
+    if isinstance(error, ValueError):
+        return TransportError(TransportError.PROTOCOL, f"The mail cannot be sent: {error}.", permanent=True)
+    return TransportError(TransportError.CONNECTION, f"The mail server cannot be reached: {error}.")
