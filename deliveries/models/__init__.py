@@ -2,6 +2,7 @@ from deliveries.models.delivery import Attempt, Delivery, FailureGroup, Revision
 from deliveries.models.engine import Engine
 from deliveries.models.event import Event, IdempotencyKey, Record
 from deliveries.models.replay import Replay
+from deliveries.models.visit import WizardVisit
 
 __all__ = [
     "Attempt",
@@ -13,4 +14,5 @@ __all__ = [
     "Record",
     "Replay",
     "Revision",
+    "WizardVisit",
 ]

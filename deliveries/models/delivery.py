@@ -93,7 +93,9 @@ class Delivery(models.Model):
     # No constraints in the database on what all deliveries of a store share: each insert would lock those
     # rows. Integrations and subscriptions are never deleted, only marked so.
     store = models.ForeignKey(Store, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
-    integration = models.ForeignKey(Integration, models.DO_NOTHING, related_name="deliveries", db_constraint=False, db_index=False)
+    integration = models.ForeignKey(
+        Integration, models.DO_NOTHING, related_name="deliveries", db_constraint=False, db_index=False
+    )
     subscription = models.ForeignKey(
         Subscription, models.DO_NOTHING, related_name="deliveries", db_constraint=False, db_index=False, null=True
     )
@@ -124,6 +126,12 @@ class Delivery(models.Model):
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "deliveries"
+        permissions = [
+            ("resolve_delivery", "Can edit, resend and discard deliveries"),
+            ("replay_delivery", "Can resend or discard many deliveries at once"),
+            ("release_delivery", "Can release ordered deliveries that are held"),
+            ("approve_revision", "Can approve payloads that others edited"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=~Q(status="sending") | Q(lease__isnull=False, due_at__isnull=False),
@@ -256,6 +264,11 @@ class Revision(models.Model):
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     approved_at = models.DateTimeField(null=True)
     is_awaiting_approval = models.BooleanField(default=False)
+    rejected_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    rejected_at = models.DateTimeField(null=True)
+    updates_record = models.BooleanField(
+        default=False, help_text="The store's record is changed too, when the revision goes out."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -263,6 +276,10 @@ class Revision(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["delivery", "number"], name="revision_number_is_unique"),
             models.CheckConstraint(condition=Q(number__gte=1), name="revision_zero_is_the_event"),
+            models.CheckConstraint(
+                condition=Q(is_awaiting_approval=False) | Q(approved_at=None, rejected_at=None),
+                name="revision_awaiting_is_undecided",
+            ),
         ]
 
     def __str__(self) -> str:

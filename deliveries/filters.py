@@ -1,0 +1,192 @@
+"""One place that turns filters into a queryset of deliveries: the API's list, the admin's lists, replays.
+
+Ids sort by time, so `since` and `until` also bound the id: the primary key's index then ends the search
+instead of a walk through everything that is newer. A day of slack covers clocks that went back and forth.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils.dateparse import parse_date, parse_datetime
+
+from deliveries.models import Delivery, Event
+from deliveries.topics import known_names
+from integrations.identifiers import parse_public_id
+from integrations.models import Integration, Store
+
+#: How many events of one object are looked at in a search for the object's id.
+OBJECT_EVENTS_LIMIT = 1_000
+ID_SLACK = timedelta(days=1)
+_SPELLINGS = {"failure_group": "group"}
+
+Deliveries = models.QuerySet[Delivery]
+
+
+class FilterError(ValueError):
+    """A filter that does not exist, or a value that it does not know; `field` names the filter."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+
+
+def clean_filters(params: Mapping[str, Any]) -> dict[str, str]:
+    """What is set, as text that can be stored and put into a URL. Raises FilterError for unknown names."""
+    cleaned = {}
+    for given, value in params.items():
+        name = _SPELLINGS.get(given, given)
+        if name not in _FILTERS:
+            raise FilterError(given, f"There is no filter {given!r}. There are: {', '.join(_FILTERS)}.")
+        if text := _as_text(value):
+            cleaned[name] = text
+    return cleaned
+
+
+def apply_filters(queryset: Deliveries, params: Mapping[str, Any]) -> Deliveries:
+    """`queryset` with every filter of `params` that is not empty.
+
+    `status` (one or several, comma-separated), `integration` (slug, uuid or primary key), `topic` (exact, or
+    `shipment.*`), `since` and `until` (ISO 8601, the latter exclusive), `q` (an id of delivery, event or request,
+    an object's id, or how a topic begins), `store` (one or several), `group`, `subscription`.
+    Raises FilterError, a ValueError, for unknown names and values.
+    """
+    cleaned = clean_filters(params)
+    for name, text in cleaned.items():
+        queryset = _FILTERS[name](queryset, text, cleaned)
+    return queryset
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, models.Model):
+        return str(value.pk)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, list | tuple | set | frozenset):
+        return ",".join(filter(None, map(_as_text, value)))
+    return str(value).strip().replace("\0", "")
+
+
+def _status(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
+    wanted = [word.strip() for word in text.split(",") if word.strip()]
+    for word in wanted:
+        if word not in Delivery.Status.values:
+            known = ", ".join(Delivery.Status.values)
+            raise FilterError("status", f"There is no status {word!r}. There are: {known}.")
+    return queryset.filter(status__in=wanted)
+
+
+def _store_ids(text: str) -> list[uuid.UUID]:
+    try:
+        return [uuid.UUID(word.strip()) for word in text.split(",")]
+    except ValueError:
+        raise FilterError("store", f"{text!r} is not a store id.") from None
+
+
+def _store(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
+    ids = _store_ids(text)
+    if Store.objects.filter(id__in=ids).count() != len(set(ids)):
+        raise FilterError("store", f"There is no store {text!r}.")
+    return queryset.filter(store_id=ids[0]) if len(ids) == 1 else queryset.filter(store_id__in=ids)
+
+
+def _integration(queryset: Deliveries, text: str, cleaned: Mapping[str, str]) -> Deliveries:
+    """Deleted integrations count too: their deliveries stay."""
+    candidates = Integration.objects.all()
+    if "store" in cleaned:
+        candidates = candidates.filter(store_id__in=_store_ids(cleaned["store"]))
+    ids = list(candidates.filter(slug=text).values_list("id", flat=True))
+    if not ids and (number := parse_public_id("int", text)):
+        ids = list(candidates.filter(uuid=number).values_list("id", flat=True))
+    if not ids and text.isdecimal() and len(text) < 19:
+        ids = list(candidates.filter(id=int(text)).values_list("id", flat=True))
+    if not ids:
+        raise FilterError("integration", f"There is no integration {text!r}.")
+    return queryset.filter(integration_id=ids[0]) if len(ids) == 1 else queryset.filter(integration_id__in=ids)
+
+
+def _subscription(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
+    wanted = parse_public_id("nsub", text)
+    if wanted is None:
+        raise FilterError("subscription", f"{text!r} is not the id of a subscription (nsub_…).")
+    return queryset.filter(subscription_id=wanted)
+
+
+def _topic(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
+    if text.endswith(".*"):
+        return queryset.filter(topic__startswith=text[:-1])
+    return queryset if text in ("*", "all") else queryset.filter(topic=text)
+
+
+def _since(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
+    since = _moment("since", text)
+    return queryset.filter(created_at__gte=since, id__gte=_id_at(since - ID_SLACK))
+
+
+def _until(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
+    until = _moment("until", text)
+    return queryset.filter(created_at__lt=until, id__lt=_id_at(until + ID_SLACK))
+
+
+def _moment(field: str, text: str) -> datetime:
+    try:
+        # A plus sign that was not escaped in a URL arrives as a space.
+        moment = parse_datetime(re.sub(r" (\d\d:?\d\d)$", r"+\1", text) if "T" in text else text)
+        if moment is None and (day := parse_date(text)):
+            moment = datetime.combine(day, time.min)
+    except ValueError:
+        moment = None
+    if moment is None or not 1970 < moment.year < 9000:
+        raise FilterError(field, f"{text!r} is not a time. Write it as 2026-01-31 or 2026-01-31T08:00:00Z.")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _id_at(moment: datetime) -> uuid.UUID:
+    """The lowest id of that millisecond."""
+    return uuid.UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
+
+
+def _group(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
+    if not text.isdecimal() or len(text) > 18:
+        raise FilterError("group", f"{text!r} is not the number of a failure group.")
+    return queryset.filter(failure_group_id=int(text))
+
+
+def _search(queryset: Deliveries, text: str, cleaned: Mapping[str, str]) -> Deliveries:
+    """The most exact meaning that finds something. Each is found by an index, so a search costs little."""
+    for prefix in ("dlv", "notif"):
+        if (wanted := parse_public_id(prefix, text)) and queryset.filter(id=wanted).exists():
+            return queryset.filter(id=wanted)
+    if (wanted := parse_public_id("evt", text)) and queryset.filter(event_id=wanted).exists():
+        return queryset.filter(event_id=wanted)
+    stores = _store_ids(cleaned["store"]) if "store" in cleaned else None
+    events = Event.objects.filter(object_id=text[:255])
+    if stores is not None:
+        events = events.filter(store_id__in=stores)
+    found = list(events.order_by("-id").values_list("id", flat=True)[:OBJECT_EVENTS_LIMIT])
+    names = known_names(beginning=text, stores=stores)
+    if found and names:
+        return queryset.filter(Q(event_id__in=found) | Q(topic__in=names))
+    return queryset.filter(event_id__in=found) if found else queryset.filter(topic__in=names)
+
+
+_FILTERS: dict[str, Callable[[Deliveries, str, Mapping[str, str]], Deliveries]] = {
+    "store": _store,
+    "status": _status,
+    "integration": _integration,
+    "subscription": _subscription,
+    "topic": _topic,
+    "group": _group,
+    "since": _since,
+    "until": _until,
+    "q": _search,
+}

@@ -1,0 +1,29 @@
+"""Who is in the resolution wizard."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from deliveries.models.delivery import Delivery
+
+
+class WizardVisit(models.Model):
+    """When a member of staff last looked at a delivery's wizard, so that a second one is told.
+
+    A row and not a cache entry: the default cache is per process, and web servers run several.
+    """
+
+    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="visits", db_index=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["delivery", "user"], name="wizard_visit_is_unique")]
+        indexes = [
+            # Forgetting old visits.
+            models.Index(fields=["at"], name="wizard_visit_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.at:%H:%M}"
