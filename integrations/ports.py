@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, ParamSpec
+from datetime import datetime
+from typing import TYPE_CHECKING, Generic, ParamSpec
+
+if TYPE_CHECKING:
+    from integrations.models import Integration
 
 P = ParamSpec("P")
 
@@ -25,3 +29,7 @@ class Port(Generic[P]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
         for listener in self._listeners:
             listener(*args, **kwargs)
+
+
+#: An integration was deleted, at this time: outer apps end what belongs to it. In the deleting transaction.
+integration_deleted: Port[[Integration, datetime]] = Port()

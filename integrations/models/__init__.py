@@ -1,5 +1,15 @@
 from integrations.models.audit import AuditEntry
 from integrations.models.integration import Integration, IntegrationHealth, Secret
 from integrations.models.store import AccessToken, ConfigClock, Store
+from integrations.models.turn import TurnContext
 
-__all__ = ["AccessToken", "AuditEntry", "ConfigClock", "Integration", "IntegrationHealth", "Secret", "Store"]
+__all__ = [
+    "AccessToken",
+    "AuditEntry",
+    "ConfigClock",
+    "Integration",
+    "IntegrationHealth",
+    "Secret",
+    "Store",
+    "TurnContext",
+]

@@ -1,0 +1,23 @@
+"""What a Turn.io integration offered last."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from integrations.documents_field import DocumentField
+from integrations.models.integration import Integration
+
+
+class TurnContext(models.Model):
+    """The actions of the last context answer: only what was offered can be run (contract §5.5).
+
+    Apart from `Integration`, because each chat that is opened writes it, and a row because web servers have
+    several processes.
+    """
+
+    integration = models.OneToOneField(Integration, models.CASCADE, primary_key=True, related_name="turn_context")
+    actions = DocumentField(default=dict)
+    answered_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"context of {self.answered_at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,51 @@
+"""Parameters of integrations and subscriptions: shown masked, sent back masked, updated by receivers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from integrations.endpoints import merge_parameters
+from integrations.models import Integration
+from integrations.redaction import MASK
+
+
+def mask_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The same keys, every value masked: any of them may be a credential."""
+    return {key: _masked(value) for key, value in parameters.items()}
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return mask_parameters(value)
+    if isinstance(value, list | tuple):
+        return [_masked(item) for item in value]
+    return None if value is None else MASK
+
+
+def unmask_parameters(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """What somebody sends back after reading masked parameters: a mask stands for the value that was there."""
+    return {key: _unmasked(value, known.get(key)) for key, value in given.items()}
+
+
+def _unmasked(value: Any, known: Any) -> Any:
+    if isinstance(value, Mapping) and isinstance(known, Mapping):
+        return unmask_parameters(value, known)
+    if isinstance(value, list) and isinstance(known, list) and len(value) == len(known):
+        return [_unmasked(mine, theirs) for mine, theirs in zip(value, known, strict=True)]
+    return known if value == MASK and known is not None else value
+
+
+def save_parameters(integration_id: int, parameters: Mapping[str, Any]) -> None:
+    """Merge what a receiver answered into the integration's parameters (contract §5.1), under a row lock.
+
+    Writes nothing when nothing changes, so that the configuration clock does not tick with every answer.
+    """
+    with transaction.atomic():
+        integration = Integration.objects.select_for_update().get(id=integration_id)
+        merged = merge_parameters(integration.parameters, parameters)
+        if merged != integration.parameters:
+            integration.parameters = merged
+            integration.save(update_fields=["parameters", "updated_at"])

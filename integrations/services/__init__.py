@@ -1,0 +1,32 @@
+"""What can be done with integrations and tokens: the same functions for the API, the admin and commands."""
+
+from integrations.endpoints import endpoint_of
+from integrations.parameters import mask_parameters, save_parameters
+from integrations.services.changes import (
+    create_integration,
+    delete_integration,
+    disable_integration,
+    enable_integration,
+    speaker_of,
+    update_integration,
+)
+from integrations.services.secrets import ROTATION_OVERLAP, rotate_secret
+from integrations.services.tokens import issue_token, withdraw_token
+from integrations.services.values import IntegrationValues
+
+__all__ = [
+    "ROTATION_OVERLAP",
+    "IntegrationValues",
+    "create_integration",
+    "delete_integration",
+    "disable_integration",
+    "enable_integration",
+    "endpoint_of",
+    "issue_token",
+    "mask_parameters",
+    "rotate_secret",
+    "save_parameters",
+    "speaker_of",
+    "update_integration",
+    "withdraw_token",
+]

@@ -1,0 +1,263 @@
+"""Making, changing and deleting integrations. All take keyword arguments and hold one transaction."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Unpack
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.text import slugify
+
+from integrations.audit import HOOKDESK, Actor, record_change
+from integrations.connectors import get_connector
+from integrations.models import Integration, IntegrationHealth, Store
+from integrations.parameters import mask_parameters, unmask_parameters
+from integrations.ports import integration_deleted
+from integrations.redaction import MASK, masked_headers
+from integrations.services.secrets import check_secret_fits, first_secret, needed_secret, replace_secret
+from integrations.services.values import IntegrationValues, clean_values
+from integrations.wire_formats import get_wire_format
+from integrations.wire_formats.base import WireFormat
+
+#: What stands for "not set" in the row, where the wire format has no say.
+_PLAIN_DEFAULTS: dict[str, Any] = {
+    "url": "",
+    "connector": None,
+    "wire_format": Integration.WireFormat.STANDARD.value,
+    "auth_type": Integration.AuthType.NONE.value,
+    "auth_header": "",
+    "token": "",
+    "parameters": {},
+    "headers": {},
+    "additional_data": "",
+    "max_in_flight": 512,
+    "rate_limit": None,
+    "is_enabled": True,
+    "disabled_reason": "",
+}
+_OF_THE_FORMAT = ("retry_policy", "timeout", "permanent_statuses")
+_FIELDS = ("name", "slug", *_PLAIN_DEFAULTS, *_OF_THE_FORMAT)
+
+
+def create_integration(*, store: Store, actor: Actor, **values: Unpack[IntegrationValues]) -> Integration:
+    """A new integration, with a signing secret where its format signs (`active_secrets` has it).
+
+    One in `turn` format is asked for its handshake after the commit. Raises ValidationError by field; its code
+    is `required` for what is missing and `conflict` for a slug that is taken.
+    """
+    cleaned = clean_values(values)
+    if "name" not in cleaned:
+        raise ValidationError({"name": ValidationError("name is required.", code="required")})
+    integration = Integration(store=store, name=cleaned["name"])
+    _apply(integration, _PLAIN_DEFAULTS | {name: value for name, value in cleaned.items() if value is not None})
+    _apply_format_defaults(integration, keep=[name for name in _OF_THE_FORMAT if cleaned.get(name) is not None])
+    _check_together(integration)
+    secret = first_secret(integration, cleaned)
+    with transaction.atomic():
+        integration.slug = cleaned.get("slug") or _free_slug(store, integration.name)
+        _save(integration)
+        if secret:
+            replace_secret(integration, secret, timezone.now())
+        record_change(actor=actor, action="create", target=integration, store=store, after=_shown(integration, _FIELDS))
+        if integration.wire_format == Integration.WireFormat.TURN and not integration.connector:
+            transaction.on_commit(partial(_greet, integration.id), robust=True)
+    return integration
+
+
+def update_integration(*, integration: Integration, actor: Actor, **values: Unpack[IntegrationValues]) -> Integration:
+    """Change what is given. A secret that is given replaces the current one as in a rotation.
+
+    Masked parameters keep their values, so that an answer of the API can be sent back. Raises ValidationError.
+    """
+    cleaned = clean_values(values)
+    with transaction.atomic():
+        current = locked(integration)
+        before = {name: getattr(current, name) for name in _FIELDS}
+        old_speaker = speaker_of(current)
+        if isinstance(cleaned.get("parameters"), dict):
+            cleaned["parameters"] = unmask_parameters(cleaned["parameters"], current.parameters)
+        given = {name: value for name, value in cleaned.items() if name not in ("slug", "secret", *_OF_THE_FORMAT)}
+        _apply(current, {name: _PLAIN_DEFAULTS[name] if value is None else value for name, value in given.items()})
+        if cleaned.get("slug"):
+            current.slug = cleaned["slug"]
+        _apply(current, {name: cleaned[name] for name in _OF_THE_FORMAT if cleaned.get(name) is not None})
+        _apply_format_defaults(current, keep=_kept(cleaned, current, old_speaker))
+        _check_together(current)
+        _note_switch(current, before["is_enabled"])
+        _renew_secret(current, cleaned)
+        changed = [name for name in _FIELDS if getattr(current, name) != before[name]]
+        _save(current)
+        if changed or cleaned.get("secret"):
+            old = Integration(**{name: before[name] for name in _FIELDS})
+            record_change(
+                actor=actor,
+                action="change",
+                target=current,
+                store=current.store,
+                before=_shown(old, changed),
+                after=_shown(current, changed) | ({"secret": MASK} if cleaned.get("secret") else {}),
+            )
+    integration.refresh_from_db()
+    return integration
+
+
+def delete_integration(*, integration: Integration, actor: Actor, reason: str = "") -> None:
+    """Mark it deleted: its slug is free again, its history stays, what it still had to send is discarded."""
+    now = timezone.now()
+    with transaction.atomic():
+        current = locked(integration)
+        current.deleted_at = integration.deleted_at = now
+        current.save(update_fields=["deleted_at", "updated_at"])
+        integration_deleted(current, now)
+        record_change(
+            actor=actor,
+            action="delete",
+            target=current,
+            store=current.store,
+            before=_shown(current, _FIELDS),
+            reason=reason,
+        )
+
+
+def disable_integration(*, integration: Integration, reason: str, actor: Actor = HOOKDESK) -> None:
+    """Nothing is sent to it until somebody enables it; deliveries go on to be made and wait."""
+    with transaction.atomic():
+        current = locked(integration)
+        current.is_enabled, current.disabled_reason = False, reason[:500]
+        current.save(update_fields=["is_enabled", "disabled_reason", "updated_at"])
+        record_change(actor=actor, action="disable", target=current, store=current.store, reason=reason)
+    integration.refresh_from_db(fields=["is_enabled", "disabled_reason", "updated_at"])
+
+
+def enable_integration(*, integration: Integration, actor: Actor, reason: str = "") -> None:
+    """Deliveries that waited are sent; its breaker begins anew, so that old failures do not count."""
+    with transaction.atomic():
+        current = locked(integration)
+        current.is_enabled, current.disabled_reason = True, ""
+        current.save(update_fields=["is_enabled", "disabled_reason", "updated_at"])
+        _forget_failures(current)
+        record_change(actor=actor, action="enable", target=current, store=current.store, reason=reason)
+    integration.refresh_from_db(fields=["is_enabled", "disabled_reason", "updated_at"])
+
+
+def speaker_of(integration: Integration) -> WireFormat:
+    """The connector of an integration where it has one, else its wire format."""
+    return get_connector(integration.connector) if integration.connector else get_wire_format(integration.wire_format)
+
+
+def locked(integration: Integration) -> Integration:
+    """The row as it is now, held until the transaction ends. Raises ValidationError if it was deleted meanwhile."""
+    current = Integration.objects.alive().select_for_update().filter(id=integration.id).first()
+    if current is None:
+        raise ValidationError("This integration was deleted meanwhile.", code="conflict")
+    return current
+
+
+def _apply(integration: Integration, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        if name in _FIELDS:
+            setattr(integration, name, value)
+
+
+def _apply_format_defaults(integration: Integration, *, keep: list[str]) -> None:
+    speaker = speaker_of(integration)
+    defaults = {
+        "retry_policy": speaker.default_retry_policy,
+        "timeout": speaker.default_timeout,
+        "permanent_statuses": sorted(speaker.default_permanent_statuses),
+    }
+    _apply(integration, {name: value for name, value in defaults.items() if name not in keep})
+
+
+def _kept(cleaned: dict[str, Any], current: Integration, old_speaker: WireFormat) -> list[str]:
+    """Of what the format has defaults for: what stays. None asks for the default; a new format brings its own."""
+    if speaker_of(current) is not old_speaker:
+        return [name for name in _OF_THE_FORMAT if cleaned.get(name) is not None]
+    return [name for name in _OF_THE_FORMAT if name not in cleaned or cleaned[name] is not None]
+
+
+def _check_together(integration: Integration) -> None:
+    if not integration.url and not integration.connector:
+        raise ValidationError({"url": ValidationError("url is required: where are deliveries sent?", code="required")})
+    if integration.auth_type == Integration.AuthType.HEADER and not integration.auth_header:
+        message = "auth_header is required with auth_type header: the name of the header that carries the token."
+        raise ValidationError({"auth_header": ValidationError(message, code="required")})
+
+
+def _renew_secret(integration: Integration, cleaned: dict[str, Any]) -> None:
+    """A secret that is given, or a first one for a format that now signs and cannot use what is there."""
+    given = cleaned.get("secret")
+    now = timezone.now()
+    if given:
+        check_secret_fits(integration, given)
+        replace_secret(integration, given, now)
+    elif given == "":
+        integration.secrets.filter(expires_at=None).update(expires_at=now)
+    elif secret := needed_secret(integration, integration.active_secrets(now)):
+        replace_secret(integration, secret, now)
+
+
+def _note_switch(integration: Integration, was_enabled: bool) -> None:
+    if integration.is_enabled:
+        integration.disabled_reason = ""
+        if not was_enabled:
+            _forget_failures(integration)
+
+
+def _forget_failures(integration: Integration) -> None:
+    IntegrationHealth.objects.filter(integration=integration).update(
+        breaker=IntegrationHealth.Breaker.CLOSED,
+        consecutive_failures=0,
+        first_failure_at=None,
+        opened_at=None,
+        probe_at=None,
+        throttled_until=None,
+    )
+
+
+def _save(integration: Integration) -> None:
+    try:
+        with transaction.atomic():
+            integration.save()
+    except IntegrityError:
+        message = f"There is already an integration {integration.slug!r} in this store. Choose another slug."
+        raise ValidationError({"slug": ValidationError(message, code="conflict")}) from None
+
+
+def _free_slug(store: Store, name: str) -> str:
+    base = slugify(name)[:90] or "integration"
+    taken = set(Integration.objects.alive().filter(store=store, slug__startswith=base).values_list("slug", flat=True))
+    return next(slug for slug in _numbered(base) if slug not in taken)
+
+
+def _numbered(base: str) -> Any:
+    yield base
+    number = 2
+    while True:
+        yield f"{base}-{number}"
+        number += 1
+
+
+def _greet(integration_id: int) -> None:
+    from integrations.turn_calls import handshake
+
+    integration = Integration.objects.alive().filter(id=integration_id).first()
+    if integration is not None:
+        handshake(integration=integration, now=timezone.now())
+
+
+def _shown(integration: Integration, names: Any) -> dict[str, Any]:
+    """Fields for the history, credentials masked."""
+    shown: dict[str, Any] = {}
+    for name in names:
+        value = getattr(integration, name)
+        if name in ("token", "additional_data"):
+            value = MASK if value else ""
+        elif name == "parameters":
+            value = mask_parameters(value)
+        elif name == "headers":
+            value = dict(masked_headers(tuple(value.items()), ()))
+        shown[name] = value
+    return shown

@@ -1,0 +1,52 @@
+"""Access tokens as staff and programs handle them: checked, and written into the history."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.access import create_token, revoke_token
+from integrations.audit import Actor, record_change
+from integrations.models import AccessToken, Store
+from integrations.services.values import clean_line
+
+
+def issue_token(
+    *, store: Store, actor: Actor, name: str, scopes: list[str], expires_at: datetime | None = None
+) -> tuple[AccessToken, str]:
+    """A new token and its text, which is shown once. Raises ValidationError by field."""
+    try:
+        name = clean_line(name, limit=100, is_required=True)
+    except ValueError as error:
+        raise ValidationError({"name": str(error)}) from None
+    if expires_at is not None and expires_at <= timezone.now():
+        raise ValidationError({"expires_at": "This moment has passed: the token would never work."})
+    with transaction.atomic():
+        try:
+            token, text = create_token(store=store, name=name, scopes=scopes, expires_at=expires_at)
+        except ValueError as error:
+            raise ValidationError({"scopes": f"{str(error)[:1].upper()}{str(error)[1:]}."}) from None
+        record_change(actor=actor, action="create", target=token, store=store, after=_shown(token))
+    return token, text
+
+
+def withdraw_token(*, token: AccessToken, actor: Actor, reason: str = "") -> None:
+    """It stops working at once, everywhere."""
+    with transaction.atomic():
+        revoke_token(token=token)
+        record_change(
+            actor=actor, action="delete", target=token, store=token.store, before=_shown(token), reason=reason
+        )
+
+
+def _shown(token: AccessToken) -> dict[str, Any]:
+    return {
+        "name": token.name,
+        "prefix": token.prefix,
+        "scopes": list(token.scopes),
+        "expires_at": token.expires_at.isoformat() if token.expires_at else None,
+    }
