@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from collections.abc import Hashable
@@ -33,17 +34,58 @@ _PROTOCOL_ERRORS = frozenset(
 )
 #: curl has no code of its own for an answer that breaks the rules of chunks or headers.
 _PROTOCOL_WORDS = ("chunk", "header", "HTTP/0.9", "hex")
+#: What tells that the other side has closed a connection; macOS shows it as something to read.
+_CLOSED_EVENTS = getattr(select, "POLLRDHUP", 0) or select.POLLIN
+_EMPTY_LINES = (b"\r\n", b"\n")
 _RESEND = "The kept connection broke before an answer came. It is not known whether the request arrived."
+
+
+class KeptConnections:
+    """The descriptors of curl's connections, to see whether the receiver has closed one meanwhile.
+
+    curl itself looks only if a connection was idle for a second. Keys are address, port and local port.
+    """
+
+    def __init__(self) -> None:
+        self._descriptors: dict[tuple[str, int, int], int] = {}
+        self._keys: dict[int, tuple[str, int, int]] = {}
+
+    def add(self, opened: list[int], key: tuple[str, int, int]) -> None:
+        """One of the sockets `opened` is the connection `key`."""
+        for descriptor in opened:
+            borrowed = socket.socket(fileno=descriptor)
+            try:
+                if borrowed.getsockname()[1] == key[2]:
+                    self._descriptors.pop(self._keys.get(descriptor, key), None)
+                    self._descriptors[key], self._keys[descriptor] = descriptor, key
+            except OSError:
+                pass
+            finally:
+                borrowed.detach()
+
+    def is_closed(self, key: tuple[str, int, int]) -> bool:
+        """True if the other side has closed the connection."""
+        descriptor = self._descriptors.get(key)
+        if descriptor is None:
+            return False
+        poll = select.poll()
+        poll.register(descriptor, _CLOSED_EVENTS)
+        return bool(poll.poll(0))
 
 
 class CurlHandle:
     """A pycurl handle that is used again and again for one method. The callbacks run inside `perform`."""
 
-    def __init__(self, method: str, has_body: bool, policy: AddressPolicy, ca_file: str) -> None:
+    def __init__(
+        self, method: str, has_body: bool, policy: AddressPolicy, ca_file: str, connections: KeptConnections
+    ) -> None:
         self.kind = (method, has_body)
         self.easy = pycurl.Curl()
+        self.must_restart = False
         self._policy = policy
+        self._connections = connections
         self._has_pins = False
+        self._is_fresh = False
         self._clear()
         self._configure(method, has_body, ca_file)
 
@@ -52,13 +94,13 @@ class CurlHandle:
         self._clear()
         self.key = key
         self._addresses = addresses
+        self._deadline = deadline
         easy, target = self.easy, prepared.target
         easy.setopt(pycurl.URL, f"{target.scheme}://{target.authority}/")
         easy.setopt(pycurl.REQUEST_TARGET, target.path)  # as it is: in a URL, curl would turn %2f into %2F
         easy.setopt(pycurl.HTTPHEADER, _header_lines(prepared.headers))
         if prepared.body is not None:
             easy.setopt(pycurl.POSTFIELDS, prepared.body)
-        easy.setopt(pycurl.TIMEOUT_MS, max(1, int((deadline - self.started) * 1000)))
         if target.address is None:
             pins = ",".join(f"[{address}]" if ":" in address else address for address in addresses)
             easy.setopt(pycurl.RESOLVE, [f"+{target.host}:{target.port}:{pins}"])
@@ -66,6 +108,14 @@ class CurlHandle:
         elif self._has_pins:
             easy.setopt(pycurl.RESOLVE, [])
             self._has_pins = False
+        self._set_fresh(False)
+        self._set_deadline(self.started)
+
+    def restart(self) -> None:
+        """Makes the handle ready for the same request again, on a new connection: nothing of it had left."""
+        self.must_restart = False
+        self._set_fresh(True)
+        self._set_deadline(time.monotonic())
 
     def result(self, code: int, message: str) -> Result:
         """What came of it; `code` and `message` are those of curl, 0 for a success."""
@@ -78,13 +128,24 @@ class CurlHandle:
     def close(self) -> None:
         self.easy.close()
 
+    def _set_fresh(self, is_fresh: bool) -> None:
+        if is_fresh != self._is_fresh:
+            self.easy.setopt(pycurl.FRESH_CONNECT, int(is_fresh))
+            self._is_fresh = is_fresh
+
+    def _set_deadline(self, now: float) -> None:
+        self.easy.setopt(pycurl.TIMEOUT_MS, max(1, int((self._deadline - now) * 1000)))
+
     def _clear(self) -> None:
         self.key: Hashable = None
         self.started = time.monotonic()
         self._addresses: tuple[str, ...] = ()
+        self._opened: list[int] = []
+        self._deadline = 0.0
         self._error: TransportError | None = None
         self._head: list[bytes] = []
         self._head_bytes = 0
+        self._is_head_complete = False
         self._interim = 0
         self._body: list[bytes] = []
         self._body_bytes = 0
@@ -109,6 +170,7 @@ class CurlHandle:
             pycurl.NOSIGNAL: 1,
             pycurl.TCP_NODELAY: 1,
             pycurl.OPENSOCKETFUNCTION: self._open_socket,
+            pycurl.SOCKOPTFUNCTION: self._note_socket,
             pycurl.PREREQFUNCTION: self._before_request,
             pycurl.HEADERFUNCTION: self._take_header,
             pycurl.WRITEFUNCTION: self._take_body,
@@ -133,25 +195,39 @@ class CurlHandle:
             return pycurl.SOCKET_BAD
         return socket.socket(address.family, address.socktype, address.protocol)
 
-    def _before_request(self, ip: str, _local: str, _port: int, _local_port: int) -> int:
+    def _note_socket(self, descriptor: int, _purpose: int) -> int:
+        self._opened.append(descriptor)
+        return pycurl.SOCKOPT_OK
+
+    def _before_request(self, ip: str, _local: str, port: int, local_port: int) -> int:
         """Runs when the connection stands and nothing of the request has left.
 
         A second run means that curl wants to send again, because a kept connection died on it. The
         receiver may have read the first one, so the decision belongs to whoever keeps the attempts.
         """
+        connection = (ip, port, local_port)
         if self._is_sent:
             self._error = TransportError(TransportError.CONNECTION, _RESEND)
         elif not self._policy.permits(ip):
             self._error = TransportError(TransportError.REFUSED_ADDRESS, f"{ip} is not an address that was checked.")
+        elif self._opened:
+            self._connections.add(self._opened, connection)
+        elif self._connections.is_closed(connection):
+            self.must_restart = True
+            return pycurl.PREREQFUNC_ABORT
         self._is_sent = True
         return pycurl.PREREQFUNC_OK if self._error is None else pycurl.PREREQFUNC_ABORT
 
     def _take_header(self, line: bytes) -> int | None:
         self._head_bytes += len(line)
-        if line[:5] == b"HTTP/":
+        if line[:5] == b"HTTP/" and (self._is_head_complete or not self._head):
             self._interim += bool(self._head)
             self._head.clear()
-        self._head.append(line)
+            self._is_head_complete = False
+        if line in _EMPTY_LINES:
+            self._is_head_complete = True
+        elif not self._is_head_complete:  # what comes later is a trailer
+            self._head.append(line)
         if self._head_bytes <= HEAD_LIMIT and self._interim <= INTERIM_LIMIT:
             return None
         what = f"are longer than {HEAD_LIMIT // 1024} KB" if self._interim <= INTERIM_LIMIT else "are all interim ones"
@@ -176,6 +252,8 @@ class CurlHandle:
         status = self.easy.getinfo(pycurl.RESPONSE_CODE)
         if not status or not self._head:
             raise TransportError(TransportError.PROTOCOL, "What came back is not HTTP.")
+        if not self._is_head_complete:
+            raise TransportError(TransportError.CONNECTION, "The connection closed inside the headers of the answer.")
         return Response(status, _read_headers(self._head), b"".join(self._body), self._is_truncated)
 
 

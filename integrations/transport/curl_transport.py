@@ -21,7 +21,7 @@ from integrations.transport.wire import Prepared, prepare
 try:
     import pycurl  # noqa: F401 - only to say in plain words that it is missing
 
-    from integrations.transport.curl_handles import CurlHandle
+    from integrations.transport.curl_handles import CurlHandle, KeptConnections
     from integrations.transport.curl_sockets import CurlSockets
 except ImportError as missing:
     raise RuntimeError(
@@ -54,6 +54,7 @@ class CurlTransport:
         self._running: dict[Any, CurlHandle] = {}
         self._idle: dict[tuple[str, bool], list[CurlHandle]] = {}
         self._sockets = CurlSockets(capacity)
+        self._connections = KeptConnections()
         self._outside = _Outside(self._sockets.wake)
         self._mails = DaemonPool(MAIL_THREADS, "mail")
         self._is_woken = False
@@ -115,7 +116,7 @@ class CurlTransport:
         permitted_addresses(prepared.target, addresses, self._policy)
         kind = (prepared.method, prepared.body is not None)
         idle = self._idle.get(kind)
-        handle = idle.pop() if idle else CurlHandle(*kind, self._policy, self._ca_file)
+        handle = idle.pop() if idle else CurlHandle(*kind, self._policy, self._ca_file, self._connections)
         handle.start(key, prepared, addresses, deadline)
         self._running[handle.easy] = handle
         self._sockets.multi.add_handle(handle.easy)
@@ -131,9 +132,14 @@ class CurlTransport:
                 self._finish(easy, code, message)
 
     def _finish(self, easy: Any, code: int, message: str) -> None:
-        handle = self._running.pop(easy)
-        self._results.append(handle.result(code, message))
         self._sockets.multi.remove_handle(easy)
+        handle = self._running[easy]
+        if handle.must_restart:
+            handle.restart()
+            self._sockets.multi.add_handle(easy)
+            return
+        del self._running[easy]
+        self._results.append(handle.result(code, message))
         idle = self._idle.setdefault(handle.kind, [])
         if len(idle) < self.capacity:
             idle.append(handle)

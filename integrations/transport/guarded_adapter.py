@@ -143,7 +143,7 @@ def _wire_request(request: Request, prepared: Prepared) -> requests.PreparedRequ
 
 
 def _read(raw: Any) -> Response:
-    headers = tuple(raw.headers.iteritems())
+    headers = tuple((name, " ".join(value.split("\r\n")).strip()) for name, value in raw.headers.iteritems())
     if any("\x00" in value for _, value in headers):
         raise TransportError(TransportError.PROTOCOL, "The answer holds a NUL byte in its headers.")
     body = raw.read(RESPONSE_BODY_LIMIT + 1, decode_content=False)

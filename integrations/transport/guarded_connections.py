@@ -106,13 +106,14 @@ class _HeadReader:
         self._left = HEAD_LIMIT
 
     def readline(self, limit: int = -1) -> bytes:
+        is_first = self._left == HEAD_LIMIT
         line = self._reader.readline(limit)
         self._left -= len(line)
         if self._left < 0:
             raise TransportError(
                 TransportError.PROTOCOL, f"The headers of the answer are longer than {HEAD_LIMIT // 1024} KB."
             )
-        if not line.endswith(b"\n") and self._left != HEAD_LIMIT:  # http.client would take it for their end
+        if not line.endswith(b"\n") and not is_first:  # http.client would take it for the end of the headers
             raise TransportError(TransportError.CONNECTION, "The connection closed inside the headers of the answer.")
         return line
 
