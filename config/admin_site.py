@@ -1,14 +1,124 @@
-"""The admin site: Django's own, under our name."""
+"""The admin site: Django's own with the desk on its first page, and the frame that every page has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, URLPattern, URLResolver, path, reverse
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+
+from integrations.wire_formats.base import VERSION
 
 
 class HookdeskAdminConfig(AdminConfig):
     default_site = "config.admin_site.HookdeskAdminSite"
 
 
+@dataclass(frozen=True)
+class NavItem:
+    label: str
+    url: str
+    is_current: bool = False
+    count: str = ""
+
+
+@dataclass(frozen=True)
+class NavSection:
+    label: str
+    items: list[NavItem]
+
+
+#: What the bar shows: label, app, model.
+NAV = (
+    ("Deliveries", "deliveries", "delivery"),
+    ("Failures", "deliveries", "failuregroup"),
+    ("Notifications", "notifications", "notification"),
+    ("Integrations", "integrations", "integration"),
+    ("Subscriptions", "subscriptions", "subscription"),
+    ("Stores", "integrations", "store"),
+)
+#: What is behind "More".
+MORE = (
+    ("What came in", (("Events", "deliveries", "event"), ("Records", "deliveries", "record"),
+                      ("Topics", "subscriptions", "topic"))),
+    ("Work", (("Bulk resends", "deliveries", "replay"), ("Attempts", "deliveries", "attempt"),
+              ("Engines", "deliveries", "engine"), ("Task queue", "django_q", "schedule"))),
+    ("House", (("Channels", "notifications", "channel"), ("Audit", "integrations", "auditentry"),
+               ("Staff", "auth", "user"), ("Roles", "auth", "group"))),
+)  # fmt: skip
+
+
 class HookdeskAdminSite(AdminSite):
     site_header = "Hookdesk"
     site_title = "Hookdesk"
     index_title = "Dashboard"
+    enable_nav_sidebar = False
+    site_url = None
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        own = [
+            path("desk/heartbeat/", self.admin_view(self.heartbeat), name="desk_heartbeat"),
+            path("desk/fragment/", self.admin_view(self.dashboard_fragment), name="desk_fragment"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        from deliveries.stats import heartbeat
+
+        context = super().each_context(request)
+        context["hookdesk_version"] = VERSION
+        if context["has_permission"]:
+            # Lazy: pages without the frame (fragments, answers in JSON) do not ask.
+            context["heartbeat"] = SimpleLazyObject(lambda: heartbeat(timezone.now()))
+            context["desk_nav"] = SimpleLazyObject(lambda: self._nav(request))
+            context["desk_more"] = SimpleLazyObject(lambda: self._more(request))
+        return context
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        from config.dashboard import dashboard_context
+
+        context = {**self.each_context(request), "title": "Dashboard", **dashboard_context(request)}
+        return TemplateResponse(request, "admin/dashboard.html", context)
+
+    def dashboard_fragment(self, request: HttpRequest) -> HttpResponse:
+        from config.dashboard import dashboard_context
+
+        return TemplateResponse(request, "admin/desk/dashboard_live.html", dashboard_context(request))
+
+    def heartbeat(self, request: HttpRequest) -> HttpResponse:
+        from deliveries.stats import heartbeat
+
+        return TemplateResponse(request, "admin/desk/heartbeat.html", {"heartbeat": heartbeat(timezone.now())})
+
+    def _nav(self, request: HttpRequest) -> list[NavItem]:
+        from config.dashboard import open_group_count
+
+        items = []
+        for label, app, model in NAV:
+            if (url := self._list_url(request, app, model)) is not None:
+                count = open_group_count(request) if model == "failuregroup" else ""
+                items.append(NavItem(label, url, request.path.startswith(url), count))
+        return items
+
+    def _more(self, request: HttpRequest) -> list[NavSection]:
+        sections = []
+        for label, models in MORE:
+            urls = ((name, self._list_url(request, app, model)) for name, app, model in models)
+            items = [NavItem(name, url) for name, url in urls if url is not None]
+            if items:
+                sections.append(NavSection(label, items))
+        return sections
+
+    def _list_url(self, request: HttpRequest, app: str, model: str) -> str | None:
+        if not (request.user.has_perm(f"{app}.view_{model}") or request.user.has_perm(f"{app}.change_{model}")):
+            return None
+        try:
+            return reverse(f"admin:{app}_{model}_changelist")
+        except NoReverseMatch:
+            return None

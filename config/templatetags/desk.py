@@ -1,0 +1,251 @@
+"""Small parts that every page of the desk draws alike: status pills, times, ids, charts.
+
+All of them escape what they are given: names, payloads and answers are other people's words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+#: Status → (glyph, colour class). A status is never told by colour alone: glyph and word go with it.
+PILLS: Final[dict[str, tuple[str, str]]] = {
+    "succeeded": ("●", "good"),
+    "sent": ("●", "good"),
+    "resolved": ("●", "good"),
+    "active": ("●", "good"),
+    "closed": ("●", "good"),
+    "done": ("●", "good"),
+    "sending": ("◐", "busy"),
+    "running": ("◐", "busy"),
+    "pending": ("○", "calm"),
+    "waiting": ("○", "calm"),
+    "held": ("○", "calm"),
+    "retrying": ("↻", "warn"),
+    "late": ("◌", "warn"),
+    "unknown": ("◌", "warn"),
+    "paused": ("⏸", "warn"),
+    "half-open": ("◑", "warn"),
+    "warning": ("▲", "warn"),
+    "failed": ("✕", "bad"),
+    "error": ("✕", "bad"),
+    "open": ("✕", "bad"),
+    "disabled": ("⏸", "bad"),
+    "revoked": ("⊘", "calm"),
+    "expired": ("⊘", "calm"),
+    "cancelled": ("⊘", "calm"),
+    "discarded": ("⊘", "calm"),
+    "superseded": ("⇥", "calm"),
+    "info": ("i", "busy"),
+}
+
+_STEPS: Final = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (60 * 86_400, 86_400, "d"))
+
+
+@register.simple_tag
+def pill(status: str, word: str = "", extra: str = "") -> SafeString:
+    """`✕ failed` in its colour. `word` says something else than the status, `extra` follows quietly."""
+    glyph, colour = PILLS.get(status, ("·", "calm"))
+    return format_html(
+        '<span class="pill pill-{}"><span aria-hidden="true">{}</span> {}{}</span>',
+        colour,
+        glyph,
+        word or status,
+        f" {extra}" if extra else "",
+    )
+
+
+@register.simple_tag
+def delivery_pill(delivery: Any) -> SafeString:
+    """A delivery's status, with when it goes on."""
+    if delivery.is_held:
+        return pill("held", "waiting", "for an earlier one")
+    if delivery.status == "retrying" and delivery.due_at:
+        return pill("retrying", extra=relative(delivery.due_at))
+    return pill(delivery.status)
+
+
+def relative(moment: datetime, now: datetime | None = None) -> str:
+    """`4 min ago`, `in 12 s`; a date when it is far."""
+    seconds = ((now or timezone.now()) - moment).total_seconds()
+    size = abs(seconds)
+    if size < 1:
+        return "now"
+    for limit, unit, name in _STEPS:
+        if size < limit:
+            text = f"{int(size // unit)} {name}"
+            return f"{text} ago" if seconds > 0 else f"in {text}"
+    return f"{moment.astimezone(UTC):%d %b %Y}"
+
+
+@register.simple_tag
+def ago(moment: datetime | None, empty: str = "–") -> SafeString:
+    """A relative time with the absolute one in its title; `desk.js` keeps it fresh."""
+    if moment is None:
+        return format_html('<span class="quiet">{}</span>', empty)
+    stamp = moment.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" title="{} UTC" data-relative>{}</time>',
+        stamp.isoformat(timespec="milliseconds"),
+        stamp.strftime("%Y-%m-%d %H:%M:%S"),
+        relative(moment),
+    )
+
+
+@register.simple_tag
+def clock(moment: datetime | None) -> SafeString:
+    """The time of day, with the date where it is not today's."""
+    if moment is None:
+        return format_html('<span class="quiet">–</span>')
+    stamp = moment.astimezone(UTC)
+    pattern = "%H:%M:%S" if stamp.date() == timezone.now().astimezone(UTC).date() else "%d %b %H:%M:%S"
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>',
+        stamp.isoformat(timespec="milliseconds"),
+        stamp.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
+        stamp.strftime(pattern),
+    )
+
+
+@register.simple_tag
+def copy_id(text: Any, shown: str = "") -> SafeString:
+    """An id, shortened in the middle; a click copies all of it."""
+    whole = str(text)
+    short = shown or shortened_id(whole)
+    return format_html(
+        '<button type="button" class="id" data-copy="{}" title="Copy {}">{}</button>', whole, whole, short
+    )
+
+
+def shortened_id(text: str) -> str:
+    prefix, mark, rest = text.rpartition("_")
+    return text if len(rest) <= 14 else f"{prefix}{mark}{rest[:6]}…{rest[-5:]}"
+
+
+@register.filter
+def middle(text: Any, length: int = 40) -> str:
+    """`text` shortened in the middle to `length` characters."""
+    whole = str(text)
+    if len(whole) <= length:
+        return whole
+    half = (length - 1) // 2
+    return f"{whole[:half]}…{whole[-half:]}"
+
+
+@register.filter
+def duration(milliseconds: float | None) -> str:
+    """`412 ms`, `3.2 s`, `4 min`."""
+    if milliseconds is None:
+        return "–"
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.3g} s"
+    return f"{milliseconds / 60_000:.0f} min" if milliseconds < 7_200_000 else f"{milliseconds / 3_600_000:.0f} h"
+
+
+@register.filter
+def seconds(value: float | None) -> str:
+    return "–" if value is None else duration(value * 1000)
+
+
+@register.filter
+def grouped(number: float | None) -> str:
+    """`18,204`."""
+    return "–" if number is None else f"{number:,.0f}"
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """`99.76 %`; never rounded up to 100 where something failed."""
+    if share is None:
+        return "–"
+    shown = math.floor(share * 10_000) / 100
+    return f"{shown:g} %"
+
+
+@register.filter
+def attribute(row: Any, name: str) -> Any:
+    return row.get(name) if isinstance(row, dict) else getattr(row, name, None)
+
+
+@register.simple_tag
+def sparkline(values: Sequence[float], bad: Sequence[float] = (), label: str = "") -> SafeString:
+    """Small bars: `values` in all, of which `bad` failed. Drawn by the server; colours come by class."""
+    return _bars([(max(0, total - fault), fault) for total, fault in _paired(values, bad)], 4, 20, label, "sparkline")
+
+
+@register.simple_tag
+def bar_chart(buckets: Iterable[Any], label: str = "") -> SafeString:
+    """The dashboard's chart; each bucket has `succeeded`, `failed` and a `title` for its tooltip."""
+    rows = list(buckets)
+    titles = [str(row.title) for row in rows]
+    return _bars([(row.succeeded, row.failed) for row in rows], 12, 96, label, "chart", titles)
+
+
+def _paired(values: Sequence[float], bad: Sequence[float]) -> list[tuple[float, float]]:
+    faults = list(bad) + [0] * (len(values) - len(bad))
+    return list(zip(values, faults, strict=False))
+
+
+def _bars(
+    rows: Sequence[tuple[float, float]], step: int, height: int, label: str, name: str, titles: Sequence[str] = ()
+) -> SafeString:
+    top = max((good + bad for good, bad in rows), default=0) or 1
+    gap = 1 if step < 8 else 2
+    shapes = []
+    for index, (good, bad) in enumerate(rows):
+        # Whatever happened shows: one failure among a million still is a line of two pixels.
+        bad_height = max(2.0, bad * height / top) if bad else 0
+        good_height = max(1.0, good * height / top) if good else 0
+        good_height = min(good_height, height - bad_height)
+        x = index * step
+        tip = titles[index] if titles else ""
+        shapes.append((x, step - gap, height, good_height, bad_height, tip))
+    drawn = format_html_join("", "{}", ((_bar(*shape),) for shape in shapes))
+    return format_html(
+        '<svg class="{}" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>',
+        name,
+        max(1, len(rows) * step),
+        height,
+        label or "over time",
+        drawn,
+    )
+
+
+def _bar(x: int, width: int, height: int, good: float, bad: float, tip: str) -> SafeString:
+    title = format_html("<title>{}</title>", tip) if tip else ""
+    return format_html(
+        '<g>{}<rect class="bar-hit" x="{}" y="0" width="{}" height="{}"/>'
+        '<rect class="bar-good" x="{}" y="{}" width="{}" height="{}"/>'
+        '<rect class="bar-bad" x="{}" y="{}" width="{}" height="{}"/></g>',
+        title, x, width, height,
+        x, f"{height - good:.1f}", width, f"{good:.1f}",
+        x, f"{height - good - bad:.1f}", width, f"{bad:.1f}",
+    )  # fmt: skip
+
+
+@register.simple_tag(takes_context=True)
+def query(context: Any, **changes: Any) -> str:
+    """The page's query string with some parameters changed (None: taken out). The cursor goes with a new filter."""
+    parameters = context["request"].GET.copy()
+    for gone in ("before", "after"):
+        parameters.pop(gone, None)
+    for name, value in changes.items():
+        if value is None or value == "":
+            parameters.pop(name, None)
+        else:
+            parameters[name] = str(value)
+    text = parameters.urlencode()
+    return f"?{text}" if text else "?"
+
+

@@ -1,0 +1,29 @@
+"""What finished in the past, counted once."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class StatSlot(models.Model):
+    """Deliveries of one integration in five minutes, by how long they took.
+
+    The dashboard would otherwise read a week of deliveries on each look. `slot` is the Unix time over 300;
+    `bin` numbers the duration from push to delivery (`stat_slots.BINS`), or is -1 for what was accepted. A row
+    with integration 0 says that its slot was counted, however little was in it.
+    """
+
+    slot = models.BigIntegerField()
+    integration_id = models.BigIntegerField()
+    bin = models.SmallIntegerField()
+    accepted = models.PositiveIntegerField(default=0)
+    succeeded = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["slot", "integration_id", "bin"], name="stat_slot_is_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"slot {self.slot} of integration {self.integration_id}"
