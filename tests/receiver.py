@@ -7,6 +7,7 @@ the answer leaves, which makes it an oracle that survives the death of either si
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -350,7 +351,5 @@ def _append(path: Path, request: Received) -> None:
 
 def _close_quietly(connection: socket.socket) -> None:
     for end in (lambda: connection.shutdown(socket.SHUT_RDWR), connection.close):
-        try:
+        with contextlib.suppress(OSError):
             end()
-        except OSError:
-            pass

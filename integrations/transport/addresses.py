@@ -164,7 +164,9 @@ def _split_scheme(url: str) -> tuple[str, str]:
     match = _URL.fullmatch(url)
     scheme = match.group(1).lower() if match else ""
     if match is None or scheme not in _DEFAULT_PORTS:
-        raise UrlRefused("The URL does not begin with https:// or http://; nothing else can be sent to. Write it in full.")
+        raise UrlRefused(
+            "The URL does not begin with https:// or http://; nothing else can be sent to. Write it in full."
+        )
     return scheme, match.group(2)
 
 

@@ -9,11 +9,11 @@ from collections.abc import Hashable
 from ipaddress import ip_address
 from typing import Any
 
-import pycurl
+import pycurl  # type: ignore[import-untyped]
 
 from integrations.transport.addresses import AddressPolicy
 from integrations.transport.base import RESPONSE_BODY_LIMIT, Headers, Response, Result, TransportError
-from integrations.transport.wire import HEAD_LIMIT, INTERIM_LIMIT, Prepared
+from integrations.transport.wire import HEAD_LIMIT, INTERIM_LIMIT, Prepared, printable
 
 _TLS_ERRORS = frozenset(
     {
@@ -36,6 +36,7 @@ _PROTOCOL_ERRORS = frozenset(
 _PROTOCOL_WORDS = ("chunk", "header", "HTTP/0.9", "hex")
 #: What tells that the other side has closed a connection; macOS shows it as something to read.
 _CLOSED_EVENTS = getattr(select, "POLLRDHUP", 0) or select.POLLIN
+_GO_ON, _ABORT = 0, 1  # PREREQFUNC_OK, PREREQFUNC_ABORT
 _EMPTY_LINES = (b"\r\n", b"\n")
 _RESEND = "The kept connection broke before an answer came. It is not known whether the request arrived."
 
@@ -76,6 +77,9 @@ class KeptConnections:
 class CurlHandle:
     """A pycurl handle that is used again and again for one method. The callbacks run inside `perform`."""
 
+    _key: Hashable
+    _addresses: tuple[str, ...]
+
     def __init__(
         self, method: str, has_body: bool, policy: AddressPolicy, ca_file: str, connections: KeptConnections
     ) -> None:
@@ -92,9 +96,7 @@ class CurlHandle:
     def start(self, key: Hashable, prepared: Prepared, addresses: tuple[str, ...], deadline: float) -> None:
         """Makes the handle ready to send `prepared` to one of `addresses`, which were checked."""
         self._clear()
-        self.key = key
-        self._addresses = addresses
-        self._deadline = deadline
+        self._key, self._addresses, self._deadline = key, addresses, deadline
         easy, target = self.easy, prepared.target
         easy.setopt(pycurl.URL, f"{target.scheme}://{target.authority}/")
         easy.setopt(pycurl.REQUEST_TARGET, target.path)  # as it is: in a URL, curl would turn %2f into %2F
@@ -121,9 +123,9 @@ class CurlHandle:
         """What came of it; `code` and `message` are those of curl, 0 for a success."""
         duration = time.monotonic() - self.started
         try:
-            return Result(self.key, self._response(code, message), None, duration)
+            return Result(self._key, self._response(code, message), None, duration)
         except TransportError as error:
-            return Result(self.key, None, error, duration)
+            return Result(self._key, None, error, duration)
 
     def close(self) -> None:
         self.easy.close()
@@ -137,9 +139,9 @@ class CurlHandle:
         self.easy.setopt(pycurl.TIMEOUT_MS, max(1, int((self._deadline - now) * 1000)))
 
     def _clear(self) -> None:
-        self.key: Hashable = None
+        self._key = None
         self.started = time.monotonic()
-        self._addresses: tuple[str, ...] = ()
+        self._addresses = ()
         self._opened: list[int] = []
         self._deadline = 0.0
         self._error: TransportError | None = None
@@ -179,9 +181,7 @@ class CurlHandle:
             options[pycurl.POST] = 1
         elif method == "HEAD":
             options[pycurl.NOBODY] = 1
-        if method not in ("GET", "HEAD") and (method, has_body) != ("POST", True):
-            options[pycurl.CUSTOMREQUEST] = method
-        elif method == "GET" and has_body:
+        if (method, has_body) not in (("GET", False), ("HEAD", False), ("POST", True)):
             options[pycurl.CUSTOMREQUEST] = method
         for option, value in options.items():
             self.easy.setopt(option, value)
@@ -197,7 +197,7 @@ class CurlHandle:
 
     def _note_socket(self, descriptor: int, _purpose: int) -> int:
         self._opened.append(descriptor)
-        return pycurl.SOCKOPT_OK
+        return 0  # SOCKOPT_OK
 
     def _before_request(self, ip: str, _local: str, port: int, local_port: int) -> int:
         """Runs when the connection stands and nothing of the request has left.
@@ -214,9 +214,9 @@ class CurlHandle:
             self._connections.add(self._opened, connection)
         elif self._connections.is_closed(connection):
             self.must_restart = True
-            return pycurl.PREREQFUNC_ABORT
+            return _ABORT
         self._is_sent = True
-        return pycurl.PREREQFUNC_OK if self._error is None else pycurl.PREREQFUNC_ABORT
+        return _GO_ON if self._error is None else _ABORT
 
     def _take_header(self, line: bytes) -> int | None:
         self._head_bytes += len(line)
@@ -275,7 +275,7 @@ def _read_headers(lines: list[bytes]) -> Headers:
 
 
 def _classify(code: int, message: str) -> TransportError:
-    message = message.rstrip(".") or f"curl error {code}"
+    message = printable(message).rstrip(".") or f"curl error {code}"
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return TransportError(TransportError.TIMEOUT, "The receiver did not answer in full before the deadline.")
     if code in _TLS_ERRORS:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import time
 from typing import Any
 
-import pycurl
+import pycurl  # type: ignore[import-untyped]
 
 #: Descriptors that the rest of the process may need beside the connections.
 SPARE_DESCRIPTORS = 512
@@ -53,10 +54,8 @@ class CurlSockets:
 
     def wake(self) -> None:
         """Ends a waiting `drive`."""
-        try:
+        with contextlib.suppress(OSError):  # full: it will wake anyway; closed: nobody waits
             self._waker.send(b"\0")
-        except OSError:  # full: it will wake anyway; closed: nobody waits
-            pass
 
     def close(self) -> None:
         self.multi.close()
@@ -66,10 +65,8 @@ class CurlSockets:
 
     def _watch(self, what: int, descriptor: int, _multi: Any, _data: Any) -> None:
         if what == pycurl.POLL_REMOVE:
-            try:
+            with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(descriptor)
-            except (KeyError, ValueError):
-                pass
             return
         events = _SELECTOR_EVENTS.get(what)
         if events is None:

@@ -19,8 +19,6 @@ from integrations.transport.mail import is_mail, send_mail_request
 from integrations.transport.wire import Prepared, prepare
 
 try:
-    import pycurl  # noqa: F401 - only to say in plain words that it is missing
-
     from integrations.transport.curl_handles import CurlHandle, KeptConnections
     from integrations.transport.curl_sockets import CurlSockets
 except ImportError as missing:
@@ -113,7 +111,7 @@ class CurlTransport:
         self._sockets.close()
 
     def _start(self, key: Hashable, prepared: Prepared, addresses: Addresses, deadline: float) -> None:
-        permitted_addresses(prepared.target, addresses, self._policy)
+        addresses = permitted_addresses(prepared.target, addresses, self._policy)
         kind = (prepared.method, prepared.body is not None)
         idle = self._idle.get(kind)
         handle = idle.pop() if idle else CurlHandle(*kind, self._policy, self._ca_file, self._connections)

@@ -7,6 +7,7 @@ waiting for: the handshake, a header, the body.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -112,10 +113,8 @@ class Watchdog:
 def _shut_down(connected: socket.socket) -> None:
     # The plain method also for TLS: that of ssl.SSLSocket would take the encryption off first, and a
     # thread that is sending at that moment would send in the clear.
-    try:
+    with contextlib.suppress(OSError):
         socket.socket.shutdown(connected, socket.SHUT_RDWR)
-    except OSError:
-        pass
 
 
 _shared: Watchdog | None = None

@@ -97,8 +97,11 @@ def permitted_addresses(target: Target, addresses: Addresses, policy: AddressPol
     """`addresses` if every single one is permitted; raises TransportError (REFUSED_ADDRESS) otherwise.
 
     One forbidden address among public ones is how rebinding begins, so it spoils the whole answer. The
-    error is not permanent when it comes from the DNS: whoever runs the name may correct it.
+    error is not permanent when it comes from the DNS: whoever runs the name may correct it. `localhost` is
+    not looked up, so there the permitted ones of its two addresses are taken.
     """
+    if target.address is None and is_loopback_name(target.host.lower()):
+        addresses = tuple(filter(policy.permits, addresses)) or addresses
     for address in addresses:
         if not policy.permits(address):
             named = "" if target.address else f"{target.host} resolves to a forbidden address: "

@@ -26,7 +26,7 @@ from integrations.transport.guarded_connections import (
     WireHeaders,
     use_for,
 )
-from integrations.transport.wire import Prepared, prepare
+from integrations.transport.wire import Prepared, prepare, printable
 
 #: Hosts whose connections are kept; the one not used for longest makes room.
 HOST_LIMIT = 256
@@ -199,4 +199,4 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 
 def _short(error: BaseException) -> str:
-    return (str(error) or type(error).__name__)[:200]
+    return printable(str(error)).strip() or type(error).__name__

@@ -81,7 +81,7 @@ class BoundedResponse(http.client.HTTPResponse):
         if self.headers is not None:
             return
         plain = self.fp
-        self.fp = _HeadReader(plain)  # type: ignore[assignment]
+        self.fp = _HeadReader(plain)
         try:
             super().begin()
         finally:
@@ -211,7 +211,7 @@ class Guard:
             addresses: tuple[str, ...] = (target.address,)
         else:
             addresses = self._resolver.resolve(target.host, attempt.remaining())
-        permitted_addresses(target, addresses, self.policy)
+        addresses = permitted_addresses(target, addresses, self.policy)
         problem: OSError | None = None
         for position, address in enumerate(addresses):
             # A dead address may use up its share of the time, so that the next one gets a chance.

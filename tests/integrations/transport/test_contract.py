@@ -35,6 +35,7 @@ from tests.receiver import (
 )
 
 DEADLINE = 0.3
+NUL_HEADER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-A: a\x00b\r\n\r\n"
 
 
 class TestTheRequestOnTheWire:
@@ -251,14 +252,15 @@ class TestFaults:
 
     @pytest.mark.parametrize(
         "data",
-        [b"SSH-2.0-OpenSSH_9.2\r\n\r\n", b"+PONG\r\n", b"\x00" * 100, b"HTTP/1.1 2x0 OK\r\n\r\n"],
-        ids=["ssh", "redis", "zeros", "no number"],
+        [b"SSH-2.0-OpenSSH_9.2\r\n\r\n", b"+PONG\r\n", b"\x00" * 100, b"HTTP/1.1 2x0 OK\r\n\r\n", NUL_HEADER],
+        ids=["ssh", "redis", "zeros", "no number", "NUL in a header"],
     )
     def test_what_is_not_http_is_a_protocol_error(self, transport: Transport, receiver: Receiver, data: bytes) -> None:
         receiver.script(raw_answer(data))
         result = exchange(transport, post(receiver.url()))
         assert result.error is not None
         assert result.error.kind == TransportError.PROTOCOL
+        assert result.error.message.isprintable()
 
     def test_headers_cut_off_by_the_end_of_the_connection_are_no_answer(
         self, transport: Transport, receiver: Receiver

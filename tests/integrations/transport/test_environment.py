@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from integrations.transport import AddressPolicy, make_transport
 from integrations.transport.base import Transport
 from tests.integrations.transport.conftest import exchange, post
 from tests.receiver import Receiver
@@ -39,3 +41,11 @@ def test_requests_go_straight_to_their_receiver_without_foreign_credentials(
     names = {name.lower() for name, _ in received.headers}
     assert not names & {"authorization", "proxy-authorization", "proxy-connection", "cookie", "via"}
     assert received.target == "/hook"
+
+
+def test_without_pycurl_the_curl_transport_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pycurl", None)
+    for name in ("curl_transport", "curl_handles", "curl_sockets"):
+        monkeypatch.delitem(sys.modules, f"integrations.transport.{name}")
+    with pytest.raises(RuntimeError, match=r"hookdesk\[curl\]"):
+        make_transport("curl", AddressPolicy())

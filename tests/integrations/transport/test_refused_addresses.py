@@ -49,6 +49,12 @@ def test_the_demo_reaches_its_own_machine(transport: Transport, receiver: Receiv
     assert receiver.wait_for(1)[0].header("host") == f"{host}:{receiver.port}"
 
 
+def test_localhost_is_reached_where_only_its_ipv4_address_is_allowed(
+    build: Callable[..., Transport], receiver: Receiver
+) -> None:
+    assert exchange(build(ONE_ADDRESS), post(receiver.url("/x", "localhost"))).error is None
+
+
 def test_an_allowed_ipv6_address_is_reached(transport: Transport) -> None:
     try:
         server = Receiver(family=socket.AF_INET6).__enter__()

@@ -102,7 +102,9 @@ def test_an_authority_that_nobody_trusts_is_refused(build: Callable[..., Transpo
         assert receiver.requests == []
 
 
-def test_a_server_without_tls_gets_no_plain_request_instead(build: Callable[..., Transport], receiver: Receiver) -> None:
+def test_a_server_without_tls_gets_no_plain_request_instead(
+    build: Callable[..., Transport], receiver: Receiver
+) -> None:
     result = exchange(build(), post(receiver.url().replace("http:", "https:"), timeout=0.5))
     assert result.error is not None
     assert receiver.requests == []
