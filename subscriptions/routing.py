@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
 from integrations.models import Store
+from integrations.object_types import singular
 from subscriptions.matching import Interest, SubscriptionIndex
 from subscriptions.models import Subscription
 
@@ -81,7 +82,7 @@ def _load(store: Store) -> StoreConfig:
     return StoreConfig(
         store_id=store.id,
         version=store.config_version,
-        index=SubscriptionIndex(_interests(store)),
+        index=SubscriptionIndex(_interests(store), singular=partial(singular, overrides=store.singular_overrides)),
         rules=rules,
         conditions=conditions,
         singular_overrides=store.singular_overrides,
@@ -99,5 +100,3 @@ def _interests(store: Store) -> list[tuple[Interest, Route]]:
         (Interest(tuple(topics), tuple(intents), tuple(names)), Route(pk, integration_id, expression, is_ordered))
         for topics, intents, names, pk, integration_id, expression, is_ordered in rows.iterator(chunk_size=2000)
     ]
-
-

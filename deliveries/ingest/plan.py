@@ -13,7 +13,6 @@ from deliveries.models import Event
 from integrations.identifiers import uuid7
 from integrations.strict_json import dump_document
 from subscriptions.expressions import ExpressionError, holds, passes
-from subscriptions.matching import normalise_topic
 from subscriptions.routing import Route, StoreConfig, TopicRule
 
 
@@ -158,9 +157,8 @@ def plan_events(*, config: StoreConfig, events: Collection[PublishedEvent], now:
 def add_event(plan: Plan, config: StoreConfig, row: EventRow, data: Any, except_subscription: uuid.UUID | None) -> None:
     """The event, and a delivery for each subscription that wants it."""
     plan.events.append(row)
-    topic = None if row.topic is None else normalise_topic(row.topic)
     name = row.topic or row.intent or ""
-    for route in config.index.matching(topic, row.intent, data):
+    for route in config.index.matching(row.topic, row.intent, data):
         if route.subscription_id == except_subscription or not _passes(route, data):
             continue
         order_key = f"{row.object_type}/{row.object_id}" if route.is_ordered and row.object_id else None

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 
 from deliveries.ingest.plan import Plan
 from deliveries.ordering import first_in_line, lock_order_keys
+from deliveries.sql import as_time
 
 
 class PlanIsStale(Exception):
@@ -198,18 +199,24 @@ def _write_portably(plan: Plan, repetition: Repetition | None, held: frozenset[u
             cursor.execute(
                 "INSERT INTO deliveries_idempotencykey (store_id, key, body_hash, response, created_at)"
                 " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                [plan.store_id.hex, repetition.key, repetition.body_hash, json.dumps(repetition.response), plan.now],
+                [
+                    plan.store_id.hex,
+                    repetition.key,
+                    repetition.body_hash,
+                    json.dumps(repetition.response),
+                    as_time(plan.now),
+                ],
             )
             if cursor.rowcount != 1:
                 raise PlanIsStale
         _write_records(cursor, plan)
-        store, now = plan.store_id.hex, plan.now
+        store, now = plan.store_id.hex, as_time(plan.now)
         cursor.executemany(
             "INSERT INTO deliveries_event (id, store_id, topic, intent, object_type, object_id, data, origin,"
             " occurred_at, created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 (row.id.hex, store, row.topic, row.intent, row.object_type, row.object_id, row.data_json, plan.origin,
-                 row.occurred_at, now)
+                 as_time(row.occurred_at), now)
                 for row in plan.events
             ],
         )  # fmt: skip
@@ -232,13 +239,29 @@ def _write_records(cursor: Any, plan: Plan) -> None:
             cursor.execute(
                 "UPDATE deliveries_record SET data = %s, version = %s, updated_at = %s"
                 " WHERE store_id = %s AND type = %s AND external_id = %s AND version = %s",
-                [row.data_json, row.version, plan.now, plan.store_id.hex, row.type, row.external_id, row.read_version],
+                [
+                    row.data_json,
+                    row.version,
+                    as_time(plan.now),
+                    plan.store_id.hex,
+                    row.type,
+                    row.external_id,
+                    row.read_version,
+                ],
             )
         else:
             cursor.execute(
                 "INSERT INTO deliveries_record (store_id, type, external_id, data, version, created_at, updated_at)"
                 " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                [plan.store_id.hex, row.type, row.external_id, row.data_json, row.version, plan.now, plan.now],
+                [
+                    plan.store_id.hex,
+                    row.type,
+                    row.external_id,
+                    row.data_json,
+                    row.version,
+                    as_time(plan.now),
+                    as_time(plan.now),
+                ],
             )
         if cursor.rowcount != 1:
             raise PlanIsStale

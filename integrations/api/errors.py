@@ -6,7 +6,7 @@ import logging
 import uuid
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions, status
@@ -72,17 +72,35 @@ def error_list_handler(error: Exception, context: dict[str, Any]) -> Response | 
         if error.field:
             entry["field"] = error.field
         return Response(error_list([entry]), status=error.status_code, headers=error.headers)
+    if isinstance(error, ValidationError):
+        return _refused(error)
     if isinstance(error, Http404):
         error = exceptions.NotFound("There is no such thing here.")
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     elif isinstance(error, OperationalError | InterfaceError):
         logger.warning("the database did not answer: %s", error)
-        entry = {"code": "service_unavailable", "message": "The database did not answer. Nothing was stored; try again."}
+        entry = {
+            "code": "service_unavailable",
+            "message": "The database did not answer. Nothing was stored; try again.",
+        }
         return Response(error_list([entry]), status=503, headers={"Retry-After": "5"})
     if not isinstance(error, exceptions.APIException):
         return None
     return Response(error_list(_entries(error)), status=error.status_code, headers=_headers(error))
+
+
+def _refused(error: ValidationError) -> Response:
+    """What a service refused. Its codes: `required`, `conflict` (409), anything else is an invalid value."""
+    by_field = error.error_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.error_list}
+    entries, codes = [], set()
+    for field, errors in by_field.items():
+        for single in errors:
+            codes.add(single.code)
+            code = {"required": "missing_parameter", "conflict": "conflict"}.get(str(single.code), "parameter_invalid")
+            entry = {"code": code, "message": single.messages[0]}
+            entries.append(entry if field == NON_FIELD_ERRORS else entry | {"field": field})
+    return Response(error_list(entries), status=409 if codes == {"conflict"} else 400)
 
 
 def _headers(error: exceptions.APIException) -> dict[str, str]:

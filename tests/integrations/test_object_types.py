@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deliveries.object_types import KEY_PATTERN, plural, singular
+from integrations.object_types import KEY_PATTERN, plural, singular
 
 
 def words(text):

@@ -1,0 +1,102 @@
+"""`POST /api/v1/push` and `POST /api/v1/events` (contract §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import exceptions
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from deliveries.api.limits import check_rate
+from deliveries.ingest import Receipt, publish_events, push_objects
+from deliveries.ingest.plan import SchemaViolation
+from deliveries.ingest.reading import CONTROL, Invalid
+from deliveries.ingest.services import Busy, KeyConflict, Revoked
+from integrations.api.authentication import MESSAGE, CachedStoreAuthentication
+from integrations.api.errors import APIError
+from integrations.api.parsing import as_api_error, read_body
+from integrations.models import AccessToken
+from integrations.strict_json import DocumentError, parse_document
+
+KEY_PARAMETER = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="The same key and body again answers the first response and stores nothing.",
+)
+
+
+class IngestView(APIView):
+    """Parse, call the service, say what became of it."""
+
+    authentication_classes = [CachedStoreAuthentication]
+    required_scope = AccessToken.Scope.PUSH
+    ingest: Callable[..., Receipt]
+
+    def post(self, request: Request) -> Response:
+        check_rate(request.user.store_id)
+        raw = read_body(request)
+        key = _idempotency_key(request)
+        try:
+            receipt = type(self).ingest(principal=request.user, document=parse_document(raw), raw=raw, key=key)
+        except DocumentError as error:
+            raise as_api_error(error) from None
+        except Invalid as error:
+            raise APIError(400, error.message, code=error.code, field=error.field) from None
+        except SchemaViolation as error:
+            message = f"The data does not fit the schema of {error.topic}: {error.message}"
+            raise APIError(400, message, code="parameter_invalid", field=error.path or None) from None
+        except KeyConflict:
+            raise APIError(409, "This Idempotency-Key was used with another body.", field="Idempotency-Key") from None
+        except Revoked:
+            raise exceptions.AuthenticationFailed(MESSAGE) from None
+        except Busy:
+            raise APIError(
+                503,
+                "The same records are changing too fast. Nothing was stored; try again.",
+                headers={"Retry-After": "1"},
+            ) from None
+        headers = {"Idempotent-Replay": "true"} if receipt.is_replay else None
+        return Response(receipt.response, status=202, headers=headers)
+
+
+@extend_schema(
+    summary="Push objects",
+    request=OpenApiTypes.OBJECT,
+    responses={202: OpenApiTypes.OBJECT},
+    parameters=[KEY_PARAMETER],
+)
+class PushView(IngestView):
+    ingest = staticmethod(push_objects)
+
+
+@extend_schema(
+    summary="Publish one event, or an array of up to 1,000",
+    request=OpenApiTypes.OBJECT,
+    responses={202: OpenApiTypes.OBJECT},
+    parameters=[KEY_PARAMETER],
+)
+class EventsView(IngestView):
+    ingest = staticmethod(publish_events)
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key: Any = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    if key is None:
+        return None
+    try:
+        # Header bytes reach Django as latin-1; keys are any text.
+        key = key.encode("latin-1").decode()
+    except (UnicodeEncodeError, UnicodeDecodeError):
+        raise APIError(
+            400, "The Idempotency-Key is not UTF-8.", code="parameter_invalid", field="Idempotency-Key"
+        ) from None
+    if not 1 <= len(key) <= 255 or CONTROL.search(key):
+        message = "An Idempotency-Key has 1 to 255 characters and no control characters."
+        raise APIError(400, message, code="parameter_invalid", field="Idempotency-Key")
+    return str(key)

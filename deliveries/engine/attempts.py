@@ -1,0 +1,120 @@
+"""Attempt rows: written before the first byte leaves, finished after."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection
+
+from deliveries.engine.rows import Claimed, Flight, Settlement
+from deliveries.models import Attempt
+from deliveries.sql import as_key, as_time
+from integrations.encryption import encrypt_bytes
+from integrations.redaction import masked_headers, redact_bytes, redact_text
+from integrations.transport.base import Request
+
+INTERRUPTED = "The worker died while this was being sent. Whether the receiver got it is unknown; it is sent again."
+
+
+def open_attempts(flights: Sequence[Flight]) -> None:
+    """One INSERT for all of them."""
+    rows = [_opening(flight) for flight in flights]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            cursor.execute(_OPEN_POSTGRESQL, columns)
+    else:
+        with connection.cursor() as cursor:
+            cursor.executemany(_OPEN_PORTABLE, rows)
+
+
+_OPENING = (
+    'id, delivery_id, number, "trigger", revision, started_at, method, url, request_headers, request_body,'
+    " is_body_encrypted"
+)
+_REST = "outcome, is_response_truncated, error_kind, error_message, summary"
+_OPEN_POSTGRESQL = (
+    f"INSERT INTO deliveries_attempt ({_OPENING}, {_REST})"
+    " SELECT r.*, 'running', false, '', '', '' FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::text[], %s::int[],"
+    " %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::bool[]) AS r"
+)
+_OPEN_PORTABLE = (
+    f"INSERT INTO deliveries_attempt ({_OPENING}, {_REST})"
+    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'running', false, '', '', '')"
+)
+
+
+def _opening(flight: Flight) -> tuple[Any, ...]:
+    claimed, request = flight.claimed, flight.request
+    head = (
+        as_key(claimed.attempt_id),
+        as_key(claimed.id),
+        claimed.attempt_number,
+        claimed.trigger,
+        claimed.revision,
+        as_time(flight.started_at),
+    )
+    if request is None:
+        return (*head, "", "", "[]", b"", False)
+    body, is_encrypted = stored_body(request)
+    headers = json.dumps(masked_headers(request.headers, request.secrets))
+    return (*head, request.method, redact_text(request.url, request.secrets), headers, body, is_encrypted)
+
+
+def stored_body(request: Request) -> tuple[bytes, bool]:
+    """The exact bytes; encrypted where they hold a credential (`hub` puts parameters into the body)."""
+    if request.secrets and redact_bytes(request.body, request.secrets) != request.body:
+        return encrypt_bytes(request.body), True
+    return request.body, False
+
+
+def mark_interrupted(claims: Sequence[Claimed]) -> None:
+    """The attempts of deliveries whose lease ran out."""
+    for claimed in claims:
+        Attempt.objects.filter(delivery_id=claimed.id, number__lt=claimed.attempt_number, outcome="running").update(
+            outcome="unknown", error_kind="interrupted", error_message=INTERRUPTED
+        )
+
+
+_FINISH_POSTGRESQL = (
+    "UPDATE deliveries_attempt a SET outcome = r.outcome, duration_ms = r.duration_ms,"
+    " response_status = r.status, response_headers = r.headers, response_body = r.body,"
+    " is_response_truncated = r.truncated, error_kind = r.kind, error_message = r.message, summary = r.summary"
+    " FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::int[], %s::text[], %s::bytea[], %s::bool[], %s::text[],"
+    " %s::text[], %s::text[])"
+    " AS r(id, outcome, duration_ms, status, headers, body, truncated, kind, message, summary)"
+    " WHERE a.id = r.id"
+)
+_FINISH_PORTABLE = (
+    "UPDATE deliveries_attempt SET outcome = %s, duration_ms = %s, response_status = %s, response_headers = %s,"
+    " response_body = %s, is_response_truncated = %s, error_kind = %s, error_message = %s, summary = %s WHERE id = %s"
+)
+
+
+def finish_attempts(settlements: Sequence[Settlement]) -> None:
+    """One UPDATE for all of them; on SQLite one prepared statement."""
+    rows = [_finish(settlement) for settlement in settlements]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_FINISH_POSTGRESQL, [list(column) for column in zip(*rows, strict=True)])
+        else:
+            cursor.executemany(_FINISH_PORTABLE, [(*row[1:], row[0]) for row in rows])
+
+
+def _finish(settlement: Settlement) -> tuple[Any, ...]:
+    landing = settlement.landing
+    outcome, response, request = landing.outcome, landing.response, landing.flight.request
+    secrets = request.secrets if request is not None else ()
+    name = "late" if settlement.is_late else "succeeded" if outcome.is_success else "failed"
+    kind, message = outcome.kind, redact_text(outcome.message, secrets)
+    key: uuid.UUID | str = as_key(landing.flight.claimed.attempt_id)
+    duration = round(landing.duration * 1000)
+    summary = redact_text(outcome.summary or "", secrets)
+    if response is None:
+        return (key, name, duration, None, None, None, False, kind, message, summary)
+    headers = json.dumps(masked_headers(response.headers, secrets))
+    body = redact_bytes(response.body, secrets)
+    return (key, name, duration, response.status, headers, body, response.is_truncated, kind, message, summary)

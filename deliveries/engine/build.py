@@ -1,0 +1,81 @@
+"""From a claimed delivery to the request that goes out."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+
+from deliveries.engine.directory import Destination, Wish
+from deliveries.engine.rows import Claimed
+from integrations.strict_json import DocumentError, dump_document
+from integrations.transport.base import Request
+from integrations.wire_formats.base import Message, Outcome, PayloadError, PollWindow, Skip
+from subscriptions.expressions import ExpressionError, passes, transform
+
+
+def build_message(claimed: Claimed, destination: Destination, wish: Wish, now: datetime) -> Message:
+    """Raises PayloadError when filter or transform cannot be worked out on this data."""
+    return Message(
+        endpoint=destination.endpoint,
+        request_id=claimed.id.hex,
+        topic=claimed.event_topic,
+        intent=claimed.event_intent,
+        object_type=claimed.object_type,
+        data_json=claimed.data_json,
+        occurred_at=claimed.occurred_at,
+        attempt_number=claimed.attempt_number,
+        first_sent_at=claimed.first_sent_at,
+        now=now,
+        transformed_json=None if claimed.is_test else _transformed(claimed, wish),
+        path=wish.path,
+        parameters=wish.parameters,
+        is_ping=claimed.origin == "test",
+        poll=_poll_window(claimed) if claimed.origin == "poll" else None,
+    )
+
+
+def _transformed(claimed: Claimed, wish: Wish) -> str | None:
+    if (not wish.transform and not wish.filter) or claimed.origin == "poll":
+        return None
+    data: Any = json.loads(claimed.data_json)
+    context = {"topic": claimed.event_topic, "intent": claimed.event_intent}
+    step = "filter"
+    try:
+        if wish.filter:
+            # Ingest has applied it; what matters here is that one which fails on this data says so.
+            passes(wish.filter, data, context)
+        if not wish.transform:
+            return None
+        step = "transform"
+        return dump_document(transform(wish.transform, data, context))
+    except (ExpressionError, DocumentError) as error:
+        raise PayloadError(step, f"The subscription's {step} failed on this payload: {error}") from None
+
+
+def _poll_window(claimed: Claimed) -> PollWindow:
+    since = json.loads(claimed.data_json).get("since")
+    return PollWindow(parse_datetime(since).astimezone(UTC) if since else None)  # type: ignore[union-attr]
+
+
+def build_request(message: Message, destination: Destination) -> Request | Outcome:
+    """The request, or the outcome of a delivery that needs none: skipped, or impossible to put into the format."""
+    try:
+        return destination.speaker.build(message)
+    except Skip as skip:
+        return Outcome(is_success=True, summary=skip.summary)
+    except PayloadError as error:
+        return payload_refused(error)
+    except Exception as error:  # a fault of a format must not stop the engine, nor be retried for days
+        return Outcome(
+            is_success=False,
+            kind="build_error",
+            message=f"The request could not be built: {type(error).__name__}: {error}",
+            is_permanent=True,
+        )
+
+
+def payload_refused(error: PayloadError) -> Outcome:
+    return Outcome(is_success=False, kind=error.kind, message=error.message, is_permanent=True)

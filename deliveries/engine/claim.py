@@ -1,0 +1,205 @@
+"""Claiming due deliveries: who may send how many, then a lease and a fencing token on each."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from deliveries.engine.pacing import PROBE_PATIENCE, Pacer, next_chance, tokens
+from deliveries.engine.rows import LEASE_GRACE, Candidate, Claimed
+from deliveries.models import Revision
+from deliveries.sql import as_time, to_key, to_time
+from integrations.identifiers import uuid7
+from integrations.models import IntegrationHealth
+
+#: Claims are made one at a time, so that caps and rates hold over all engines. Any constant will do.
+CLAIM_LOCK = 0x486F6F6B
+#: How far an idle engine looks ahead, at most.
+HORIZON = timedelta(seconds=30)
+
+
+@dataclass(slots=True)
+class Claim:
+    """`next_chance`: when to claim again if nothing happens before. `is_full`: all room was used."""
+
+    rows: list[Claimed]
+    next_chance: datetime
+    config_version: int
+    is_full: bool
+
+
+# A "loose index scan": one probe per integration that has anything queued, however long its queue is.
+_CANDIDATES = """
+WITH RECURSIVE queued(id) AS (
+  SELECT (SELECT min(integration_id) FROM deliveries_delivery WHERE due_at IS NOT NULL)
+  UNION ALL
+  SELECT (SELECT min(d.integration_id) FROM deliveries_delivery d
+          WHERE d.due_at IS NOT NULL AND d.integration_id > queued.id)
+  FROM queued WHERE queued.id IS NOT NULL
+)
+SELECT i.id,
+  (SELECT min(d.due_at) FROM deliveries_delivery d WHERE d.integration_id = i.id AND d.due_at IS NOT NULL),
+  (SELECT count(*) FROM deliveries_delivery d
+   WHERE d.integration_id = i.id AND d.status = 'sending' AND d.due_at > %s),
+  i.max_in_flight, i.rate_limit, coalesce(h.breaker, 'closed'), h.probe_at, h.throttled_until,
+  coalesce(h.rate_tokens, 0), h.rate_refilled_at
+FROM queued JOIN integrations_integration i ON i.id = queued.id
+LEFT JOIN integrations_integrationhealth h ON h.integration_id = i.id
+WHERE i.is_enabled AND i.deleted_at IS NULL
+"""
+
+_COLUMNS = (
+    "d.id, d.store_id, d.integration_id, d.subscription_id, d.attempt_count, d.retry_count, d.crash_count,"
+    " d.revision, d.order_key, d.failure_group_id, d.first_sent_at, e.topic, e.intent, e.object_type, e.object_id,"
+    " e.data, e.origin, e.occurred_at"
+)
+
+_CLAIM_POSTGRESQL = f"""
+WITH due AS (
+  SELECT d.id, d.status AS old_status, d.trigger AS old_trigger
+  FROM unnest(%s::bigint[], %s::int[]) AS a(integration_id, room),
+  LATERAL (SELECT id, status, trigger FROM deliveries_delivery
+           WHERE integration_id = a.integration_id AND due_at <= %s
+           ORDER BY due_at LIMIT a.room FOR UPDATE SKIP LOCKED) d
+)
+UPDATE deliveries_delivery d
+SET status = 'sending', lease = %s, due_at = %s + make_interval(secs => i.timeout + {LEASE_GRACE}),
+  attempt_count = d.attempt_count + 1, first_sent_at = coalesce(d.first_sent_at, %s),
+  crash_count = CASE WHEN due.old_status = 'sending' THEN d.crash_count + 1 ELSE d.crash_count END,
+  trigger = CASE WHEN due.old_trigger = 'test' THEN 'test' ELSE 'scheduled' END
+FROM due, integrations_integration i, deliveries_event e
+WHERE d.id = due.id AND i.id = d.integration_id AND e.id = d.event_id
+RETURNING {_COLUMNS}, due.old_trigger, due.old_status = 'sending'
+"""
+
+
+def claim(*, pacer: Pacer, room: int, now: datetime) -> Claim:
+    """Lease up to `room` due deliveries. Inside a transaction, which also serialises the claims of all engines."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CLAIM_LOCK])
+        cursor.execute("SELECT version FROM integrations_configclock WHERE id = 1")
+        version: int = cursor.fetchone()[0]
+        cursor.execute(_CANDIDATES, [as_time(now)])
+        candidates = [_candidate(row) for row in cursor.fetchall()]
+        shares = pacer.allot(candidates, room, now)
+        rows = _lease(cursor, shares, now) if shares else []
+    _note_paced(candidates, rows, now)
+    chances = [next_chance(candidate, now) for candidate in candidates if candidate.next_due > now]
+    chances += [chance for c in candidates if c.next_due <= now and (chance := next_chance(c, now)) > now]
+    is_full = sum(shares.values()) >= room and len(rows) >= room
+    return Claim(_with_revisions(rows), min([*chances, now + HORIZON]), version, is_full)
+
+
+def _candidate(row: Sequence[Any]) -> Candidate:
+    return Candidate(
+        row[0], to_time(row[1]), row[2], row[3], row[4], row[5], *(to_time(value) for value in row[6:8]), row[8],
+        to_time(row[9]),
+    )  # fmt: skip
+
+
+def _lease(cursor: Any, shares: dict[int, int], now: datetime) -> list[Claimed]:
+    lease = uuid7()
+    if connection.vendor == "postgresql":
+        cursor.execute(_CLAIM_POSTGRESQL, [list(shares), list(shares.values()), now, lease, now, now])
+        found = cursor.fetchall()
+    else:
+        found = _lease_portably(cursor, shares, lease, now)
+    return [_claimed(row, lease) for row in found]
+
+
+def _lease_portably(cursor: Any, shares: dict[int, int], lease: uuid.UUID, now: datetime) -> list[Sequence[Any]]:
+    """The same in two statements per integration. SQLite's one writer needs no row locks."""
+    found: list[Sequence[Any]] = []
+    for integration_id, room in shares.items():
+        cursor.execute(
+            f"SELECT {_COLUMNS}, d.trigger, d.status = 'sending', i.timeout"
+            " FROM deliveries_delivery d JOIN integrations_integration i ON i.id = d.integration_id"
+            " JOIN deliveries_event e ON e.id = d.event_id"
+            " WHERE d.integration_id = %s AND d.due_at <= %s ORDER BY d.due_at LIMIT %s",
+            [integration_id, as_time(now), room],
+        )
+        rows = cursor.fetchall()
+        if not rows:
+            continue
+        until = now + timedelta(seconds=rows[0][-1] + LEASE_GRACE)
+        marks = ", ".join(["%s"] * len(rows))
+        cursor.execute(
+            "UPDATE deliveries_delivery SET"
+            " crash_count = CASE WHEN status = 'sending' THEN crash_count + 1 ELSE crash_count END,"
+            " trigger = CASE WHEN trigger = 'test' THEN 'test' ELSE 'scheduled' END,"
+            " status = 'sending', lease = %s, due_at = %s, attempt_count = attempt_count + 1,"
+            f" first_sent_at = coalesce(first_sent_at, %s) WHERE id IN ({marks})",
+            [lease.hex, as_time(until), as_time(now), *(row[0] for row in rows)],
+        )
+        for row in rows:
+            fresh = list(row[:-1])
+            fresh[4] += 1
+            fresh[6] += 1 if row[19] else 0
+            fresh[10] = row[10] or now
+            found.append(fresh)
+    return found
+
+
+def _claimed(row: Sequence[Any], lease: uuid.UUID) -> Claimed:
+    return Claimed(
+        id=to_key(row[0]),
+        lease=lease,
+        store_id=to_key(row[1]),
+        integration_id=row[2],
+        subscription_id=to_key(row[3]),
+        attempt_number=row[4],
+        retry_count=row[5],
+        crash_count=row[6],
+        revision=row[7],
+        order_key=row[8],
+        failure_group_id=row[9],
+        first_sent_at=to_time(row[10]),
+        event_topic=row[11],
+        event_intent=row[12],
+        object_type=row[13],
+        object_id=row[14],
+        data_json=row[15],
+        origin=row[16],
+        occurred_at=to_time(row[17]),
+        trigger=row[18],
+        was_sending=bool(row[19]),
+        attempt_id=uuid7(),
+    )
+
+
+def _with_revisions(rows: list[Claimed]) -> list[Claimed]:
+    """Edited deliveries send their revision's payload instead of the event's."""
+    edited = {row.id: row for row in rows if row.revision}
+    if edited:
+        for revision in Revision.objects.filter(delivery_id__in=list(edited)).values_list(
+            "delivery_id", "number", "data"
+        ):
+            row = edited[revision[0]]
+            if revision[1] == row.revision:
+                field = Revision._meta.get_field("data")
+                row.data_json = field.get_prep_value(revision[2]) or "null"
+    return rows
+
+
+def _note_paced(candidates: list[Candidate], rows: list[Claimed], now: datetime) -> None:
+    """Keep what rate-limited integrations used, and that a breaker's probe is under way."""
+    taken: dict[int, int] = {}
+    for row in rows:
+        taken[row.integration_id] = taken.get(row.integration_id, 0) + 1
+    for candidate in candidates:
+        count = taken.get(candidate.integration_id)
+        if not count:
+            continue
+        health = IntegrationHealth.objects.filter(integration_id=candidate.integration_id)
+        if candidate.rate_limit is not None:
+            left = max(0.0, tokens(candidate, now) - count)
+            IntegrationHealth.objects.get_or_create(integration_id=candidate.integration_id)
+            health.update(rate_tokens=left, rate_refilled_at=now)
+        if candidate.breaker != "closed":
+            health.update(breaker="half_open", probe_at=now + PROBE_PATIENCE)

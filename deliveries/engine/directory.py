@@ -1,0 +1,79 @@
+"""The engine's memory of integrations and subscriptions, dropped when the configuration clock ticks."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from integrations.connectors import speaker_for
+from integrations.endpoints import endpoint_of, merge_parameters
+from integrations.models import Integration
+from integrations.retry import parse_policy
+from integrations.wire_formats.base import Endpoint, WireFormat
+from subscriptions.models import Subscription
+
+#: Secrets of a rotation expire without a tick of the clock.
+LONGEST_MEMORY = 30.0
+
+
+@dataclass(slots=True)
+class Destination:
+    endpoint: Endpoint
+    speaker: WireFormat
+    policy: tuple[float, ...]
+
+
+@dataclass(slots=True)
+class Wish:
+    """What a subscription adds to its integration."""
+
+    path: str
+    parameters: dict[str, Any]
+    transform: str
+    filter: str
+
+
+class Directory:
+    def __init__(self) -> None:
+        self._version = -1
+        self._forget_at = 0.0
+        self._destinations: dict[int, Destination] = {}
+        self._wishes: dict[tuple[int, uuid.UUID | None], Wish] = {}
+
+    def expect(self, version: int) -> None:
+        """The clock says `version` now: forget everything if it is another than before."""
+        if version != self._version or time.monotonic() > self._forget_at:
+            self._version = version
+            self._forget_at = time.monotonic() + LONGEST_MEMORY
+            self._destinations.clear()
+            self._wishes.clear()
+
+    def destination(self, integration_id: int) -> Destination:
+        found = self._destinations.get(integration_id)
+        if found is None:
+            integration = Integration.objects.prefetch_related("secrets").get(id=integration_id)
+            endpoint = endpoint_of(integration, timezone.now())
+            speaker = speaker_for(endpoint)
+            policy = parse_policy(integration.retry_policy or speaker.default_retry_policy)
+            found = self._destinations[integration_id] = Destination(endpoint, speaker, policy)
+        return found
+
+    def wish(self, integration_id: int, subscription_id: uuid.UUID | None) -> Wish:
+        key = (integration_id, subscription_id)
+        found = self._wishes.get(key)
+        if found is None:
+            found = self._wishes[key] = self._load_wish(self.destination(integration_id).endpoint, subscription_id)
+        return found
+
+    def _load_wish(self, endpoint: Endpoint, subscription_id: uuid.UUID | None) -> Wish:
+        subscription = None
+        if subscription_id is not None:
+            subscription = Subscription.objects.filter(id=subscription_id).first()
+        if subscription is None:
+            return Wish("", dict(endpoint.parameters), "", "")
+        parameters = merge_parameters(endpoint.parameters, subscription.parameters)
+        return Wish(subscription.path, parameters, subscription.transform, subscription.filter)

@@ -1,0 +1,196 @@
+"""What outcomes do beside the delivery itself: health, parameters, pushed-back objects, order, effects."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from deliveries import ports
+from deliveries.engine.pacing import BREAKER_THRESHOLD, probe_delay
+from deliveries.engine.rows import Claimed, Settlement
+from deliveries.failures import close_empty_groups
+from deliveries.ingest import push_back
+from deliveries.models import Delivery, Event
+from deliveries.ordering import release_next
+from integrations.models import Integration, IntegrationHealth
+from integrations.services import disable_integration, save_parameters
+from subscriptions.models import Subscription
+
+logger = logging.getLogger("hookdesk.engine")
+
+#: A receiver's 429 pauses the whole integration, but never for longer than this.
+LONGEST_THROTTLE = timedelta(hours=1)
+#: A success is noted this often at most: the row would otherwise be written with every batch.
+NOTE_SUCCESS_EVERY = timedelta(seconds=10)
+
+_noted: dict[int, tuple[datetime, bool]] = {}
+
+
+def apply(settlements: Sequence[Settlement], now: datetime) -> None:
+    """All effects of a batch, in its transaction. What an answer asked for in vain is logged, never raised."""
+    _note_health(settlements, now)
+    for settlement in settlements:
+        outcome, claimed = settlement.landing.outcome, _claimed(settlement)
+        if outcome.parameters:
+            save_parameters(claimed.integration_id, outcome.parameters)
+        if outcome.pushed:
+            _push_back(settlement)
+        if outcome.effect is not None:
+            _take_effect(settlement, now)
+        if claimed.origin == "poll" and settlement.status == "succeeded":
+            _note_poll(claimed)
+        if claimed.order_key is not None and settlement.status == "succeeded" and claimed.subscription_id:
+            release_next(claimed.subscription_id, claimed.order_key, now)
+    _supersede([_claimed(s) for s in settlements if s.status == "succeeded"], now)
+
+
+def _claimed(settlement: Settlement) -> Claimed:
+    return settlement.landing.flight.claimed
+
+
+def is_down(settlement: Settlement) -> bool:
+    """Whether the attempt speaks for an integration that is down, and not for a payload that it refuses."""
+    landing = settlement.landing
+    if landing.outcome.is_success or landing.outcome.is_permanent:
+        return False
+    if landing.response is None:
+        return landing.error is not None
+    status, kind = landing.response.status, landing.response.header("Content-Type") or ""
+    # A 500 in JSON is an application that explains what it dislikes; anything else is a server in trouble.
+    return status in (502, 503, 504) or (status >= 500 and "json" not in kind)
+
+
+def _note_health(settlements: Sequence[Settlement], now: datetime) -> None:
+    by_integration: dict[int, list[Settlement]] = {}
+    for settlement in settlements:
+        if settlement.landing.flight.request is not None:
+            by_integration.setdefault(_claimed(settlement).integration_id, []).append(settlement)
+    touched = [key for key, batch in sorted(by_integration.items()) if _is_worth_noting(key, batch, now)]
+    if not touched:
+        return
+    IntegrationHealth.objects.bulk_create(
+        [IntegrationHealth(integration_id=key) for key in touched], ignore_conflicts=True
+    )
+    rows = IntegrationHealth.objects.select_for_update().filter(integration_id__in=touched).order_by("integration_id")
+    for health in rows:
+        was = health.breaker
+        for settlement in by_integration[health.integration_id]:
+            _note_one(health, settlement, now)
+        health.save()
+        is_clean = health.breaker == "closed" and health.first_failure_at is None and health.throttled_until is None
+        _noted[health.integration_id] = (now, is_clean)
+        if was == "closed" and health.breaker == "open":
+            logger.warning("integration %s does not answer: its breaker is open", health.integration_id)
+
+
+def _is_worth_noting(integration_id: int, batch: Sequence[Settlement], now: datetime) -> bool:
+    at, is_clean = _noted.get(integration_id, (None, False))
+    if at is None or not is_clean or now - at > NOTE_SUCCESS_EVERY:
+        return True
+    return any(not settlement.landing.outcome.is_success for settlement in batch)
+
+
+def _note_one(health: IntegrationHealth, settlement: Settlement, now: datetime) -> None:
+    landing = settlement.landing
+    if landing.outcome.is_success:
+        health.last_success_at = now
+        health.first_failure_at = None
+    else:
+        health.last_failure_at = now
+        health.first_failure_at = health.first_failure_at or now
+    if is_down(settlement):
+        health.consecutive_failures += 1
+        if health.consecutive_failures >= BREAKER_THRESHOLD or health.breaker != "closed":
+            health.opened_at = health.opened_at or now
+            health.breaker = "open"
+            health.probe_at = now + probe_delay(health.opened_at, now)
+    else:
+        health.consecutive_failures = 0
+        health.breaker = "closed"
+        health.opened_at = health.probe_at = None
+    if landing.response is not None and landing.response.status == 429:
+        pause = timedelta(seconds=landing.outcome.retry_after or 1)
+        health.throttled_until = now + min(pause, LONGEST_THROTTLE)
+    elif health.throttled_until is not None and health.throttled_until <= now:
+        health.throttled_until = None
+
+
+def _push_back(settlement: Settlement) -> None:
+    claimed = _claimed(settlement)
+    assert settlement.landing.outcome.pushed is not None
+    try:
+        with transaction.atomic():
+            problems = push_back(
+                store_id=claimed.store_id,
+                pushed=settlement.landing.outcome.pushed,
+                except_subscription=claimed.subscription_id,
+            )
+    except Exception:
+        logger.exception("the objects in the answer to %s could not be stored", claimed.id)
+        return
+    for problem in problems:
+        logger.warning("left out of the answer to %s: %s", claimed.id, problem)
+
+
+def _take_effect(settlement: Settlement, now: datetime) -> None:
+    claimed, outcome = _claimed(settlement), settlement.landing.outcome
+    integration = Integration.objects.get(id=claimed.integration_id)
+    if outcome.effect == "disable_integration":
+        disable_integration(integration=integration, reason=outcome.message)
+        text = f"{integration.name} was disabled: {outcome.message}"
+        ports.announced(claimed.store_id, integration.id, f"disabled:{integration.id}", "error", text, now)
+    elif outcome.effect == "deactivate_subscription" and claimed.subscription_id is not None:
+        from subscriptions.services import deactivate_subscription
+
+        subscription = Subscription.objects.get(id=claimed.subscription_id)
+        deactivate_subscription(subscription=subscription, reason=outcome.message)
+        text = f"The subscription {subscription} was deactivated: {outcome.message}"
+        ports.announced(claimed.store_id, integration.id, f"deactivated:{subscription.id}", "error", text, now)
+
+
+def _note_poll(claimed: Claimed) -> None:
+    """`last_poll` becomes the time at which the poll that succeeded was made."""
+    Subscription.objects.filter(id=claimed.subscription_id).update(last_poll_at=claimed.occurred_at)
+
+
+def _supersede(succeeded: Sequence[Claimed], now: datetime) -> None:
+    """Deliveries that staff left to a later push of the same record, now that one got through."""
+    subscriptions = {claimed.subscription_id for claimed in succeeded if claimed.subscription_id and claimed.object_id}
+    if not subscriptions:
+        return
+    waiting = Delivery.objects.filter(is_awaiting_source=True, subscription_id__in=subscriptions).select_related(
+        "event"
+    )
+    for delivery in waiting:
+        for claimed in succeeded:
+            is_later = claimed.subscription_id == delivery.subscription_id and claimed.id > delivery.id
+            event: Event = delivery.event
+            if is_later and (claimed.object_type, claimed.object_id) == (event.object_type, event.object_id):
+                supersede(delivery, now)
+                break
+
+
+def supersede(delivery: Delivery, now: datetime) -> None:
+    group = delivery.failure_group_id
+    changed = (
+        Delivery.objects.filter(id=delivery.id)
+        .exclude(status__in=["sending", "succeeded"])
+        .update(
+            status="superseded",
+            due_at=None,
+            finished_at=now,
+            is_awaiting_source=False,
+            failure_group=None,
+            last_error="",
+        )
+    )
+    if not changed:
+        return
+    if group is not None:
+        close_empty_groups([group], now)
+    if delivery.order_key is not None and delivery.subscription_id is not None:
+        release_next(delivery.subscription_id, delivery.order_key, now)
+    ports.settled([ports.Settled(delivery.id, delivery.store_id, delivery.integration_id, "superseded")], now)

@@ -1,0 +1,134 @@
+"""How many requests each integration may have in flight: windows, rates, breakers, and fair shares.
+
+Pure: time is passed in (monotonic seconds for windows, wall clock for what is kept in the database).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from deliveries.engine.rows import Candidate
+
+#: A new integration starts with so many in flight, and doubles per round trip while it answers. One that hangs
+#: therefore never holds more than this of an engine's capacity.
+FIRST_WINDOW = 8
+#: Integrations that have not answered lately share at most this part of the capacity.
+UNPROVEN_SHARE = 0.5
+BREAKER_THRESHOLD = 10
+PROBE_FIRST = timedelta(seconds=5)
+PROBE_LONGEST = timedelta(seconds=30)
+#: A half-open breaker waits so long for its probe before it sends another.
+PROBE_PATIENCE = timedelta(seconds=30)
+
+
+@dataclass(slots=True)
+class _Window:
+    size: float = FIRST_WINDOW
+    in_flight: int = 0
+    is_proven: bool = False
+
+
+class Pacer:
+    """One engine's view of how its integrations answer."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._windows: dict[int, _Window] = {}
+        self._turn = 0
+
+    def departed(self, integration_id: int) -> None:
+        self._window(integration_id).in_flight += 1
+
+    def returned(self, integration_id: int, *, is_responsive: bool) -> None:
+        """An answer, of whatever status, proves the integration; a time-out or a refused connection does not."""
+        window = self._window(integration_id)
+        window.in_flight -= 1
+        if is_responsive:
+            window.is_proven = True
+            window.size = min(self.capacity, window.size + 1)
+        else:
+            window.is_proven = False
+            window.size = max(1.0, min(window.size, FIRST_WINDOW) / 2)
+
+    def _window(self, integration_id: int) -> _Window:
+        window = self._windows.get(integration_id)
+        if window is None:
+            window = self._windows[integration_id] = _Window()
+        return window
+
+    def room_for(self, candidate: Candidate, now: datetime) -> int:
+        """How many more this integration may take now, its own limits considered."""
+        if candidate.throttled_until is not None and candidate.throttled_until > now:
+            return 0
+        if candidate.breaker != "closed":
+            return 1 if candidate.probe_at is None or candidate.probe_at <= now else 0
+        window = self._window(candidate.integration_id)
+        room = min(int(window.size) - window.in_flight, candidate.max_in_flight - candidate.in_flight)
+        if candidate.rate_limit is not None:
+            room = min(room, int(tokens(candidate, now)))
+        return max(0, room)
+
+    def allot(self, candidates: Sequence[Candidate], room: int, now: datetime) -> dict[int, int]:
+        """Share `room` among the candidates in turn: {integration id: how many}."""
+        wanted = {c.integration_id: n for c in candidates if c.next_due <= now and (n := self.room_for(c, now))}
+        self._hold_back_unproven(wanted)
+        order = sorted(wanted)
+        if order:
+            self._turn = (self._turn + 1) % len(order)
+            order = order[self._turn :] + order[: self._turn]
+        shares = dict.fromkeys(order, 0)
+        while room > 0 and order:
+            share = max(1, room // len(order))
+            for integration_id in list(order):
+                taken = min(share, wanted[integration_id] - shares[integration_id], room)
+                shares[integration_id] += taken
+                room -= taken
+                if shares[integration_id] >= wanted[integration_id]:
+                    order.remove(integration_id)
+                if room <= 0:
+                    break
+        return {integration_id: share for integration_id, share in shares.items() if share}
+
+    def _hold_back_unproven(self, wanted: dict[int, int]) -> None:
+        held = sum(window.in_flight for window in self._windows.values() if not window.is_proven)
+        left = max(1, int(self.capacity * UNPROVEN_SHARE)) - held
+        for integration_id in list(wanted):
+            if self._window(integration_id).is_proven:
+                continue
+            taken = max(0, min(wanted[integration_id], left))
+            left -= taken
+            if taken:
+                wanted[integration_id] = taken
+            else:
+                del wanted[integration_id]
+
+
+def tokens(candidate: Candidate, now: datetime) -> float:
+    """What the bucket of a rate-limited integration holds at `now`; it holds one second's worth at most."""
+    assert candidate.rate_limit is not None
+    burst = max(1.0, candidate.rate_limit)
+    if candidate.rate_refilled_at is None:
+        return burst
+    passed = max(0.0, (now - candidate.rate_refilled_at).total_seconds())
+    return min(burst, candidate.rate_tokens + passed * candidate.rate_limit)
+
+
+def next_chance(candidate: Candidate, now: datetime) -> datetime:
+    """When to look at this integration again."""
+    moment = candidate.next_due
+    if candidate.throttled_until is not None:
+        moment = max(moment, candidate.throttled_until)
+    if candidate.breaker != "closed" and candidate.probe_at is not None:
+        moment = max(moment, candidate.probe_at)
+    if candidate.rate_limit is not None and (missing := 1.0 - tokens(candidate, now)) > 0:
+        moment = max(moment, now + timedelta(seconds=missing / candidate.rate_limit))
+    return moment
+
+
+def probe_delay(opened_at: datetime | None, now: datetime) -> timedelta:
+    """The pause before the next probe: it doubles while the integration stays down."""
+    if opened_at is None:
+        return PROBE_FIRST
+    return min(PROBE_LONGEST, max(PROBE_FIRST, now - opened_at))

@@ -1,0 +1,43 @@
+"""From what a transport gave back to what it means."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from deliveries.engine.directory import Destination
+from deliveries.engine.rows import Flight, Landing
+from integrations.transport import Response, current_policy, send
+from integrations.transport.base import TransportError
+from integrations.wire_formats.base import Outcome
+
+logger = logging.getLogger("hookdesk.engine")
+
+
+def landed(
+    flight: Flight, destination: Destination, response: Response | None, error: TransportError | None, duration: float
+) -> Landing:
+    """The end of a flight. A format that trips over an odd answer makes a failure, not an exception."""
+    if response is None:
+        error = error or TransportError(TransportError.PROTOCOL, "The transport gave no answer.")
+        outcome = Outcome(is_success=False, kind=error.kind, message=error.message, is_permanent=error.permanent)
+        return Landing(flight, None, error, duration, outcome)
+    try:
+        assert flight.message is not None
+        outcome = destination.speaker.read(flight.message, response)
+    except Exception as fault:
+        logger.exception("an answer could not be read")
+        message = f"The answer could not be read: {type(fault).__name__}: {fault}"
+        outcome = Outcome(is_success=False, kind="unreadable_answer", message=message)
+    return Landing(flight, response, None, duration, outcome)
+
+
+def send_one(flight: Flight, destination: Destination) -> Landing:
+    """Send and wait: for pings on demand."""
+    assert flight.request is not None
+    started = time.monotonic()
+    try:
+        response = send(flight.request, current_policy())
+    except TransportError as error:
+        return landed(flight, destination, None, error, time.monotonic() - started)
+    return landed(flight, destination, response, None, time.monotonic() - started)

@@ -1,0 +1,188 @@
+"""What becomes of deliveries after an attempt: recorded many at a time, in one transaction."""
+
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from deliveries import ports
+from deliveries.engine import effects
+from deliveries.engine.attempts import finish_attempts
+from deliveries.engine.directory import Destination
+from deliveries.engine.rows import Claimed, Landing, Settlement
+from deliveries.failures import Failure, close_empty_groups, group_failures
+from deliveries.sql import as_key, as_time, to_key
+from integrations.redaction import redact_text
+from integrations.retry import next_delay
+
+logger = logging.getLogger("hookdesk.engine")
+
+#: A connector that asks for another attempt at once does so this many times at most.
+MOST_LOOKUPS = 20
+
+
+def decide(landing: Landing, policy: Sequence[float], now: datetime, rng: random.Random) -> Settlement:
+    """The delivery's next state. Pure."""
+    claimed, outcome = landing.flight.claimed, landing.outcome
+    request = landing.flight.request
+    error = "" if outcome.is_success else redact_text(outcome.message, request.secrets if request else ())
+    if outcome.again and claimed.attempt_number < MOST_LOOKUPS:
+        return Settlement(landing, "pending", now, claimed.retry_count, error)
+    if outcome.is_success:
+        return Settlement(landing, "succeeded", None, claimed.retry_count, "")
+    if claimed.is_test or outcome.is_permanent:
+        return Settlement(landing, "failed", None, claimed.retry_count, error)
+    delay = next_delay(
+        policy, claimed.retry_count, rng=rng, jitter=settings.RETRY_JITTER, retry_after=outcome.retry_after
+    )
+    if delay is None:
+        return Settlement(landing, "failed", None, claimed.retry_count, error)
+    return Settlement(landing, "retrying", now + timedelta(seconds=delay), claimed.retry_count + 1, error)
+
+
+def settle(
+    landings: Sequence[Landing], *, destination_of: Callable[[int], Destination], now: datetime, rng: random.Random
+) -> list[Settlement]:
+    """Record the landings and all that follows from them. Inside a transaction."""
+    settlements = [
+        decide(landing, destination_of(landing.flight.claimed.integration_id).policy, now, rng) for landing in landings
+    ]
+    _group(settlements, now)
+    held = _update_deliveries(settlements, now)
+    for settlement in settlements:
+        settlement.is_late = settlement.landing.flight.claimed.id not in held
+    finish_attempts(settlements)
+    counted = [s for s in settlements if not s.is_late and not _claimed(s).is_test]
+    if counted:
+        _close_groups(counted, now)
+        effects.apply(counted, now)
+        ports.settled([_settled(s) for s in counted if s.status != "pending"], now)
+    return settlements
+
+
+def _claimed(settlement: Settlement) -> Claimed:
+    return settlement.landing.flight.claimed
+
+
+def _group(settlements: Sequence[Settlement], now: datetime) -> None:
+    """Give each failure its group. Only those whose lease we still hold count as occurrences."""
+    failing = [s for s in settlements if s.status in ("failed", "retrying") and not _claimed(s).is_test]
+    if not failing:
+        return
+    held = _still_held([_claimed(s) for s in failing])
+    failures = [
+        Failure(
+            delivery_id=claimed.id,
+            store_id=claimed.store_id,
+            integration_id=claimed.integration_id,
+            kind=s.landing.outcome.kind or "error",
+            message=s.landing.outcome.summary or s.last_error,
+        )
+        for s in failing
+        if (claimed := _claimed(s)).id in held
+    ]
+    left = {group for s in settlements if (group := _claimed(s).failure_group_id) is not None}
+    groups = group_failures(failures, now, leaving=sorted(left)) if failures else {}
+    for s in failing:
+        s.group_id = groups.get(_claimed(s).id)
+
+
+def _still_held(claims: Sequence[Claimed]) -> set[uuid.UUID]:
+    leases = {claimed.id: claimed.lease for claimed in claims}
+    lock = " FOR UPDATE" if connection.vendor == "postgresql" else ""
+    marks = ", ".join(["%s"] * len(leases))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, lease FROM deliveries_delivery WHERE status = 'sending' AND id IN ({marks}){lock}",
+            [as_key(key) for key in leases],
+        )
+        return {key for row in cursor.fetchall() if leases[key := to_key(row[0])] == to_key(row[1])}
+
+
+_UPDATE_POSTGRESQL = (
+    "UPDATE deliveries_delivery d SET status = r.status, due_at = r.due_at, lease = NULL,"
+    " retry_count = r.retry_count, crash_count = 0, last_status = r.last_status, last_error = r.last_error,"
+    " failure_group_id = r.group_id, finished_at = r.finished_at"
+    " FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::timestamptz[], %s::int[], %s::int[], %s::text[],"
+    " %s::bigint[], %s::timestamptz[])"
+    " AS r(id, lease, status, due_at, retry_count, last_status, last_error, group_id, finished_at)"
+    " WHERE d.id = r.id AND d.lease = r.lease AND d.status = 'sending' RETURNING d.id"
+)
+_UPDATE_PORTABLE = (
+    "UPDATE deliveries_delivery SET status = %s, due_at = %s, lease = NULL, retry_count = %s, crash_count = 0,"
+    " last_status = %s, last_error = %s, failure_group_id = %s, finished_at = %s"
+    " WHERE id = %s AND lease = %s AND status = 'sending'"
+)
+
+
+def _update_deliveries(settlements: Sequence[Settlement], now: datetime) -> set[uuid.UUID]:
+    """Write the new states where our lease still stands; returns the ids that were ours."""
+    rows = [_row(settlement, now) for settlement in settlements]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_UPDATE_POSTGRESQL, [list(column) for column in zip(*rows, strict=True)])
+            return {row[0] for row in cursor.fetchall()}
+        held = set()
+        for settlement, row in zip(settlements, rows, strict=True):
+            cursor.execute(_UPDATE_PORTABLE, [*row[2:], *row[:2]])
+            if cursor.rowcount:
+                held.add(_claimed(settlement).id)
+        return held
+
+
+def _row(settlement: Settlement, now: datetime) -> tuple[Any, ...]:
+    claimed = _claimed(settlement)
+    response = settlement.landing.response
+    is_finished = settlement.status in ("succeeded", "failed")
+    return (
+        as_key(claimed.id),
+        as_key(claimed.lease),
+        settlement.status,
+        as_time(settlement.due_at),
+        settlement.retry_count,
+        response.status if response is not None else None,
+        settlement.last_error,
+        settlement.group_id if settlement.status != "pending" else claimed.failure_group_id,
+        as_time(now) if is_finished else None,
+    )
+
+
+def _close_groups(counted: Sequence[Settlement], now: datetime) -> None:
+    """Groups that these deliveries have left may be empty now."""
+    left = {
+        group
+        for s in counted
+        if s.status != "pending" and (group := _claimed(s).failure_group_id) is not None and group != s.group_id
+    }
+    if left:
+        close_empty_groups(sorted(left), now)
+
+
+def _settled(settlement: Settlement) -> ports.Settled:
+    claimed, outcome = _claimed(settlement), settlement.landing.outcome
+    request = settlement.landing.flight.request
+    summary = redact_text(outcome.summary, request.secrets if request else ()) if outcome.summary else None
+    return ports.Settled(
+        delivery_id=claimed.id,
+        store_id=claimed.store_id,
+        integration_id=claimed.integration_id,
+        status=settlement.status,
+        summary=summary,
+        group_id=settlement.group_id,
+        message=settlement.last_error,
+    )
+
+
+def record(
+    landings: Sequence[Landing], *, destination_of: Callable[[int], Destination], now: datetime, rng: random.Random
+) -> list[Settlement]:
+    """`settle` in a transaction of its own, for a single synchronous attempt."""
+    with transaction.atomic():
+        return settle(landings, destination_of=destination_of, now=now, rng=rng)

@@ -1,0 +1,193 @@
+"""The two ways in, and the way back in for what receivers answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from deliveries.ingest.plan import (
+    Known,
+    Plan,
+    PushedObject,
+    SchemaViolation,
+    plan_events,
+    plan_push,
+)
+from deliveries.ingest.reading import Invalid, read_events, read_objects
+from deliveries.ingest.write import PlanIsStale, Repetition, write_plan
+from deliveries.models import Event, IdempotencyKey, Record
+from deliveries.wakeup import wake
+from integrations.access import Principal, refresh
+from integrations.identifiers import public_id
+from subscriptions.routing import StoreConfig, config_of
+
+#: A plan is made again when its premises changed under it; past this the store is told to come back.
+TRIES = 12
+
+
+class Revoked(Exception):
+    """The caller's token was revoked or has expired since it was cached."""
+
+
+class KeyConflict(Exception):
+    """The idempotency key was used with another body."""
+
+
+class Busy(Exception):
+    """The same records change too fast for this push to get in between. Nothing was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the API answers, and whether it is the answer of an earlier, identical request."""
+
+    response: Any
+    is_replay: bool = False
+
+
+def push_objects(*, principal: Principal, document: Any, raw: bytes, key: str | None = None) -> Receipt:
+    """`{"<plural>": [object, …]}` into records and events (contract §3): all or nothing.
+
+    Raises Invalid, SchemaViolation, KeyConflict, Revoked or Busy, and nothing is stored.
+    """
+
+    def plan(config: StoreConfig, now: datetime) -> tuple[Plan, Any]:
+        objects = read_objects(document, config.singular_overrides)
+        counts = {plural: len(items) for plural, items in document.items()}
+        known = known_records(config.store_id, objects)
+        return plan_push(config=config, objects=objects, known=known, now=now), counts
+
+    return _ingest(principal, plan, raw, key)
+
+
+def publish_events(*, principal: Principal, document: Any, raw: bytes, key: str | None = None) -> Receipt:
+    """One event, or an array of them, into events and deliveries: all or nothing.
+
+    Raises Invalid, SchemaViolation, KeyConflict, Revoked or Busy, and nothing is stored.
+    """
+
+    def plan(config: StoreConfig, now: datetime) -> tuple[Plan, Any]:
+        events = read_events(document, now)
+        planned = plan_events(config=config, events=events, now=now)
+        items = [
+            {
+                "id": public_id("evt", row.id),
+                "topic": row.topic,
+                "intent": row.intent,
+                "created_at": now.isoformat().replace("+00:00", "Z"),
+            }
+            for row in planned.events
+        ]
+        return planned, {"events": items} if isinstance(document, list) else items[0]
+
+    return _ingest(principal, plan, raw, key)
+
+
+def push_back(
+    *, store_id: uuid.UUID, pushed: Mapping[str, list[dict[str, Any]]], except_subscription: uuid.UUID | None
+) -> list[str]:
+    """Objects that a receiver answered with, into the store's records (contract §5.1).
+
+    They never go to the subscription whose delivery they answer. Types that cannot be stored are left out and
+    returned as sentences: a receiver's odd answer must not fail the delivery that it accepted.
+    """
+    now = timezone.now()
+    problems: list[str] = []
+    for plural, items in pushed.items():
+        for attempt in range(TRIES):
+            config = config_of(store_id)
+            try:
+                objects = read_objects({plural: items}, config.singular_overrides)
+                plan = plan_push(
+                    config=config,
+                    objects=objects,
+                    known=known_records(store_id, objects),
+                    now=now,
+                    origin=Event.Origin.PUSHBACK,
+                    except_subscription=except_subscription,
+                )
+                if not plan.is_empty:
+                    write_plan(plan)
+            except PlanIsStale:
+                if attempt == TRIES - 1:
+                    problems.append(f"{plural}: the records were busy")
+                continue
+            except (Invalid, SchemaViolation) as error:
+                problems.append(f"{plural}: {error}")
+            break
+    return problems
+
+
+def _ingest(
+    principal: Principal, make_plan: Callable[[StoreConfig, datetime], tuple[Plan, Any]], raw: bytes, key: str | None
+) -> Receipt:
+    body_hash = hashlib.sha256(raw).hexdigest() if key is not None else ""
+    for _attempt in range(TRIES):
+        if key is not None and (receipt := _earlier_answer(principal.store_id, key, body_hash)):
+            return receipt
+        config = config_of(principal.store_id, principal.config_version)
+        if config.version != principal.config_version:
+            principal = _refreshed(principal)
+            continue
+        plan, response = make_plan(config, timezone.now())
+        if plan.is_empty and key is None:
+            # Nothing is written that could prove the caller: look.
+            _refreshed(principal)
+            return Receipt(response)
+        try:
+            write_plan(plan, None if key is None else Repetition(key, body_hash, response))
+        except PlanIsStale:
+            principal = _refreshed(principal)
+            continue
+        if plan.deliveries:
+            wake()
+        return Receipt(response)
+    raise Busy
+
+
+def _refreshed(principal: Principal) -> Principal:
+    current = refresh(principal)
+    if current is None:
+        raise Revoked
+    return current
+
+
+def _earlier_answer(store_id: uuid.UUID, key: str, body_hash: str) -> Receipt | None:
+    found = IdempotencyKey.objects.filter(store_id=store_id, key=key).first()
+    if found is None:
+        return None
+    if found.body_hash != body_hash:
+        raise KeyConflict
+    return Receipt(found.response, is_replay=True)
+
+
+def known_records(store_id: uuid.UUID, objects: Collection[PushedObject]) -> Known:
+    """The records that these objects are merged into, with their versions."""
+    wanted = {(item.type, item.external_id) for item in objects}
+    if not wanted:
+        return {}
+    types, ids = [key[0] for key in wanted], [key[1] for key in wanted]
+    if connection.vendor == "postgresql":
+        query = (
+            "SELECT r.type, r.external_id, r.version, r.data FROM unnest(%s::text[], %s::text[]) AS w(type, id)"
+            " JOIN deliveries_record r ON r.store_id = %s AND r.type = w.type AND r.external_id = w.id"
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(query, [types, ids, store_id])
+            return {(row[0], row[1]): (row[2], json.loads(row[3])) for row in cursor.fetchall()}
+    rows: Sequence[Any] = []
+    for kind in set(types):
+        of_kind = [key[1] for key in wanted if key[0] == kind]
+        for start in range(0, len(of_kind), 500):
+            chunk = of_kind[start : start + 500]
+            found = Record.objects.filter(store_id=store_id, type=kind, external_id__in=chunk)
+            rows = [*rows, *found.values_list("type", "external_id", "version", "data")]
+    return {(row[0], row[1]): (row[2], row[3]) for row in rows}

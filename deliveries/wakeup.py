@@ -1,0 +1,145 @@
+"""Telling sleeping engines that there is work, and engines' waiting for it.
+
+PostgreSQL: NOTIFY from one background thread per process (never in the transaction of a push: NOTIFY takes a
+global lock at commit), LISTEN in the engine. SQLite: the engine watches `PRAGMA data_version`, a counter in
+shared memory that changes with every commit of another connection. A wake-up that is lost costs at most the
+engine's idle interval.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from contextlib import suppress
+from typing import Any, Protocol
+
+from django.db import connection, connections, transaction
+
+CHANNEL = "hookdesk_due"
+#: Wake-ups of one process within this many seconds become one.
+PAUSE = 0.002
+#: How often SQLite's counter is looked at, in seconds.
+SQLITE_INTERVAL = 0.008
+
+
+class _Notifier:
+    """The background thread of one process. A process that was forked starts its own."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._pid = 0
+
+    def wake(self) -> None:
+        if self._pid != os.getpid():
+            self._start()
+        self._event.set()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._pid != os.getpid():
+                self._event = threading.Event()
+                threading.Thread(target=self._run, name="wake-up", daemon=True).start()
+                self._pid = os.getpid()
+
+    def _run(self) -> None:
+        checked = 0.0
+        while True:
+            self._event.wait()
+            self._event.clear()
+            with suppress(Exception):  # a lost wake-up does no harm; the next one uses a new connection
+                self._notify()
+                if time.monotonic() - checked > 5:
+                    checked = time.monotonic()
+                    self._check_engines()
+                time.sleep(PAUSE)
+                continue
+            connections["default"].close()
+            time.sleep(0.2)
+
+    def _notify(self) -> None:
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(f"NOTIFY {CHANNEL}")
+
+    def _check_engines(self) -> None:
+        from deliveries.tasks import start_missing_engines
+
+        start_missing_engines()
+
+
+_notifier = _Notifier()
+
+
+def wake() -> None:
+    """There is due work: call after the commit. Returns at once."""
+    _notifier.wake()
+
+
+def wake_on_commit() -> None:
+    transaction.on_commit(wake)
+
+
+class Waiter(Protocol):
+    """An engine's ear. `wait` returns True when woken, False after `timeout` seconds."""
+
+    def wait(self, timeout: float) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+def make_waiter() -> Waiter:
+    return PostgresqlWaiter() if connection.vendor == "postgresql" else SqliteWaiter()
+
+
+class PostgresqlWaiter:
+    """LISTEN on a connection of its own, so that the engine's statements never mix with notices."""
+
+    def __init__(self) -> None:
+        import psycopg
+
+        parameters = connection.get_connection_params()
+        parameters = {key: value for key, value in parameters.items() if key not in ("cursor_factory", "context")}
+        self._connection: Any = psycopg.connect(**parameters, autocommit=True)
+        self._connection.execute(f"LISTEN {CHANNEL}")
+
+    def wait(self, timeout: float) -> bool:
+        woken = self._drain()
+        if not woken and timeout > 0:
+            select.select([self._connection.fileno()], [], [], timeout)
+            woken = self._drain()
+        return woken
+
+    def _drain(self) -> bool:
+        return bool(list(self._connection.notifies(timeout=0)))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class SqliteWaiter:
+    """Looks at the commit counter; no query is run while nothing happens."""
+
+    def __init__(self) -> None:
+        self._version = self._read()
+
+    def _read(self) -> int:
+        connection.ensure_connection()
+        return int(connection.connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def wait(self, timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        while True:
+            version = self._read()
+            if version != self._version:
+                self._version = version
+                return True
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(SQLITE_INTERVAL, left))
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,70 @@
+"""What the OpenAPI schema says about credentials and errors, in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework import serializers
+
+CURSOR = OpenApiParameter("cursor", str, description="From `pages.next` of the page before.")
+LIMIT = OpenApiParameter("limit", int, description="Items per page, 1 to 200; 50 if absent.")
+
+
+class StoreScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """Any one of the three ways of contract §2."""
+
+    target_class = "integrations.api.authentication.StoreAuthentication"
+    match_subclasses = True
+    name = ["bearer", "basic", "store", "accessToken"]
+
+    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
+        return [{"bearer": []}, {"basic": []}, {"store": [], "accessToken": []}]
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, Any]]:
+        return [
+            {"type": "http", "scheme": "bearer", "description": "An access token."},
+            {"type": "http", "scheme": "basic", "description": "Store id and access token, or the token as the user."},
+            {"type": "apiKey", "in": "header", "name": "X-Hub-Store", "description": "The store id."},
+            {"type": "apiKey", "in": "header", "name": "X-Hub-Access-Token"},
+        ]
+
+
+class ErrorEntrySerializer(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    message = serializers.CharField()
+    field = serializers.CharField(required=False, help_text="`shipments[0].id`")
+
+
+class ErrorListSerializer(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    request_id = serializers.CharField()
+    errors = ErrorEntrySerializer(many=True)
+
+
+class PagesSerializer(serializers.Serializer[Any]):
+    next = serializers.CharField(allow_null=True, help_text="A whole URL, or null on the last page.")
+
+
+_MEANINGS = {
+    400: "The request is malformed, or a value is.",
+    401: "No valid credentials.",
+    403: "The access token lacks the scope.",
+    404: "There is no such thing in this store.",
+    409: "It cannot be done in the present state.",
+    413: "The body is larger than 10 MB.",
+    502: "The integration did not answer as it should.",
+}
+
+
+def answers(success: Any, *, status: int = 200, more: tuple[int, ...] = (400, 404)) -> dict[int, Any]:
+    """The responses of an operation: its success, and the errors that any call can have."""
+    codes = sorted({401, 403, 413, *more})
+    return {status: success} | {code: OpenApiResponse(ErrorListSerializer, _MEANINGS[code]) for code in codes}
+
+
+def page_of(serializer: type[serializers.Serializer[Any]], name: str) -> Any:
+    """The envelope of a list."""
+    fields = {"items": serializer(many=True), "pages": PagesSerializer()}
+    return type(f"{name}Page", (serializers.Serializer,), fields)

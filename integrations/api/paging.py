@@ -1,0 +1,92 @@
+"""Cursor paging: a page begins behind the last row of the one before, however the table grows meanwhile."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import Model, Q, QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from integrations.api.errors import invalid
+
+DEFAULT_LIMIT = 50
+LARGEST_LIMIT = 200
+
+
+def query_text(request: Request, name: str) -> str:
+    """A query parameter, empty where it is not there. Raises parameter_invalid for what no database can hold."""
+    value = request.query_params.get(name, "")
+    if "\0" in value or len(value) > 1000:
+        raise invalid(f"{name} holds a NUL character or more than 1,000 characters.", name)
+    return value.strip()
+
+
+def page(
+    request: Request,
+    rows: QuerySet[Any],
+    show: Callable[[Any], Any],
+    *,
+    by: Sequence[str] = ("id",),
+    is_descending: bool = True,
+    envelope: Callable[[list[Any]], dict[str, Any]] | None = None,
+) -> Response:
+    """The page that `?cursor=` and `?limit=` ask for, ordered by the fields `by`, whose last one is unique."""
+    limit = _limit(request)
+    sign, lookup = ("-", "lt") if is_descending else ("", "gt")
+    if cursor := query_text(request, "cursor"):
+        rows = rows.filter(_behind(_decoded(cursor, rows.model, by), by, lookup))
+    found = list(rows.order_by(*(f"{sign}{name}" for name in by))[: limit + 1])
+    has_more = len(found) > limit
+    found = found[:limit]
+    body = envelope([show(row) for row in found]) if envelope else {"items": [show(row) for row in found]}
+    return Response(body | {"pages": {"next": _next_url(request, found[-1], by) if has_more else None}})
+
+
+def _limit(request: Request) -> int:
+    written = query_text(request, "limit")
+    if not written:
+        return DEFAULT_LIMIT
+    if not (written.isascii() and written.isdecimal() and len(written) < 5 and 1 <= int(written) <= LARGEST_LIMIT):
+        raise invalid(f"limit is a number from 1 to {LARGEST_LIMIT}.", "limit")
+    return int(written)
+
+
+def _behind(values: Sequence[Any], by: Sequence[str], lookup: str) -> Q:
+    condition = Q()
+    for position, name in enumerate(by):
+        same = {field: values[index] for index, field in enumerate(by[:position])}
+        condition |= Q(**same, **{f"{name}__{lookup}": values[position]})
+    return condition
+
+
+def _next_url(request: Request, last: Model, by: Sequence[str]) -> str:
+    query = request.query_params.copy()
+    query["cursor"] = _encoded([getattr(last, name) for name in by])
+    return f"{request.build_absolute_uri(request.path)}?{query.urlencode()}"
+
+
+def _encoded(values: Sequence[Any]) -> str:
+    written = [value.isoformat() if isinstance(value, datetime) else str(value) for value in values]
+    return base64.urlsafe_b64encode(json.dumps(written).encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str, model: type[Model], by: Sequence[str]) -> list[Any]:
+    try:
+        written = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(written, list) or len(written) != len(by) or not all(isinstance(it, str) for it in written):
+            raise ValueError(cursor)
+        values = [model._meta.get_field(name).to_python(it) for name, it in zip(by, written, strict=True)]
+        if any(isinstance(value, int) and abs(value) >= 2**63 for value in values) or None in values:
+            raise ValueError(cursor)
+        if any(isinstance(value, datetime) and (value.tzinfo is None or value.year < 1970) for value in values):
+            raise ValueError(cursor)
+    except (ValueError, ValidationError, binascii.Error, UnicodeError, RecursionError):
+        raise invalid("cursor is not one that a list gave. Start again without it.", "cursor") from None
+    return values

@@ -1,0 +1,150 @@
+"""How integrations and tokens look in answers, and what bodies may hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from integrations.connectors import CONNECTORS
+from integrations.models import AccessToken, Integration
+from integrations.parameters import mask_parameters
+from integrations.redaction import MASK
+from integrations.retry import POLICIES
+from integrations.wire_formats import WIRE_FORMATS
+
+#: JSON Schema of what is a policy's name or a list of seconds.
+RETRY_POLICY = {
+    "oneOf": [
+        {"type": "string", "description": f"One of {', '.join(POLICIES)}."},
+        {"type": "array", "items": {"type": "number"}, "description": "Seconds before each retry."},
+    ]
+}
+
+
+@extend_schema_field(RETRY_POLICY)
+class RetryPolicyField(serializers.JSONField):
+    pass
+
+
+class IntegrationSerializer(serializers.Serializer[Integration]):
+    """Tokens and secrets are never in it; values of parameters are masked."""
+
+    slug = serializers.CharField()
+    uuid = serializers.UUIDField()
+    name = serializers.CharField()
+    url = serializers.CharField(allow_blank=True, help_text="Empty where a connector knows where to send.")
+    connector = serializers.ChoiceField(list(CONNECTORS), allow_null=True)
+    wire_format = serializers.ChoiceField(list(WIRE_FORMATS))
+    auth_type = serializers.ChoiceField(Integration.AuthType.values)
+    auth_header = serializers.CharField(allow_blank=True)
+    parameters = serializers.SerializerMethodField()
+    headers = serializers.DictField(child=serializers.CharField())
+    additional_data = serializers.SerializerMethodField()
+    retry_policy = RetryPolicyField()
+    timeout = serializers.FloatField(help_text="Seconds, over the whole attempt.")
+    max_in_flight = serializers.IntegerField()
+    rate_limit = serializers.FloatField(allow_null=True, help_text="Requests per second.")
+    permanent_statuses = serializers.ListField(child=serializers.IntegerField())
+    is_enabled = serializers.BooleanField()
+    disabled_reason = serializers.CharField(allow_blank=True)
+    handshake = serializers.JSONField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_parameters(self, integration: Integration) -> dict[str, Any]:
+        return mask_parameters(integration.parameters)
+
+    @extend_schema_field(OpenApiTypes.STR)
+    def get_additional_data(self, integration: Integration) -> str:
+        # Shops keep API keys in it (seed 004).
+        return MASK if integration.additional_data else ""
+
+
+class NewIntegrationSerializer(IntegrationSerializer):
+    secret = serializers.CharField(allow_null=True, help_text="Shown this once; null where the format does not sign.")
+
+
+class IntegrationBodySerializer(serializers.Serializer[Any]):
+    """What POST and PATCH take. The services check it; here it is only described."""
+
+    name = serializers.CharField(max_length=200)
+    slug = serializers.SlugField(max_length=100, required=False, help_text="From the name if absent.")
+    url = serializers.CharField(required=False, help_text="Required without a connector.")
+    connector = serializers.ChoiceField(list(CONNECTORS), required=False, allow_null=True)
+    wire_format = serializers.ChoiceField(list(WIRE_FORMATS), required=False)
+    auth_type = serializers.ChoiceField(Integration.AuthType.values, required=False)
+    auth_header = serializers.CharField(required=False)
+    token = serializers.CharField(required=False, write_only=True)
+    secret = serializers.CharField(required=False, write_only=True, help_text="Generated if absent.")
+    parameters = serializers.DictField(required=False)
+    headers = serializers.DictField(child=serializers.CharField(), required=False)
+    additional_data = serializers.CharField(required=False, max_length=500)
+    retry_policy = RetryPolicyField(required=False)
+    timeout = serializers.FloatField(required=False, max_value=180)
+    max_in_flight = serializers.IntegerField(required=False, min_value=1)
+    rate_limit = serializers.FloatField(required=False, allow_null=True)
+    permanent_statuses = serializers.ListField(child=serializers.IntegerField(), required=False)
+    is_enabled = serializers.BooleanField(required=False)
+    disabled_reason = serializers.CharField(required=False)
+
+
+class SecretAnswerSerializer(serializers.Serializer[Any]):
+    secret = serializers.CharField(help_text="Shown this once.")
+    old_secret_expires_at = serializers.DateTimeField(help_text="Until then both sign.")
+
+
+class HandshakeSerializer(serializers.Serializer[Any]):
+    ok = serializers.BooleanField()
+    at = serializers.DateTimeField()
+    error = serializers.CharField(allow_null=True)
+    version = serializers.CharField(allow_null=True)
+    capabilities = serializers.DictField()
+
+
+class ContextBodySerializer(serializers.Serializer[Any]):
+    chat = serializers.DictField(required=False)
+    messages = serializers.ListField(required=False)
+
+
+class ContextSerializer(serializers.Serializer[Any]):
+    context_objects = serializers.DictField(help_text="By code: an object for a table, an array for an ordered list.")
+    suggested_responses = serializers.ListField(child=serializers.DictField())
+    actions = serializers.DictField()
+
+
+class ActionBodySerializer(serializers.Serializer[Any]):
+    address = serializers.JSONField(required=False, allow_null=True)
+    message = serializers.JSONField(required=False, allow_null=True)
+    option = serializers.JSONField(required=False, allow_null=True)
+    payload = serializers.JSONField(required=False, allow_null=True, help_text="That of the last context if absent.")
+
+
+class ActionAnswerSerializer(serializers.Serializer[Any]):
+    ok = serializers.BooleanField()
+    status = serializers.IntegerField()
+    refresh = serializers.BooleanField(help_text="The integration asks that a new context be requested.")
+    body = serializers.JSONField(allow_null=True)
+
+
+class TokenSerializer(serializers.Serializer[AccessToken]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    prefix = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.CharField())
+    expires_at = serializers.DateTimeField(allow_null=True)
+    last_used_at = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class NewTokenSerializer(TokenSerializer):
+    token = serializers.CharField(help_text="Shown this once.")
+
+
+class TokenBodySerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=100)
+    scopes = serializers.ListField(child=serializers.ChoiceField(AccessToken.Scope.values), required=False)
+    expires_at = serializers.DateTimeField(required=False, allow_null=True)

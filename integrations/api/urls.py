@@ -1,0 +1,15 @@
+"""Paths below `/api/v1/` that belong to integrations."""
+
+from integrations.api import openapi, turn, views  # noqa: F401 - openapi registers how credentials are described
+from integrations.api.routes import both
+
+urlpatterns = [
+    *both("integrations", views.IntegrationsView.as_view(), "integrations"),
+    *both("integrations/<slug:slug>", views.IntegrationView.as_view(), "integration"),
+    *both("integrations/<slug:slug>/rotate_secret", views.RotateSecretView.as_view(), "rotate-secret"),
+    *both("integrations/<slug:slug>/handshake", turn.HandshakeView.as_view(), "handshake"),
+    *both("integrations/<slug:slug>/context", turn.ContextView.as_view(), "turn-context"),
+    *both("integrations/<slug:slug>/actions/<str:code>", turn.ActionView.as_view(), "turn-action"),
+    *both("tokens", views.TokensView.as_view(), "tokens"),
+    *both("tokens/<str:token_id>", views.TokenView.as_view(), "token"),
+]
