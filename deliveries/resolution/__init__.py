@@ -1,0 +1,34 @@
+"""What staff and programs do about a delivery: the services behind the resolution wizard."""
+
+from deliveries.resolution.actions import discard_delivery, release_hold, retry_delivery, wait_for_source
+from deliveries.resolution.alike import AlikeReport, AlikeResult, alike, change, edit_alike, fits
+from deliveries.resolution.approval import approve_revision, reject_revision
+from deliveries.resolution.editing import edit_delivery
+from deliveries.resolution.payloads import SchemaProblem, check_payload, payload_of, schema_problems
+from deliveries.resolution.presence import Visitor, visit
+from deliveries.resolution.rules import ResolutionError, actions_for, history_of
+
+__all__ = [
+    "AlikeReport",
+    "AlikeResult",
+    "ResolutionError",
+    "SchemaProblem",
+    "Visitor",
+    "actions_for",
+    "alike",
+    "approve_revision",
+    "change",
+    "check_payload",
+    "discard_delivery",
+    "edit_alike",
+    "edit_delivery",
+    "fits",
+    "history_of",
+    "payload_of",
+    "reject_revision",
+    "release_hold",
+    "retry_delivery",
+    "schema_problems",
+    "visit",
+    "wait_for_source",
+]

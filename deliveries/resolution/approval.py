@@ -1,0 +1,92 @@
+"""Where a store asks for it, an edited payload goes out only after a second person has looked at it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from deliveries.actors import Actor
+from deliveries.models import Delivery, Revision
+from deliveries.resolution.payloads import check_payload, payload_of
+from deliveries.resolution.records import update_record_of
+from deliveries.resolution.rules import ResolutionError, audit, locked, put_back, state_of
+
+Status = Delivery.Status
+
+
+def approve_revision(*, revision: Revision, actor: Actor, now: datetime | None = None) -> Delivery:
+    """The edited payload goes out now. The author cannot approve it, nor can a program. Raises ResolutionError."""
+    now = now or timezone.now()
+    with transaction.atomic():
+        found = locked(revision.delivery, "edit")
+        waiting = _waiting(revision)
+        if actor.user is None or waiting.author_id == actor.user.pk:
+            raise ResolutionError("not_allowed", "Somebody other than the author must approve an edited payload.")
+        data = check_payload(found, waiting.data)
+        before, previous = state_of(found), payload_of(found)
+        waiting.is_awaiting_approval = False
+        waiting.approved_by = actor.user
+        waiting.approved_at = now
+        waiting.save(update_fields=["is_awaiting_approval", "approved_by", "approved_at"])
+        found.revision = waiting.number
+        put_back(found, Delivery.Trigger.EDITED, now, fields=["revision"])
+        if waiting.updates_record:
+            update_record_of(found, previous, data, now)
+        audit(found, actor, "approve", before=before, after=state_of(found))
+    return found
+
+
+def reject_revision(*, revision: Revision, actor: Actor, reason: str = "", now: datetime | None = None) -> Delivery:
+    """The edited payload never goes out; what would have gone out by itself goes on as it was.
+
+    The author may reject it too, who has changed their mind. Raises ResolutionError.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        found = locked(revision.delivery, "edit")
+        waiting = _waiting(revision)
+        before = state_of(found)
+        _reject([waiting], actor, now)
+        if is_paused(found):
+            put_back(found, found.trigger, now)
+        audit(
+            found, actor, "reject", before=before, after=state_of(found) | {"rejected": waiting.number}, reason=reason
+        )
+    return found
+
+
+def is_paused(delivery: Delivery) -> bool:
+    """Would have gone out by itself, but for an edited payload that awaits approval."""
+    return delivery.status == Status.RETRYING and delivery.due_at is None
+
+
+def refuse_while_awaiting(delivery: Delivery) -> None:
+    """Raises ResolutionError if an edited payload of this delivery awaits approval."""
+    if delivery.revisions.filter(is_awaiting_approval=True).exists():
+        raise ResolutionError(
+            "awaiting_approval", "An edited payload of this delivery awaits approval. Approve or reject it first."
+        )
+
+
+def reject_waiting(delivery: Delivery, actor: Actor, now: datetime) -> None:
+    """What still awaits approval is overtaken by another decision."""
+    _reject(list(delivery.revisions.filter(is_awaiting_approval=True)), actor, now)
+
+
+def _reject(revisions: list[Revision], actor: Actor, now: datetime) -> None:
+    for revision in revisions:
+        revision.is_awaiting_approval = False
+        revision.rejected_by = actor.user
+        revision.rejected_at = now
+        revision.save(update_fields=["is_awaiting_approval", "rejected_by", "rejected_at"])
+
+
+def _waiting(revision: Revision) -> Revision:
+    """The revision as it is now, under the lock of its delivery."""
+    found = Revision.objects.get(pk=revision.pk)
+    if not found.is_awaiting_approval:
+        word = "approved" if found.approved_at else "rejected" if found.rejected_at else "sent"
+        raise ResolutionError("conflict", f"This payload was {word} already.")
+    return found

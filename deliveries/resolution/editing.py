@@ -1,0 +1,110 @@
+"""Edit a payload and send it: a new revision, the event stays as it came."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from deliveries.actors import Actor
+from deliveries.documents import is_same, json_patch
+from deliveries.models import Delivery, Revision
+from deliveries.resolution.approval import reject_waiting
+from deliveries.resolution.payloads import check_payload, payload_of
+from deliveries.resolution.records import differing_keys, refuse_other_id, update_record_of
+from deliveries.resolution.rules import (
+    ResolutionError,
+    audit,
+    latest_number,
+    locked,
+    put_back,
+    require_reason,
+    state_of,
+)
+
+Status = Delivery.Status
+
+
+def edit_delivery(
+    *,
+    delivery: Delivery,
+    payload: dict[str, Any],
+    actor: Actor,
+    reason: str = "",
+    update_record: bool = False,
+    now: datetime | None = None,
+    expected_revision: int | None = None,
+    expected_attempt_count: int | None = None,
+) -> Revision:
+    """Send `payload`, the whole data, instead of what was sent; the delivery is due now.
+
+    `update_record` also changes the store's record, which emits nothing: exactly one delivery results. Where the
+    store asks for a second person, the revision waits (`is_awaiting_approval`) and nothing is sent until then.
+    `expected_revision` (the newest one's number) and `expected_attempt_count` are what the caller looked at.
+    Raises ResolutionError.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        found = locked(
+            delivery, "edit", expected_revision=expected_revision, expected_attempt_count=expected_attempt_count
+        )
+        require_reason(found.store, reason)
+        data = check_payload(found, payload)
+        previous = payload_of(found)
+        if is_same(previous, data):
+            raise ResolutionError(
+                "unchanged", "The payload is the same as before. To send it again, resend it as it is."
+            )
+        if update_record:
+            refuse_other_id(found, data)
+        before = state_of(found)
+        is_awaiting = found.store.is_approval_required
+        reject_waiting(found, actor, now)
+        revision = _revise(found, previous, data, actor, reason, is_awaiting, update_record)
+        if is_awaiting:
+            _pause(found)
+        else:
+            found.revision = revision.number
+            put_back(found, Delivery.Trigger.EDITED, now, fields=["revision"])
+            if update_record:
+                update_record_of(found, previous, data, now)
+        changed = {"revision": revision.number, "is_awaiting_approval": is_awaiting, "updates_record": update_record}
+        old, new = differing_keys(previous, data)
+        audit(
+            found, actor, "edit", before=before | {"data": old}, after=state_of(found) | changed | {"data": new},
+            reason=reason,
+        )  # fmt: skip
+    return revision
+
+
+def _revise(
+    delivery: Delivery,
+    previous: dict[str, Any],
+    data: dict[str, Any],
+    actor: Actor,
+    reason: str,
+    is_awaiting: bool,
+    updates_record: bool,
+) -> Revision:
+    return Revision.objects.create(
+        delivery=delivery,
+        number=latest_number(delivery) + 1,
+        data=data,
+        patch=json_patch(previous, data),
+        reason=reason.strip(),
+        author=actor.user,
+        author_name=actor.name,
+        is_awaiting_approval=is_awaiting,
+        updates_record=updates_record,
+    )
+
+
+def _pause(delivery: Delivery) -> None:
+    """The old payload does not go out while the new one is being looked at."""
+    if delivery.status in (Status.PENDING, Status.RETRYING):
+        # `retrying` without a time: a pending one without a time is held, and would be released.
+        delivery.status = Status.RETRYING
+        delivery.due_at = None
+        delivery.save(update_fields=["status", "due_at"])

@@ -1,0 +1,84 @@
+"""The payload of a delivery: which one is sent, and whether an edited one may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from deliveries.ingest.plan import SchemaViolation, check_schema
+from deliveries.models import Delivery
+from deliveries.resolution.rules import ResolutionError
+from integrations.strict_json import DocumentError, dump_document, parse_document
+from subscriptions.routing import config_of
+
+#: Problems that are shown at once; a payload of the wrong shape altogether may have thousands.
+PROBLEMS_LIMIT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaProblem:
+    """`path` is the place inside the payload as the API names fields: `items[0].price`; empty for the whole."""
+
+    path: str
+    message: str
+
+
+def payload_of(delivery: Delivery, number: int | None = None) -> dict[str, Any]:
+    """The data that is sent now, or revision `number`: 0 is the event's own. Raises LookupError for an unknown one."""
+    number = delivery.revision if number is None else number
+    if number == 0:
+        data: dict[str, Any] = delivery.event.data
+        return data
+    revision = delivery.revisions.filter(number=number).first()
+    if revision is None:
+        raise LookupError(f"There is no revision {number} of this delivery.")
+    edited: dict[str, Any] = revision.data
+    return edited
+
+
+def check_payload(delivery: Delivery, payload: str | bytes | dict[str, Any]) -> dict[str, Any]:
+    """The payload, if it may be sent: strict JSON, an object, in the shape that the topic's JSON Schema asks for.
+
+    Raises ResolutionError with the first problem and its path.
+    """
+    data = _parsed(payload)
+    if not isinstance(data, dict):
+        raise ResolutionError("invalid", "The payload must be a JSON object: { … }.")
+    topic = delivery.event.topic
+    if topic is not None:
+        try:
+            check_schema(config_of(delivery.store_id), topic, data)
+        except SchemaViolation as violation:
+            place = violation.path or "the payload"
+            raise ResolutionError("invalid", f"{place}: {violation.message}", violation.path or None) from None
+    return data
+
+
+def _parsed(payload: Any) -> Any:
+    try:
+        # What came as an object goes through its text: the same rules for all, NUL and depth included.
+        raw = payload if isinstance(payload, str | bytes) else dump_document(payload)
+        return parse_document(raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass"))
+    except DocumentError as error:
+        raise ResolutionError("invalid", error.message, error.field) from None
+    except TypeError as error:
+        raise ResolutionError("invalid", f"The payload is not JSON: {error}.") from None
+
+
+def schema_problems(delivery: Delivery, payload: Any) -> list[SchemaProblem]:
+    """All that the topic's JSON Schema objects to (at most `PROBLEMS_LIMIT`); nothing where there is no schema."""
+    topic = delivery.event.topic
+    rule = config_of(delivery.store_id).rules.get(topic) if topic is not None else None
+    if rule is None or rule.validator is None:
+        return []
+    problems = []
+    for error in rule.validator.iter_errors(payload):
+        problems.append(SchemaProblem(place_of(error.absolute_path), error.message))
+        if len(problems) == PROBLEMS_LIMIT:
+            break
+    return sorted(problems, key=lambda problem: problem.path)
+
+
+def place_of(parts: Any) -> str:
+    """`["items", 0, "price"]` as the API names fields: `items[0].price`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")

@@ -1,0 +1,55 @@
+"""The store's record, corrected together with a payload. That emits nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from deliveries.documents import is_same
+from deliveries.models import Delivery, Record
+from deliveries.resolution.rules import ResolutionError
+
+
+def record_of(delivery: Delivery, *, is_locked: bool = False) -> Record | None:
+    """The record that the delivery's event is of, if the store has it. `is_locked` needs a transaction."""
+    event = delivery.event
+    if not event.object_id:
+        return None
+    records = Record.objects.select_for_update(no_key=True) if is_locked else Record.objects.all()
+    return records.filter(store_id=delivery.store_id, type=event.object_type, external_id=event.object_id).first()
+
+
+def refuse_other_id(delivery: Delivery, data: dict[str, Any]) -> None:
+    """Raises ResolutionError if the edit would turn the record into another one."""
+    identity = delivery.event.object_id
+    if identity and str(data.get("id")) != identity and record_of(delivery) is not None:
+        raise ResolutionError(
+            "invalid", f"The id names the record ({identity}) and cannot be changed together with it.", "id"
+        )
+
+
+def update_record_of(delivery: Delivery, before: dict[str, Any], after: dict[str, Any], now: datetime) -> bool:
+    """Write what the edit changed, at the top level, into the record; what was pushed since then stays.
+
+    Nothing is emitted. False where there is no such record, or where it says the same already.
+    """
+    record = record_of(delivery, is_locked=True)
+    if record is None:
+        return False
+    old, new = differing_keys(before, after)
+    data = {key: value for key, value in {**record.data, **new}.items() if key not in old or key in new}
+    if is_same(record.data, data):
+        return False
+    # Ingest compares versions: a push that was planned on the old data is planned again.
+    record.data = data
+    record.version += 1
+    record.updated_at = now
+    record.save(update_fields=["data", "version", "updated_at"])
+    return True
+
+
+def differing_keys(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The top-level members that differ, as they were and as they are."""
+    nothing = object()
+    keys = [key for key in {**before, **after} if not is_same(before.get(key, nothing), after.get(key, nothing))]
+    return {key: before[key] for key in keys if key in before}, {key: after[key] for key in keys if key in after}

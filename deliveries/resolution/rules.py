@@ -1,0 +1,221 @@
+"""What every resolution has in common: locks, what may be done in which state, the way back into the queue, history.
+
+Each service runs in one transaction: lock, look again, change, write the audit entry. What is being sent right
+now, or what somebody else has changed since the caller looked, is never overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from django.db.models import QuerySet
+
+from deliveries import failures, ordering, wakeup
+from deliveries.actors import Actor
+from deliveries.models import Delivery
+from integrations.models import AuditEntry, Store
+
+Code = Literal[
+    "conflict", "invalid", "reason_required", "awaiting_approval", "not_allowed", "finished", "unchanged", "too_many"
+]
+Action = Literal["retry", "edit", "discard", "wait", "release"]
+
+Status = Delivery.Status
+#: How often a delivery may change its group between look and lock before we give up.
+LOCK_TRIES = 5
+
+_ACTIONS: Mapping[str, frozenset[Action]] = {
+    Status.PENDING: frozenset({"retry", "edit", "discard", "wait"}),
+    Status.SENDING: frozenset(),
+    Status.RETRYING: frozenset({"retry", "edit", "discard", "wait"}),
+    Status.FAILED: frozenset({"retry", "edit", "discard", "wait"}),
+    Status.SUCCEEDED: frozenset({"retry", "edit"}),
+    Status.DISCARDED: frozenset({"retry", "edit"}),
+    Status.SUPERSEDED: frozenset({"retry", "edit"}),
+}
+
+
+class ResolutionError(Exception):
+    """Nothing was changed; `message` says why and what to do. `path` is the place inside the payload, if any."""
+
+    def __init__(self, code: Code, message: str, path: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.path = path
+
+
+def actions_for(delivery: Delivery) -> set[Action]:
+    """What can be done about the delivery in the state that it is in; who may do it is another question."""
+    actions: set[Action] = set(_ACTIONS[delivery.status])
+    if delivery.order_key is not None or delivery.is_awaiting_source:
+        actions.discard("wait")
+    if delivery.is_held:
+        actions.add("release")
+    return actions
+
+
+def locked(
+    delivery: Delivery,
+    action: Action,
+    *,
+    expected_revision: int | None = None,
+    expected_attempt_count: int | None = None,
+) -> Delivery:
+    """The delivery as it is now, held until the transaction ends. Raises ResolutionError if the action cannot be.
+
+    Everywhere the order of locks is: failure groups, keys of ordered subscriptions, deliveries.
+    """
+    for _ in range(LOCK_TRIES):
+        seen = Delivery.objects.filter(pk=delivery.pk).values_list("status", "failure_group_id").first()
+        if seen is None:
+            raise ResolutionError("conflict", "This delivery is gone: it was pruned meanwhile.")
+        if seen[0] == Status.SENDING:
+            raise _is_being_sent()
+        failures.lock_groups([seen[1]])
+        if delivery.order_key is not None and delivery.subscription_id is not None:
+            ordering.lock_order_keys([(delivery.subscription_id, delivery.order_key)])
+        found = (
+            Delivery.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("event", "store")
+            .filter(pk=delivery.pk)
+            .first()
+        )
+        if found is not None and found.failure_group_id == seen[1]:
+            _check(found, action, expected_revision, expected_attempt_count)
+            return found
+    raise ResolutionError("conflict", "This delivery is changing all the time. Look at it again.")
+
+
+def _check(delivery: Delivery, action: Action, revision: int | None, attempt_count: int | None) -> None:
+    if delivery.status == Status.SENDING:
+        raise _is_being_sent()
+    if revision is not None and revision != latest_number(delivery):
+        raise ResolutionError(
+            "conflict", "Somebody else has edited the payload meanwhile. Nothing was overwritten: look at it again."
+        )
+    if attempt_count is not None and attempt_count != delivery.attempt_count:
+        raise ResolutionError(
+            "conflict", "This delivery was tried again meanwhile. Nothing was changed: look at the new outcome first."
+        )
+    if action not in actions_for(delivery):
+        raise _impossible(delivery, action)
+
+
+def _is_being_sent() -> ResolutionError:
+    return ResolutionError(
+        "conflict", "This delivery is being sent right now. Wait for its outcome, then look at it again."
+    )
+
+
+def _impossible(delivery: Delivery, action: Action) -> ResolutionError:
+    if action == "release":
+        return ResolutionError("conflict", "This delivery is not held.")
+    if action == "wait" and delivery.is_awaiting_source:
+        return ResolutionError("conflict", "This delivery waits for the source already.")
+    if action == "wait" and delivery.order_key is not None:
+        return ResolutionError(
+            "not_allowed",
+            "This subscription is ordered: a later push of the record waits behind this delivery and cannot "
+            "supersede it. Edit the payload or discard the delivery.",
+        )
+    return ResolutionError("finished", f"This delivery has {_past(delivery)}: there is nothing to {action}.")
+
+
+def _past(delivery: Delivery) -> str:
+    return "succeeded" if delivery.status == Status.SUCCEEDED else f"been {delivery.status}"
+
+
+def latest_number(delivery: Delivery) -> int:
+    """The number of the newest revision, one that awaits approval or was rejected included; 0 if there is none."""
+    number = delivery.revisions.order_by("-number").values_list("number", flat=True).first()
+    return number or 0
+
+
+def require_reason(store: Store, reason: str) -> None:
+    if store.is_reason_required and not reason.strip():
+        raise ResolutionError("reason_required", "This store wants to know why: give a reason.")
+
+
+def put_back(delivery: Delivery, trigger: str, now: datetime, fields: Collection[str] = ()) -> None:
+    """Due now, with the whole retry schedule before it; held if another of its record is under way."""
+    delivery.status = Status.PENDING
+    delivery.trigger = trigger
+    delivery.due_at = None if _is_overtaken(delivery) else now
+    delivery.lease = None
+    delivery.retry_count = 0
+    delivery.crash_count = 0
+    delivery.finished_at = None
+    delivery.is_awaiting_source = False
+    delivery.save(update_fields=[*QUEUE_FIELDS, *fields])
+    wakeup.wake_on_commit()
+
+
+#: What `put_back` writes.
+QUEUE_FIELDS = (
+    "status",
+    "trigger",
+    "due_at",
+    "lease",
+    "retry_count",
+    "crash_count",
+    "finished_at",
+    "is_awaiting_source",
+)
+
+
+def _is_overtaken(delivery: Delivery) -> bool:
+    """Ordered subscriptions: does anything of the same record stand before it, or is something under way?"""
+    if delivery.order_key is None:
+        return False
+    same = Delivery.objects.filter(subscription_id=delivery.subscription_id, order_key=delivery.order_key)
+    others = same.exclude(pk=delivery.pk)
+    return (
+        others.filter(status__in=Delivery.HOLDING, pk__lt=delivery.pk).exists()
+        or others.filter(status__in=Delivery.OPEN, due_at__isnull=False).exists()
+    )
+
+
+def audit(
+    delivery: Delivery,
+    actor: Actor,
+    action: str,
+    *,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    reason: str = "",
+) -> None:
+    """Who, what, before, after, why: in the transaction of the change."""
+    AuditEntry.objects.create(**audit_values(delivery, actor, action, before=before, after=after, reason=reason))
+
+
+def audit_values(
+    delivery: Delivery, actor: Actor, action: str, *, before: Mapping[str, Any], after: Mapping[str, Any], reason: str
+) -> dict[str, Any]:
+    return {
+        "store_id": delivery.store_id,
+        "user": actor.user,
+        "actor": actor.name,
+        "action": action,
+        "target_type": "delivery",
+        "target_id": str(delivery.pk),
+        "target_name": str(delivery)[:300],
+        "before": dict(before),
+        "after": dict(after),
+        "reason": reason.strip(),
+    }
+
+
+def state_of(delivery: Delivery) -> dict[str, Any]:
+    """What an audit entry says about a delivery."""
+    state: dict[str, Any] = {"status": str(delivery.status), "revision": delivery.revision}
+    if delivery.is_awaiting_source:
+        state["is_awaiting_source"] = True
+    return state
+
+
+def history_of(delivery: Delivery) -> QuerySet[AuditEntry]:
+    """What people and programs did to the delivery, newest first."""
+    return AuditEntry.objects.filter(target_type="delivery", target_id=str(delivery.pk)).order_by("-id")
