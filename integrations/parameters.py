@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from integrations.endpoints import merge_parameters
-from integrations.models import Integration
+from integrations.models import ConfigClock, Integration
 from integrations.redaction import MASK
 
 
@@ -43,9 +43,11 @@ def save_parameters(integration_id: int, parameters: Mapping[str, Any]) -> None:
 
     Writes nothing when nothing changes, so that the configuration clock does not tick with every answer.
     """
+    seen = Integration.objects.only("parameters").get(id=integration_id)
+    if merge_parameters(seen.parameters, parameters) == seen.parameters:
+        return
     with transaction.atomic():
+        ConfigClock.hold()
         integration = Integration.objects.select_for_update().get(id=integration_id)
-        merged = merge_parameters(integration.parameters, parameters)
-        if merged != integration.parameters:
-            integration.parameters = merged
-            integration.save(update_fields=["parameters", "updated_at"])
+        integration.parameters = merge_parameters(integration.parameters, parameters)
+        integration.save(update_fields=["parameters", "updated_at"])

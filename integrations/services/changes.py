@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, Unpack
 
@@ -12,7 +13,7 @@ from django.utils.text import slugify
 
 from integrations.audit import HOOKDESK, Actor, record_change
 from integrations.connectors import get_connector
-from integrations.models import Integration, IntegrationHealth, Store
+from integrations.models import ConfigClock, Integration, IntegrationHealth, Store
 from integrations.parameters import mask_parameters, unmask_parameters
 from integrations.ports import integration_deleted
 from integrations.redaction import MASK, masked_headers
@@ -38,6 +39,8 @@ _PLAIN_DEFAULTS: dict[str, Any] = {
     "disabled_reason": "",
 }
 _OF_THE_FORMAT = ("retry_policy", "timeout", "permanent_statuses")
+#: Shown as a mask; one that is sent back means "as it is".
+_MASKED = ("token", "secret", "additional_data")
 _FIELDS = ("name", "slug", *_PLAIN_DEFAULTS, *_OF_THE_FORMAT)
 
 
@@ -56,6 +59,7 @@ def create_integration(*, store: Store, actor: Actor, **values: Unpack[Integrati
     _check_together(integration)
     secret = first_secret(integration, cleaned)
     with transaction.atomic():
+        ConfigClock.hold()
         integration.slug = cleaned.get("slug") or _free_slug(store, integration.name)
         _save(integration)
         if secret:
@@ -76,6 +80,7 @@ def update_integration(*, integration: Integration, actor: Actor, **values: Unpa
         current = locked(integration)
         before = {name: getattr(current, name) for name in _FIELDS}
         old_speaker = speaker_of(current)
+        cleaned = {name: value for name, value in cleaned.items() if name not in _MASKED or value != MASK}
         if isinstance(cleaned.get("parameters"), dict):
             cleaned["parameters"] = unmask_parameters(cleaned["parameters"], current.parameters)
         given = {name: value for name, value in cleaned.items() if name not in ("slug", "secret", *_OF_THE_FORMAT)}
@@ -149,6 +154,7 @@ def speaker_of(integration: Integration) -> WireFormat:
 
 def locked(integration: Integration) -> Integration:
     """The row as it is now, held until the transaction ends. Raises ValidationError if it was deleted meanwhile."""
+    ConfigClock.hold()
     current = Integration.objects.alive().select_for_update().filter(id=integration.id).first()
     if current is None:
         raise ValidationError("This integration was deleted meanwhile.", code="conflict")
@@ -232,7 +238,7 @@ def _free_slug(store: Store, name: str) -> str:
     return next(slug for slug in _numbered(base) if slug not in taken)
 
 
-def _numbered(base: str) -> Any:
+def _numbered(base: str) -> Iterator[str]:
     yield base
     number = 2
     while True:

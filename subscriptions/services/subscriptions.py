@@ -1,0 +1,244 @@
+"""Making, changing and deleting subscriptions, with or without an integration of their own."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Unpack
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.audit import HOOKDESK, Actor, record_change
+from integrations.identifiers import public_id
+from integrations.models import ConfigClock, Integration, Store
+from integrations.parameters import mask_parameters, unmask_parameters
+from integrations.services import create_integration, delete_integration, update_integration
+from subscriptions.models import Subscription
+from subscriptions.ports import subscription_created, subscription_deleted
+from subscriptions.services.values import SubscriptionValues, check_together, clean_values
+
+#: Subscriptions with an integration of their own, per store (contract §4).
+OWN_LIMIT = 250
+
+_FIELDS = (
+    "topics", "intents", "event_names", "path", "filter", "transform", "parameters", "is_ordered", "poll_every",
+    "is_active",
+)  # fmt: skip
+
+
+def create_subscription(*, store: Store, actor: Actor, **values: Unpack[SubscriptionValues]) -> Subscription:
+    """A new subscription to `integration`, or to `url`, which then gets an integration in notification format.
+
+    Raises ValidationError by field (`required` is the code of what is missing).
+    """
+    now = timezone.now()
+    cleaned = clean_values(values, store)
+    with transaction.atomic():
+        ConfigClock.hold()  # also: two requests at once must not both find room for the last one
+        subscription = Subscription(id=uuid.uuid4(), store=store)
+        _apply(subscription, cleaned)
+        integration = cleaned.get("integration")
+        if integration is None:
+            _check_limit(store)
+            subscription.integration = _own_integration(subscription, actor, cleaned)
+        else:
+            _check_usable(integration, store, cleaned)
+            subscription.integration = integration
+        check_together(subscription)
+        subscription.next_poll_at = now if subscription.poll_every else None
+        subscription.save(force_insert=True)
+        record_change(
+            actor=actor, action="create", target=subscription, store=store, after=_shown(subscription, _FIELDS)
+        )
+        subscription_created(subscription, now)
+    return subscription
+
+
+def update_subscription(
+    *, subscription: Subscription, actor: Actor, **values: Unpack[SubscriptionValues]
+) -> Subscription:
+    """Change what is given; arrays replace, masked parameters keep their values. Raises ValidationError."""
+    cleaned = clean_values(values, subscription.store)
+    now = timezone.now()
+    with transaction.atomic():
+        current = locked(subscription)
+        before = {name: getattr(current, name) for name in _FIELDS} | {"integration": current.integration}
+        if cleaned.get("parameters"):
+            cleaned["parameters"] = unmask_parameters(cleaned["parameters"], current.parameters)
+        _apply(current, cleaned)
+        _redirect(current, actor, cleaned)
+        check_together(current)
+        if current.is_active:
+            current.inactive_reason = ""
+        if current.poll_every != before["poll_every"]:
+            current.next_poll_at = now if current.poll_every else None
+        current.save()
+        changed = [name for name in _FIELDS if getattr(current, name) != before[name]]
+        if changed or current.integration != before["integration"]:
+            old = Subscription(**{name: before[name] for name in _FIELDS}, integration=before["integration"])
+            record_change(
+                actor=actor,
+                action="change",
+                target=current,
+                store=current.store,
+                before=_shown(old, changed),
+                after=_shown(current, changed),
+            )
+    return current
+
+
+def delete_subscription(*, subscription: Subscription, actor: Actor, reason: str = "") -> None:
+    """Nothing more is sent for it. An integration of its own goes with it."""
+    now = timezone.now()
+    with transaction.atomic():
+        current = locked(subscription)
+        current.deleted_at = subscription.deleted_at = now
+        current.save(update_fields=["deleted_at", "updated_at"])
+        subscription_deleted(current, now)
+        record_change(
+            actor=actor,
+            action="delete",
+            target=current,
+            store=current.store,
+            before=_shown(current, _FIELDS),
+            reason=reason,
+        )
+        if has_own_integration(current) and current.integration.deleted_at is None:
+            delete_integration(integration=current.integration, actor=actor, reason=reason)
+
+
+def deactivate_subscription(*, subscription: Subscription, reason: str, actor: Actor = HOOKDESK) -> None:
+    """It gets no new deliveries until somebody activates it (a receiver answered 410)."""
+    with transaction.atomic():
+        current = locked(subscription)
+        current.is_active, current.inactive_reason = False, reason[:500]
+        current.save(update_fields=["is_active", "inactive_reason", "updated_at"])
+        record_change(actor=actor, action="deactivate", target=current, store=current.store, reason=reason)
+    subscription.refresh_from_db(fields=["is_active", "inactive_reason", "updated_at"])
+
+
+def delete_subscriptions_of(integration: Integration, now: datetime) -> None:
+    """Listens to `integration_deleted`."""
+    Subscription.objects.alive().filter(integration=integration).update(deleted_at=now, updated_at=now)
+
+
+def has_own_integration(subscription: Subscription) -> bool:
+    """Was it made with a URL? Then its integration bears its id."""
+    return subscription.integration.slug == public_id("nsub", subscription.id)
+
+
+def locked(subscription: Subscription) -> Subscription:
+    """The row as it is now, held until the transaction ends. Raises ValidationError if it was deleted meanwhile."""
+    ConfigClock.hold()
+    current = (
+        Subscription.objects.alive()
+        .select_for_update(of=("self",))
+        .select_related("integration", "store")
+        .filter(id=subscription.id)
+        .first()
+    )
+    if current is None:
+        raise ValidationError("This subscription was deleted meanwhile.", code="conflict")
+    return current
+
+
+def _apply(subscription: Subscription, cleaned: dict[str, Any]) -> None:
+    for name in _FIELDS:
+        if name in cleaned:
+            setattr(subscription, name, cleaned[name])
+
+
+def _check_limit(store: Store) -> None:
+    own = Subscription.objects.alive().filter(store=store, integration__slug__startswith="nsub_").count()
+    if own >= OWN_LIMIT:
+        message = f"This store has {own} subscriptions with a URL; {OWN_LIMIT} is the most. Use an integration."
+        raise ValidationError({"url": message})
+
+
+def _own_integration(subscription: Subscription, actor: Actor, cleaned: dict[str, Any]) -> Integration:
+    url = cleaned.get("url")
+    if not url:
+        message = "url is required (or integration: the slug of one that exists)."
+        raise ValidationError({"url": ValidationError(message, code="required")})
+    with _errors_as_ours():
+        return create_integration(
+            store=subscription.store,
+            actor=actor,
+            name=_name_of(url),
+            slug=public_id("nsub", subscription.id),
+            url=url,
+            wire_format=Integration.WireFormat.NOTIFICATION,
+            secret=cleaned.get("hub_secret") or "",
+        )
+
+
+def _redirect(subscription: Subscription, actor: Actor, cleaned: dict[str, Any]) -> None:
+    """Another integration, or another URL or secret of its own one."""
+    wanted: Integration | None = cleaned.get("integration")
+    if wanted is not None and wanted != subscription.integration:
+        _check_usable(wanted, subscription.store, cleaned)
+        old, was_own = subscription.integration, has_own_integration(subscription)
+        subscription.integration = wanted
+        if was_own:
+            # First moved, so that the deletion of its old integration does not take the subscription along.
+            subscription.save(update_fields=["integration"])
+            delete_integration(integration=old, actor=actor)
+        return
+    changes: dict[str, Any] = {}
+    if cleaned.get("url") and cleaned["url"] != subscription.integration.url:
+        changes |= {"url": cleaned["url"], "name": _name_of(cleaned["url"])}
+    if "hub_secret" in cleaned:
+        changes["secret"] = cleaned["hub_secret"] or ""
+    if not changes:
+        return
+    if not has_own_integration(subscription):
+        field = "url" if "url" in changes else "hub_secret"
+        message = f"This subscription uses the integration {subscription.integration.slug!r}. Change it there."
+        if field == "url" or changes["secret"]:
+            raise ValidationError({field: message})
+        return
+    with _errors_as_ours():
+        subscription.integration = update_integration(integration=subscription.integration, actor=actor, **changes)
+
+
+def _check_usable(integration: Integration, store: Store, cleaned: dict[str, Any]) -> None:
+    if integration.store_id != store.id or integration.deleted_at is not None:
+        raise ValidationError({"integration": "There is no such integration in this store."})
+    if cleaned.get("url") and cleaned["url"] != integration.url:
+        raise ValidationError({"url": "Give either a url or an integration: the integration has a URL already."})
+    if cleaned.get("hub_secret"):
+        raise ValidationError({"hub_secret": "The integration has its own secret. Change it there."})
+
+
+class _errors_as_ours:  # noqa: N801 - reads as a statement
+    """An integration's errors under the names that subscriptions use."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if not isinstance(error, ValidationError) or not hasattr(error, "error_dict"):
+            return
+        names = {"secret": "hub_secret", "name": "url", "slug": "url"}
+        raise ValidationError({names.get(field, field): found for field, found in error.error_dict.items()}) from None
+
+
+def _name_of(url: Any) -> str:
+    """How staff recognise it: host and path."""
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+        name = f"{parts.hostname}{parts.path}".rstrip("/") if parts and parts.hostname else ""
+    except ValueError:
+        name = ""
+    return "".join(character for character in name if character.isprintable())[:200] or "Webhook"
+
+
+def _shown(subscription: Subscription, names: Iterable[str]) -> dict[str, Any]:
+    """Fields for the history, credentials masked."""
+    shown = {name: getattr(subscription, name) for name in names}
+    if "parameters" in shown:
+        shown["parameters"] = mask_parameters(shown["parameters"])
+    return shown | {"integration": subscription.integration.slug}

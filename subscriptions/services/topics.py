@@ -1,0 +1,201 @@
+"""Describing topics: schema and condition."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypedDict, Unpack
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
+
+from integrations.audit import Actor, record_change
+from integrations.models import Store
+from integrations.strict_json import DocumentError, dump_document
+from subscriptions.expressions import ExpressionError, check_expression
+from subscriptions.matching import check_topic
+from subscriptions.models import Topic
+
+DESCRIPTION_LIMIT = 10_000
+SCHEMA_LIMIT = 256 * 1024
+
+_FIELDS = ("name", "description", "schema", "condition")
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+
+
+class TopicValues(TypedDict, total=False):
+    name: str
+    description: str | None
+    schema: Mapping[str, Any] | None
+    condition: str | None
+
+
+def create_topic(*, store: Store, actor: Actor, **values: Unpack[TopicValues]) -> Topic:
+    """Raises ValidationError by field; its code is `conflict` for a name that is taken."""
+    cleaned = _clean(values)
+    if "name" not in cleaned:
+        raise ValidationError({"name": ValidationError("name is required.", code="required")})
+    with transaction.atomic():
+        topic = Topic(store=store, **cleaned)
+        _save(topic)
+        record_change(actor=actor, action="create", target=topic, store=store, after=_shown(topic))
+    return topic
+
+
+def update_topic(*, topic: Topic, actor: Actor, **values: Unpack[TopicValues]) -> Topic:
+    """Change what is given. Raises ValidationError by field."""
+    cleaned = _clean(values)
+    with transaction.atomic():
+        current = Topic.objects.select_for_update().filter(id=topic.id).first()
+        if current is None:
+            raise ValidationError("This topic was deleted meanwhile.", code="conflict")
+        before = _shown(current)
+        for name, value in cleaned.items():
+            setattr(current, name, value)
+        _save(current)
+        after = _shown(current)
+        if before != after:
+            record_change(actor=actor, action="change", target=current, store=current.store, before=before, after=after)
+    return current
+
+
+def delete_topic(*, topic: Topic, actor: Actor, reason: str = "") -> None:
+    """Its events go on to be accepted, without schema and condition."""
+    with transaction.atomic():
+        record_change(
+            actor=actor, action="delete", target=topic, store=topic.store, before=_shown(topic), reason=reason
+        )
+        topic.delete()
+
+
+def check_schema(schema: Any) -> None:
+    """Raise ValueError where it is no JSON Schema that can be applied here: nothing is ever fetched for it."""
+    if not isinstance(schema, Mapping):
+        raise ValueError("A JSON Schema is an object, or null for none.")
+    try:
+        if len(dump_document(dict(schema))) > SCHEMA_LIMIT:
+            raise ValueError(f"The schema is longer than {SCHEMA_LIMIT} characters.")
+        Draft202012Validator.check_schema(schema)
+        _check_references(schema)
+        # A schema that refers to itself without end shows on any document.
+        list(Draft202012Validator(schema, registry=Registry()).iter_errors({}))
+    except DocumentError as error:
+        raise ValueError(error.message) from None
+    except SchemaError as error:
+        place = error.json_path.removeprefix("$").lstrip(".") or "the whole"
+        raise ValueError(f"This is not a JSON Schema: {error.message[:300]} (at {place})") from None
+    except Unresolvable as error:
+        raise ValueError(f"The schema refers to something that it does not hold: {error.ref}") from None
+    except RecursionError:
+        raise ValueError("The schema refers to itself without end.") from None
+
+
+def _check_references(schema: Mapping[str, Any]) -> None:
+    resolver = Registry().with_resource("", DRAFT202012.create_resource(schema)).resolver()
+    for name, value in _members(schema):
+        if not isinstance(value, str):
+            continue
+        if name == "$id":
+            raise ValueError("The schema has an $id. Leave it out: references are resolved inside the schema only.")
+        if name in _REFERENCES:
+            if not isinstance(value, str) or not value.startswith("#"):
+                raise ValueError(
+                    f"The schema refers to {str(value)[:100]!r}. Only references inside it are allowed (#/…)."
+                )
+            resolver.lookup(value)
+        if name == "pattern":
+            _check_pattern(value)
+    for name, value in _members(schema):
+        if name == "patternProperties" and isinstance(value, Mapping):
+            for pattern in value:
+                _check_pattern(pattern)
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"The pattern {pattern[:100]!r} in the schema is no regular expression: {error}") from None
+
+
+def _members(schema: Any) -> Iterator[tuple[str, Any]]:
+    waiting = [schema]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Mapping):
+            yield from item.items()
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+
+
+def _clean(values: Mapping[str, Any]) -> dict[str, Any]:
+    cleaned: dict[str, Any] = {}
+    errors: dict[str, ValidationError] = {}
+    for field, value in values.items():
+        try:
+            cleaned[field] = _CLEANERS[field](value)
+        except ValueError as error:
+            errors[field] = ValidationError(str(error), code="invalid")
+    if errors:
+        raise ValidationError(errors)
+    return cleaned
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("Write the name as a text, such as shipment.updated.")
+    return check_topic(value.strip())
+
+
+def _description(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str) or "\0" in value or len(value) > DESCRIPTION_LIMIT:
+        raise ValueError(f"The description is a text of at most {DESCRIPTION_LIMIT} characters.")
+    return value
+
+
+def _schema(value: Any) -> Any:
+    if value is not None:
+        check_schema(value)
+    return value
+
+
+def _condition(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError("Write the condition as a text.")
+    if value.strip():
+        try:
+            check_expression(value)
+        except ExpressionError as error:
+            raise ValueError(error.message) from None
+    return value.strip()
+
+
+_CLEANERS: dict[str, Callable[[Any], Any]] = {
+    "name": _name,
+    "description": _description,
+    "schema": _schema,
+    "condition": _condition,
+}
+
+
+def _save(topic: Topic) -> None:
+    try:
+        with transaction.atomic():
+            topic.save()
+    except IntegrityError:
+        message = f"The topic {topic.name!r} is described already. Change that one."
+        raise ValidationError({"name": ValidationError(message, code="conflict")}) from None
+
+
+def _shown(topic: Topic) -> dict[str, Any]:
+    return {name: getattr(topic, name) for name in _FIELDS}
