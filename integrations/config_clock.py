@@ -11,7 +11,10 @@ from typing import Any
 
 from django.db import migrations
 
-_TICK = "UPDATE integrations_configclock SET version = version + 1 WHERE id = 1"
+_TICK = (
+    "INSERT INTO integrations_configclock (id, version) VALUES (1, 1)"
+    " ON CONFLICT (id) DO UPDATE SET version = integrations_configclock.version + 1"
+)
 _STAMP = (
     "UPDATE integrations_store SET config_version = (SELECT version FROM integrations_configclock WHERE id = 1)"
     " WHERE id = {store}"

@@ -1,18 +1,17 @@
-"""Settings that every test runs under; fixtures that several folders share."""
+"""Fixtures that several folders share."""
 
-import os
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 
-os.environ.setdefault("DEBUG", "false")
-os.environ.setdefault("SECRET_KEY", "a-secret-key-for-tests-that-is-long-enough-for-the-checks")
-os.environ.setdefault("ENCRYPTION_KEYS", "a-passphrase-for-the-tests")
-os.environ.setdefault("OUTBOUND_ALLOW", "127.0.0.0/8,::1/128")
-os.environ.setdefault("RETRY_JITTER", "0")
-os.environ.setdefault("ENV_FILE", "/dev/null")
+import pytest
 
-from collections.abc import Callable, Iterator  # noqa: E402
-from datetime import timedelta  # noqa: E402
 
-import pytest  # noqa: E402
+@pytest.fixture(autouse=True)
+def no_background_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests run the engine themselves; a thread that talks to the test database would outlive its test."""
+    from deliveries import wakeup
+
+    monkeypatch.setattr(wakeup._notifier, "wake", lambda: None)
 
 
 @pytest.fixture()

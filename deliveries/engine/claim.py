@@ -84,7 +84,7 @@ def claim(*, pacer: Pacer, room: int, now: datetime) -> Claim:
         if connection.vendor == "postgresql":
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CLAIM_LOCK])
         cursor.execute("SELECT version FROM integrations_configclock WHERE id = 1")
-        version: int = cursor.fetchone()[0]
+        version: int = (cursor.fetchone() or [0])[0]
         cursor.execute(_CANDIDATES, [as_time(now)])
         candidates = [_candidate(row) for row in cursor.fetchall()]
         shares = pacer.allot(candidates, room, now)

@@ -179,6 +179,7 @@ def test_ordered_deliveries_of_a_record_go_out_one_by_one(receiver, deliver):
     first = a_delivery(receiver, retry_policy=[60])
     Delivery.objects.filter(id=first.id).update(order_key="shipment/1")
     second = DeliveryFactory(subscription=first.subscription, order_key="shipment/1", due_at=None)
+    deliver()
     other = DeliveryFactory(subscription=first.subscription)
     deliver()
     second.refresh_from_db()
