@@ -1,11 +1,30 @@
 """Every address that Hookdesk answers to."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
+
+from config import api, health, metrics
+from integrations.api.routes import both
+
+api_v1 = [
+    path("", include("deliveries.api.urls")),
+    path("", include("integrations.api.urls")),
+    path("", include("subscriptions.api.urls")),
+    path("", include("notifications.api.urls")),
+    *both("schema", api.SchemaView.as_view(), "schema"),
+    *both("docs", api.DocsView.as_view(url_name="schema"), "docs"),
+]
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
-    path("api/v1/", include("deliveries.api.urls")),
+    path("api/v1/", include(api_v1)),
+    # Last: what no path above knows, as a JSON error and not as a page.
+    re_path(r"^api/", api.not_found),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", metrics.metrics),
 ]
+handler400 = "config.api.bad_request"
+handler500 = "config.api.server_error"

@@ -31,6 +31,15 @@ class StoreScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
         ]
 
 
+class CachedStoreScheme(StoreScheme):
+    """The same three ways; `StoreScheme` has described them."""
+
+    target_class = "integrations.api.authentication.CachedStoreAuthentication"
+    match_subclasses = False
+    priority = 1
+    name = []
+
+
 class ErrorEntrySerializer(serializers.Serializer[Any]):
     code = serializers.CharField()
     message = serializers.CharField()

@@ -44,7 +44,7 @@ def clean_values(values: Mapping[str, Any], store: Store) -> dict[str, Any]:
     cleaned: dict[str, Any] = {}
     errors: dict[str, ValidationError] = {}
     for field, value in values.items():
-        if field in ("url", "hub_secret", "integration"):
+        if field == "integration":
             cleaned[field] = value
             continue
         try:
@@ -112,6 +112,13 @@ def _boolean(value: Any, store: Store) -> bool:
     return value
 
 
+def _text(value: Any, store: Store) -> str:
+    # What it may hold is checked where its integration is made.
+    if not isinstance(value, str):
+        raise ValueError("Write this as a text.")
+    return value
+
+
 def _poll_every(value: Any, store: Store) -> int:
     shortest = settings.POLL_MIN_SECONDS
     if not is_integer(value) or not shortest <= value <= LONGEST_POLL:
@@ -120,6 +127,8 @@ def _poll_every(value: Any, store: Store) -> int:
 
 
 _CLEANERS: dict[str, Callable[[Any, Store], Any]] = {
+    "url": _text,
+    "hub_secret": _text,
     "topics": _topics,
     "intents": _intents,
     "event_names": _event_names,
@@ -132,6 +141,8 @@ _CLEANERS: dict[str, Callable[[Any, Store], Any]] = {
     "is_active": _boolean,
 }
 _EMPTY: dict[str, Any] = {
+    "url": "",
+    "hub_secret": "",
     "topics": [],
     "intents": [],
     "event_names": [],

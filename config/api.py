@@ -1,0 +1,55 @@
+"""The frame of the API: its schema, its documentation page, and errors outside of any view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.renderers import OpenApiJsonRenderer2
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from integrations.api.errors import CODES, error_list
+
+
+class SchemaView(SpectacularAPIView):
+    """The OpenAPI schema as JSON, which readers of YAML understand as well."""
+
+    renderer_classes = [OpenApiJsonRenderer2]
+
+
+class DocsView(SpectacularSwaggerSplitView):
+    """Swagger UI from our own server: no inline script, so that it runs under the content security policy."""
+
+    template_name = "api_docs.html"
+
+
+@csrf_exempt
+def not_found(request: HttpRequest) -> HttpResponse:
+    """A path below /api/ that does not exist."""
+    return _error(404, f"There is no {request.path[:200]} in this API. See /api/v1/docs/ for what there is.")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """A request that Django refused before any view saw it: a host name that is not ours, for example."""
+    if not _is_api(request):
+        return defaults.bad_request(request, exception)
+    return _error(400, "The request is malformed, or its Host is not one of ALLOWED_HOSTS.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    if not _is_api(request):
+        return defaults.server_error(request)
+    return JsonResponse(
+        error_list([{"code": "service_unavailable", "message": "Hookdesk failed here. Its log says why."}]), status=500
+    )
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/api/")
+
+
+def _error(status: int, message: str) -> HttpResponse:
+    entry: dict[str, Any] = {"code": CODES[status], "message": message}
+    return JsonResponse(error_list([entry]), status=status)

@@ -1,0 +1,168 @@
+"""Deliveries, attempts and notification feeds as the API shows them (contract §4, §4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rest_framework import serializers
+
+from deliveries.attempts import readable_body, readable_response
+from deliveries.models import Attempt, Delivery
+from integrations.api.openapi import PagesSerializer
+from integrations.identifiers import public_id
+
+_moment = serializers.DateTimeField().to_representation
+
+
+def delivery_json(delivery: Delivery) -> dict[str, Any]:
+    """`event` and `integration` should be selected where many are shown."""
+    event = delivery.event
+    return {
+        "id": delivery.public_id,
+        "status": delivery.status,
+        "event": {"id": event.public_id, "topic": event.topic, "intent": event.intent, "data": event.data},
+        "subscription": public_id("nsub", delivery.subscription_id) if delivery.subscription_id else None,
+        "integration": delivery.integration.slug,
+        "request_id": delivery.request_id,
+        "attempts": delivery.attempt_count,
+        "next_attempt_at": _moment(delivery.next_attempt_at),
+        "last_status": delivery.last_status,
+        "last_error": delivery.last_error or None,
+        "created_at": _moment(delivery.created_at),
+        "finished_at": _moment(delivery.finished_at),
+    }
+
+
+def attempt_json(attempt: Attempt) -> dict[str, Any]:
+    """Credentials are masked. `delivery` with its integration and subscription should be selected."""
+    return {
+        "number": attempt.number,
+        "trigger": attempt.trigger,
+        "outcome": attempt.outcome,
+        "started_at": _moment(attempt.started_at),
+        "duration_ms": attempt.duration_ms,
+        "request": {
+            "method": attempt.method,
+            "url": attempt.url,
+            "headers": _headers(attempt.request_headers),
+            "body": readable_body(attempt),
+        },
+        "response": response_json(attempt),
+        "error": {"kind": attempt.error_kind, "message": attempt.error_message} if attempt.error_kind else None,
+    }
+
+
+def response_json(attempt: Attempt) -> dict[str, Any] | None:
+    if attempt.response_status is None:
+        return None
+    return {
+        "status": attempt.response_status,
+        "headers": _headers(attempt.response_headers or []),
+        "body": readable_response(attempt),
+    }
+
+
+def notification_json(delivery: Delivery, app_id: str) -> dict[str, Any]:
+    """A delivery as Intercom's feeds show it: the envelope that was sent, and what became of it."""
+    event = delivery.event
+    item = event.data if "type" in event.data else {"type": event.object_type, **event.data}
+    is_delivered = delivery.status == Delivery.Status.SUCCEEDED and delivery.finished_at is not None
+    return {
+        "type": "notification_event",
+        "app_id": app_id,
+        "data": {"type": "notification_event_data", "item": item},
+        "links": {},
+        "id": public_id("notif", delivery.id),
+        "topic": delivery.topic,
+        "delivery_status": delivery.status,
+        "delivery_attempts": delivery.attempt_count,
+        "delivered_at": int(delivery.finished_at.timestamp()) if is_delivered and delivery.finished_at else 0,
+        "first_sent_at": int(delivery.first_sent_at.timestamp()) if delivery.first_sent_at else 0,
+        "created_at": int(event.created_at.timestamp()),
+        "self": None,
+    }
+
+
+def http_request_json(attempt: Attempt) -> dict[str, Any]:
+    """The last request of a notification that failed, and what came back."""
+    shown = attempt_json(attempt)
+    return shown["request"] | {"response": shown["response"], "error": shown["error"]}
+
+
+def _headers(pairs: Iterable[Iterable[str]]) -> dict[str, str]:
+    """By name; several of the same name are joined as HTTP allows."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+class EventSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    topic = serializers.CharField(allow_null=True)
+    intent = serializers.CharField(allow_null=True)
+    data = serializers.DictField()  # type: ignore[assignment]  # the contract's word
+
+
+class DeliverySerializer(serializers.Serializer[Any]):
+    """Describes `delivery_json`."""
+
+    id = serializers.CharField()
+    status = serializers.ChoiceField(Delivery.Status.values)
+    event = EventSerializer()
+    subscription = serializers.CharField(allow_null=True)
+    integration = serializers.CharField()
+    request_id = serializers.CharField()
+    attempts = serializers.IntegerField()
+    next_attempt_at = serializers.DateTimeField(allow_null=True)
+    last_status = serializers.IntegerField(allow_null=True)
+    last_error = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class RequestSerializer(serializers.Serializer[Any]):
+    method = serializers.CharField(allow_blank=True)
+    url = serializers.CharField(allow_blank=True)
+    headers = serializers.DictField(child=serializers.CharField())
+    body = serializers.CharField(allow_blank=True)
+
+
+class ResponseSerializer(serializers.Serializer[Any]):
+    status = serializers.IntegerField()
+    headers = serializers.DictField(child=serializers.CharField())
+    body = serializers.CharField(allow_blank=True)
+
+
+class AttemptErrorSerializer(serializers.Serializer[Any]):
+    kind = serializers.CharField()
+    message = serializers.CharField(allow_blank=True)
+
+
+class AttemptSerializer(serializers.Serializer[Any]):
+    """Describes `attempt_json`."""
+
+    number = serializers.IntegerField()
+    trigger = serializers.ChoiceField(Delivery.Trigger.values)
+    outcome = serializers.ChoiceField(Attempt.Outcome.values)
+    started_at = serializers.DateTimeField()
+    duration_ms = serializers.IntegerField(allow_null=True)
+    request = RequestSerializer()
+    response = ResponseSerializer(allow_null=True)
+    error = AttemptErrorSerializer(allow_null=True)
+
+
+class ResolveBodySerializer(serializers.Serializer[Any]):
+    action = serializers.ChoiceField(["retry", "edit", "discard"])
+    payload = serializers.DictField(required=False, help_text="With edit: the whole data, before the transform.")
+    reason = serializers.CharField(required=False)
+    update_record = serializers.BooleanField(required=False, help_text="With edit: the store's record is changed too.")
+
+
+class NotificationListSerializer(serializers.Serializer[Any]):
+    """Intercom's feed: `notification_event` envelopes; in the error feed with `http_request`."""
+
+    type = serializers.CharField()
+    notifications = serializers.ListField(child=serializers.DictField())
+    pages = PagesSerializer()

@@ -1,0 +1,130 @@
+"""`/api/v1/deliveries`: what happened, and the resolution wizard for programs (contract §4.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from deliveries.actors import Actor
+from deliveries.api.serializers import (
+    AttemptSerializer,
+    DeliverySerializer,
+    ResolveBodySerializer,
+    attempt_json,
+    delivery_json,
+)
+from deliveries.filters import FilterError, apply_filters
+from deliveries.models import Attempt, Delivery
+from deliveries.resolution import ResolutionError, discard_delivery, edit_delivery, retry_delivery
+from integrations.api.bodies import body_of, boolean, mapping, text
+from integrations.api.errors import APIError, invalid, missing, not_found
+from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
+from integrations.api.paging import page, query_text
+from integrations.identifiers import parse_public_id
+
+FILTERS = ("status", "integration", "subscription", "topic", "since", "until", "q")
+_FILTER_PARAMETERS = [
+    OpenApiParameter("status", str, description="One or several, comma-separated."),
+    OpenApiParameter("integration", str, description="A slug."),
+    OpenApiParameter("subscription", str, description="nsub_…"),
+    OpenApiParameter("topic", str, description="A topic, an intent, or shipment.*"),
+    OpenApiParameter("since", str, description="ISO 8601, inclusive."),
+    OpenApiParameter("until", str, description="ISO 8601, exclusive."),
+    OpenApiParameter("q", str, description="An id of a delivery, event, request or object; how a topic begins."),
+]
+
+
+def delivery_of(request: Request, delivery_id: str) -> Delivery:
+    """By `dlv_…` or the request id. Raises not_found, also for another store's."""
+    wanted = parse_public_id("dlv", delivery_id)
+    found = wanted and (
+        Delivery.objects.select_related("event", "integration", "store")
+        .filter(store_id=request.user.store_id, id=wanted)
+        .first()
+    )
+    if not found:
+        raise not_found("delivery")
+    return found
+
+
+class DeliveriesView(APIView):
+    @extend_schema(
+        operation_id="list_deliveries",
+        parameters=[*_FILTER_PARAMETERS, CURSOR, LIMIT],
+        responses=answers(page_of(DeliverySerializer, "Delivery"), more=(400,)),
+    )
+    def get(self, request: Request) -> Response:
+        filters: dict[str, Any] = {name: query_text(request, name) for name in FILTERS}
+        rows = Delivery.objects.filter(store_id=request.user.store_id).select_related("event", "integration")
+        try:
+            rows = apply_filters(rows, filters | {"store": request.user.store_id})
+        except FilterError as error:
+            raise invalid(error.message, error.field) from None
+        return page(request, rows, delivery_json)
+
+
+class DeliveryView(APIView):
+    @extend_schema(operation_id="get_delivery", responses=answers(DeliverySerializer, more=(404,)))
+    def get(self, request: Request, delivery_id: str) -> Response:
+        return Response(delivery_json(delivery_of(request, delivery_id)))
+
+
+class AttemptsView(APIView):
+    @extend_schema(
+        operation_id="list_attempts",
+        parameters=[CURSOR, LIMIT],
+        responses=answers(page_of(AttemptSerializer, "Attempt")),
+    )
+    def get(self, request: Request, delivery_id: str) -> Response:
+        rows = Attempt.objects.filter(delivery=delivery_of(request, delivery_id))
+        rows = rows.select_related("delivery__integration", "delivery__subscription")
+        return page(request, rows, attempt_json, by=("number",), is_descending=False)
+
+
+class ResolveView(APIView):
+    @extend_schema(
+        operation_id="resolve_delivery",
+        request=ResolveBodySerializer,
+        responses=answers(DeliverySerializer, more=(400, 404, 409)),
+    )
+    def post(self, request: Request, delivery_id: str) -> Response:
+        delivery = delivery_of(request, delivery_id)
+        try:
+            _resolve(delivery, body_of(request), Actor.of_principal(request.user))
+        except ResolutionError as error:
+            raise as_api_error(error) from None
+        return Response(delivery_json(delivery_of(request, delivery_id)))
+
+
+def _resolve(delivery: Delivery, body: dict[str, Any], actor: Actor) -> None:
+    action = text(body, "action")
+    reason = text(body, "reason", default="")
+    if action == "retry":
+        retry_delivery(delivery=delivery, actor=actor, reason=reason)
+    elif action == "discard":
+        discard_delivery(delivery=delivery, actor=actor, reason=reason)
+    elif action == "edit":
+        if "payload" not in body:
+            raise missing("payload", "payload is required with edit: the whole data as it should be.")
+        edit_delivery(
+            delivery=delivery,
+            payload=mapping(body, "payload"),
+            actor=actor,
+            reason=reason,
+            update_record=boolean(body, "update_record", default=False),
+        )
+    else:
+        raise invalid("action must be retry, edit or discard.", "action")
+
+
+def as_api_error(error: ResolutionError) -> APIError:
+    if error.code == "reason_required":
+        return missing("reason", error.message)
+    if error.code in ("invalid", "too_many"):
+        path = f".{error.path}" if error.path and not error.path.startswith("[") else error.path or ""
+        return invalid(error.message, f"payload{path}")
+    return APIError(409, error.message)

@@ -1,0 +1,90 @@
+"""`/api/v1/notifications` (contract §4.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from deliveries.actors import Actor
+from deliveries.failures import resolve_group
+from integrations.api.errors import invalid, not_found
+from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
+from integrations.api.paging import page, query_text
+from integrations.identifiers import parse_public_id, public_id
+from notifications.models import Notification
+
+
+class NotificationSerializer(serializers.Serializer[Notification]):
+    id = serializers.CharField(source="public_id")
+    level = serializers.ChoiceField(Notification.Level.values)
+    summary = serializers.CharField()
+    status = serializers.ChoiceField(Notification.Status.values)
+    resolved_by = serializers.CharField(allow_null=True, help_text="auto, a user's name, or null.")
+    occurrences = serializers.IntegerField()
+    delivery = serializers.SerializerMethodField(help_text="The latest.")
+    integration = serializers.CharField(source="integration.slug", allow_null=True, default=None)
+    created_at = serializers.DateTimeField()
+    resolved_at = serializers.DateTimeField(allow_null=True)
+
+    def get_delivery(self, notification: Notification) -> str | None:
+        return public_id("dlv", notification.delivery_id) if notification.delivery_id else None
+
+
+def notification_json(notification: Notification) -> dict[str, Any]:
+    return dict(NotificationSerializer(notification).data)
+
+
+def notification_of(request: Request, notification_id: str) -> Notification:
+    """Raises not_found, also for another store's."""
+    wanted = parse_public_id("notif", notification_id)
+    found = wanted and (
+        Notification.objects.select_related("integration").filter(store_id=request.user.store_id, id=wanted).first()
+    )
+    if not found:
+        raise not_found("notification")
+    return found
+
+
+class NotificationsView(APIView):
+    @extend_schema(
+        operation_id="list_notifications",
+        parameters=[OpenApiParameter("status", str, enum=Notification.Status.values), CURSOR, LIMIT],
+        responses=answers(page_of(NotificationSerializer, "Notification"), more=(400,)),
+    )
+    def get(self, request: Request) -> Response:
+        rows = Notification.objects.filter(store_id=request.user.store_id).select_related("integration")
+        if status := query_text(request, "status"):
+            if status not in Notification.Status.values:
+                raise invalid("status must be open or resolved.", "status")
+            rows = rows.filter(status=status)
+        return page(request, rows, notification_json, by=("created_at", "id"))
+
+
+class NotificationView(APIView):
+    @extend_schema(operation_id="get_notification", responses=answers(NotificationSerializer, more=(404,)))
+    def get(self, request: Request, notification_id: str) -> Response:
+        return Response(notification_json(notification_of(request, notification_id)))
+
+
+class ResolveView(APIView):
+    @extend_schema(
+        operation_id="resolve_notification", request=None, responses=answers(NotificationSerializer, more=(404,))
+    )
+    def post(self, request: Request, notification_id: str) -> Response:
+        notification = notification_of(request, notification_id)
+        _resolve(notification, Actor.of_principal(request.user))
+        return Response(notification_json(notification_of(request, notification_id)))
+
+
+def _resolve(notification: Notification, actor: Actor) -> None:
+    if notification.failure_group is not None:
+        resolve_group(group=notification.failure_group, actor=actor)
+    Notification.objects.open().filter(id=notification.id).update(
+        status=Notification.Status.RESOLVED, resolved_by=actor.name, resolved_at=timezone.now()
+    )
