@@ -1,0 +1,39 @@
+"""`manage.py rotate_keys`: encrypt everything with the first of ENCRYPTION_KEYS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from config.key_rotation import rotate_keys
+from deliveries.progress import progress_bar
+from integrations.reporting import ReportCommand
+
+
+class Command(ReportCommand):
+    help = (
+        "Encrypt tokens, secrets and parameters anew with the first of ENCRYPTION_KEYS. Put the new key in front, "
+        "restart web and worker, run this, then take the old key away. Hookdesk stays up meanwhile."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--batch", type=int, default=500, help="Rows per transaction (default: 500).")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["batch"] < 1:
+            raise CommandError("--batch is a number from 1 on.")
+        with progress_bar("Encrypting", None) as advance:
+            rotated = rotate_keys(batch=options["batch"], progress=advance)
+        document = {"seen": rotated.seen, "changed": rotated.changed, "unreadable": rotated.unreadable}
+        if rotated.unreadable:
+            if options["json"]:
+                self.report(options, document, "")
+            some = ", ".join(rotated.unreadable[:5])
+            raise CommandError(
+                f"{len(rotated.unreadable):,} values are opened by none of the keys (first: {some}). Add the key that "
+                "they were encrypted with to the end of ENCRYPTION_KEYS, or enter them anew."
+            )
+        text = f"{rotated.seen:,} values looked at, {rotated.changed:,} encrypted anew. The other keys can go now."
+        self.report(options, document, text)

@@ -1,0 +1,36 @@
+"""`manage.py run`: web and worker in the foreground, until one SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import CommandError, CommandParser
+from django.db import DatabaseError, connections
+
+from config.supervisor import Supervisor, is_port_free, web_and_worker
+from integrations.reporting import PlainCommand
+
+
+class Command(PlainCommand):
+    help = "Migrate, then run web server and worker in the foreground. One SIGINT or SIGTERM drains and stops both."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--host", default="127.0.0.1", help="Address to listen on (default: 127.0.0.1).")
+        parser.add_argument("--no-migrate", action="store_true", help="The database is up to date already.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        host, port = options["host"], options["port"]
+        if not is_port_free(host, port, patience=5):
+            raise CommandError(f"Something listens on {host}:{port} already. Stop it, or choose another --port.")
+        if not options["no_migrate"]:
+            try:
+                call_command("migrate", interactive=False, verbosity=0)
+            except DatabaseError as error:
+                raise CommandError(f"The database cannot be migrated: {error}") from None
+        connections.close_all()
+        self.stdout.write(f"Hookdesk runs at http://{host}:{port}/admin/ - Ctrl-C stops it.")
+        self.stdout.flush()
+        Supervisor(web_and_worker(host=host, port=port)).run()
+        self.stdout.write("Stopped.")

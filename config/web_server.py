@@ -1,0 +1,42 @@
+"""gunicorn's settings: `gunicorn --config python:config.web_server config.wsgi`.
+
+Threads, because a request may wait for a database or (context requests) for a receiver. Header names with
+underscores are dropped by gunicorn itself, so that `X_Hub_Store` cannot pass for `X-Hub-Store`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from deliveries.process_ties import die_with_supervisor
+
+die_with_supervisor()
+
+bind = os.environ.get("WEB_BIND", "127.0.0.1:8000")
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_WORKERS", "2"))
+threads = int(os.environ.get("WEB_THREADS", "8"))
+preload_app = True
+header_map = "drop"
+limit_request_line = 8190
+limit_request_fields = 100
+limit_request_field_size = 8190
+keepalive = 15
+timeout = 60
+# Requests that run when it is told to stop get so many seconds.
+graceful_timeout = 10
+backlog = 1024
+accesslog = None
+loglevel = "warning"
+proc_name = "hookdesk"
+if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn's advice: heartbeat files must not wait for a disk
+    worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+
+def when_ready(server: Any) -> None:
+    """Import every view before the workers are forked: no first request waits for it, and they share the memory."""
+    from django.urls import get_resolver
+
+    assert get_resolver().url_patterns

@@ -1,0 +1,35 @@
+"""`manage.py qcluster`: django-q2's command, with engines that start at once and drain before it stops."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError
+from django.db import DatabaseError, connections
+from django_q.management.commands.qcluster import Command as QueueCommand
+
+from deliveries.cluster import HookdeskCluster, ignore_interrupts, prepare_engines
+from deliveries.process_ties import die_with_supervisor
+from deliveries.tasks import ensure_schedules
+
+
+class Command(QueueCommand):  # type: ignore[misc]
+    help = "Run the worker: the engines that send deliveries, and the other tasks. SIGTERM drains and stops it."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        ignore_interrupts()
+        die_with_supervisor()
+        if options.get("cluster_name"):
+            os.environ["Q_CLUSTER_NAME"] = options["cluster_name"]
+        try:
+            ensure_schedules()
+            prepare_engines(settings.ENGINE_PROCESSES)
+        except DatabaseError as error:
+            raise CommandError(f"The database does not answer, or is not migrated: {error}".strip()) from None
+        # What is forked must open connections of its own.
+        connections.close_all()
+        status = HookdeskCluster().run(once=options.get("run_once", False))
+        sys.exit(status)

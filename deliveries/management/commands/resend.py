@@ -1,0 +1,127 @@
+"""`manage.py resend`: deliveries again, by id or by filter."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+
+from deliveries.actors import Actor
+from deliveries.filters import FilterError
+from deliveries.models import Delivery, Replay
+from deliveries.progress import progress_bar
+from deliveries.replay import Preview, ReplayError, preview, start_replay, step
+from deliveries.resolution import ResolutionError, retry_delivery
+from integrations.identifiers import parse_public_id
+from integrations.reporting import ReportCommand, find_store
+
+ACTOR = Actor(None, "manage.py resend")
+_AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Command(ReportCommand):
+    help = (
+        "Send deliveries again: those given by id, or all that match. Without --status those that failed. What is "
+        "due goes out by the worker; this command puts it in line."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("delivery", nargs="*", help="Ids (dlv_…).")
+        parser.add_argument("--failed", action="store_true", help="Those whose retries are used up (the default).")
+        parser.add_argument("--status", help="Instead: one status or several, with commas between.")
+        parser.add_argument("--since", help="2026-01-31, 2026-01-31T08:00:00Z, or how long ago: 90m, 24h, 7d.")
+        parser.add_argument("--until", help="As --since.")
+        parser.add_argument("--integration", help="The slug of an integration.")
+        parser.add_argument("--topic", help="order.paid, or order.* for all below.")
+        parser.add_argument("--store", help="Name or id of a store.")
+        parser.add_argument("--per-second", type=int, default=200, help="At most so many each second (default: 200).")
+        parser.add_argument("--dry-run", action="store_true", help="Only say what would be sent again.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["delivery"]:
+            self._resend_each(options)
+            return
+        filters = _filters(options)
+        try:
+            found = preview(filters=filters, action=Replay.Action.RETRY, per_second=options["per_second"])
+            if options["dry_run"]:
+                self.report(options, {"dry_run": True, **_counts(found)}, _described(found))
+                return
+            replay = start_replay(
+                filters=filters, action=Replay.Action.RETRY, actor=ACTOR, per_second=options["per_second"]
+            )
+        except (ReplayError, FilterError) as error:
+            raise CommandError(str(error)) from None
+        _work_off(replay)
+        resent = replay.done - replay.skipped
+        document = {"replay": str(replay.id), "status": replay.status, "resent": resent, "skipped": replay.skipped}
+        self.report(options, document, f"{resent:,} deliveries are in line again, {replay.skipped:,} were left alone.")
+
+    def _resend_each(self, options: dict[str, Any]) -> None:
+        chosen = [_delivery(text) for text in options["delivery"]]
+        if not options["dry_run"]:
+            for delivery in chosen:
+                try:
+                    retry_delivery(delivery=delivery, actor=ACTOR)
+                except ResolutionError as error:
+                    raise CommandError(f"{delivery.public_id}: {error.message}") from None
+        ids = [delivery.public_id for delivery in chosen]
+        word = "would be sent again" if options["dry_run"] else "are in line again"
+        self.report(options, {"dry_run": options["dry_run"], "deliveries": ids}, f"{', '.join(ids)} {word}.")
+
+
+def _filters(options: dict[str, Any]) -> dict[str, str]:
+    if options["failed"] and options["status"]:
+        raise CommandError("--failed is --status failed: give one of the two.")
+    filters = {name: options[name] for name in ("integration", "topic") if options[name]}
+    filters["status"] = options["status"] or Delivery.Status.FAILED.value
+    for name in ("since", "until"):
+        if options[name]:
+            filters[name] = _moment(options[name])
+    if options["store"]:
+        filters["store"] = str(find_store(options["store"]).id)
+    return filters
+
+
+def _moment(text: str) -> str:
+    """`24h` as a time; whatever else goes on as it is, to be judged by the filters."""
+    if match := _AGO.fullmatch(text.strip()):
+        return (timezone.now() - timedelta(**{_UNITS[match[2]]: float(match[1])})).isoformat()
+    return text
+
+
+def _delivery(text: str) -> Delivery:
+    key = parse_public_id("dlv", text)
+    delivery = Delivery.objects.filter(id=key).first() if key else None
+    if delivery is None:
+        raise CommandError(f"There is no delivery {text!r}.")
+    return delivery
+
+
+def _work_off(replay: Replay) -> None:
+    """Here, so that it needs no worker; one that runs helps, and goes on with it when this is interrupted."""
+    with progress_bar("Resending", replay.total) as advance:
+        while True:
+            before = replay.done
+            done = step(replay.id, timezone.now())
+            replay.refresh_from_db()
+            advance(replay.done - before)
+            if done.is_over:
+                return
+            time.sleep(done.wait_seconds)
+
+
+def _counts(found: Preview) -> dict[str, Any]:
+    return {"total": found.total, "by_status": found.by_status, "by_integration": dict(found.by_integration)}
+
+
+def _described(found: Preview) -> str:
+    lines = [f"{found.total:,} deliveries would be sent again, in about {found.seconds:,.0f} s."]
+    lines += [f"  {count:>9,}  {name}" for name, count in found.by_integration]
+    return "\n".join(lines)

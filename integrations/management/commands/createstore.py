@@ -1,0 +1,47 @@
+"""`manage.py createstore NAME`: a store and its first access token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.db import transaction
+
+from integrations.audit import Actor, record_change
+from integrations.models import AccessToken, Store
+from integrations.reporting import ReportCommand
+from integrations.services import issue_token
+
+ACTOR = Actor(None, "manage.py createstore")
+
+
+class Command(ReportCommand):
+    help = "Make a store with an access token, which is shown this once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("name")
+        parser.add_argument(
+            "--scopes", default="push,manage", help="What the token may do, comma-separated (default: push,manage)."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        name = options["name"].strip()
+        if not 1 <= len(name) <= 200:
+            raise CommandError("A store's name has 1 to 200 characters.")
+        scopes = [scope.strip() for scope in options["scopes"].split(",") if scope.strip()]
+        known = set(AccessToken.Scope.values)
+        if not scopes or set(scopes) - known:
+            raise CommandError(
+                f"--scopes is a list of {' and '.join(sorted(known, reverse=True))}, with commas between."
+            )
+        with transaction.atomic():
+            store = Store.objects.create(name=name)
+            record_change(actor=ACTOR, action="create", target=store, store=store, after={"name": name})
+            _, text = issue_token(store=store, actor=ACTOR, name="first token", scopes=scopes)
+        self.report(
+            options,
+            {"store": str(store.id), "access_token": text},
+            f"store         {store.id}\naccess token  {text}\n\n"
+            "The token is not kept: note it now. Programs send both as X-Hub-Store and X-Hub-Access-Token.",
+        )
