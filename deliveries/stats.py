@@ -54,7 +54,8 @@ def heartbeat(now: datetime) -> Heartbeat:
     oldest = (
         Delivery.objects.filter(integration=OuterRef("pk"), due_at__lte=now).order_by("due_at").values("due_at")[:1]
     )
-    due = Integration.objects.filter(is_enabled=True).annotate(due=Subquery(oldest)).aggregate(due=Min("due"))["due"]
+    integrations = Integration.objects.filter(is_enabled=True).annotate(waiting_since=Subquery(oldest))
+    due = integrations.aggregate(due=Min("waiting_since"))["due"]
     return Heartbeat(
         is_alive=beat is not None and beat > now - HEARTBEAT_STALE,
         beat_at=beat,

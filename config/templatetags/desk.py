@@ -247,5 +247,3 @@ def query(context: Any, **changes: Any) -> str:
             parameters[name] = str(value)
     text = parameters.urlencode()
     return f"?{text}" if text else "?"
-
-

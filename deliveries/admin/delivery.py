@@ -1,0 +1,127 @@
+"""The deliveries of the desk: list, page, and the addresses of everything that can be done about one."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_POST
+
+from deliveries.actors import Actor
+from deliveries.admin import listing, watching, wizard
+from deliveries.admin.opening import open_delivery, render, require
+from deliveries.admin.page import in_full, page_context
+from deliveries.admin.paths import existing_pointers
+from deliveries.admin.selection import selection_view
+from deliveries.attempts import readable_body, readable_response
+from deliveries.documents import describe_patch
+from deliveries.models import Delivery
+from deliveries.resolution import ResolutionError, approve_revision, reject_revision
+from integrations.admin.base import ReadOnlyAdmin
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    """Deliveries are never edited: what staff decide goes through services, each with a permission and a trace."""
+
+    def get_urls(self) -> list[URLPattern]:
+        def own(route: str, view: Any, name: str) -> URLPattern:
+            return path(route, self.admin_site.admin_view(view), name=f"deliveries_delivery_{name}")
+
+        return [
+            own("selection/", selection_view, "selection"),
+            own("<uuid:pk>/resolve/", wizard.diagnose_step, "resolve"),
+            own("<uuid:pk>/resolve/edit/", wizard.edit_step, "edit"),
+            own("<uuid:pk>/resolve/check/", wizard.check_payload_view, "check"),
+            own("<uuid:pk>/resolve/review/", wizard.review_step, "review"),
+            own("<uuid:pk>/resolve/confirm/", watching.confirm_view, "confirm"),
+            own("<uuid:pk>/resolve/watch/", watching.watch_step, "watch"),
+            own("<uuid:pk>/resolve/watch/live/", watching.watch_fragment, "watch_live"),
+            own("<uuid:pk>/approval/", self.approval_view, "approval"),
+            own("<uuid:pk>/status/", self.status_view, "status"),
+            own("<uuid:pk>/attempts/<int:number>/", self.attempt_view, "attempt"),
+            own("<uuid:pk>/attempts/<int:number>/raw/", self.raw_view, "raw"),
+            own("<uuid:pk>/change/", self.delivery_page, "change"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        require(request, "deliveries.view_delivery")
+        page = listing.page_of(request)
+        context = {
+            "page": page,
+            "tabs": listing.tabs(request, page.tab),
+            "may_act": request.user.has_perm("deliveries.resolve_delivery"),
+            "may_replay": request.user.has_perm("deliveries.replay_delivery"),
+            "filter_query": urlencode(listing.resolved(page.filters)),
+            **listing.choices(request),
+        }
+        return render(request, "admin/deliveries/delivery/change_list.html", "Deliveries", context)
+
+    def delivery_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        delivery = open_delivery(request, pk)
+        context = page_context(delivery, request.user)
+        awaiting, diagnosis = context["awaiting"], context["diagnosis"]
+        context["suspects"] = existing_pointers(diagnosis.suspicious_fields if diagnosis else (), context["payload"])
+        if awaiting is not None:
+            context["awaiting_lines"] = describe_patch(awaiting.patch)[:30]
+            context["may_approve"] = (
+                request.user.has_perm("deliveries.approve_revision") and awaiting.author_id != request.user.pk
+            )
+        return render(
+            request, "admin/deliveries/delivery/change_form.html", f"{delivery.topic} → {delivery.integration}", context
+        )
+
+    def status_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        delivery = open_delivery(request, pk)
+        response = TemplateResponse(request, "admin/deliveries/delivery/status.html", {"delivery": delivery})
+        if delivery.is_finished:
+            response["X-Desk-Over"] = "1"
+        return response
+
+    def attempt_view(self, request: HttpRequest, pk: uuid.UUID, number: int) -> HttpResponse:
+        """The inside of one attempt, for when it is opened."""
+        delivery = open_delivery(request, pk)
+        attempt = delivery.attempts.filter(number=number).first()
+        if attempt is None:
+            raise Http404
+        context = {"shown": in_full(attempt, delivery)}
+        return TemplateResponse(request, "admin/deliveries/delivery/attempt.html", context)
+
+    def raw_view(self, request: HttpRequest, pk: uuid.UUID, number: int) -> HttpResponse:
+        """A body as it went or came, credentials masked: as plain text, whatever it says that it is."""
+        delivery = open_delivery(request, pk)
+        attempt = delivery.attempts.filter(number=number).first()
+        if attempt is None:
+            raise Http404
+        attempt.delivery = delivery
+        text = readable_response(attempt) if request.GET.get("part") == "answer" else readable_body(attempt)
+        response = HttpResponse(text or "", content_type="text/plain; charset=utf-8")
+        response["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    @method_decorator(require_POST)
+    def approval_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        delivery = open_delivery(request, pk, "deliveries.approve_revision")
+        number = request.POST.get("revision", "")
+        revision = delivery.revisions.filter(number=int(number)).first() if number.isdecimal() else None
+        if revision is None:
+            raise Http404
+        actor = Actor.of_user(request.user)
+        try:
+            if request.POST.get("decision") == "approve":
+                approve_revision(revision=revision, actor=actor)
+                messages.success(request, f"Revision {revision.number} is approved and on its way.")
+            else:
+                reject_revision(revision=revision, actor=actor, reason=request.POST.get("reason", ""))
+                messages.success(request, f"Revision {revision.number} is rejected. Nothing was sent.")
+        except ResolutionError as error:
+            messages.error(request, error.message)
+        return redirect("admin:deliveries_delivery_change", pk)

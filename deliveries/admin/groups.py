@@ -1,0 +1,95 @@
+"""Failure groups: failures that are alike are one matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path
+
+from deliveries.actors import Actor
+from deliveries.admin.opening import render, require
+from deliveries.failures import reopen_group, resolve_group
+from deliveries.models import Delivery, FailureGroup
+from deliveries.stats import with_failing
+from integrations.admin.base import LISTED_ROWS, ReadOnlyAdmin
+
+PAGE_SIZE = 50
+DELIVERIES_SHOWN = 25
+TABS = (("open", "Open"), ("resolved", "Resolved"))
+
+
+@admin.register(FailureGroup)
+class FailureGroupAdmin(ReadOnlyAdmin):
+    def get_urls(self) -> list[URLPattern]:
+        def own(route: str, view: Any, name: str) -> URLPattern:
+            return path(route, self.admin_site.admin_view(view), name=f"deliveries_failuregroup_{name}")
+
+        return [
+            own("<int:pk>/resolve/", self.resolve_view, "resolve"),
+            own("<int:pk>/close/", self.close_view, "close"),
+            own("<int:pk>/change/", self.group_page, "change"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        require(request, "deliveries.view_failuregroup")
+        status = "resolved" if request.GET.get("tab") == "resolved" else "open"
+        number = request.GET.get("page", "1")
+        page = min(int(number), LISTED_ROWS // PAGE_SIZE) if number.isdecimal() and len(number) < 6 else 1
+        start = (max(1, page) - 1) * PAGE_SIZE
+        rows = self._rows(request).filter(status=status).order_by("-last_at")
+        found = list(rows[start : start + PAGE_SIZE + 1])
+        context = {
+            "groups": with_failing(found[:PAGE_SIZE]),
+            "tabs": [{"name": name, "label": label, "is_current": name == status} for name, label in TABS],
+            "status": status,
+            "newer": page - 1 if page > 1 else None,
+            "older": page + 1 if len(found) > PAGE_SIZE else None,
+        }
+        return render(request, "admin/deliveries/failuregroup/change_list.html", "Failures", context)
+
+    def group_page(self, request: HttpRequest, pk: int) -> HttpResponse:
+        require(request, "deliveries.view_failuregroup")
+        group = with_failing([get_object_or_404(self._rows(request), pk=pk)])[0]
+        rows = (
+            Delivery.objects.filter(failure_group=group)
+            .failing()
+            .select_related("event", "integration", "store")
+            .defer("event__data")
+            .order_by("-id")[:DELIVERIES_SHOWN]
+        )
+        context = {"group": group, "rows": rows, "shown": DELIVERIES_SHOWN}
+        title = f"{group.integration.name}: {group.message[:80]}"
+        return render(request, "admin/deliveries/failuregroup/change_form.html", title, context)
+
+    def resolve_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Into the wizard, by the newest delivery of the group that still fails."""
+        require(request, "deliveries.resolve_delivery")
+        group = get_object_or_404(self._rows(request), pk=pk)
+        failing = Delivery.objects.filter(failure_group=group).failing()
+        first = failing.filter(status=Delivery.Status.FAILED).order_by("-id").first() or failing.order_by("-id").first()
+        if first is None:
+            messages.info(request, "Nothing fails in this way any more.")
+            return redirect("admin:deliveries_failuregroup_change", pk)
+        return redirect("admin:deliveries_delivery_resolve", first.pk)
+
+    def close_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Take a group off the desk by hand, or bring it back."""
+        require(request, "deliveries.resolve_delivery")
+        group = get_object_or_404(self._rows(request), pk=pk)
+        if request.method == "POST":
+            actor = Actor.of_user(request.user)
+            if group.status == FailureGroup.Status.OPEN:
+                resolve_group(group=group, actor=actor)
+                messages.success(request, "Marked as resolved. It opens again by itself if the failure comes back.")
+            else:
+                reopen_group(group=group, actor=actor)
+                messages.success(request, "Open again.")
+        return redirect("admin:deliveries_failuregroup_change", pk)
+
+    def _rows(self, request: HttpRequest) -> QuerySet[FailureGroup]:
+        return self.get_queryset(request).select_related("integration__health", "store")

@@ -1,0 +1,124 @@
+"""What has happened, to be read: events, records, attempts, engines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+
+from deliveries.admin.opening import render, require
+from deliveries.admin.page import in_full
+from deliveries.models import Attempt, Delivery, Engine, Event, Record
+from integrations.admin.base import ReadOnlyAdmin
+
+DELIVERIES_SHOWN = 50
+
+
+def drawn(tag: str, value: Any) -> SafeString:
+    """A pill, a time or an id, in a column of a stock list."""
+    return SafeString(render_to_string("admin/desk/cell.html", {"tag": tag, "value": value}).strip())
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    list_display = ["name", "object_id", "store", "origin", "received"]
+    list_select_related = ["store"]
+    list_filter = ["origin"]
+    search_fields = ["object_id"]
+    search_help_text = "An object's id, exactly."
+    ordering = ["-id"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
+        return super().get_queryset(request).defer("data")
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        return (queryset.filter(object_id=search_term.strip()) if search_term.strip() else queryset), False
+
+    @admin.display(description="received")
+    def received(self, event: Event) -> SafeString:
+        return drawn("ago", event.created_at)
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        require(request, "deliveries.view_event")
+        event = self.get_object(request, object_id)
+        if event is None:
+            return redirect("admin:deliveries_event_changelist")
+        rows = Delivery.objects.filter(event=event).select_related("integration", "store", "event")
+        context = {"event": event, "rows": rows.defer("event__data").order_by("-id")[:DELIVERIES_SHOWN]}
+        return render(request, "admin/deliveries/event/change_form.html", f"{event.name} {event.object_id}", context)
+
+
+@admin.register(Record)
+class RecordAdmin(ReadOnlyAdmin):
+    list_display = ["external_id", "type", "store", "version", "updated"]
+    list_select_related = ["store"]
+    search_fields = ["external_id"]
+    search_help_text = "A record's id, exactly."
+    ordering = ["-updated_at"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Record]:
+        return super().get_queryset(request).defer("data")
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        return (queryset.filter(external_id=search_term.strip()) if search_term.strip() else queryset), False
+
+    @admin.display(description="updated")
+    def updated(self, record: Record) -> SafeString:
+        return drawn("ago", record.updated_at)
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        require(request, "deliveries.view_record")
+        record = self.get_object(request, object_id)
+        if record is None:
+            return redirect("admin:deliveries_record_changelist")
+        events = Event.objects.filter(object_id=record.external_id, store=record.store, object_type=record.type)
+        context = {"record": record, "events": events.defer("data").order_by("-id")[:DELIVERIES_SHOWN]}
+        return render(request, "admin/deliveries/record/change_form.html", str(record), context)
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnlyAdmin):
+    """Attempts have no list of filters: their place is the page of their delivery."""
+
+    store_path = "delivery__store"
+    list_display = ["number", "delivery_name", "outcome_pill", "response_status", "duration_ms", "started"]
+    list_select_related = ["delivery__event", "delivery__integration"]
+    ordering = ["-id"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
+        return super().get_queryset(request).defer("request_body", "response_body", "delivery__event__data")
+
+    @admin.display(description="delivery")
+    def delivery_name(self, attempt: Attempt) -> str:
+        return f"{attempt.delivery.topic} → {attempt.delivery.integration.name}"
+
+    @admin.display(description="outcome")
+    def outcome_pill(self, attempt: Attempt) -> SafeString:
+        return drawn("pill", attempt.outcome)
+
+    @admin.display(description="started")
+    def started(self, attempt: Attempt) -> SafeString:
+        return drawn("ago", attempt.started_at)
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        require(request, "deliveries.view_attempt")
+        attempt = get_object_or_404(self.get_queryset(request), pk=object_id)
+        delivery = Delivery.objects.select_related("event", "integration", "subscription").get(pk=attempt.delivery_id)
+        context = {"delivery": delivery, "shown": in_full(Attempt.objects.get(pk=attempt.pk), delivery)}
+        return render(request, "admin/deliveries/attempt/change_form.html", f"Attempt #{attempt.number}", context)
+
+
+@admin.register(Engine)
+class EngineAdmin(ReadOnlyAdmin):
+    store_path = None
+    list_display = ["host", "slot", "pid", "in_flight", "sent_count", "started_at", "beat"]
+    ordering = ["-beat_at"]
+
+    @admin.display(description="last beat")
+    def beat(self, engine: Engine) -> SafeString:
+        return drawn("ago", engine.beat_at)

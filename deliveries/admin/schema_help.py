@@ -1,0 +1,66 @@
+"""A JSON Schema as lines that people who do not program can read. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+LINES_LIMIT: Final = 40
+_BOUNDS: Final = (
+    ("pattern", "looks like {}"),
+    ("format", "a {}"),
+    ("minLength", "at least {} characters"),
+    ("maxLength", "at most {} characters"),
+    ("minimum", "at least {}"),
+    ("maximum", "at most {}"),
+    ("description", "{}"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaLine:
+    path: str
+    kind: str
+    is_required: bool
+    notes: str
+
+
+def schema_lines(schema: Any) -> list[SchemaLine]:
+    """The fields that a schema speaks of, at most `LINES_LIMIT`."""
+    found = []
+    for line in _walk(schema, "", 0):
+        found.append(line)
+        if len(found) == LINES_LIMIT:
+            break
+    return found
+
+
+def _walk(schema: Any, path: str, depth: int) -> Iterator[SchemaLine]:
+    if not isinstance(schema, Mapping) or depth > 6:
+        return
+    required = schema.get("required")
+    names = required if isinstance(required, list) else []
+    properties = schema.get("properties")
+    known = properties if isinstance(properties, Mapping) else {}
+    for name in [*known, *(name for name in names if name not in known)]:
+        inner = known.get(name)
+        here = f"{path}.{name}" if path else str(name)
+        yield SchemaLine(here, _kind(inner), name in names, _notes(inner))
+        yield from _walk(inner, here, depth + 1)
+        if isinstance(inner, Mapping):
+            yield from _walk(inner.get("items"), f"{here}[]", depth + 1)
+
+
+def _kind(schema: Any) -> str:
+    kind = schema.get("type", "") if isinstance(schema, Mapping) else ""
+    return " or ".join(map(str, kind)) if isinstance(kind, list) else str(kind)
+
+
+def _notes(schema: Any) -> str:
+    if not isinstance(schema, Mapping):
+        return ""
+    notes = [words.format(schema[name]) for name, words in _BOUNDS if name in schema]
+    if isinstance(schema.get("enum"), list):
+        notes.insert(0, "one of " + ", ".join(map(str, schema["enum"][:12])))
+    return "; ".join(notes)
