@@ -1,0 +1,15 @@
+from django.apps import AppConfig
+
+
+class ConfigConfig(AppConfig):
+    name = "config"
+    verbose_name = "Hookdesk"
+
+    def ready(self) -> None:
+        from django.apps import apps
+        from django.db.models.signals import post_migrate
+
+        from config.roles import make_groups
+
+        # The last of our apps: by then every table and permission that the groups need is there.
+        post_migrate.connect(make_groups, sender=apps.get_app_config("notifications"), dispatch_uid="roles")

@@ -1,0 +1,46 @@
+"""Staff who are assigned to stores see these only."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+
+from deliveries.models import Attempt, Delivery
+from deliveries.visibility import sees_all, stores_for, visible
+from tests.factories import AttemptFactory, DeliveryFactory, StoreFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def test_staff_without_a_store_see_all() -> None:
+    store, user = StoreFactory(), UserFactory(is_superuser=False)
+    DeliveryFactory()
+    assert sees_all(user)
+    assert store in stores_for(user)
+    assert visible(Delivery.objects.all(), user).count() == 1
+
+
+def test_staff_of_some_stores_see_these() -> None:
+    attempt, other = AttemptFactory(), AttemptFactory()
+    user = UserFactory(is_superuser=False)
+    attempt.delivery.store.staff.add(user)
+    assert not sees_all(user)
+    assert list(stores_for(user)) == [attempt.delivery.store]
+    assert list(visible(Delivery.objects.all(), user)) == [attempt.delivery]
+    assert list(visible(Attempt.objects.all(), user, path="delivery__store")) == [attempt]
+    assert other.delivery not in visible(Delivery.objects.all(), user)
+
+
+def test_superusers_see_all_whatever_they_are_assigned_to() -> None:
+    user = UserFactory(is_superuser=True)
+    StoreFactory().staff.add(user)
+    DeliveryFactory()
+    assert sees_all(user)
+    assert visible(Delivery.objects.all(), user).exists()
+
+
+def test_nobody_sees_nothing() -> None:
+    DeliveryFactory()
+    assert not sees_all(AnonymousUser())
+    assert not visible(Delivery.objects.all(), AnonymousUser()).exists()
+    assert not stores_for(AnonymousUser()).exists()
