@@ -42,7 +42,8 @@ class ContextView(APIView):
     def post(self, request: Request, slug: str) -> Response:
         integration = integration_of(request, slug)
         body = body_of(request)
-        messages = body.get("messages") or []
+        messages = body.get("messages")
+        messages = [] if messages is None else messages
         if not isinstance(messages, list):
             raise invalid("messages must be an array.", "messages")
         try:

@@ -142,8 +142,9 @@ def _token(value: Any) -> str:
 
 
 def _secret(value: Any) -> str:
-    # How long and of what it must be is the format's to say.
-    return clean_line(value, limit=500)
+    # How long and of what it must be is the format's to say. Blanks at its ends are part of the key.
+    clean_line(value, limit=500)
+    return str(value)
 
 
 def _headers(value: Any) -> dict[str, str]:
