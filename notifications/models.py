@@ -52,7 +52,7 @@ class Notification(models.Model):
     class Meta:
         ordering = ["-last_at"]
         constraints = [
-            models.UniqueConstraint("store", "key", name="notification_key_is_unique"),
+            models.UniqueConstraint(fields=["store", "key"], name="notification_key_is_unique"),
             models.CheckConstraint(
                 condition=Q(status="open", resolved_at=None) | Q(status="resolved", resolved_at__isnull=False),
                 name="notification_resolved_has_time",
@@ -60,8 +60,8 @@ class Notification(models.Model):
         ]
         indexes = [
             # The bell: what is open, newest first.
-            models.Index("status", "-last_at", name="notification_open"),
-            models.Index("store", "-last_at", name="notification_of_store"),
+            models.Index(fields=["status", "-last_at"], name="notification_open"),
+            models.Index(fields=["store", "-last_at"], name="notification_of_store"),
         ]
 
     def __str__(self) -> str:
@@ -124,22 +124,26 @@ class ChannelMessage(models.Model):
     recipient = models.CharField(max_length=200)
     text = models.TextField()
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.WAITING)
-    send_after = models.DateTimeField()
+    send_after = models.DateTimeField(help_text="While it is being sent: when it counts as interrupted.")
     window = models.BigIntegerField(help_text="Number of the window, so that there is one message in each.")
     attempts = models.PositiveSmallIntegerField(default=0)
     error = models.TextField(blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                "channel", "recipient", "notification", "window", name="channel_message_once_per_window"
+                fields=["channel", "recipient", "notification", "window"], name="channel_message_once_per_window"
             ),
         ]
         indexes = [
             # What is to be sent now?
-            models.Index("send_after", name="channel_message_waiting", condition=Q(status="waiting")),
+            models.Index(fields=["send_after"], name="channel_message_waiting", condition=Q(status="waiting")),
+            # Was one being sent when its worker died?
+            models.Index(fields=["send_after"], name="channel_message_sending", condition=Q(status="sending")),
+            # Pruning.
+            models.Index(fields=["created_at"], name="channel_message_age"),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,47 @@
+"""What a channel's provider is: something that sends one message, or says why it could not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from integrations.transport import Request, Response, TransportError, current_policy, send
+
+#: Seconds that one message may take.
+TIMEOUT = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """`text` is whole; `subject` is for providers that have one."""
+
+    recipient: str
+    subject: str
+    text: str
+
+
+class ChannelError(Exception):
+    """The message did not go out. `permanent`: sending it again cannot help."""
+
+    def __init__(self, message: str, *, permanent: bool) -> None:
+        super().__init__(message)
+        self.message = message
+        self.permanent = permanent
+
+
+class Provider(Protocol):
+    """One way of sending. `send` returns when the message was taken, and raises ChannelError if it was not."""
+
+    def send(self, message: OutgoingMessage) -> None: ...
+
+    def check_recipient(self, recipient: str) -> None:
+        """Raises ValueError with a sentence where nothing can be sent to `recipient`."""
+        ...
+
+
+def transmit(request: Request) -> Response:
+    """Send by Hookdesk's own transport: same address guard, same deadline. Raises ChannelError."""
+    try:
+        return send(request, current_policy())
+    except TransportError as error:
+        raise ChannelError(error.message, permanent=error.permanent) from error

@@ -1,0 +1,45 @@
+"""E-mail by Django's mail (`EMAIL_URL`)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from integrations.transport import Request
+from notifications.channels.base import TIMEOUT, ChannelError, OutgoingMessage, transmit
+
+if TYPE_CHECKING:
+    from notifications.models import Channel
+
+_TAKEN = 250  #: what the mail transport answers
+
+
+class Email:
+    """Sender of the channel, else the installation's (`DEFAULT_FROM_EMAIL`)."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._sender = channel.sender or settings.DEFAULT_FROM_EMAIL
+
+    def check_recipient(self, recipient: str) -> None:
+        try:
+            validate_email(recipient)
+        except ValidationError:
+            raise ValueError(f"{recipient!r} is not an e-mail address.") from None
+
+    def send(self, message: OutgoingMessage) -> None:
+        mail = {
+            "from": self._sender,
+            "to": [message.recipient],
+            # A line break in a subject would be a header of its own.
+            "subject": " ".join(message.subject.split()),
+            "body": message.text,
+        }
+        url = f"mailto:{quote(message.recipient, safe='@+')}"
+        answer = transmit(Request("MAIL", url, (), json.dumps(mail).encode(), TIMEOUT))
+        if answer.status != _TAKEN:
+            raise ChannelError(f"The mail server answered {answer.status}.", permanent=answer.status >= 500)

@@ -1,0 +1,197 @@
+"""Sending what waits: claim by compare-and-swap, send outside of any transaction, record.
+
+A message that was being sent when its worker died is not sent again, because nobody knows whether it arrived and
+nobody wants two of it at night; it is shown as failed. A channel that cannot be reached is left alone until the
+next run, so that it does not keep the others waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from notifications.channels import ChannelError, OutgoingMessage, provider_for
+from notifications.models import Channel, ChannelMessage, Notification
+from notifications.texts import Incident, email_text, sms_text, subject
+
+logger = logging.getLogger("hookdesk.notifications")
+
+Status = ChannelMessage.Status
+#: Pauses before the second and the third try.
+RETRIES = (timedelta(minutes=1), timedelta(minutes=5))
+#: A message that is being sent for so long has lost its worker.
+LEASE = timedelta(minutes=5)
+#: One run ends after so many seconds; what is left is for the next.
+RUN_SECONDS = 60.0
+BATCH = 100
+
+
+@dataclass(slots=True)
+class SentCount:
+    """`dropped`: resolved before they were sent."""
+
+    sent: int = 0
+    failed: int = 0
+    dropped: int = 0
+
+
+def send_waiting(now: datetime | None = None) -> SentCount:
+    """Send what is due. Never raises for a channel's failure, which is noted on message and channel."""
+    now = now or timezone.now()
+    count = SentCount()
+    _give_up_interrupted(now)
+    unreachable: set[int] = set()
+    deadline = time.monotonic() + RUN_SECONDS
+    while time.monotonic() < deadline:
+        due = _due(now, unreachable)
+        if not due:
+            break
+        for together in _together(due):
+            channel = together[0].channel
+            if channel.pk in unreachable or time.monotonic() >= deadline:
+                continue
+            wanted = _drop_settled(together, count)
+            claimed = [message for message in wanted if _claim(message, now)]
+            if claimed and not _send(claimed, now, count):
+                unreachable.add(channel.pk)
+    return count
+
+
+def _due(now: datetime, unreachable: set[int]) -> list[ChannelMessage]:
+    return list(
+        ChannelMessage.objects.filter(status=Status.WAITING, send_after__lte=now)
+        .exclude(channel_id__in=unreachable)
+        .select_related("channel", "notification__store", "notification__integration")
+        .order_by("send_after", "id")[:BATCH]
+    )
+
+
+def _together(due: Sequence[ChannelMessage]) -> list[list[ChannelMessage]]:
+    """What goes out as one: all that a recipient gets from a channel that digests; else each alone."""
+    digests: dict[tuple[int, str], list[ChannelMessage]] = {}
+    together: list[list[ChannelMessage]] = []
+    for message in due:
+        if not message.channel.digest_minutes:
+            together.append([message])
+            continue
+        key = (message.channel_id, message.recipient)
+        if key not in digests:
+            digests[key] = []
+            together.append(digests[key])
+        digests[key].append(message)
+    return together
+
+
+def _drop_settled(messages: Sequence[ChannelMessage], count: SentCount) -> list[ChannelMessage]:
+    """What was resolved meanwhile, or whose channel was switched off, is not worth a message any more."""
+    wanted = [message for message in messages if message.channel.is_enabled and not _is_settled(message.notification)]
+    unwanted = [message.pk for message in messages if message not in wanted]
+    if unwanted:
+        dropped, _ = ChannelMessage.objects.filter(pk__in=unwanted, status=Status.WAITING).delete()
+        count.dropped += dropped
+    return wanted
+
+
+def _is_settled(notification: Notification | None) -> bool:
+    return notification is None or (
+        notification.level != Notification.Level.INFO and notification.status == Notification.Status.RESOLVED
+    )
+
+
+def _claim(message: ChannelMessage, now: datetime) -> bool:
+    waiting = ChannelMessage.objects.filter(pk=message.pk, status=Status.WAITING)
+    claimed = waiting.update(status=Status.SENDING, attempts=F("attempts") + 1, send_after=now + LEASE)
+    message.attempts += 1
+    return bool(claimed)
+
+
+def _send(messages: Sequence[ChannelMessage], now: datetime, count: SentCount) -> bool:
+    """Send as one message and record; False if the channel cannot be reached now."""
+    channel, recipient = messages[0].channel, messages[0].recipient
+    outgoing = _compose(messages)
+    try:
+        provider_for(channel).send(outgoing)
+    except ChannelError as error:
+        _record_failure(messages, error, now, count)
+        return error.permanent
+    except Exception as error:  # a provider's fault must not stop the other channels
+        logger.exception("channel %s", channel)
+        _record_failure(messages, ChannelError(f"{type(error).__name__}: {error}", permanent=True), now, count)
+        return True
+    _sending(messages).update(status=Status.SENT, sent_at=now, text=outgoing.text, error="")
+    Channel.objects.filter(pk=channel.pk).update(last_error="", last_sent_at=now)
+    count.sent += 1
+    logger.info("told %s by %s", recipient, channel)
+    return True
+
+
+def _record_failure(messages: Sequence[ChannelMessage], error: ChannelError, now: datetime, count: SentCount) -> None:
+    text = error.message.replace("\0", "")
+    attempts = max(message.attempts for message in messages)
+    if error.permanent or attempts > len(RETRIES):
+        _sending(messages).update(status=Status.FAILED, error=text)
+        count.failed += 1
+    else:
+        _sending(messages).update(status=Status.WAITING, error=text, send_after=now + RETRIES[attempts - 1])
+    Channel.objects.filter(pk=messages[0].channel_id).update(last_error=text)
+
+
+def _sending(messages: Sequence[ChannelMessage]) -> QuerySet[ChannelMessage]:
+    return ChannelMessage.objects.filter(pk__in=[message.pk for message in messages], status=Status.SENDING)
+
+
+def _give_up_interrupted(now: datetime) -> None:
+    lost = ChannelMessage.objects.filter(status=Status.SENDING, send_after__lt=now)
+    lost.update(status=Status.FAILED, error="The worker stopped while it was being sent; it may have arrived.")
+
+
+def _compose(messages: Sequence[ChannelMessage]) -> OutgoingMessage:
+    channel, recipient = messages[0].channel, messages[0].recipient
+    incidents = [_incident(message.notification) for message in messages if message.notification is not None]
+    link = f"{settings.PUBLIC_URL}/admin/notifications/notification/"
+    is_sms = channel.kind == Channel.Kind.SMS
+    text = sms_text(incidents, link) if is_sms else email_text(incidents, link)
+    return OutgoingMessage(recipient, subject(incidents), text)
+
+
+def _incident(notification: Notification) -> Incident:
+    return Incident(
+        level=notification.level,
+        store=notification.store.name,
+        integration=notification.integration.name if notification.integration else "",
+        summary=notification.summary,
+        occurrences=notification.occurrences,
+        link=f"{settings.PUBLIC_URL}/admin/notifications/notification/{notification.pk}/change/",
+    )
+
+
+def send_test(*, channel: Channel, recipient: str, now: datetime | None = None) -> None:
+    """Send a test message at once, quiet hours or not. Raises ChannelError; the outcome is noted on the channel."""
+    text = f"Hookdesk: this is a test of the channel {channel.name}. {settings.PUBLIC_URL}/admin/"
+    found = Channel.objects.filter(pk=channel.pk)
+    try:
+        provider = provider_for(channel)
+        try:
+            provider.check_recipient(recipient)
+        except ValueError as error:
+            raise ChannelError(str(error), permanent=True) from error
+        provider.send(OutgoingMessage(recipient, "[Hookdesk] test", text))
+    except ChannelError as error:
+        found.update(last_error=error.message)
+        raise
+    found.update(last_error="", last_sent_at=now or timezone.now())
+
+
+def prune_messages(before: datetime, limit: int = 1_000) -> int:
+    """Forget messages that are done and older than `before`, at most `limit`; how many that were."""
+    done = ChannelMessage.objects.filter(status__in=[Status.SENT, Status.FAILED], created_at__lt=before)
+    ids = list(done.order_by("created_at").values_list("id", flat=True)[:limit])
+    ChannelMessage.objects.filter(id__in=ids).delete()
+    return len(ids)

@@ -1,0 +1,91 @@
+"""From a notification that opens to the messages that are to be sent about it. No network in here."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from notifications.models import Channel, ChannelMessage, Notification
+from notifications.texts import after_quiet_hours, end_of_slot, window_of
+
+logger = logging.getLogger("hookdesk.notifications")
+
+#: In rising order.
+_LEVELS: list[str] = [Notification.Level.INFO, Notification.Level.WARNING, Notification.Level.ERROR]
+
+
+def queue_messages(notification_ids: Collection[uuid.UUID], now: datetime) -> int:
+    """Write the messages that these notifications, which have just opened, are worth; how many were asked for.
+
+    One message per incident, recipient and window: the unique constraint refuses a second one in the same window,
+    and a message that is younger than the window's length stands against one in the next.
+    """
+    channels = list(Channel.objects.filter(is_enabled=True).prefetch_related("stores", "integrations"))
+    if not channels or not notification_ids:
+        return 0
+    opened = list(Notification.objects.filter(id__in=notification_ids))
+    longest = max(channel.window_minutes for channel in channels)
+    recent: dict[tuple[int, str, uuid.UUID | None], datetime] = {
+        (channel_id, recipient, notification_id): created_at
+        for channel_id, recipient, notification_id, created_at in ChannelMessage.objects.filter(
+            notification__in=opened, created_at__gt=now - timedelta(minutes=longest)
+        )
+        .order_by("created_at")
+        .values_list("channel_id", "recipient", "notification_id", "created_at")
+    }
+    messages = [
+        message
+        for channel in channels
+        for message in _messages_of(channel, opened, now)
+        if not _is_recent(channel, recent.get((channel.pk, message.recipient, message.notification_id)), now)
+    ]
+    ChannelMessage.objects.bulk_create(messages, ignore_conflicts=True, batch_size=500)
+    if any(message.send_after <= now for message in messages):
+        transaction.on_commit(enqueue, robust=True)
+    return len(messages)
+
+
+def _is_recent(channel: Channel, last: datetime | None, now: datetime) -> bool:
+    return last is not None and now - last < timedelta(minutes=channel.window_minutes)
+
+
+def _messages_of(channel: Channel, notifications: Collection[Notification], now: datetime) -> Iterator[ChannelMessage]:
+    moment = end_of_slot(now, channel.digest_minutes) if channel.digest_minutes else now
+    send_after = after_quiet_hours(moment, channel.quiet_from, channel.quiet_until)
+    for notification in notifications:
+        if not is_wanted(channel, notification):
+            continue
+        for recipient in dict.fromkeys(channel.recipients):
+            yield ChannelMessage(
+                channel=channel,
+                notification=notification,
+                recipient=str(recipient)[:200],
+                send_after=send_after,
+                window=window_of(now, channel.window_minutes),
+                created_at=now,
+            )
+
+
+def is_wanted(channel: Channel, notification: Notification) -> bool:
+    """Does the channel take notifications of this level, store and integration?"""
+    if _LEVELS.index(notification.level) < _LEVELS.index(channel.level):
+        return False
+    stores = {store.pk for store in channel.stores.all()}
+    integrations = {integration.pk for integration in channel.integrations.all()}
+    return (not stores or notification.store_id in stores) and (
+        not integrations or notification.integration_id in integrations
+    )
+
+
+def enqueue() -> None:
+    """Have a worker send what waits. A queue that does not take it costs a minute: the schedule looks too."""
+    from django_q.tasks import async_task
+
+    try:
+        async_task("notifications.tasks.send_waiting")
+    except Exception:
+        logger.warning("messages wait for the schedule: the queue did not take the task", exc_info=True)

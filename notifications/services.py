@@ -1,0 +1,240 @@
+"""Notifications: written from what deliveries tell, resolved by them or by staff.
+
+The listeners run in the transaction that records outcomes, within a savepoint of their own: whatever goes wrong
+in here is logged and forgotten, and a delivery never suffers for it. A batch costs a few statements however many
+outcomes it has; successes without a summary cost none.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+
+from deliveries import failures
+from deliveries.actors import Actor
+from deliveries.messages import normalise_message
+from deliveries.models import Delivery
+from deliveries.ports import Settled
+from integrations.models import AuditEntry
+from notifications.incidents import queue_messages
+from notifications.models import Notification
+
+logger = logging.getLogger("hookdesk.notifications")
+
+Level = Notification.Level
+Status = Notification.Status
+SUMMARY_LIMIT = 2_000  #: characters
+#: Rows of one statement; fourteen parameters each.
+ROWS_PER_STATEMENT = 500
+AUTO = "auto"
+
+_UPSERT = """
+INSERT INTO notifications_notification
+    (id, store_id, level, summary, status, resolved_by, occurrences, failure_group_id, key, integration_id,
+     delivery_id, created_at, last_at, resolved_at)
+VALUES {rows}
+ON CONFLICT (store_id, key) DO UPDATE SET
+    level = excluded.level, summary = excluded.summary, status = excluded.status, resolved_by = excluded.resolved_by,
+    occurrences = notifications_notification.occurrences + excluded.occurrences,
+    delivery_id = COALESCE(excluded.delivery_id, notifications_notification.delivery_id),
+    last_at = excluded.last_at, resolved_at = excluded.resolved_at
+RETURNING id, store_id, key
+"""
+
+
+@dataclass(slots=True)
+class _Row:
+    """One notification to be made, or to be counted up."""
+
+    store_id: uuid.UUID
+    key: str
+    level: str
+    summary: str
+    integration_id: int | None
+    group_id: int | None = None
+    delivery_id: uuid.UUID | None = None
+    count: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.level != Level.INFO
+
+
+_Rows = dict[tuple[uuid.UUID, str], _Row]
+
+
+# --- what deliveries tell -----------------------------------------------------------------------------------------
+
+
+def on_settled(batch: Sequence[Settled], now: datetime) -> None:
+    """Listener of `ports.settled`: errors by failure group, and what receivers said when all went well."""
+    rows: _Rows = {}
+    for settled in batch:
+        if settled.group_id is not None:
+            summary = settled.summary or settled.message
+            _count(rows, settled, f"group:{settled.group_id}", Level.ERROR, summary, settled.group_id)
+        elif settled.summary and settled.status == Delivery.Status.SUCCEEDED:
+            digest = sha256(normalise_message(settled.summary).encode("utf-8", "replace")).hexdigest()[:32]
+            _count(rows, settled, f"info:{settled.integration_id}:{digest}", Level.INFO, settled.summary, None)
+    if rows:
+        with _harmless("the outcome of deliveries"):
+            _store(rows, now)
+
+
+def _count(rows: _Rows, settled: Settled, key: str, level: str, summary: str, group_id: int | None) -> None:
+    row = rows.setdefault(
+        (settled.store_id, key),
+        _Row(settled.store_id, key, level, "", settled.integration_id, group_id),
+    )
+    row.summary = summary
+    row.delivery_id = settled.delivery_id
+    row.count += 1
+
+
+def on_groups_resolved(group_ids: Sequence[int], by: str, now: datetime) -> None:
+    """Listener of `ports.groups_resolved`."""
+    with _harmless("resolved groups"):
+        Notification.objects.open().filter(failure_group_id__in=group_ids).update(
+            status=Status.RESOLVED, resolved_by=by[:200], resolved_at=now
+        )
+
+
+def on_announced(
+    store_id: uuid.UUID, integration_id: int | None, key: str, level: str, text: str, now: datetime
+) -> None:
+    """Listener of `ports.announced`: one notification per store and key, opened again if it was resolved."""
+    row = _Row(store_id, key[:200], level, text, integration_id, count=1)
+    with _harmless(f"the announcement {key}"):
+        _store({(store_id, row.key): row}, now)
+
+
+def resolve_announced(store_id: uuid.UUID, key: str, by: str, now: datetime) -> bool:
+    """What was announced under this key is over. False if it was not open."""
+    announced = Notification.objects.open().filter(store_id=store_id, key=key[:200])
+    return bool(announced.update(status=Status.RESOLVED, resolved_by=by[:200], resolved_at=now))
+
+
+@contextmanager
+def _harmless(what: str) -> Iterator[None]:
+    try:
+        with transaction.atomic():
+            yield
+    except DatabaseError:
+        logger.exception("%s could not be noted", what)
+
+
+def _store(rows: _Rows, now: datetime) -> None:
+    """Insert or count up, and have messages sent for what has just opened."""
+    # In one order, so that two engines cannot wait for each other.
+    ordered = [rows[key] for key in sorted(rows)]
+    news = _not_open_yet(ordered)
+    ids: dict[tuple[uuid.UUID, str], uuid.UUID] = {}
+    for start in range(0, len(ordered), ROWS_PER_STATEMENT):
+        ids |= _upsert(ordered[start : start + ROWS_PER_STATEMENT], now)
+    if news:
+        queue_messages([ids[row.store_id, row.key] for row in news], now)
+
+
+def _not_open_yet(rows: Iterable[_Row]) -> list[_Row]:
+    """Those that this batch opens; an `info`, which is never open, counts each time (channels bound it by window)."""
+    opening = [row for row in rows if row.is_open]
+    already: set[tuple[uuid.UUID, str]] = set()
+    if opening:
+        stores, keys = {row.store_id for row in opening}, {row.key for row in opening}
+        found = Notification.objects.open().filter(store_id__in=stores, key__in=keys)
+        already = set(found.values_list("store_id", "key"))
+    return [row for row in rows if (row.store_id, row.key) not in already]
+
+
+def _upsert(rows: Sequence[_Row], now: datetime) -> dict[tuple[uuid.UUID, str], uuid.UUID]:
+    to_uuid = Delivery._meta.pk.get_db_prep_value
+    moment = connection.ops.adapt_datetimefield_value(now)
+    values: list[Any] = []
+    for row in rows:
+        summary = row.summary.replace("\0", "").strip()[:SUMMARY_LIMIT]
+        settled = (Status.OPEN.value, None) if row.is_open else (Status.RESOLVED.value, AUTO)
+        values += [to_uuid(uuid.uuid4(), connection), to_uuid(row.store_id, connection), str(row.level), summary]
+        values += [*settled, row.count, row.group_id, row.key, row.integration_id]
+        values += [to_uuid(row.delivery_id, connection), moment, moment, None if row.is_open else moment]
+    placeholders = f"({', '.join(['%s'] * 14)})"
+    with connection.cursor() as cursor:
+        cursor.execute(_UPSERT.format(rows=", ".join([placeholders] * len(rows))), values)
+        return {(_as_uuid(store), key): _as_uuid(pk) for pk, store, key in cursor.fetchall()}
+
+
+def _as_uuid(value: Any) -> uuid.UUID:
+    return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
+
+
+# --- what staff do ------------------------------------------------------------------------------------------------
+
+
+def resolve_notification(*, notification: Notification, actor: Actor, now: datetime | None = None) -> bool:
+    """Staff take it for settled; an error's failure group too, which the next failure opens again.
+
+    False, and nothing is changed, if it was resolved already.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        group = notification.failure_group
+        if group is not None:
+            # Groups are locked before notifications, everywhere.
+            failures.lock_groups([group.pk])
+        found = Notification.objects.open().filter(pk=notification.pk)
+        changed = found.update(status=Status.RESOLVED, resolved_by=actor.name[:200], resolved_at=now)
+        if changed:
+            if group is not None:
+                failures.resolve_group(group=group, actor=actor, now=now)
+            _audit(notification, actor, "resolve", Status.OPEN, Status.RESOLVED)
+    notification.refresh_from_db()
+    return bool(changed)
+
+
+def reopen_notification(*, notification: Notification, actor: Actor, now: datetime | None = None) -> bool:
+    """It is not settled after all. False, and nothing is changed, if it is open already or only told something."""
+    if notification.level == Level.INFO:
+        return False
+    now = now or timezone.now()
+    with transaction.atomic():
+        group = notification.failure_group
+        if group is not None:
+            failures.lock_groups([group.pk])
+        resolved = Notification.objects.filter(pk=notification.pk, status=Status.RESOLVED)
+        changed = resolved.update(status=Status.OPEN, resolved_by=None, resolved_at=None)
+        if changed:
+            if group is not None:
+                failures.reopen_group(group=group, actor=actor, now=now)
+            _audit(notification, actor, "reopen", Status.RESOLVED, Status.OPEN)
+    notification.refresh_from_db()
+    return bool(changed)
+
+
+def _audit(notification: Notification, actor: Actor, action: str, before: str, after: str) -> None:
+    AuditEntry.objects.create(
+        store_id=notification.store_id,
+        user=actor.user,
+        actor=actor.name,
+        action=action,
+        target_type="notification",
+        target_id=str(notification.pk),
+        target_name=notification.summary[:300],
+        before={"status": str(before)},
+        after={"status": str(after)},
+    )
+
+
+def prune_notifications(before: datetime, limit: int = 1_000) -> int:
+    """Forget what is resolved and older than `before`, at most `limit`; how many that were."""
+    old = Notification.objects.filter(status=Status.RESOLVED, last_at__lt=before).order_by("last_at")
+    ids = list(old.values_list("id", flat=True)[:limit])
+    Notification.objects.filter(id__in=ids, status=Status.RESOLVED, last_at__lt=before).delete()
+    return len(ids)

@@ -1,0 +1,26 @@
+"""What django-q2 runs for notifications. The work is in the database: a lost or doubled task does no harm."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from notifications import delivery, services
+
+
+def send_waiting() -> str:
+    """When something has opened, and each minute for what waited for the end of quiet hours or of a digest."""
+    count = delivery.send_waiting()
+    return f"{count.sent} sent, {count.failed} failed, {count.dropped} dropped"
+
+
+def prune() -> int:
+    """Once a day: what is older than RETENTION_DAYS."""
+    before = timezone.now() - timedelta(days=settings.RETENTION_DAYS)
+    total = 0
+    for forget in (delivery.prune_messages, services.prune_notifications):
+        while (forgotten := forget(before)) > 0:
+            total += forgotten
+    return total

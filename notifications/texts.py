@@ -1,0 +1,90 @@
+"""What a message says, and when it may. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+#: An SMS of two parts.
+SMS_LIMIT = 320
+#: Incidents that a digest names; the others are counted.
+DIGEST_LIMIT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One notification as a message tells it."""
+
+    level: str
+    store: str
+    integration: str
+    summary: str
+    occurrences: int
+    link: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.store} → {self.integration}" if self.integration else self.store
+
+
+def subject(incidents: Sequence[Incident]) -> str:
+    if len(incidents) > 1:
+        return f"[Hookdesk] {len(incidents)} incidents"
+    [incident] = incidents
+    return shorten(f"[Hookdesk] {incident.level}: {incident.place}", 150)
+
+
+def sms_text(incidents: Sequence[Incident], link: str) -> str:
+    """At most `SMS_LIMIT` characters; the link is always whole, if it can be."""
+    if len(incidents) > 1:
+        words = f"Hookdesk: {len(incidents)} incidents. " + "; ".join(
+            f"{incident.place}: {incident.summary}" for incident in incidents
+        )
+    else:
+        [incident] = incidents
+        words, link = f"Hookdesk {incident.level}: {incident.place}: {incident.summary}", incident.link
+    words = " ".join(words.split())
+    if len(link) + 2 > SMS_LIMIT:
+        return shorten(words, SMS_LIMIT)
+    return f"{shorten(words, SMS_LIMIT - len(link) - 1)} {link}"
+
+
+def email_text(incidents: Sequence[Incident], link: str) -> str:
+    """Plain text: what, where, how often, and where to resolve it."""
+    parts = [
+        f"{incident.level.upper()}  {incident.place}\n{incident.summary}\n"
+        f"{incident.occurrences} so far. Resolve: {incident.link}"
+        for incident in incidents[:DIGEST_LIMIT]
+    ]
+    if len(incidents) > DIGEST_LIMIT:
+        parts.append(f"… and {len(incidents) - DIGEST_LIMIT} more: {link}")
+    return "\n\n".join(parts) + "\n"
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut to `limit` characters, the cut shown by an ellipsis."""
+    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
+
+
+def after_quiet_hours(moment: datetime, start: time | None, end: time | None) -> datetime:
+    """`moment`, or the end of the quiet hours (UTC, may span midnight) that it falls into."""
+    if start is None or end is None or start == end:
+        return moment
+    clock = moment.astimezone(UTC).time()
+    is_quiet = start <= clock < end if start < end else clock >= start or clock < end
+    if not is_quiet:
+        return moment
+    ending = datetime.combine(moment.astimezone(UTC).date(), end, UTC)
+    return ending if ending > moment else ending + timedelta(days=1)
+
+
+def end_of_slot(moment: datetime, minutes: int) -> datetime:
+    """The end of the digest that `moment` belongs to: slots of so many minutes, counted from midnight of 1970."""
+    length = minutes * 60
+    return datetime.fromtimestamp((int(moment.timestamp()) // length + 1) * length, UTC)
+
+
+def window_of(moment: datetime, minutes: int) -> int:
+    """The number of the window that `moment` is in."""
+    return int(moment.timestamp()) // (max(1, minutes) * 60)
