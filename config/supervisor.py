@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -236,18 +235,3 @@ def web_and_worker(*, host: str, port: int) -> list[Child]:
         ),
         Child("the worker", [python, manage, "qcluster"], last_sign=watch.last_sign),
     ]
-
-
-def is_port_free(host: str, port: int, *, patience: float = 0.0) -> bool:
-    """Whether the web server can listen there; waits up to `patience` seconds for an earlier one to leave."""
-    until = time.monotonic() + patience
-    while True:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                probe.bind((host, port))
-                return True
-        if time.monotonic() >= until:
-            return False
-        time.sleep(0.2)

@@ -7,12 +7,15 @@ underscores are dropped by gunicorn itself, so that `X_Hub_Store` cannot pass fo
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 from deliveries.process_ties import die_with_supervisor
 
 die_with_supervisor()
+# WhiteNoise serves the apps' own folders (WHITENOISE_USE_FINDERS); that nothing was collected is as it should be.
+warnings.filterwarnings("ignore", message="No directory at")
 
 bind = os.environ.get("WEB_BIND", "127.0.0.1:8000")
 worker_class = "gthread"

@@ -95,7 +95,9 @@ class HookdeskCluster(Cluster):  # type: ignore[misc]
                 control.stopping.set()
                 self.stop_event.set()
             self.sentinel.join(0.2)
-        return 0 if is_stopping else self.sentinel.exitcode or 1
+        if is_stopping:
+            return 0
+        return FROZEN if self.sentinel.exitcode == FROZEN else 1
 
 
 def prepare_engines(count: int) -> None:

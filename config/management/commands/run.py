@@ -8,7 +8,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, connections
 
-from config.supervisor import Supervisor, is_port_free, web_and_worker
+from config.ports import is_port_free
+from config.supervisor import Supervisor, web_and_worker
 from integrations.reporting import PlainCommand
 
 

@@ -1,0 +1,27 @@
+"""Finding a TCP port to listen on."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import suppress
+
+
+def is_port_free(host: str, port: int, *, patience: float = 0.0) -> bool:
+    """Whether a server can listen there; waits up to `patience` seconds for an earlier one to leave."""
+    until = time.monotonic() + patience
+    while True:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind((host, port))
+                return True
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.2)
+
+
+def free_port(host: str, wanted: int) -> int:
+    """The wanted port, or the next one above it that is free; 0 (any) when a hundred are taken."""
+    return next((port for port in range(wanted, wanted + 100) if is_port_free(host, port)), 0)
