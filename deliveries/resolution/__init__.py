@@ -2,7 +2,7 @@
 
 from deliveries.resolution.actions import discard_delivery, release_hold, retry_delivery, wait_for_source
 from deliveries.resolution.alike import AlikeReport, AlikeResult, alike, change, edit_alike, fits
-from deliveries.resolution.approval import approve_revision, reject_revision
+from deliveries.resolution.approval import approve_revision, is_paused, reject_revision
 from deliveries.resolution.editing import edit_delivery
 from deliveries.resolution.payloads import SchemaProblem, check_payload, payload_of, schema_problems
 from deliveries.resolution.presence import Visitor, visit
@@ -24,6 +24,7 @@ __all__ = [
     "edit_delivery",
     "fits",
     "history_of",
+    "is_paused",
     "payload_of",
     "reject_revision",
     "release_hold",

@@ -100,7 +100,7 @@ def release_hold(*, delivery: Delivery, actor: Actor, reason: str = "", now: dat
     with transaction.atomic():
         found = locked(delivery, "release")
         ahead = (
-            Delivery.objects.filter(subscription_id=found.subscription_id, order_key=found.order_key)
+            Delivery.objects.filter(subscription=found.subscription, order_key=found.order_key)
             .filter(status__in=Delivery.OPEN, due_at__isnull=False)
             .exclude(pk=found.pk)
             .first()

@@ -168,7 +168,7 @@ QUEUE_FIELDS = (
 
 def _is_overtaken(delivery: Delivery) -> bool:
     """Ordered subscriptions: does anything of the same record stand before it, or is something under way?"""
-    if delivery.order_key is None:
+    if delivery.order_key is None or delivery.subscription_id is None:
         return False
     same = Delivery.objects.filter(subscription_id=delivery.subscription_id, order_key=delivery.order_key)
     others = same.exclude(pk=delivery.pk)
