@@ -188,7 +188,6 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 # The files are served from the apps' own folders: no collectstatic step that could be forgotten.
 WHITENOISE_USE_FINDERS = True

@@ -27,7 +27,7 @@ class Settled:
     message: str = ""
 
 
-#: A batch of outcomes, inside the transaction that records them.
+#: A batch of outcomes, inside the transaction that records them. Successes that say nothing are left out.
 settled: Port[[Sequence[Settled], datetime]] = Port()
 #: These failure groups (ids) have no failing delivery left; resolved by `auto` or a user's name.
 groups_resolved: Port[[Sequence[int], str, datetime]] = Port()

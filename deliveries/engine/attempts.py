@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,16 @@ from django.db import connection
 
 from deliveries.engine.rows import Claimed, Flight, Settlement
 from deliveries.models import Attempt
-from deliveries.sql import as_key, as_time
+from deliveries.sql import (
+    bytes_array,
+    execute_prepared,
+    flags_array,
+    keys_array,
+    numbers_array,
+    portable,
+    texts_array,
+    times_array,
+)
 from integrations.encryption import encrypt_bytes
 from integrations.redaction import masked_headers, redact_bytes, redact_text
 from integrations.transport.base import Request
@@ -22,19 +30,24 @@ INTERRUPTED = "The worker died while this was being sent. Whether the receiver g
 def open_attempts(flights: Sequence[Flight]) -> None:
     """One INSERT for all of them."""
     rows = [_opening(flight) for flight in flights]
+    if not rows:
+        return
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            columns = [list(column) for column in zip(*rows, strict=True)]
-            cursor.execute(_OPEN_POSTGRESQL, columns)
+        columns = zip(_OPENING_ARRAYS, zip(*rows, strict=True), strict=True)
+        execute_prepared(_OPEN_POSTGRESQL, [as_array(column) for as_array, column in columns])
     else:
         with connection.cursor() as cursor:
-            cursor.executemany(_OPEN_PORTABLE, rows)
+            cursor.executemany(_OPEN_PORTABLE, [portable(row) for row in rows])
 
 
 _OPENING = (
     'id, delivery_id, number, "trigger", revision, started_at, method, url, request_headers, request_body,'
     " is_body_encrypted"
 )
+_OPENING_ARRAYS = (
+    keys_array, keys_array, numbers_array, texts_array, numbers_array, times_array, texts_array, texts_array,
+    texts_array, bytes_array, flags_array,
+)  # fmt: skip
 _REST = "outcome, is_response_truncated, error_kind, error_message, summary"
 _OPEN_POSTGRESQL = (
     f"INSERT INTO deliveries_attempt ({_OPENING}, {_REST})"
@@ -50,12 +63,12 @@ _OPEN_PORTABLE = (
 def _opening(flight: Flight) -> tuple[Any, ...]:
     claimed, request = flight.claimed, flight.request
     head = (
-        as_key(claimed.attempt_id),
-        as_key(claimed.id),
+        claimed.attempt_id,
+        claimed.id,
         claimed.attempt_number,
         claimed.trigger,
         claimed.revision,
-        as_time(flight.started_at),
+        flight.started_at,
     )
     if request is None:
         return (*head, "", "", "[]", b"", False)
@@ -88,6 +101,10 @@ _FINISH_POSTGRESQL = (
     " AS r(id, outcome, duration_ms, status, headers, body, truncated, kind, message, summary)"
     " WHERE a.id = r.id"
 )
+_FINISH_ARRAYS = (
+    keys_array, texts_array, numbers_array, numbers_array, texts_array, bytes_array, flags_array, texts_array,
+    texts_array, texts_array,
+)  # fmt: skip
 _FINISH_PORTABLE = (
     "UPDATE deliveries_attempt SET outcome = %s, duration_ms = %s, response_status = %s, response_headers = %s,"
     " response_body = %s, is_response_truncated = %s, error_kind = %s, error_message = %s, summary = %s WHERE id = %s"
@@ -97,11 +114,12 @@ _FINISH_PORTABLE = (
 def finish_attempts(settlements: Sequence[Settlement]) -> None:
     """One UPDATE for all of them; on SQLite one prepared statement."""
     rows = [_finish(settlement) for settlement in settlements]
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(_FINISH_POSTGRESQL, [list(column) for column in zip(*rows, strict=True)])
-        else:
-            cursor.executemany(_FINISH_PORTABLE, [(*row[1:], row[0]) for row in rows])
+    if connection.vendor == "postgresql":
+        columns = zip(_FINISH_ARRAYS, zip(*rows, strict=True), strict=True)
+        execute_prepared(_FINISH_POSTGRESQL, [as_array(column) for as_array, column in columns])
+    else:
+        with connection.cursor() as cursor:
+            cursor.executemany(_FINISH_PORTABLE, [portable((*row[1:], row[0])) for row in rows])
 
 
 def _finish(settlement: Settlement) -> tuple[Any, ...]:
@@ -110,7 +128,7 @@ def _finish(settlement: Settlement) -> tuple[Any, ...]:
     secrets = request.secrets if request is not None else ()
     name = "late" if settlement.is_late else "succeeded" if outcome.is_success else "failed"
     kind, message = outcome.kind, redact_text(outcome.message, secrets)
-    key: uuid.UUID | str = as_key(landing.flight.claimed.attempt_id)
+    key = landing.flight.claimed.attempt_id
     duration = round(landing.duration * 1000)
     summary = redact_text(outcome.summary or "", secrets)
     if response is None:

@@ -13,7 +13,7 @@ from django.db import connection
 from deliveries.engine.pacing import PROBE_PATIENCE, Pacer, next_chance, tokens
 from deliveries.engine.rows import LEASE_GRACE, Candidate, Claimed
 from deliveries.models import Revision
-from deliveries.sql import as_time, to_key, to_time
+from deliveries.sql import as_time, execute_prepared, numbers_array, to_key, to_time
 from integrations.identifiers import uuid7
 from integrations.models import IntegrationHealth
 
@@ -59,6 +59,11 @@ _COLUMNS = (
     " e.data, e.origin, e.occurred_at"
 )
 
+#: Unix seconds: reading a timestamptz is dear in Python.
+_COLUMNS_POSTGRESQL = _COLUMNS.replace("d.first_sent_at", "extract(epoch FROM d.first_sent_at)::float8").replace(
+    "e.occurred_at", "extract(epoch FROM e.occurred_at)::float8"
+)
+
 _CLAIM_POSTGRESQL = f"""
 WITH due AS (
   SELECT d.id, d.status AS old_status, d.trigger AS old_trigger
@@ -74,7 +79,7 @@ SET status = 'sending', lease = %s, due_at = %s + make_interval(secs => i.timeou
   trigger = CASE WHEN due.old_trigger = 'test' THEN 'test' ELSE 'scheduled' END
 FROM due, integrations_integration i, deliveries_event e
 WHERE d.id = due.id AND i.id = d.integration_id AND e.id = d.event_id
-RETURNING {_COLUMNS}, due.old_trigger, due.old_status = 'sending'
+RETURNING {_COLUMNS_POSTGRESQL}, due.old_trigger, due.old_status = 'sending'
 """
 
 
@@ -106,8 +111,8 @@ def _candidate(row: Sequence[Any]) -> Candidate:
 def _lease(cursor: Any, shares: dict[int, int], now: datetime) -> list[Claimed]:
     lease = uuid7()
     if connection.vendor == "postgresql":
-        cursor.execute(_CLAIM_POSTGRESQL, [list(shares), list(shares.values()), now, lease, now, now])
-        found = cursor.fetchall()
+        values = [numbers_array(shares), numbers_array(shares.values()), now, lease, now, now]
+        found: Sequence[Sequence[Any]] = execute_prepared(_CLAIM_POSTGRESQL, values)
     else:
         found = _lease_portably(cursor, shares, lease, now)
     return [_claimed(row, lease) for row in found]

@@ -18,6 +18,7 @@ from deliveries.ordering import release_next
 from integrations.models import Integration, IntegrationHealth
 from integrations.services import disable_integration, save_parameters
 from subscriptions.models import Subscription
+from subscriptions.services import deactivate_subscription
 
 logger = logging.getLogger("hookdesk.engine")
 
@@ -143,8 +144,6 @@ def _take_effect(settlement: Settlement, now: datetime) -> None:
         text = f"{integration.name} was disabled: {outcome.message}"
         ports.announced(claimed.store_id, integration.id, f"disabled:{integration.id}", "error", text, now)
     elif outcome.effect == "deactivate_subscription" and claimed.subscription_id is not None:
-        from subscriptions.services import deactivate_subscription
-
         subscription = Subscription.objects.get(id=claimed.subscription_id)
         deactivate_subscription(subscription=subscription, reason=outcome.message)
         text = f"The subscription {subscription} was deactivated: {outcome.message}"

@@ -135,7 +135,8 @@ class DeliveryEngine:
             self._send(claimed)
 
     def _send(self, claims: Sequence[Claimed]) -> None:
-        flights = [self._prepared(claimed) for claimed in claims]
+        now, started = timezone.now(), time.monotonic()
+        flights = [self._prepared(Flight(claimed, None, None, now, started)) for claimed in claims]
         open_attempts([flight for flight, _ in flights])
         for flight, prepared in flights:
             if isinstance(prepared, Outcome):
@@ -145,8 +146,8 @@ class DeliveryEngine:
                 self.pacer.departed(flight.claimed.integration_id)
                 self.transport.submit(flight.claimed.attempt_id, prepared)
 
-    def _prepared(self, claimed: Claimed) -> tuple[Flight, Request | Outcome]:
-        flight = Flight(claimed, None, None, timezone.now(), time.monotonic())
+    def _prepared(self, flight: Flight) -> tuple[Flight, Request | Outcome]:
+        claimed = flight.claimed
         if claimed.crash_count > MOST_CRASHES:
             return flight, _poison(claimed)
         destination = self.directory.destination(claimed.integration_id)

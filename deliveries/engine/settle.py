@@ -18,7 +18,16 @@ from deliveries.engine.attempts import finish_attempts
 from deliveries.engine.directory import Destination
 from deliveries.engine.rows import Claimed, Landing, Settlement
 from deliveries.failures import Failure, close_empty_groups, group_failures
-from deliveries.sql import as_key, as_time, to_key
+from deliveries.sql import (
+    as_key,
+    execute_prepared,
+    keys_array,
+    numbers_array,
+    portable,
+    texts_array,
+    times_array,
+    to_key,
+)
 from integrations.redaction import redact_text
 from integrations.retry import next_delay
 
@@ -63,7 +72,8 @@ def settle(
     if counted:
         _close_groups(counted, now)
         effects.apply(counted, now)
-        ports.settled([_settled(s) for s in counted if s.status != "pending"], now)
+        said = [s for s in counted if s.status != "succeeded" or s.landing.outcome.summary]
+        ports.settled([_settled(s) for s in said if s.status != "pending"], now)
     return settlements
 
 
@@ -115,6 +125,10 @@ _UPDATE_POSTGRESQL = (
     " AS r(id, lease, status, due_at, retry_count, last_status, last_error, group_id, finished_at)"
     " WHERE d.id = r.id AND d.lease = r.lease AND d.status = 'sending' RETURNING d.id"
 )
+_UPDATE_ARRAYS = (
+    keys_array, keys_array, texts_array, times_array, numbers_array, numbers_array, texts_array, numbers_array,
+    times_array,
+)  # fmt: skip
 _UPDATE_PORTABLE = (
     "UPDATE deliveries_delivery SET status = %s, due_at = %s, lease = NULL, retry_count = %s, crash_count = 0,"
     " last_status = %s, last_error = %s, failure_group_id = %s, finished_at = %s"
@@ -125,13 +139,15 @@ _UPDATE_PORTABLE = (
 def _update_deliveries(settlements: Sequence[Settlement], now: datetime) -> set[uuid.UUID]:
     """Write the new states where our lease still stands; returns the ids that were ours."""
     rows = [_row(settlement, now) for settlement in settlements]
+    if connection.vendor == "postgresql":
+        columns = zip(_UPDATE_ARRAYS, zip(*rows, strict=True), strict=True)
+        return {
+            row[0] for row in execute_prepared(_UPDATE_POSTGRESQL, [as_array(column) for as_array, column in columns])
+        }
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(_UPDATE_POSTGRESQL, [list(column) for column in zip(*rows, strict=True)])
-            return {row[0] for row in cursor.fetchall()}
         held = set()
         for settlement, row in zip(settlements, rows, strict=True):
-            cursor.execute(_UPDATE_PORTABLE, [*row[2:], *row[:2]])
+            cursor.execute(_UPDATE_PORTABLE, portable([*row[2:], *row[:2]]))
             if cursor.rowcount:
                 held.add(_claimed(settlement).id)
         return held
@@ -142,15 +158,15 @@ def _row(settlement: Settlement, now: datetime) -> tuple[Any, ...]:
     response = settlement.landing.response
     is_finished = settlement.status in ("succeeded", "failed")
     return (
-        as_key(claimed.id),
-        as_key(claimed.lease),
+        claimed.id,
+        claimed.lease,
         settlement.status,
-        as_time(settlement.due_at),
+        settlement.due_at,
         settlement.retry_count,
         response.status if response is not None else None,
         settlement.last_error,
         settlement.group_id if settlement.status != "pending" else claimed.failure_group_id,
-        as_time(now) if is_finished else None,
+        now if is_finished else None,
     )
 
 

@@ -88,7 +88,7 @@ def disable_dead_integrations(now: datetime) -> int:
         reason = f"Every attempt has failed since {health.first_failure_at:%Y-%m-%d %H:%M} UTC."
         with transaction.atomic():
             disable_integration(integration=integration, reason=reason)
-            text = f"{integration.name} was disabled. {reason} Enable it again once it is repaired: what is due goes out then."
+            text = f"{integration.name} was disabled. {reason} Repair it and enable it: what is due goes out then."
             ports.announced(integration.store_id, integration.id, f"disabled:{integration.id}", "error", text, now)
         count += 1
     return count

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from deliveries.ingest.plan import Plan
 from deliveries.ordering import first_in_line, lock_order_keys
-from deliveries.sql import as_time
+from deliveries.sql import as_time, execute_prepared, keys_array, numbers_array, texts_array, times_array
 
 
 class PlanIsStale(Exception):
@@ -96,7 +96,6 @@ _KEY = (
 
 def _write_postgresql(plan: Plan, repetition: Repetition | None, held: frozenset[uuid.UUID]) -> None:
     """All rows by one statement, which fails as a whole (division by zero) if a premise no longer holds."""
-    from psycopg import Cursor
     from psycopg.errors import DivisionByZero
 
     parts: list[str] = []
@@ -118,15 +117,13 @@ def _write_postgresql(plan: Plan, repetition: Repetition | None, held: frozenset
     values += [plan.store_id, plan.config_version]
     if plan.records:
         values.append(len(plan.records))
-    connection.ensure_connection()
     try:
         # A savepoint only where a transaction is open: alone, the statement is its own transaction.
         if connection.in_atomic_block:
             with transaction.atomic():
-                Cursor(connection.connection).execute(query, values, prepare=True)
+                execute_prepared(query, values)
         else:
-            with connection.wrap_database_errors:
-                Cursor(connection.connection).execute(query, values, prepare=True)
+            execute_prepared(query, values)
     except Exception as error:
         if isinstance(error, DivisionByZero) or isinstance(error.__cause__, DivisionByZero):
             raise PlanIsStale from None
@@ -140,13 +137,13 @@ def _statements(plan: Plan, held: frozenset[uuid.UUID]) -> Iterable[tuple[str, s
             "event",
             _EVENT,
             [
-                [row.id for row in rows],
-                [row.topic for row in rows],
-                [row.intent for row in rows],
-                [row.object_type for row in rows],
-                [row.object_id for row in rows],
-                [row.data_json for row in rows],
-                [row.occurred_at for row in rows],
+                keys_array(row.id for row in rows),
+                texts_array(row.topic for row in rows),
+                texts_array(row.intent for row in rows),
+                texts_array(row.object_type for row in rows),
+                texts_array(row.object_id for row in rows),
+                texts_array(row.data_json for row in rows),
+                times_array(row.occurred_at for row in rows),
             ],
         )
     if plan.deliveries:
@@ -155,33 +152,23 @@ def _statements(plan: Plan, held: frozenset[uuid.UUID]) -> Iterable[tuple[str, s
             "delivery",
             _DELIVERY,
             [
-                [row.id for row in wanted],
-                [row.event_id for row in wanted],
-                [row.integration_id for row in wanted],
-                [row.subscription_id for row in wanted],
-                [row.topic for row in wanted],
-                [row.order_key for row in wanted],
-                [None if row.id in held else plan.now for row in wanted],
+                keys_array(row.id for row in wanted),
+                keys_array(row.event_id for row in wanted),
+                numbers_array(row.integration_id for row in wanted),
+                keys_array(row.subscription_id for row in wanted),
+                texts_array(row.topic for row in wanted),
+                texts_array(row.order_key for row in wanted),
+                times_array(None if row.id in held else plan.now for row in wanted),
             ],
         )
     if plan.records:
         records = plan.records
-        types, ids = [row.type for row in records], [row.external_id for row in records]
-        reads = [row.read_version for row in records]
-        yield (
-            "record",
-            _RECORD,
-            [
-                types,
-                ids,
-                [row.data_json for row in records],
-                [row.version for row in records],
-                reads,
-                types,
-                ids,
-                reads,
-            ],
-        )
+        types = texts_array(row.type for row in records)
+        ids = texts_array(row.external_id for row in records)
+        reads = numbers_array(row.read_version for row in records)
+        documents = texts_array(row.data_json for row in records)
+        versions = numbers_array(row.version for row in records)
+        yield "record", _RECORD, [types, ids, documents, versions, reads, types, ids, reads]
 
 
 # --- any other database: plain statements in one transaction -----------------------------------------------------
