@@ -1,0 +1,49 @@
+# `make demo` shows the main job, `make test` runs the tests. Both set everything up first; neither needs a service.
+PORT ?= 8000
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+
+.PHONY: help setup demo test run check bench faults fmt lock
+
+help:
+	@echo "make demo     the main job in one command: push, fail, fix, resend"
+	@echo "make test     the tests (SQLite; PostgreSQL, Redis and a browser where they are found)"
+	@echo "make run      migrate, then web and worker in the foreground (PORT=8000)"
+	@echo "make check    lint, types, architecture, migrations, deployment, advisories"
+	@echo "make bench    benchmarks"
+	@echo "make faults   fault injection and soak tests (slow)"
+	@echo "make fmt      format the code"
+	@echo "make lock     write the requirements locks anew"
+
+# The lock that was installed is kept beside it; only another lock installs again.
+setup:
+	@cmp -s requirements-dev.lock $(VENV)/installed.lock || sh .ci/setup "$(VENV)"
+
+demo: setup
+	@exec $(PYTHON) manage.py demo $(if $(filter command line,$(origin PORT)),--port $(PORT))
+
+run: setup
+	@exec $(PYTHON) manage.py run --port $(PORT)
+
+test: setup
+	@exec $(PYTHON) -m tests
+
+check: setup
+	@exec $(PYTHON) -m tests.checks
+
+bench: setup
+	@exec $(PYTHON) manage.py bench $(ARGS)
+
+faults: setup
+	@exec $(PYTHON) -m pytest -p no:randomly -m slow $(ARGS) tests
+
+fmt: setup
+	@$(VENV)/bin/ruff check --fix-only --quiet . && $(VENV)/bin/ruff format .
+
+# Needs uv (https://docs.astral.sh/uv/). No index address is written into the locks.
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock" --all-extras pyproject.toml
+lock:
+	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --group dev --output-file requirements-dev.lock

@@ -1,0 +1,141 @@
+"""`make test`: all tests on SQLite, then those that want a service, wherever it answers.
+
+What is left out is said; with REQUIRE_SERVICES=1 it makes the run fail. The last line sums up, as pytest's own.
+Further arguments go to pytest: `.venv/bin/python -m tests -k wizard`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests import services
+
+ROOT = Path(__file__).resolve().parent.parent
+#: Folders whose tests touch the database in earnest; they run on PostgreSQL too.
+DATABASE_FOLDERS = [
+    "tests/deliveries",
+    "tests/integrations",
+    "tests/subscriptions",
+    "tests/notifications",
+    "tests/config",
+]
+#: … but these need no database at all.
+PURE_FOLDERS = ["tests/integrations/transport", "tests/integrations/wire_formats", "tests/integrations/connectors"]
+EVERYWHERE = "not postgresql and not redis and not browser and not slow"
+SUMMARY = re.compile(r"^(?:\x1b\[[\d;]*m)*=*\s*((?:\x1b\[[\d;]*m)*\d+ .*) in [\d.]+s")
+COUNT = re.compile(r"(\d+) (failed|passed|skipped|errors?|xfailed|xpassed|deselected|warnings?)")
+
+
+@dataclass
+class Run:
+    """One start of pytest. `status` is pytest's: 5 means that nothing was selected."""
+
+    title: str
+    arguments: Sequence[str]
+    environment: dict[str, str] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    status: int = 0
+
+    def go(self, workers: int, extra: Sequence[str]) -> None:
+        print(f"\n----- {self.title}", flush=True)
+        command = [sys.executable, "-m", "pytest", "-q", "-n", str(workers), *self.arguments, *extra]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=_environment(self.environment), stdout=subprocess.PIPE, text=True, errors="replace"
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            if match := SUMMARY.match(line):
+                self.counts = Counter({_plural(word): int(number) for number, word in COUNT.findall(match[1])})
+        self.status = process.wait()
+
+    @property
+    def has_failed(self) -> bool:
+        return self.status not in (0, 5)
+
+
+def main(extra: Sequence[str]) -> int:
+    started = time.monotonic()
+    workers = max(2, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2))
+    runs = [Run("SQLite, no services", ["-m", EVERYWHERE])]
+    left_out = _add_services(runs)
+    database = f"hookdesk_{os.getpid()}"
+    try:
+        for run in runs:
+            run.go(workers, extra)
+    except KeyboardInterrupt:
+        print("\nInterrupted.")
+        return 2
+    finally:
+        if any("DATABASE_URL" in run.environment for run in runs):
+            with suppress(Exception):
+                services.drop_databases(database, workers)
+    print()
+    for what, why in left_out:
+        print(f"Left out: {what}, because {why}.")
+    return _close(runs, left_out, time.monotonic() - started)
+
+
+def _add_services(runs: list[Run]) -> list[tuple[str, str]]:
+    """Append a run for each service that answers; returns what is left out and why."""
+    left_out = []
+    if why := services.postgresql_trouble():
+        left_out.append(("the same tests on PostgreSQL", why))
+    else:
+        url = services.own_database(services.POSTGRESQL_URL, f"hookdesk_{os.getpid()}")
+        ignored = [f"--ignore={folder}" for folder in PURE_FOLDERS]
+        folders = [folder for folder in DATABASE_FOLDERS if (ROOT / folder).is_dir()]
+        chosen = ["-m", "not redis and not browser and not slow", *ignored, *folders]
+        runs.append(Run("PostgreSQL", chosen, {"DATABASE_URL": url}))
+    if why := services.redis_trouble():
+        left_out.append(("tests with Redis", why))
+    else:
+        runs.append(Run("Redis", ["-m", "redis and not slow"], {"TEST_REDIS_URL": services.REDIS_URL}))
+    if why := services.browser_trouble():
+        left_out.append(("tests in a browser", why))
+    else:
+        runs.append(Run("Browser", ["-m", "browser and not slow"], {"TEST_BROWSER": str(services.BROWSER)}))
+    return left_out
+
+
+def _environment(added: dict[str, str]) -> dict[str, str]:
+    """That of the shell without what it sets for an installation: tests bring their own settings."""
+    example = (ROOT / ".env.example").read_text()
+    names = set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) | {"ENV_FILE", "DJANGO_SETTINGS_MODULE"}
+    kept = {name: value for name, value in os.environ.items() if name not in names}
+    return {**kept, "ENV_FILE": os.devnull, **added}
+
+
+def _plural(word: str) -> str:
+    return {"error": "errors", "warning": "warnings"}.get(word, word)
+
+
+def _close(runs: Sequence[Run], left_out: Sequence[tuple[str, str]], seconds: float) -> int:
+    """Print the sum of all runs in pytest's own form; returns the exit status."""
+    counts: Counter[str] = Counter()
+    for run in runs:
+        counts.update(run.counts)
+        if run.has_failed:
+            print(f"Failed: {run.title}.")
+            counts["errors"] += 0 if run.counts["failed"] or run.counts["errors"] else 1
+    if left_out and os.environ.get("REQUIRE_SERVICES") == "1":
+        print("REQUIRE_SERVICES=1 asks for everything: what was left out counts as an error.")
+        counts["errors"] += len(left_out)
+    shown = ["failed", "passed", "skipped", "xfailed", "xpassed", "errors"]
+    parts = [f"{counts[name]} {name}" for name in shown if counts[name]] or ["no tests ran"]
+    text = f" {', '.join(parts)} in {seconds:.2f}s "
+    print(text.center(100, "="), flush=True)
+    return 1 if counts["failed"] or counts["errors"] or not counts["passed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

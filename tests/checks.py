@@ -1,0 +1,91 @@
+"""`make check`: everything about the code that is not a test. Each check is run, whatever the others say."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+#: An installation as it should be, for `check --deploy`.
+PRODUCTION = {
+    "DEBUG": "false",
+    "SECRET_KEY": secrets.token_urlsafe(60),
+    "ENCRYPTION_KEYS": secrets.token_urlsafe(48),
+    "ALLOWED_HOSTS": "hooks.example.com",
+    "PUBLIC_URL": "https://hooks.example.com",
+    "DATABASE_URL": "sqlite://:memory:",
+}
+
+
+def tool(*command: str) -> Callable[[], str]:
+    """A command that must exit 0; what it printed otherwise."""
+
+    def run() -> str:
+        done = _run(command)
+        return "" if done.returncode == 0 else (done.stdout + done.stderr).strip() or f"exit status {done.returncode}"
+
+    return run
+
+
+def advisories() -> str:
+    """Known vulnerabilities of what is locked. The advisory service being away is said, and no failure."""
+    command = ("pip-audit", "-r", "requirements.lock", "--disable-pip", "--progress-spinner", "off", "--format", "json")
+    done = _run([*command, "--timeout", "20"])
+    try:
+        document = json.loads(done.stdout)
+    except ValueError:
+        lines = done.stderr.strip().splitlines() or ["no answer"]
+        print(f"        the advisory service cannot be reached, so nothing was audited: {lines[-1][:200]}")
+        return ""
+    found = [
+        f"{package['name']} {package['version']}: {flaw['id']}, fixed in {', '.join(flaw['fix_versions']) or 'none'}"
+        for package in document["dependencies"]
+        for flaw in package.get("vulns", ())
+    ]
+    return "\n".join(found)
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    program = BIN / command[0]
+    arguments = [str(program), *command[1:]] if program.exists() else list(command)
+    environment = {**os.environ, **PRODUCTION, "ENV_FILE": os.devnull, "PYTHONWARNINGS": "default"}
+    return subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "lint": tool("ruff", "check", "--quiet", "--output-format", "concise", "."),
+    "format": tool("ruff", "format", "--check", "--quiet", "."),
+    "types": tool("mypy", "config", "integrations", "subscriptions", "deliveries", "notifications", "manage.py"),
+    "architecture": tool("lint-imports", "--no-cache"),
+    "migrations": tool(sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"),
+    "deployment": tool(sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"),
+    "openapi": tool(sys.executable, "manage.py", "spectacular", "--validate", "--fail-on-warn", "--file", os.devnull),
+    "one door to the network": tool(sys.executable, "-m", "tests.one_door"),
+    "advisories": advisories,
+}
+
+
+def main(wanted: Sequence[str]) -> int:
+    failed = []
+    for name, check in CHECKS.items():
+        if wanted and name not in wanted:
+            continue
+        started = time.monotonic()
+        trouble = check()
+        print(f"{'FAILED' if trouble else 'ok    '}  {name} ({time.monotonic() - started:.1f} s)", flush=True)
+        if trouble:
+            failed.append(name)
+            print(trouble, flush=True)
+    print(f"\n{len(failed)} failed: {', '.join(failed)}" if failed else "\nAll checks passed.")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
