@@ -15,7 +15,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
 from deliveries.actors import Actor
-from deliveries.admin import listing, watching, wizard
+from deliveries.admin import listing, trials, watching, wizard
 from deliveries.admin.opening import open_delivery, render, require
 from deliveries.admin.page import in_full, page_context
 from deliveries.admin.paths import existing_pointers
@@ -37,6 +37,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
         return [
             own("selection/", selection_view, "selection"),
+            own("preview/", trials.preview_view, "preview"),
+            own("test/<int:pk>/", trials.test_view, "test"),
             own("<uuid:pk>/resolve/", wizard.diagnose_step, "resolve"),
             own("<uuid:pk>/resolve/edit/", wizard.edit_step, "edit"),
             own("<uuid:pk>/resolve/check/", wizard.check_payload_view, "check"),

@@ -128,7 +128,7 @@
       const from = at + (value ? value.index + 1 : 0), to = at + (value ? value.index + value[0].length - 1 : length);
       area.focus({ preventScroll: true });
       area.setSelectionRange(from, to);
-      first.scrollIntoView({ block: "center" });
+      first.scrollIntoView({ block: "nearest" });
     }
   }
   document.querySelectorAll("[data-editor]").forEach(start);

@@ -1,0 +1,53 @@
+"""What pages of an inner app show of outer ones: the frame knows all apps, the apps know only those before them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from deliveries.models import FailureGroup, Record
+from deliveries.stats import Series, throughput
+from deliveries.topics import known_names
+from deliveries.visibility import sees_all, stores_for
+from integrations.models import Integration, Store
+from notifications.models import Notification
+from subscriptions.models import Subscription
+
+register = template.Library()
+
+
+@register.simple_tag
+def integration_series(integration: Integration) -> Series:
+    """The last 24 hours of one integration."""
+    return throughput(window="24h", now=timezone.now(), integrations=[integration.pk]).total
+
+
+@register.simple_tag
+def subscriptions_of(integration: Integration) -> list[Subscription]:
+    return list(Subscription.objects.alive().filter(integration=integration).order_by("created_at")[:50])
+
+
+@register.simple_tag
+def latest_records(store: Store) -> QuerySet[Record]:
+    """The last pushes of a store, without their data."""
+    return Record.objects.filter(store=store).defer("data").order_by("-updated_at")[:8]
+
+
+@register.simple_tag
+def notification_of(group: FailureGroup | None) -> Notification | None:
+    return Notification.objects.filter(failure_group=group).first() if group is not None else None
+
+
+@register.simple_tag
+def absolute_url(request: Any, path: str) -> str:
+    return str(request.build_absolute_uri(path))
+
+
+@register.simple_tag
+def known_topics(user: Any) -> list[str]:
+    """For type-ahead: what was seen, described or subscribed in the stores that this person sees."""
+    stores = None if sees_all(user) else list(stores_for(user).values_list("pk", flat=True))
+    return known_names(stores=stores)

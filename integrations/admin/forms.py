@@ -1,0 +1,199 @@
+"""The integration form: first the kind, then only the fields that the kind needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from integrations.connectors import CONNECTORS
+from integrations.models import Integration, Store
+from integrations.retry import POLICIES
+from integrations.services import IntegrationValues
+from integrations.wire_formats import WIRE_FORMATS
+
+#: What each wire format asks for beside its URL; `advanced` fields are the same for all.
+FORMAT_FIELDS = {
+    "standard": ("url", "auth_type", "auth_header", "token"),
+    "hub": ("url", "auth_type", "auth_header", "token", "parameters"),
+    "notification": ("url", "auth_type", "auth_header", "token"),
+    "flat": ("url", "auth_type", "auth_header", "token"),
+    "xml": ("url", "additional_data", "auth_type", "auth_header", "token"),
+    "turn": ("url", "auth_type", "token"),
+}
+ADVANCED = ("slug", "retry_policy", "timeout", "max_in_flight", "rate_limit", "permanent_statuses", "headers")
+PARAMETER = "parameter_"
+KEPT = "kept as it is"
+
+
+class JSONText(forms.CharField):
+    """An object as text; what is typed stays as typed when it is wrong."""
+
+    widget = forms.Textarea(attrs={"rows": 5, "spellcheck": "false", "class": "code-small"})
+
+    def clean(self, value: Any) -> Any:
+        text = (value or "").strip()
+        try:
+            found = json.loads(text) if text else {}
+        except ValueError as error:
+            raise ValidationError(f"This is not JSON: {error}. Write it as {{“name”: “value”}}.") from None
+        if not isinstance(found, dict):
+            raise ValidationError("Write a JSON object: {“name”: “value”}.")
+        return found
+
+
+class IntegrationForm(forms.Form):
+    """Checks only what a form can; the services say the rest, by field."""
+
+    store = forms.ModelChoiceField(Store.objects.none(), help_text="Whose deliveries go there.")
+    name = forms.CharField(max_length=200, help_text="What staff call it: Twilio SMS, ERP.")
+    url = forms.CharField(
+        label="URL",
+        required=False,
+        help_text="Where deliveries are posted. Private addresses are refused unless OUTBOUND_ALLOW says otherwise.",
+    )
+    additional_data = forms.CharField(
+        required=False, help_text="Sent as X-Spiffy-Stores-Data, so that the receiver knows the call is yours."
+    )
+    auth_type = forms.ChoiceField(
+        label="Authentication", choices=Integration.AuthType.choices, required=False, initial="none"
+    )
+    auth_header = forms.CharField(label="Header name", required=False, help_text="The header that carries the token.")
+    token = forms.CharField(
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="Kept encrypted and never shown again.",
+    )
+    parameters = JSONText(
+        required=False,
+        help_text="Sent with each call, encrypted here. A value shown as *** stays as it is unless you overwrite it.",
+    )
+    slug = forms.SlugField(required=False, help_text="Its name in the API; made from the name if empty.")
+    retry_policy = forms.CharField(
+        required=False, help_text=f"{', '.join(POLICIES)}, or a list such as 5s 5m 2h. Empty: the format's own."
+    )
+    timeout = forms.FloatField(required=False, help_text="Seconds over the whole attempt, at most 180.")
+    max_in_flight = forms.IntegerField(required=False, help_text="Requests at the same time.")
+    rate_limit = forms.FloatField(required=False, help_text="Requests per second; empty for no limit.")
+    permanent_statuses = forms.CharField(
+        required=False, help_text="Answers that are never retried, such as 400, 410. Empty: the format's own."
+    )
+    headers = JSONText(required=False, help_text='More headers: {"X-Team": "shipping"}. Reserved names are refused.')
+
+    def __init__(self, kind: str, *args: Any, stores: Any, integration: Integration | None = None, **kw: Any) -> None:
+        super().__init__(*args, **kw)
+        self.kind = kind
+        self.integration = integration
+        self.is_connector = kind in CONNECTORS
+        wanted = ["name"] if integration else ["store", "name"]
+        if self.is_connector:
+            wanted += self._parameter_fields(kind)
+        else:
+            wanted += FORMAT_FIELDS[kind]
+            self.fields["url"].required = True
+        self.main_names = wanted
+        self.advanced_names = [*ADVANCED, *([] if self.is_connector or "parameters" in wanted else ["parameters"])]
+        for name in [name for name in self.fields if name not in (*wanted, *self.advanced_names)]:
+            del self.fields[name]
+        if "store" in self.fields:
+            self.fields["store"].queryset = stores
+            self.fields["store"].initial = stores.first()
+        if integration is not None and integration.token and "token" in self.fields:
+            self.fields["token"].widget.attrs["placeholder"] = f"••••••••  {KEPT}"
+        self._name_hints()
+
+    def _parameter_fields(self, kind: str) -> list[str]:
+        known = self.integration.parameters if self.integration else {}
+        names = []
+        for parameter in CONNECTORS[kind].parameters:
+            name = PARAMETER + parameter.name
+            is_set = bool(known.get(parameter.name))
+            hint = f"••••••••  {KEPT}" if is_set else ""
+            self.fields[name] = forms.CharField(
+                label=parameter.label,
+                help_text=parameter.help,
+                required=parameter.is_required and not is_set,
+                widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": hint}),
+            )
+            names.append(name)
+        return names
+
+    def _name_hints(self) -> None:
+        """Errors and help are read out with their field."""
+        for name, field in self.fields.items():
+            field.widget.attrs["aria-describedby"] = f"{name}-help"
+
+    @property
+    def main(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.main_names]
+
+    @property
+    def advanced(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.advanced_names]
+
+    @property
+    def has_advanced_errors(self) -> bool:
+        return any(self[name].errors for name in self.advanced_names)
+
+    def values(self) -> IntegrationValues:
+        """For the services: what was given. A token that was left empty stays."""
+        data = dict(self.cleaned_data)
+        data.pop("store", None)
+        values: dict[str, Any] = {name: value for name, value in data.items() if not name.startswith(PARAMETER)}
+        if self.integration is not None and not values.get("token"):
+            values.pop("token", None)
+        if self.integration is None:
+            values["connector" if self.is_connector else "wire_format"] = self.kind
+        if self.is_connector:
+            given = {key.removeprefix(PARAMETER): text for key, text in data.items() if key.startswith(PARAMETER)}
+            known = dict(self.integration.parameters) if self.integration else {}
+            values["parameters"] = {**known, **{key: text for key, text in given.items() if text}}
+        values["permanent_statuses"] = _numbers(values.get("permanent_statuses", ""))
+        for name in ("slug", "retry_policy", "timeout", "max_in_flight"):
+            values[name] = values.get(name) or None
+        return values  # type: ignore[return-value]
+
+    def take_errors(self, error: ValidationError) -> None:
+        """What the services object to, at its field where the form has it."""
+        found = error.message_dict if hasattr(error, "error_dict") else {None: error.messages}
+        for name, sentences in found.items():
+            self.add_error(name if name in self.fields else None, list(sentences))
+
+
+def _numbers(text: Any) -> list[Any] | None:
+    words = [word for word in str(text or "").replace(",", " ").split() if word]
+    return [int(word) if word.isdecimal() else word for word in words] or None
+
+
+def initial_of(integration: Integration, shown_parameters: dict[str, Any]) -> dict[str, Any]:
+    """The form of an integration that exists; credentials are not in it."""
+    policy = integration.retry_policy
+    return {
+        "name": integration.name,
+        "url": integration.url,
+        "additional_data": integration.additional_data,
+        "auth_type": integration.auth_type,
+        "auth_header": integration.auth_header,
+        "parameters": json.dumps(shown_parameters, indent=2, ensure_ascii=False) if shown_parameters else "",
+        "slug": integration.slug,
+        "retry_policy": policy if isinstance(policy, str) else _spelled(policy),
+        "timeout": integration.timeout,
+        "max_in_flight": integration.max_in_flight,
+        "rate_limit": integration.rate_limit,
+        "permanent_statuses": _spelled(integration.permanent_statuses),
+        "headers": json.dumps(integration.headers, indent=2, ensure_ascii=False) if integration.headers else "",
+    }
+
+
+def _spelled(values: Iterable[Any]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def kinds() -> list[tuple[str, list[dict[str, str]]]]:
+    """The cards of the first step."""
+    formats = [{"key": each.name, "label": each.label, "text": each.description} for each in WIRE_FORMATS.values()]
+    ready = [{"key": each.name, "label": each.label, "text": each.description} for each in CONNECTORS.values()]
+    return [("To a URL", formats), ("By a connector", ready)]

@@ -1,0 +1,204 @@
+"""The integrations of the desk."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_POST
+
+from integrations.admin import shown_once, turn
+from integrations.admin.base import DeskAdmin, visible_store_ids
+from integrations.admin.forms import FORMAT_FIELDS, IntegrationForm, initial_of, kinds
+from integrations.audit import Actor
+from integrations.connectors import CONNECTORS
+from integrations.models import AuditEntry, Integration, Store
+from integrations.parameters import mask_parameters
+from integrations.services import (
+    create_integration,
+    delete_integration,
+    disable_integration,
+    enable_integration,
+    rotate_secret,
+    update_integration,
+)
+
+LISTED = 200
+
+
+@admin.register(Integration)
+class IntegrationAdmin(DeskAdmin):
+    search_fields = ["name", "slug", "url"]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).filter(deleted_at=None).select_related("store", "health")
+
+    def get_urls(self) -> list[URLPattern]:
+        def own(route: str, view: Any, name: str) -> URLPattern:
+            return path(route, self.admin_site.admin_view(view), name=f"integrations_integration_{name}")
+
+        return [
+            own("<int:pk>/change/", self.edit_view, "change"),
+            own("<int:pk>/switch/", self.switch_view, "switch"),
+            own("<int:pk>/secret/", self.secret_view, "secret"),
+            own("<int:pk>/delete/", self.remove_view, "delete"),
+            own("<int:pk>/handshake/", self.handshake_view, "handshake"),
+            own("<int:pk>/turn/", self.turn_view, "turn"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        self._require(request, "view")
+        search = request.GET.get("q", "").strip()
+        rows = self.get_queryset(request).order_by("name")
+        if search:
+            rows, _ = self.get_search_results(request, rows, search)
+        context = {"rows": list(rows[:LISTED]), "search": search, "listed": LISTED}
+        return self._page(request, "change_list", "Integrations", context)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """First the kind, by cards; then the form of that kind."""
+        self._require(request, "add")
+        kind = request.GET.get("kind", "")
+        if kind not in FORMAT_FIELDS and kind not in CONNECTORS:
+            return self._page(request, "kinds", "Add an integration", {"sections": kinds()})
+        form = IntegrationForm(kind, request.POST or None, stores=self._stores(request))
+        if request.method == "POST" and form.is_valid():
+            try:
+                integration = create_integration(
+                    store=form.cleaned_data["store"], actor=Actor.of_user(request.user), **form.values()
+                )
+            except ValidationError as error:
+                form.take_errors(error)
+            else:
+                return self._created(request, integration)
+        label = next(card["label"] for _, cards in kinds() for card in cards if card["key"] == kind)
+        return self._page(request, "form", f"Add {label}", {"form": form, "kind": kind, "label": label})
+
+    def _created(self, request: HttpRequest, integration: Integration) -> HttpResponse:
+        if secrets := integration.active_secrets(timezone.now()):
+            shown_once.keep(request, f"secret:{integration.pk}", secrets[0])
+        messages.success(request, f"{integration.name} is set up. Send a test, then subscribe it to topics.")
+        return redirect("admin:integrations_integration_change", integration.pk)
+
+    def edit_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Page and form in one. Whoever may only look sees it without the button."""
+        integration = self._open(request, pk, "view")
+        kind = integration.connector or integration.wire_format
+        may_change = self.has_change_permission(request)
+        initial = initial_of(integration, mask_parameters(integration.parameters))
+        form = IntegrationForm(
+            kind, request.POST or None, stores=self._stores(request), integration=integration, initial=initial
+        )
+        back = request.POST.get("resolve") or request.GET.get("resolve", "")
+        if request.method == "POST":
+            self._require(request, "change")
+            if form.is_valid() and self._save(request, integration, form):
+                if back:
+                    return redirect(self._wizard(back))
+                return redirect("admin:integrations_integration_change", pk)
+        facts = self._facts(request, integration)
+        context = {**facts, "form": form, "may_change": may_change, "resolve": back}
+        return self._page(request, "change_form", integration.name, context)
+
+    def _save(self, request: HttpRequest, integration: Integration, form: IntegrationForm) -> bool:
+        try:
+            update_integration(integration=integration, actor=Actor.of_user(request.user), **form.values())
+        except ValidationError as error:
+            form.take_errors(error)
+            return False
+        messages.success(request, "Saved. It counts from the next attempt on.")
+        return True
+
+    def _wizard(self, delivery: str) -> str:
+        """Back to the delivery that brought us here, to resend it."""
+        try:
+            return reverse("admin:deliveries_delivery_confirm", args=[uuid.UUID(delivery)]) + "?action=retry"
+        except ValueError:
+            return reverse("admin:integrations_integration_changelist")
+
+    def _facts(self, request: HttpRequest, integration: Integration) -> dict[str, Any]:
+        now = timezone.now()
+        history = AuditEntry.objects.filter(target_type="integration", target_id=str(integration.pk))
+        return {
+            "integration": integration,
+            "secret_once": shown_once.take(request, f"secret:{integration.pk}"),
+            "secrets": integration.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=now)).order_by("-id"),
+            "history": history[:10],
+            "is_turn": integration.wire_format == "turn" and not integration.connector,
+        }
+
+    @method_decorator(require_POST)
+    def switch_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        integration = self._open(request, pk, "change")
+        actor = Actor.of_user(request.user)
+        if integration.is_enabled:
+            reason = request.POST.get("reason", "").strip() or f"switched off by {actor.name}"
+            disable_integration(integration=integration, reason=reason, actor=actor)
+            messages.success(request, "Switched off. What is pushed goes on to be stored and waits.")
+        else:
+            enable_integration(integration=integration, actor=actor)
+            messages.success(request, "Switched on. What waited goes out now.")
+        return redirect("admin:integrations_integration_change", pk)
+
+    def secret_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        integration = self._open(request, pk, "change")
+        if request.method == "POST":
+            try:
+                secret = rotate_secret(integration=integration, actor=Actor.of_user(request.user), now=timezone.now())
+            except ValidationError as error:
+                messages.error(request, " ".join(error.messages))
+            else:
+                shown_once.keep(request, f"secret:{pk}", secret)
+            return redirect("admin:integrations_integration_change", pk)
+        return self._page(request, "secret", f"New secret for {integration.name}", {"integration": integration})
+
+    def remove_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        integration = self._open(request, pk, "delete")
+        if request.method == "POST":
+            reason = request.POST.get("reason", "").strip()
+            delete_integration(integration=integration, actor=Actor.of_user(request.user), reason=reason)
+            messages.success(request, f"{integration.name} is deleted. The history of its deliveries stays.")
+            return redirect("admin:integrations_integration_changelist")
+        return self._page(request, "delete", f"Delete {integration.name}", {"integration": integration})
+
+    @method_decorator(require_POST)
+    def handshake_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        integration = self._open(request, pk, "change")
+        turn.ask_again(request, integration)
+        return redirect("admin:integrations_integration_change", pk)
+
+    def turn_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        integration = self._open(request, pk, "change")
+        return self._page(request, "turn", f"Try {integration.name}", turn.turn_context(request, integration))
+
+    def _open(self, request: HttpRequest, pk: int, action: str) -> Integration:
+        self._require(request, action)
+        found = self.get_queryset(request).filter(pk=pk).first()
+        if found is None:
+            raise Http404("There is no such integration: it may have been deleted.")
+        return found
+
+    def _require(self, request: HttpRequest, action: str) -> None:
+        if not getattr(self, f"has_{action}_permission")(request):
+            raise PermissionDenied
+
+    def _stores(self, request: HttpRequest) -> Any:
+        ids = visible_store_ids(request.user)
+        rows = Store.objects.order_by("name")
+        return rows if ids is None else rows.filter(pk__in=ids)
+
+    def _page(self, request: HttpRequest, name: str, title: str, context: dict[str, Any]) -> HttpResponse:
+        frame = self.admin_site.each_context(request)
+        return TemplateResponse(
+            request, f"admin/integrations/integration/{name}.html", {**frame, "title": title, **context}
+        )

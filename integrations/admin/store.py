@@ -1,0 +1,154 @@
+"""Stores with their tokens, and the audit list."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, time
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.dateparse import parse_date
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_POST
+
+from integrations.admin import shown_once
+from integrations.admin.base import DeskAdmin, ReadOnlyAdmin
+from integrations.audit import Actor, record_change
+from integrations.models import AccessToken, AuditEntry, Store
+from integrations.services import issue_token, withdraw_token
+
+AUDITED = ("name", "singular_overrides", "is_reason_required", "is_approval_required")
+
+
+class StoreForm(forms.ModelForm):
+    class Meta:
+        model = Store
+        fields = ("name", "is_reason_required", "is_approval_required", "singular_overrides", "staff")
+        widgets = {"singular_overrides": forms.Textarea(attrs={"rows": 2, "class": "code-small"})}
+
+
+@admin.register(Store)
+class StoreAdmin(DeskAdmin):
+    store_path = "self"
+    form = StoreForm
+    list_display = ["name", "pk", "is_reason_required", "is_approval_required", "created_at"]
+    search_fields = ["name"]
+    filter_horizontal = ["staff"]
+    change_form_template = "admin/integrations/store/change_form.html"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Everything hangs on it, history included: a store is not deleted by a click.
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        def own(route: str, view: Any, name: str) -> URLPattern:
+            return path(route, self.admin_site.admin_view(view), name=f"integrations_store_{name}")
+
+        return [
+            own("<uuid:pk>/tokens/", self.issue_view, "issue"),
+            own("<uuid:pk>/tokens/<uuid:token>/revoke/", self.revoke_view, "revoke"),
+            *super().get_urls(),
+        ]
+
+    def save_model(self, request: HttpRequest, obj: Store, form: Any, change: bool) -> None:
+        before = Store.objects.filter(pk=obj.pk).values(*AUDITED).first()
+        super().save_model(request, obj, form, change)
+        after = {name: getattr(obj, name) for name in AUDITED}
+        if before != after:
+            record_change(
+                actor=Actor.of_user(request.user),
+                action="change" if change else "create",
+                target=obj,
+                store=obj,
+                before=before,
+                after=after,
+            )
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        before = sorted(form.instance.staff.values_list("username", flat=True))
+        super().save_related(request, form, formsets, change)
+        after = sorted(form.instance.staff.values_list("username", flat=True))
+        if before != after:
+            record_change(
+                actor=Actor.of_user(request.user),
+                action="change staff",
+                target=form.instance,
+                store=form.instance,
+                before={"staff": before},
+                after={"staff": after},
+            )
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        store = kwargs.get("obj")
+        if store is not None:
+            now = timezone.now()
+            context.update(
+                store=store,
+                tokens=AccessToken.objects.filter(store=store).order_by("revoked_at", "-created_at")[:50],
+                token_once=shown_once.take(request, f"token:{store.pk}"),
+                scopes=AccessToken.Scope.choices,
+                may_issue=request.user.has_perm("integrations.add_accesstoken"),
+                may_revoke=request.user.has_perm("integrations.delete_accesstoken"),
+                now=now,
+            )
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @method_decorator(require_POST)
+    def issue_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        store = self._open(request, pk, "integrations.add_accesstoken")
+        try:
+            day = parse_date(request.POST.get("expires_at", ""))
+        except ValueError:
+            day = None
+        try:
+            _, text = issue_token(
+                store=store,
+                actor=Actor.of_user(request.user),
+                name=request.POST.get("name", ""),
+                scopes=request.POST.getlist("scopes"),
+                expires_at=datetime.combine(day, time.min, UTC) if day else None,
+            )
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+        else:
+            shown_once.keep(request, f"token:{pk}", text)
+        return redirect("admin:integrations_store_change", pk)
+
+    @method_decorator(require_POST)
+    def revoke_view(self, request: HttpRequest, pk: uuid.UUID, token: uuid.UUID) -> HttpResponse:
+        store = self._open(request, pk, "integrations.delete_accesstoken")
+        found = AccessToken.objects.filter(store=store, pk=token, revoked_at=None).first()
+        if found is None:
+            raise Http404("There is no such token, or it is revoked already.")
+        withdraw_token(token=found, actor=Actor.of_user(request.user))
+        messages.success(request, f"{found.name} is revoked. It stopped working at once.")
+        return redirect("admin:integrations_store_change", pk)
+
+    def _open(self, request: HttpRequest, pk: uuid.UUID, permission: str) -> Store:
+        if not request.user.has_perm(permission):
+            raise PermissionDenied
+        found = self.get_queryset(request).filter(pk=pk).first()
+        if found is None:
+            raise Http404("There is no such store.")
+        return found
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "actor", "action", "target_type", "target_name", "store", "reason"]
+    list_filter = ["target_type", "action"]
+    list_select_related = ["store"]
+    list_display_links = ["created_at"]
+    search_fields = ["target_id"]
+    search_help_text = "The id of what was changed, exactly."
+    ordering = ["-id"]
+    change_form_template = "admin/integrations/auditentry/change_form.html"
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        return (queryset.filter(target_id=search_term.strip()) if search_term.strip() else queryset), False

@@ -1,0 +1,78 @@
+"""Trying out an integration in turn format as Turn.io's own page would: handshake, context, actions (seed 001)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest
+from django.utils import timezone
+
+from integrations.models import Integration
+from integrations.turn_calls import ActionNotOffered, NotTurn, handshake, request_context, run_action
+
+EXAMPLE = {
+    "chat": {"owner": "+27820000000", "state": "OPEN", "uuid": "chat-1"},
+    "messages": [{"id": "m1", "from": "+27820000000", "text": {"body": "Hello"}, "type": "text"}],
+}
+
+
+def ask_again(request: HttpRequest, integration: Integration) -> None:
+    try:
+        result = handshake(integration=integration, now=timezone.now())
+    except NotTurn as error:
+        messages.error(request, str(error))
+        return
+    if result["ok"]:
+        messages.success(request, "The handshake went well.")
+    else:
+        messages.error(request, f"The handshake failed. {result['error']}")
+
+
+def turn_context(request: HttpRequest, integration: Integration) -> dict[str, Any]:
+    """What the page shows after what was asked: nothing, a context, or the answer to an action."""
+    text = request.POST.get("document") or json.dumps(EXAMPLE, indent=2)
+    shown: dict[str, Any] = {"integration": integration, "document": text}
+    if request.method != "POST":
+        return shown
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        return {**shown, "error": f"This is not JSON: {error}"}
+    chat = document.get("chat") if isinstance(document, dict) else None
+    if not isinstance(chat, dict) or not isinstance(document.get("messages", []), list):
+        return {**shown, "error": "Write an object with a chat (an object) and messages (an array)."}
+    now = timezone.now()
+    try:
+        if code := request.POST.get("action", ""):
+            option = request.POST.get("option") or None
+            shown["answered"] = run_action(
+                integration=integration, code=code, now=now, address=chat.get("owner"), option=option
+            )
+            shown["action"] = code
+            if not shown["answered"].answer.is_refresh_wanted:
+                return shown
+        context = request_context(integration=integration, chat=chat, messages=document.get("messages", []), now=now)
+    except NotTurn as error:
+        return {**shown, "error": str(error)}
+    except ActionNotOffered:
+        return {**shown, "error": "The last context did not offer this action. Ask for the context again."}
+    return {**shown, "context": context, "objects": _drawn_objects(integration, context.context_objects)}
+
+
+def _drawn_objects(integration: Integration, objects: Any) -> list[dict[str, Any]]:
+    """Each context object with the title and type that the handshake announced."""
+    capabilities = (integration.handshake or {}).get("capabilities") or {}
+    announced = {each["code"]: each for each in capabilities.get("context_objects") or [] if each.get("code")}
+    drawn = []
+    for code, value in objects.items():
+        about = announced.get(code, {})
+        rows = list(value.items()) if isinstance(value, dict) else None
+        items = [_item(item) for item in value] if isinstance(value, list) else None
+        drawn.append({"title": about.get("title") or code, "code": code, "rows": rows, "items": items})
+    return drawn
+
+
+def _item(item: Any) -> str:
+    return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)

@@ -1,0 +1,248 @@
+"""Notifications and channels of the desk."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_POST
+
+from deliveries.actors import Actor
+from integrations.admin.base import LISTED_ROWS, DeskAdmin, ReadOnlyAdmin, visible_store_ids
+from integrations.audit import Actor as Author
+from integrations.audit import record_change
+from integrations.models import Store
+from integrations.redaction import MASK
+from notifications.channels import ChannelError, provider_for
+from notifications.delivery import send_test
+from notifications.models import Channel, ChannelMessage, Notification
+from notifications.services import reopen_notification, resolve_notification
+
+PAGE_SIZE = 50
+TABS = (("open", "Open"), ("resolved", "Resolved"))
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnlyAdmin):
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
+        return super().get_queryset(request).select_related("integration", "store", "failure_group")
+
+    def get_urls(self) -> list[URLPattern]:
+        def own(route: str, view: Any, name: str) -> URLPattern:
+            return path(route, self.admin_site.admin_view(view), name=f"notifications_notification_{name}")
+
+        return [
+            own("<uuid:pk>/change/", self.notification_page, "change"),
+            own("<uuid:pk>/resolve/", self.resolve_view, "resolve"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        _require(request, "notifications.view_notification")
+        status = "resolved" if request.GET.get("tab") == "resolved" else "open"
+        number = request.GET.get("page", "1")
+        page = min(int(number), LISTED_ROWS // PAGE_SIZE) if number.isdecimal() and len(number) < 6 else 1
+        start = (max(1, page) - 1) * PAGE_SIZE
+        found = self.get_queryset(request).filter(status=status).order_by("-last_at")
+        rows = list(found[start : start + PAGE_SIZE + 1])
+        context = {
+            "rows": rows[:PAGE_SIZE],
+            "tabs": [{"name": name, "label": label, "is_current": name == status} for name, label in TABS],
+            "status": status,
+            "newer": page - 1 if page > 1 else None,
+            "older": page + 1 if len(rows) > PAGE_SIZE else None,
+            "may_resolve": request.user.has_perm("notifications.change_notification"),
+        }
+        return _page(self, request, "notification/change_list", "Notifications", context)
+
+    def notification_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        _require(request, "notifications.view_notification")
+        found = self._open(request, pk)
+        context = {
+            "notification": found,
+            "told": ChannelMessage.objects.filter(notification=found).select_related("channel").order_by("-id")[:20],
+            "may_resolve": request.user.has_perm("notifications.change_notification"),
+        }
+        return _page(self, request, "notification/change_form", found.summary[:80], context)
+
+    @method_decorator(require_POST)
+    def resolve_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        _require(request, "notifications.change_notification")
+        found = self._open(request, pk)
+        actor = Actor.of_user(request.user)
+        if found.status == Notification.Status.OPEN:
+            resolve_notification(notification=found, actor=actor)
+            messages.success(request, "Marked as resolved. It opens again by itself if the failure comes back.")
+        else:
+            reopen_notification(notification=found, actor=actor)
+            messages.success(request, "Open again.")
+        return redirect("admin:notifications_notification_changelist" if "list" in request.POST else _page_of(found))
+
+    def _open(self, request: HttpRequest, pk: uuid.UUID) -> Notification:
+        found = self.get_queryset(request).filter(pk=pk).first()
+        if found is None:
+            raise Http404("There is no such notification.")
+        return found
+
+
+def _page_of(notification: Notification) -> str:
+    return reverse("admin:notifications_notification_change", args=[notification.pk])
+
+
+class ChannelForm(forms.ModelForm):
+    """Recipients are typed one a line; a token that is left empty stays."""
+
+    recipients = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="One a line: +15551234567 for SMS, an address for e-mail.",
+    )
+
+    class Meta:
+        model = Channel
+        fields = (
+            "name", "kind", "recipients", "level", "stores", "integrations", "account_sid", "auth_token", "sender",
+            "quiet_from", "quiet_until", "window_minutes", "digest_minutes", "is_enabled",
+        )  # fmt: skip
+        widgets = {
+            "auth_token": forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+            "quiet_from": forms.TimeInput(attrs={"type": "time"}),
+            "quiet_until": forms.TimeInput(attrs={"type": "time"}),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["auth_token"].required = False
+        self.fields["auth_token"].help_text = "Empty: it stays, or the installation's is used."
+        if self.instance.pk:
+            self.initial["recipients"] = "\n".join(self.instance.recipients)
+
+    def clean_auth_token(self) -> str:
+        given: str = self.cleaned_data["auth_token"]
+        return given or (Channel.objects.get(pk=self.instance.pk).auth_token if self.instance.pk else "")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        found = [line.strip() for line in str(cleaned.get("recipients", "")).replace(",", "\n").splitlines()]
+        cleaned["recipients"] = list(dict.fromkeys(line for line in found if line))
+        if "kind" in cleaned:
+            provider = provider_for(Channel(kind=cleaned["kind"]))
+            for recipient in cleaned["recipients"]:
+                try:
+                    provider.check_recipient(recipient)
+                except ValueError as error:
+                    raise ValidationError({"recipients": str(error)}) from None
+        return cleaned
+
+
+@admin.register(Channel)
+class ChannelAdmin(DeskAdmin):
+    store_path = None
+    form = ChannelForm
+    list_display = ["name", "kind", "level", "is_enabled", "last_sent_at", "last_error"]
+    filter_horizontal = ["stores", "integrations"]
+    change_form_template = "admin/notifications/channel/change_form.html"
+    fieldsets = [
+        (None, {"fields": ["name", "kind", "recipients", "level", "is_enabled"]}),
+        ("Only about", {"fields": ["stores", "integrations"]}),
+        ("When", {"fields": ["window_minutes", "digest_minutes", "quiet_from", "quiet_until"]}),
+        ("Sender", {"fields": ["sender", "account_sid", "auth_token"]}),
+    ]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.test_view)
+        return [path("<int:pk>/test/", view, name="notifications_channel_test"), *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
+        """Whoever is limited to stores sees the channels that are for these stores only."""
+        rows = super().get_queryset(request)
+        ids = visible_store_ids(request.user)
+        return rows if ids is None else rows.filter(stores__in=ids).exclude(stores__in=_others(ids)).distinct()
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        before = None if not change else getattr(form, "shown_before", None)
+        super().save_related(request, form, formsets, change)
+        record_change(
+            actor=Author.of_user(request.user),
+            action="change" if change else "create",
+            target=form.instance,
+            store=None,
+            before=before,
+            after=_shown(form.instance),
+        )
+
+    def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:
+        if change:
+            form.shown_before = _shown(Channel.objects.get(pk=obj.pk))
+        super().save_model(request, obj, form, change)
+
+    def delete_model(self, request: HttpRequest, obj: Channel) -> None:
+        actor = Author.of_user(request.user)
+        record_change(actor=actor, action="delete", target=obj, store=None, before=_shown(obj))
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:
+        for channel in queryset:
+            self.delete_model(request, channel)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        channel = kwargs.get("obj")
+        if channel is not None:
+            rows = ChannelMessage.objects.filter(channel=channel).select_related("notification")
+            context.update(channel=channel, sent_messages=rows.order_by("-id")[:20])
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @method_decorator(require_POST)
+    def test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        _require(request, "notifications.change_channel")
+        channel = self.get_queryset(request).filter(pk=pk).first()
+        recipient = request.POST.get("recipient", "")
+        if channel is None or recipient not in channel.recipients:
+            raise Http404
+        try:
+            send_test(channel=channel, recipient=recipient)
+            messages.success(request, f"A test is on its way to {recipient}.")
+        except ChannelError as error:
+            messages.error(request, f"The test did not go out. {error.message}")
+        return redirect("admin:notifications_channel_change", pk)
+
+
+def _others(ids: list[uuid.UUID]) -> Any:
+    return Store.objects.exclude(pk__in=ids)
+
+
+def _shown(channel: Channel) -> dict[str, Any]:
+    """For the history, credentials masked."""
+    return {
+        "name": channel.name,
+        "kind": channel.kind,
+        "recipients": list(channel.recipients),
+        "level": channel.level,
+        "stores": sorted(channel.stores.values_list("name", flat=True)),
+        "integrations": sorted(channel.integrations.values_list("name", flat=True)),
+        "account_sid": channel.account_sid,
+        "auth_token": MASK if channel.auth_token else "",
+        "sender": channel.sender,
+        "quiet": [str(channel.quiet_from or ""), str(channel.quiet_until or "")],
+        "window_minutes": channel.window_minutes,
+        "digest_minutes": channel.digest_minutes,
+        "is_enabled": channel.is_enabled,
+    }
+
+
+def _require(request: HttpRequest, permission: str) -> None:
+    if not request.user.has_perm(permission):
+        raise PermissionDenied
+
+
+def _page(owner: Any, request: HttpRequest, name: str, title: str, context: dict[str, Any]) -> HttpResponse:
+    frame = owner.admin_site.each_context(request)
+    return TemplateResponse(request, f"admin/notifications/{name}.html", {**frame, "title": title, **context})

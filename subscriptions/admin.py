@@ -1,0 +1,273 @@
+"""Subscriptions and topics of the desk. What is saved goes through the services, which check and keep the history."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+
+from integrations.admin.base import DeskAdmin, visible_store_ids
+from integrations.admin.forms import JSONText
+from integrations.audit import Actor
+from integrations.models import AuditEntry, Integration, Store
+from integrations.parameters import mask_parameters
+from subscriptions.models import Subscription, Topic
+from subscriptions.services import (
+    create_subscription,
+    create_topic,
+    delete_subscription,
+    delete_topic,
+    update_subscription,
+    update_topic,
+)
+
+LISTED = 200
+
+
+class SubscriptionForm(forms.Form):
+    """Lists are typed as words; the preview beside the form reads the same fields."""
+
+    integration = forms.ModelChoiceField(Integration.objects.none(), help_text="Where what matches is sent.")
+    topics = forms.CharField(
+        required=False,
+        help_text="shipment.updated, shipment.* or all; several with spaces between them.",
+        widget=forms.TextInput(attrs={"list": "known-topics", "autocomplete": "off"}),
+    )
+    intents = forms.CharField(required=False, help_text="What a chatbot recognised: order_pizza. Several with spaces.")
+    event_names = forms.CharField(required=False, help_text="For the topic event.created: the event_name of its data.")
+    path = forms.CharField(required=False, help_text="Behind the integration's URL: send_sms.")
+    filter = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2, "class": "code-small", "spellcheck": "false"}),
+        help_text="JMESPath over the data; what is truthy passes: status == 'ready'. Empty: everything passes.",
+    )
+    transform = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "class": "code-small", "spellcheck": "false"}),
+        help_text="JMESPath whose result is sent: {phone: shipping_address.phone}. Empty: the data as it is.",
+    )
+    parameters = JSONText(required=False, help_text="Merged over the integration's. *** keeps a value as it is.")
+    is_ordered = forms.BooleanField(
+        label="Ordered",
+        required=False,
+        help_text="One after the other per record; a failed one holds the later ones.",
+    )
+    poll_every = forms.IntegerField(
+        label="Poll every", required=False, help_text="Seconds; only for integrations in hub format. Empty: no polling."
+    )
+    is_active = forms.BooleanField(label="Active", required=False, initial=True)
+
+    def __init__(self, *args: Any, integrations: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["integration"].queryset = integrations
+        for name, field in self.fields.items():
+            field.widget.attrs["aria-describedby"] = f"{name}-help"
+
+    @property
+    def main(self) -> list[forms.BoundField]:
+        return [self[name] for name in ("integration", "topics", "intents", "path", "filter", "transform", "is_active")]
+
+    @property
+    def advanced(self) -> list[forms.BoundField]:
+        return [self[name] for name in ("event_names", "parameters", "is_ordered", "poll_every")]
+
+    @property
+    def has_advanced_errors(self) -> bool:
+        return any(field.errors for field in self.advanced)
+
+    def values(self) -> dict[str, Any]:
+        values = dict(self.cleaned_data)
+        for name in ("topics", "intents", "event_names"):
+            values[name] = words_of(values[name])
+        return values
+
+    def take_errors(self, error: ValidationError) -> None:
+        found = error.message_dict if hasattr(error, "error_dict") else {None: error.messages}
+        for name, sentences in found.items():
+            self.add_error(name if name in self.fields else None, list(sentences))
+
+
+def words_of(text: str) -> list[str]:
+    return [word for word in text.replace(",", " ").split() if word]
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(DeskAdmin):
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).filter(deleted_at=None).select_related("integration", "store")
+
+    def get_urls(self) -> list[URLPattern]:
+        def own(route: str, view: Any, name: str) -> URLPattern:
+            return path(route, self.admin_site.admin_view(view), name=f"subscriptions_subscription_{name}")
+
+        return [
+            own("<uuid:pk>/change/", self.edit_view, "change"),
+            own("<uuid:pk>/delete/", self.remove_view, "delete"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        self._require(request, "view")
+        rows = self.get_queryset(request).order_by("integration__name", "-created_at")
+        if search := request.GET.get("q", "").strip():
+            rows = rows.filter(integration__name__icontains=search) | rows.filter(topics__icontains=search)
+        context = {"rows": list(rows[:LISTED]), "search": search, "listed": LISTED}
+        return self._page(request, "change_list", "Subscriptions", context)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        self._require(request, "add")
+        given = request.GET.get("integration", "")
+        initial = {"integration": given if given.isdecimal() else None, "topics": request.GET.get("topics", "")}
+        form = SubscriptionForm(
+            request.POST or None, integrations=self._integrations(request), initial=initial | {"is_active": True}
+        )
+        if request.method == "POST" and form.is_valid():
+            values = form.values()
+            try:
+                found = create_subscription(
+                    store=values["integration"].store, actor=Actor.of_user(request.user), **values
+                )
+            except ValidationError as error:
+                form.take_errors(error)
+            else:
+                messages.success(request, "Subscribed. What is pushed from now on goes there.")
+                return redirect("admin:subscriptions_subscription_change", found.pk)
+        return self._page(request, "form", "Subscribe an integration", {"form": form, "subscription": None})
+
+    def edit_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        found = self._open(request, pk, "view")
+        form = SubscriptionForm(
+            request.POST or None, integrations=self._integrations(request, found), initial=_initial(found)
+        )
+        if request.method == "POST":
+            self._require(request, "change")
+            if form.is_valid():
+                try:
+                    update_subscription(subscription=found, actor=Actor.of_user(request.user), **form.values())
+                except ValidationError as error:
+                    form.take_errors(error)
+                else:
+                    messages.success(request, "Saved. It counts for what is pushed from now on.")
+                    return redirect("admin:subscriptions_subscription_change", pk)
+        history = AuditEntry.objects.filter(target_type="subscription", target_id=str(pk))[:10]
+        context = {
+            "form": form,
+            "subscription": found,
+            "history": history,
+            "may_change": self.has_change_permission(request),
+        }
+        return self._page(request, "form", str(found), context)
+
+    def remove_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        found = self._open(request, pk, "delete")
+        if request.method == "POST":
+            reason = request.POST.get("reason", "").strip()
+            delete_subscription(subscription=found, actor=Actor.of_user(request.user), reason=reason)
+            messages.success(request, "Deleted. The history of its deliveries stays.")
+            return redirect("admin:subscriptions_subscription_changelist")
+        return self._page(request, "delete", "Delete a subscription", {"subscription": found})
+
+    def _open(self, request: HttpRequest, pk: uuid.UUID, action: str) -> Subscription:
+        self._require(request, action)
+        found = self.get_queryset(request).filter(pk=pk).first()
+        if found is None:
+            raise Http404("There is no such subscription: it may have been deleted.")
+        return found
+
+    def _require(self, request: HttpRequest, action: str) -> None:
+        if not getattr(self, f"has_{action}_permission")(request):
+            raise PermissionDenied
+
+    def _integrations(self, request: HttpRequest, subscription: Subscription | None = None) -> Any:
+        rows = Integration.objects.alive().select_related("store").order_by("name")
+        ids = visible_store_ids(request.user)
+        rows = rows if ids is None else rows.filter(store_id__in=ids)
+        return rows if subscription is None else rows.filter(store_id=subscription.store_id)
+
+    def _page(self, request: HttpRequest, name: str, title: str, context: dict[str, Any]) -> HttpResponse:
+        frame = self.admin_site.each_context(request)
+        template = f"admin/subscriptions/subscription/{name}.html"
+        return TemplateResponse(request, template, {**frame, "title": title, **context})
+
+
+def _initial(subscription: Subscription) -> dict[str, Any]:
+    shown = mask_parameters(subscription.parameters)
+    return {
+        "integration": subscription.integration_id,
+        "topics": " ".join(subscription.topics),
+        "intents": " ".join(subscription.intents),
+        "event_names": " ".join(subscription.event_names),
+        "path": subscription.path,
+        "filter": subscription.filter,
+        "transform": subscription.transform,
+        "parameters": json.dumps(shown, indent=2, ensure_ascii=False) if shown else "",
+        "is_ordered": subscription.is_ordered,
+        "poll_every": subscription.poll_every,
+        "is_active": subscription.is_active,
+    }
+
+
+class TopicForm(forms.ModelForm):
+    """The checks of a schema and a condition are the services': no reference out of it, no bad pattern."""
+
+    class Meta:
+        model = Topic
+        fields = ("store", "name", "description", "schema", "condition")
+        widgets = {
+            "description": forms.Textarea(attrs={"rows": 2}),
+            "schema": forms.Textarea(attrs={"rows": 16, "class": "code-small", "spellcheck": "false"}),
+            "condition": forms.Textarea(attrs={"rows": 2, "class": "code-small", "spellcheck": "false"}),
+        }
+        help_texts = {"schema": "JSON Schema. A push that breaks it is refused, and the wizard checks against it."}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        from subscriptions.services.topics import _clean
+
+        try:
+            _clean({name: cleaned.get(name) for name in ("name", "schema", "condition") if name in cleaned})
+        except ValidationError as error:
+            raise ValidationError({name: list(found) for name, found in error.message_dict.items()}) from None
+        return cleaned
+
+
+@admin.register(Topic)
+class TopicAdmin(DeskAdmin):
+    form = TopicForm
+    list_display = ["name", "store", "description", "has_schema", "condition"]
+    list_select_related = ["store"]
+    search_fields = ["name"]
+
+    @admin.display(description="schema", boolean=True)
+    def has_schema(self, topic: Topic) -> bool:
+        return topic.schema is not None
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ["store"] if obj is not None else []
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        first = Store.objects.filter(pk__in=visible_store_ids(request.user) or Store.objects.values("pk")).first()
+        return {"store": first, **super().get_changeform_initial_data(request)}
+
+    def save_model(self, request: HttpRequest, obj: Topic, form: Any, change: bool) -> None:
+        actor = Actor.of_user(request.user)
+        values = {name: form.cleaned_data.get(name) for name in ("name", "description", "schema", "condition")}
+        if change:
+            update_topic(topic=obj, actor=actor, **values)
+        else:
+            obj.pk = create_topic(store=obj.store, actor=actor, **values).pk
+
+    def delete_model(self, request: HttpRequest, obj: Topic) -> None:
+        delete_topic(topic=obj, actor=Actor.of_user(request.user))
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for topic in queryset:
+            delete_topic(topic=topic, actor=Actor.of_user(request.user))
