@@ -44,11 +44,18 @@ def first_in_line(subscription_id: uuid.UUID, order_key: str) -> Delivery | None
     )
 
 
+def is_one_in_flight(subscription_id: uuid.UUID, order_key: str) -> bool:
+    """An earlier one that staff resent may be in the queue behind one that is being sent."""
+    return Delivery.objects.filter(
+        subscription_id=subscription_id, order_key=order_key, status=Delivery.Status.SENDING
+    ).exists()
+
+
 def release_next(subscription_id: uuid.UUID, order_key: str, now: datetime) -> bool:
     """Make the next held delivery of the record due, if nothing before it holds it. Inside a transaction."""
     lock_order_keys([(subscription_id, order_key)])
     first = first_in_line(subscription_id, order_key)
-    if first is None or not first.is_held:
+    if first is None or not first.is_held or is_one_in_flight(subscription_id, order_key):
         return False
     return bool(Delivery.objects.filter(id=first.id, status="pending", due_at=None).update(due_at=now))
 

@@ -67,6 +67,7 @@ SCHEDULES = {
     "deliveries.tasks.sweep": {"schedule_type": Schedule.MINUTES, "minutes": 1},
     "deliveries.tasks.prune": {"schedule_type": Schedule.DAILY},
     "notifications.tasks.send_waiting": {"schedule_type": Schedule.MINUTES, "minutes": 1},
+    "notifications.tasks.prune": {"schedule_type": Schedule.DAILY},
 }
 
 

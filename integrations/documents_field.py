@@ -16,6 +16,9 @@ class DocumentField(models.TextField):
     """JSON document ⇄ compact JSON text. Not for searching by key: columns are for that."""
 
     description = "JSON document as text"
+    # What django-stubs reads: any JSON value goes in and comes out.
+    _pyi_private_set_type: Any
+    _pyi_private_get_type: Any
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
         return None if value is None else json.loads(value)

@@ -11,7 +11,7 @@ from django.db import transaction
 from deliveries import ports
 from deliveries.engine.pacing import BREAKER_THRESHOLD, probe_delay
 from deliveries.engine.rows import Claimed, Settlement
-from deliveries.failures import close_empty_groups
+from deliveries.failures import close_empty_groups, lock_groups
 from deliveries.ingest import push_back
 from deliveries.models import Delivery, Event
 from deliveries.ordering import release_next
@@ -174,6 +174,8 @@ def _supersede(succeeded: Sequence[Claimed], now: datetime) -> None:
 
 def supersede(delivery: Delivery, now: datetime) -> None:
     group = delivery.failure_group_id
+    # Groups before deliveries, as everywhere: two transactions that lock in one order never wait for each other.
+    lock_groups([group])
     changed = (
         Delivery.objects.filter(id=delivery.id)
         .exclude(status__in=["sending", "succeeded"])
