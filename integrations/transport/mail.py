@@ -1,6 +1,6 @@
 """Requests to `mailto:` URLs, sent through the mail backend that Django is configured with.
 
-The body is a JSON object: `from`, `to` (list of addresses), `subject`, `body`, and `html` if there is one.
+The body is a JSON object: `from` (null: the installation's own address), `to` (list of addresses), `subject`, `body`, and `html` if there is one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def send_mail_request(request: Request, timeout: float) -> Response:
         mail = EmailMultiAlternatives(
             subject=message["subject"],
             body=message["body"],
-            from_email=message["from"],
+            from_email=message.get("from"),  # None: the installation's own
             to=message["to"],
             connection=get_connection(timeout=timeout),
         )
@@ -47,13 +47,14 @@ def send_mail_request(request: Request, timeout: float) -> Response:
 def _read_message(body: bytes) -> dict[str, Any]:
     try:
         message = json.loads(body)
-        is_complete = all(isinstance(message[key], str) for key in ("from", "subject", "body"))
+        is_complete = all(isinstance(message[key], str) for key in ("subject", "body"))
+        is_complete = is_complete and isinstance(message.get("from"), str | None)
         recipients = message["to"]
     except (ValueError, TypeError, KeyError):
         is_complete, recipients, message = False, [], {}
     if not is_complete or not isinstance(recipients, list) or not recipients:
         raise TransportError(
-            TransportError.PROTOCOL, "The mail needs from, to (a list), subject and body.", permanent=True
+            TransportError.PROTOCOL, "The mail needs to (a list), subject and body.", permanent=True
         )
     return dict(message)
 
