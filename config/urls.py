@@ -12,7 +12,7 @@ api_v1 = [
     path("", include("integrations.api.urls")),
     path("", include("subscriptions.api.urls")),
     path("", include("notifications.api.urls")),
-    *both("schema", api.SchemaView.as_view(), "schema"),
+    *both("schema", api.schema, "schema"),
     *both("docs", api.DocsView.as_view(url_name="schema"), "docs"),
 ]
 

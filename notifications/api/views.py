@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -12,12 +11,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from deliveries.actors import Actor
-from deliveries.failures import resolve_group
 from integrations.api.errors import invalid, not_found
 from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
 from integrations.api.paging import page, query_text
 from integrations.identifiers import parse_public_id, public_id
 from notifications.models import Notification
+from notifications.services import resolve_notification
 
 
 class NotificationSerializer(serializers.Serializer[Notification]):
@@ -78,13 +77,5 @@ class ResolveView(APIView):
     )
     def post(self, request: Request, notification_id: str) -> Response:
         notification = notification_of(request, notification_id)
-        _resolve(notification, Actor.of_principal(request.user))
+        resolve_notification(notification=notification, actor=Actor.of_principal(request.user))
         return Response(notification_json(notification_of(request, notification_id)))
-
-
-def _resolve(notification: Notification, actor: Actor) -> None:
-    if notification.failure_group is not None:
-        resolve_group(group=notification.failure_group, actor=actor)
-    Notification.objects.open().filter(id=notification.id).update(
-        status=Notification.Status.RESOLVED, resolved_by=actor.name, resolved_at=timezone.now()
-    )
