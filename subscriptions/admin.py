@@ -19,8 +19,11 @@ from integrations.admin.forms import JSONText
 from integrations.audit import Actor
 from integrations.models import AuditEntry, Integration, Store
 from integrations.parameters import mask_parameters
+from subscriptions.expressions import ExpressionError, check_expression
+from subscriptions.matching import check_topic
 from subscriptions.models import Subscription, Topic
 from subscriptions.services import (
+    check_schema,
     create_subscription,
     create_topic,
     delete_subscription,
@@ -215,28 +218,55 @@ def _initial(subscription: Subscription) -> dict[str, Any]:
     }
 
 
+class SchemaField(forms.JSONField):
+    """JSON as people read it."""
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return json.dumps(value, indent=2, ensure_ascii=False)
+        return super().prepare_value(value)
+
+
 class TopicForm(forms.ModelForm):
     """The checks of a schema and a condition are the services': no reference out of it, no bad pattern."""
+
+    schema = SchemaField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 16, "class": "code-small", "spellcheck": "false"}),
+        help_text="JSON Schema. A push that breaks it is refused, and the wizard checks against it.",
+    )
 
     class Meta:
         model = Topic
         fields = ("store", "name", "description", "schema", "condition")
         widgets = {
             "description": forms.Textarea(attrs={"rows": 2}),
-            "schema": forms.Textarea(attrs={"rows": 16, "class": "code-small", "spellcheck": "false"}),
             "condition": forms.Textarea(attrs={"rows": 2, "class": "code-small", "spellcheck": "false"}),
         }
-        help_texts = {"schema": "JSON Schema. A push that breaks it is refused, and the wizard checks against it."}
 
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        from subscriptions.services.topics import _clean
-
+    def clean_name(self) -> str:
         try:
-            _clean({name: cleaned.get(name) for name in ("name", "schema", "condition") if name in cleaned})
-        except ValidationError as error:
-            raise ValidationError({name: list(found) for name, found in error.message_dict.items()}) from None
-        return cleaned
+            return check_topic(self.cleaned_data["name"].strip())
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+    def clean_schema(self) -> Any:
+        schema = self.cleaned_data["schema"]
+        try:
+            if schema is not None:
+                check_schema(schema)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+        return schema
+
+    def clean_condition(self) -> str:
+        condition: str = self.cleaned_data["condition"]
+        try:
+            if condition.strip():
+                check_expression(condition)
+        except ExpressionError as error:
+            raise ValidationError(error.message) from None
+        return condition
 
 
 @admin.register(Topic)

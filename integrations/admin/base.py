@@ -37,6 +37,7 @@ class DeskAdmin(admin.ModelAdmin):
 
     store_path: ClassVar[str | None] = "store"
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     paginator = CappedPaginator
 
@@ -47,6 +48,16 @@ class DeskAdmin(admin.ModelAdmin):
             return rows
         key = "pk" if self.store_path == "self" else self.store_path
         return rows.filter(**{f"{key}__in": ids})
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Titled by what is listed, not by what one is asked to select."""
+        title = str(self.opts.verbose_name_plural).capitalize()
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if (row := kwargs.get("obj")) is not None:
+            context |= {"title": str(row), "subtitle": None}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Stores and integrations that are offered in forms are those that the viewer may see."""
@@ -65,7 +76,6 @@ class ReadOnlyAdmin(DeskAdmin):
     """For what has happened: nobody adds, changes or deletes it here."""
 
     actions = None
-    list_display_links: Any = None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
