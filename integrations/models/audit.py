@@ -32,7 +32,7 @@ class AuditEntry(models.Model):
         verbose_name_plural = "audit entries"
         indexes = [
             # The history on a delivery's, integration's or subscription's page.
-            models.Index("target_type", "target_id", "-id", name="audit_by_target"),
+            models.Index(fields=["target_type", "target_id", "-id"], name="audit_by_target"),
         ]
 
     def __str__(self) -> str:

@@ -73,7 +73,9 @@ class Integration(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint("store", "slug", condition=Q(deleted_at=None), name="integration_slug_is_unique"),
+            models.UniqueConstraint(
+                fields=["store", "slug"], condition=Q(deleted_at=None), name="integration_slug_is_unique"
+            ),
             models.CheckConstraint(
                 condition=Q(connector__isnull=False) | ~Q(url=""), name="integration_has_url_or_connector"
             ),
@@ -108,7 +110,7 @@ class Secret(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint("integration", condition=Q(expires_at=None), name="secret_one_is_current"),
+            models.UniqueConstraint(fields=["integration"], condition=Q(expires_at=None), name="secret_one_is_current"),
         ]
 
     def __str__(self) -> str:
@@ -145,4 +147,3 @@ class IntegrationHealth(models.Model):
 
     def __str__(self) -> str:
         return f"breaker {self.get_breaker_display()}"
-
