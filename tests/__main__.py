@@ -44,9 +44,12 @@ class Run:
     environment: dict[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     status: int = 0
+    #: Too few tests to be worth several processes.
+    is_small: bool = False
 
     def go(self, workers: int, extra: Sequence[str]) -> None:
         print(f"\n----- {self.title}", flush=True)
+        workers = 0 if self.is_small else workers
         command = [sys.executable, "-m", "pytest", "-q", "-n", str(workers), *self.arguments, *extra]
         process = subprocess.Popen(
             command, cwd=ROOT, env=_environment(self.environment), stdout=subprocess.PIPE, text=True, errors="replace"
@@ -99,7 +102,7 @@ def _add_services(runs: list[Run]) -> list[tuple[str, str]]:
     if why := services.redis_trouble():
         left_out.append(("tests with Redis", why))
     else:
-        runs.append(Run("Redis", ["-m", "redis and not slow"], {"TEST_REDIS_URL": services.REDIS_URL}))
+        runs.append(Run("Redis", ["-m", "redis and not slow"], {"TEST_REDIS_URL": services.REDIS_URL}, is_small=True))
     if why := services.browser_trouble():
         left_out.append(("tests in a browser", why))
     else:
@@ -131,8 +134,10 @@ def _close(runs: Sequence[Run], left_out: Sequence[tuple[str, str]], seconds: fl
         print("REQUIRE_SERVICES=1 asks for everything: what was left out counts as an error.")
         counts["errors"] += len(left_out)
     shown = ["failed", "passed", "skipped", "xfailed", "xpassed", "errors"]
-    parts = [f"{counts[name]} {name}" for name in shown if counts[name]] or ["no tests ran"]
-    text = f" {', '.join(parts)} in {seconds:.2f}s "
+    parts = [
+        f"{counts[name]} {'error' if (counts[name], name) == (1, 'errors') else name}" for name in shown if counts[name]
+    ]
+    text = f" {', '.join(parts) or 'no tests ran'} in {seconds:.2f}s "
     print(text.center(100, "="), flush=True)
     return 1 if counts["failed"] or counts["errors"] or not counts["passed"] else 0
 

@@ -1,0 +1,1 @@
+"""Whole processes: web, worker, supervisor, demo."""

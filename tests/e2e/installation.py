@@ -1,0 +1,137 @@
+"""A whole installation in a folder of the test: SQLite, `manage.py run`, a store to push to."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from config.ports import free_port
+from tests.processes import children_of, command_of, descendants_of, eventually
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class Installation:
+    """`start()`, then push and look; everything it started is gone after `clean_up()`."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.database = folder / "hookdesk.sqlite3"
+        self.log = folder / "log"
+        # Each xdist worker looks in a range of its own, so that two of them never choose the same port.
+        number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+        self.port = free_port("127.0.0.1", 18_000 + 100 * number)
+        names = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+        self.environment = {
+            **{name: os.environ[name] for name in names if name in os.environ},
+            "ENV_FILE": os.devnull,
+            "SECRET_KEY": "a-secret-key-for-tests-that-is-long-enough-for-the-checks",
+            "ENCRYPTION_KEYS": "a-passphrase-for-the-tests",
+            "OUTBOUND_ALLOW": "127.0.0.0/8",
+            "DATABASE_URL": f"sqlite:///{self.database}",
+            "RETRY_JITTER": "0",
+            **environment,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        self._seen: set[int] = set()
+
+    # --- processes -----------------------------------------------------------------------------------
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Web and worker; returns when both work."""
+        chosen = command or (sys.executable, "manage.py", "run", "--port", str(self.port))
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                chosen, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+        self.await_engines()
+        eventually(lambda: self.answers("/healthz"), 60, "the web server did not answer")
+        self.all_pids()
+        return self.process
+
+    def await_engines(self, count: int = 2, *, but_not: tuple[int, ...] = ()) -> list[int]:
+        """The process ids of the engines, once there are so many, all of them alive and ours."""
+
+        def found() -> list[int] | None:
+            assert self.process is not None
+            assert self.process.poll() is None, f"it ended:\n{self.said()}"
+            ours = descendants_of(self.process.pid)
+            pids = [pid for pid in self.engine_pids() if pid in ours and pid not in but_not]
+            return pids if len(pids) == count else None
+
+        return eventually(found, 60, f"{count} engines did not start:\n{self.said()}") or []
+
+    def engine_pids(self) -> list[int]:
+        with suppress(sqlite3.Error):
+            return [row[0] for row in self.rows("SELECT pid FROM deliveries_engine")]
+        return []
+
+    def cluster_pid(self) -> int:
+        """The worker's main process; 0 while there is none."""
+        assert self.process is not None
+        return next((pid for pid in children_of(self.process.pid) if "qcluster" in command_of(pid)), 0)
+
+    def all_pids(self) -> set[int]:
+        """Every process that it has, or had when this was last called."""
+        if self.process is not None:
+            self._seen |= {self.process.pid, *descendants_of(self.process.pid)}
+        return self._seen
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def clean_up(self) -> None:
+        for pid in self.all_pids():
+            if "manage.py" in (command := command_of(pid)) or "gunicorn" in command:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait(10)
+
+    # --- using it --------------------------------------------------------------------------------------
+
+    def manage(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def rows(self, query: str) -> list[Any]:
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)) as database:
+            return database.execute(query).fetchall()
+
+    def request(self, method: str, path: str, document: Any = None, **headers: str) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            body = None if document is None else json.dumps(document)
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read() or b"null")
+        finally:
+            connection.close()
+
+    def answers(self, path: str) -> bool:
+        with suppress(OSError, http.client.HTTPException, ValueError):
+            return self.request("GET", path)[0] == 200
+        return False
+
+    def make_store(self, receiver_url: str, **subscription: Any) -> dict[str, str]:
+        """A store whose shipments all go to the receiver, in `flat` format; the headers that push to it."""
+        made = json.loads(self.manage("createstore", "Shop", "--json"))
+        headers = {"X-Hub-Store": made["store"], "X-Hub-Access-Token": made["access_token"]}
+        integration = {"name": "Mirror", "url": receiver_url, "wire_format": "flat"}
+        status, answer = self.request("POST", "/api/v1/integrations", integration, **headers)
+        assert status == 201, answer
+        wanted = {"integration": answer["slug"], "topics": ["shipment"], **subscription}
+        status, answer = self.request("POST", "/api/v1/subscriptions", wanted, **headers)
+        assert status == 200, answer
+        return headers

@@ -1,0 +1,48 @@
+"""Real processes of the tests: what runs, and waiting for something to become so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def processes() -> Iterator[tuple[int, int]]:
+    """Process id and group of whatever runs; the dead that nobody has waited for do not count."""
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        with suppress(OSError, IndexError, ValueError):
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if fields[0] != "Z":
+                yield int(folder.name), int(fields[2])
+
+
+def children_of(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def command_of(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
+
+
+def descendants_of(pid: int) -> list[int]:
+    found = children_of(pid)
+    return [*found, *(below for child in found for below in descendants_of(child))]
+
+
+def eventually(condition: Callable[[], T], seconds: float = 20, why: str = "it did not happen") -> T:
+    """What `condition` returns, once that is true; fails the test after `seconds`."""
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until, f"{why} within {seconds:.0f} s"
+        time.sleep(0.03)
+    return found
