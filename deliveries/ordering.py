@@ -68,4 +68,4 @@ def release_forgotten(now: datetime, limit: int = 100) -> int:
         .values_list("subscription_id", "order_key")
         .distinct()[:limit]
     )
-    return sum(release_next(subscription_id, order_key, now) for subscription_id, order_key in held)
+    return sum(release_next(subscription_id, key, now) for subscription_id, key in held if subscription_id and key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,6 +46,8 @@ def to_key(value: Any) -> Any:
 # --- arrays for PostgreSQL -------------------------------------------------------------------------------
 # psycopg writes array literals element by element in Python, which would cost more than the statement itself
 # on the engine's path. These build the same text with a few calls that run in C.
+
+ArrayBuilder = Callable[[Iterable[Any]], str]
 
 
 def keys_array(values: Iterable[uuid.UUID | None]) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from deliveries.engine.rows import Claimed, Flight, Settlement
-from deliveries.models import Attempt
+from deliveries.models import Attempt, Delivery
 from deliveries.sql import (
+    ArrayBuilder,
     bytes_array,
     execute_prepared,
     flags_array,
@@ -24,6 +26,7 @@ from integrations.encryption import encrypt_bytes
 from integrations.redaction import masked_headers, redact_bytes, redact_text
 from integrations.transport.base import Request
 
+STOPPED = "Hookdesk was stopped while this was being sent. Whether the receiver got it is unknown; it is sent again."
 INTERRUPTED = "The worker died while this was being sent. Whether the receiver got it is unknown; it is sent again."
 
 
@@ -44,7 +47,7 @@ _OPENING = (
     'id, delivery_id, number, "trigger", revision, started_at, method, url, request_headers, request_body,'
     " is_body_encrypted"
 )
-_OPENING_ARRAYS = (
+_OPENING_ARRAYS: tuple[ArrayBuilder, ...] = (
     keys_array, keys_array, numbers_array, texts_array, numbers_array, times_array, texts_array, texts_array,
     texts_array, bytes_array, flags_array,
 )  # fmt: skip
@@ -92,6 +95,20 @@ def mark_interrupted(claims: Sequence[Claimed]) -> None:
         )
 
 
+def give_back(flights: Sequence[Flight], now: datetime) -> None:
+    """An orderly end: what is still on its way is due again at once, and that is nobody's crash."""
+    for flight in flights:
+        claimed = flight.claimed
+        with transaction.atomic():
+            ours = Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status="sending").update(
+                status="retrying", due_at=now, lease=None
+            )
+            if ours:
+                Attempt.objects.filter(id=claimed.attempt_id).update(
+                    outcome="unknown", error_kind="interrupted", error_message=STOPPED
+                )
+
+
 _FINISH_POSTGRESQL = (
     "UPDATE deliveries_attempt a SET outcome = r.outcome, duration_ms = r.duration_ms,"
     " response_status = r.status, response_headers = r.headers, response_body = r.body,"
@@ -101,7 +118,7 @@ _FINISH_POSTGRESQL = (
     " AS r(id, outcome, duration_ms, status, headers, body, truncated, kind, message, summary)"
     " WHERE a.id = r.id"
 )
-_FINISH_ARRAYS = (
+_FINISH_ARRAYS: tuple[ArrayBuilder, ...] = (
     keys_array, texts_array, numbers_array, numbers_array, texts_array, bytes_array, flags_array, texts_array,
     texts_array, texts_array,
 )  # fmt: skip

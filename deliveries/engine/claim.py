@@ -21,6 +21,8 @@ from integrations.models import IntegrationHealth
 CLAIM_LOCK = 0x486F6F6B
 #: How far an idle engine looks ahead, at most.
 HORIZON = timedelta(seconds=30)
+#: How long to leave alone what is due but has no room.
+BLOCKED_PAUSE = timedelta(seconds=0.5)
 
 
 @dataclass(slots=True)
@@ -95,17 +97,30 @@ def claim(*, pacer: Pacer, room: int, now: datetime) -> Claim:
         shares = pacer.allot(candidates, room, now)
         rows = _lease(cursor, shares, now) if shares else []
     _note_paced(candidates, rows, now)
-    chances = [next_chance(candidate, now) for candidate in candidates if candidate.next_due > now]
-    chances += [chance for c in candidates if c.next_due <= now and (chance := next_chance(c, now)) > now]
+    chances = [_chance(candidate, now) for candidate in candidates]
     is_full = sum(shares.values()) >= room and len(rows) >= room
     return Claim(_with_revisions(rows), min([*chances, now + HORIZON]), version, is_full)
 
 
+def _chance(candidate: Candidate, now: datetime) -> datetime:
+    """When a claim may find more here. What other engines have in flight frees its room without telling us."""
+    chance = next_chance(candidate, now)
+    return chance if chance > now else now + BLOCKED_PAUSE
+
+
 def _candidate(row: Sequence[Any]) -> Candidate:
     return Candidate(
-        row[0], to_time(row[1]), row[2], row[3], row[4], row[5], *(to_time(value) for value in row[6:8]), row[8],
-        to_time(row[9]),
-    )  # fmt: skip
+        integration_id=row[0],
+        next_due=to_time(row[1]),
+        in_flight=row[2],
+        max_in_flight=row[3],
+        rate_limit=row[4],
+        breaker=row[5],
+        probe_at=to_time(row[6]),
+        throttled_until=to_time(row[7]),
+        rate_tokens=row[8],
+        rate_refilled_at=to_time(row[9]),
+    )
 
 
 def _lease(cursor: Any, shares: dict[int, int], now: datetime) -> list[Claimed]:

@@ -64,7 +64,8 @@ def missing_engines(now: datetime) -> int:
     here = list(Engine.objects.filter(host=host_name()))
     if not here:
         return 0 if Engine.objects.alive(now).exists() else settings.ENGINE_PROCESSES
-    return max(0, settings.ENGINE_PROCESSES - sum(is_alive(engine, now) for engine in here))
+    wanted: int = settings.ENGINE_PROCESSES
+    return max(0, wanted - sum(is_alive(engine, now) for engine in here))
 
 
 def beat(engine: Engine, *, now: datetime, in_flight: int, sent_count: int) -> bool:

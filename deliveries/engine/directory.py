@@ -10,9 +10,11 @@ from typing import Any
 from django.utils import timezone
 
 from integrations.connectors import speaker_for
+from integrations.encryption import DecryptionError
 from integrations.endpoints import endpoint_of, merge_parameters
 from integrations.models import Integration
 from integrations.retry import parse_policy
+from integrations.wire_formats import get_wire_format
 from integrations.wire_formats.base import Endpoint, WireFormat
 from subscriptions.models import Subscription
 
@@ -22,9 +24,12 @@ LONGEST_MEMORY = 30.0
 
 @dataclass(slots=True)
 class Destination:
+    """`problem`: why nothing can be sent there, for staff; a delivery then fails and is retried."""
+
     endpoint: Endpoint
     speaker: WireFormat
     policy: tuple[float, ...]
+    problem: str = ""
 
 
 @dataclass(slots=True)
@@ -35,6 +40,21 @@ class Wish:
     parameters: dict[str, Any]
     transform: str
     filter: str
+
+
+def _load(integration_id: int) -> Destination:
+    integration = Integration.objects.prefetch_related("secrets").get(id=integration_id)
+    endpoint = endpoint_of(integration, timezone.now())
+    speaker = speaker_for(endpoint)
+    return Destination(endpoint, speaker, parse_policy(integration.retry_policy or speaker.default_retry_policy))
+
+
+def _unusable(integration_id: int, error: Exception) -> Destination:
+    """One integration whose settings cannot be read must not stop the others."""
+    row = Integration.objects.values("uuid", "name", "store_id", "url").get(id=integration_id)
+    endpoint = Endpoint(integration_id, str(row["uuid"]), row["name"], str(row["store_id"]), row["url"])
+    problem = f"The integration's settings cannot be used: {error}"
+    return Destination(endpoint, get_wire_format("standard"), parse_policy("standard"), problem)
 
 
 class Directory:
@@ -55,11 +75,11 @@ class Directory:
     def destination(self, integration_id: int) -> Destination:
         found = self._destinations.get(integration_id)
         if found is None:
-            integration = Integration.objects.prefetch_related("secrets").get(id=integration_id)
-            endpoint = endpoint_of(integration, timezone.now())
-            speaker = speaker_for(endpoint)
-            policy = parse_policy(integration.retry_policy or speaker.default_retry_policy)
-            found = self._destinations[integration_id] = Destination(endpoint, speaker, policy)
+            try:
+                found = _load(integration_id)
+            except (DecryptionError, LookupError, ValueError) as error:
+                found = _unusable(integration_id, error)
+            self._destinations[integration_id] = found
         return found
 
     def wish(self, integration_id: int, subscription_id: uuid.UUID | None) -> Wish:

@@ -152,6 +152,7 @@ def _take_effect(settlement: Settlement, now: datetime) -> None:
 
 def _note_poll(claimed: Claimed) -> None:
     """`last_poll` becomes the time at which the poll that succeeded was made."""
+    assert claimed.subscription_id is not None
     Subscription.objects.filter(id=claimed.subscription_id).update(last_poll_at=claimed.occurred_at)
 
 

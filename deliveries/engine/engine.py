@@ -9,13 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection, transaction
 from django.utils import timezone
 
-from deliveries.engine.attempts import mark_interrupted, open_attempts
+from deliveries.engine.attempts import give_back, mark_interrupted, open_attempts
 from deliveries.engine.build import build_message, build_request, payload_refused
 from deliveries.engine.claim import claim
 from deliveries.engine.control import beat, leave, stopping, take_slot
@@ -23,9 +23,9 @@ from deliveries.engine.directory import Directory
 from deliveries.engine.pacing import Pacer
 from deliveries.engine.rows import Claimed, Flight, Landing
 from deliveries.engine.sending import landed
-from deliveries.engine.settle import settle
+from deliveries.engine.settle import record, settle
 from deliveries.engine.tick import tick
-from deliveries.models import Delivery, Engine
+from deliveries.models import Engine
 from deliveries.wakeup import make_waiter
 from integrations.transport import Request, Result, current_policy, make_transport
 from integrations.wire_formats.base import Outcome, PayloadError
@@ -83,15 +83,21 @@ class DeliveryEngine:
         try:
             self._heartbeat()
             woken = self.ear.take()
-            if self.landings or woken or time.monotonic() >= self.claim_at:
+            if self.landings or (self.room and (woken or time.monotonic() >= self.claim_at)):
                 self.cycle()
-        except (DatabaseError, InterfaceError) as error:
+        except (OperationalError, InterfaceError) as error:
             self._recover(error)
         self.collect(self._nap(deadline))
 
+    @property
+    def room(self) -> int:
+        return 0 if self.is_draining or stopping.is_set() else self.capacity - len(self.flights)
+
     def _nap(self, deadline: float) -> float:
         now = time.monotonic()
-        return max(0.0, min(self.claim_at, self.next_beat, deadline, now + LONGEST_NAP) - now)
+        until = min(self.next_beat, deadline, now + LONGEST_NAP)
+        # Without room there is nothing to claim: only a landing changes that, and it ends the nap.
+        return max(0.0, (min(until, self.claim_at) if self.room else until) - now)
 
     def collect(self, timeout: float) -> None:
         """Wait for results; while many are in flight, a moment longer for more of them."""
@@ -117,22 +123,32 @@ class DeliveryEngine:
 
     def cycle(self) -> None:
         landings, now = self.landings, timezone.now()
-        room = 0 if self.is_draining or stopping.is_set() else self.capacity - len(self.flights)
-        claimed: list[Claimed] = []
-        with transaction.atomic():
-            if landings:
-                settle(landings, destination_of=self.directory.destination, now=now, rng=self.rng)
-            if room > 0:
-                found = claim(pacer=self.pacer, room=room, now=now)
-                self.directory.expect(found.config_version)
-                claimed = found.rows
-                mark_interrupted([row for row in claimed if row.was_sending])
-                wait = 0.0 if found.is_full else max(0.0, (found.next_chance - now).total_seconds())
-                self.claim_at = time.monotonic() + wait
+        try:
+            with transaction.atomic():
+                if landings:
+                    settle(landings, destination_of=self.directory.destination, now=now, rng=self.rng)
+                claimed = self._claim(now)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            logger.exception("a batch of %s outcomes could not be recorded: one by one now", len(landings))
+            record(landings, destination_of=self.directory.destination, now=now, rng=self.rng)
+            claimed = []
         self.landings = self.landings[len(landings) :]
         self.sent_count += len(landings)
         if claimed:
             self._send(claimed)
+
+    def _claim(self, now: datetime) -> list[Claimed]:
+        room = self.room
+        if room <= 0:
+            return []
+        found = claim(pacer=self.pacer, room=room, now=now)
+        self.directory.expect(found.config_version)
+        mark_interrupted([row for row in found.rows if row.was_sending])
+        wait = 0.0 if found.is_full else max(0.0, (found.next_chance - now).total_seconds())
+        self.claim_at = time.monotonic() + wait
+        return found.rows
 
     def _send(self, claims: Sequence[Claimed]) -> None:
         now, started = timezone.now(), time.monotonic()
@@ -151,6 +167,8 @@ class DeliveryEngine:
         if claimed.crash_count > MOST_CRASHES:
             return flight, _poison(claimed)
         destination = self.directory.destination(claimed.integration_id)
+        if destination.problem:
+            return flight, Outcome(is_success=False, kind="configuration", message=destination.problem)
         wish = self.directory.wish(claimed.integration_id, claimed.subscription_id)
         try:
             flight.message = build_message(claimed, destination, wish, flight.started_at)
@@ -170,7 +188,12 @@ class DeliveryEngine:
         if not beat(self.slot, now=timezone.now(), in_flight=len(self.flights), sent_count=self.sent_count):
             logger.warning("another process has taken the slot %s: this engine leaves", self.slot)
             self.is_draining = True
-        tick(timezone.now())
+        try:
+            tick(timezone.now())
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            logger.exception("the engine's housekeeping failed; sending goes on")
 
     def _recover(self, error: Exception) -> None:
         """The database is away or refused: keep what landed, and try again in a moment."""
@@ -195,18 +218,10 @@ class DeliveryEngine:
             if self.landings:
                 try:
                     self.cycle()
-                except (DatabaseError, InterfaceError) as error:
+                except (OperationalError, InterfaceError) as error:
                     self._recover(error)
-        self._give_back()
-
-    def _give_back(self) -> None:
-        """What is still in flight at the end is due again at once, under another lease."""
-        now = timezone.now()
-        for flight in self.flights.values():
-            with suppress(DatabaseError):
-                Delivery.objects.filter(id=flight.claimed.id, lease=flight.claimed.lease, status="sending").update(
-                    due_at=now + timedelta(seconds=1)
-                )
+        with suppress(DatabaseError):
+            give_back(list(self.flights.values()), timezone.now())
 
 
 def _poison(claimed: Claimed) -> Outcome:

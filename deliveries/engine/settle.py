@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from deliveries import ports
 from deliveries.engine import effects
@@ -19,6 +19,7 @@ from deliveries.engine.directory import Destination
 from deliveries.engine.rows import Claimed, Landing, Settlement
 from deliveries.failures import Failure, close_empty_groups, group_failures
 from deliveries.sql import (
+    ArrayBuilder,
     as_key,
     execute_prepared,
     keys_array,
@@ -30,6 +31,7 @@ from deliveries.sql import (
 )
 from integrations.redaction import redact_text
 from integrations.retry import next_delay
+from integrations.wire_formats.base import Outcome
 
 logger = logging.getLogger("hookdesk.engine")
 
@@ -125,7 +127,7 @@ _UPDATE_POSTGRESQL = (
     " AS r(id, lease, status, due_at, retry_count, last_status, last_error, group_id, finished_at)"
     " WHERE d.id = r.id AND d.lease = r.lease AND d.status = 'sending' RETURNING d.id"
 )
-_UPDATE_ARRAYS = (
+_UPDATE_ARRAYS: tuple[ArrayBuilder, ...] = (
     keys_array, keys_array, texts_array, times_array, numbers_array, numbers_array, texts_array, numbers_array,
     times_array,
 )  # fmt: skip
@@ -198,7 +200,21 @@ def _settled(settlement: Settlement) -> ports.Settled:
 
 def record(
     landings: Sequence[Landing], *, destination_of: Callable[[int], Destination], now: datetime, rng: random.Random
-) -> list[Settlement]:
-    """`settle` in a transaction of its own, for a single synchronous attempt."""
-    with transaction.atomic():
-        return settle(landings, destination_of=destination_of, now=now, rng=rng)
+) -> None:
+    """`settle`, one by one: where a single attempt is recorded, or a batch could not be.
+
+    A landing that cannot be recorded as it is becomes a permanent failure that says so; nothing else waits for it.
+    """
+    for landing in landings:
+        try:
+            with transaction.atomic():
+                settle([landing], destination_of=destination_of, now=now, rng=rng)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            logger.exception("the outcome of %s could not be recorded", landing.flight.claimed.id)
+            message = f"The outcome could not be recorded: {type(error).__name__}. The answer is not kept."
+            outcome = Outcome(is_success=False, kind="unrecordable", message=message, is_permanent=True)
+            substitute = Landing(landing.flight, None, None, landing.duration, outcome)
+            with transaction.atomic():
+                settle([substitute], destination_of=destination_of, now=now, rng=rng)

@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from deliveries.models import Attempt, Delivery, Event, FailureGroup
 from integrations.models import Integration
@@ -152,7 +153,9 @@ def test_a_failing_transform_is_a_permanent_error_that_staff_see(receiver, deliv
 
 def test_a_hub_receivers_parameters_and_objects_are_saved(receiver, deliver):
     store = StoreFactory()
-    integration = IntegrationFactory(store=store, url=receiver.url("/"), wire_format="hub", parameters={"a": "secret-value"})
+    integration = IntegrationFactory(
+        store=store, url=receiver.url("/"), wire_format="hub", parameters={"a": "secret-value"}
+    )
     delivery = DeliveryFactory(
         subscription=SubscriptionFactory(integration=integration, path="send_sms"), event=EventFactory(store=store)
     )
@@ -212,3 +215,34 @@ def test_a_rate_limited_integration_gets_no_more_than_its_rate(receiver, deliver
         DeliveryFactory(subscription=first.subscription)
     assert deliver() == 2
     assert deliver(later=timedelta(seconds=1)) == 2
+
+
+def test_an_integration_whose_credentials_no_key_opens_fails_alone_and_says_why(receiver, deliver):
+    broken = a_delivery(receiver)
+    Integration.objects.filter(id=broken.integration_id).update(token="x")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE integrations_integration SET token = 'no ciphertext' WHERE id = %s", [broken.integration_id]
+        )
+    fine = a_delivery(receiver)
+    deliver()
+    # Reading the row itself would fail for the same reason.
+    found = Delivery.objects.get(id=broken.id)
+    fine.refresh_from_db()
+    assert (found.status, fine.status) == ("retrying", "succeeded")
+    assert "settings cannot be used" in found.last_error
+
+
+def test_an_outcome_that_cannot_be_recorded_fails_visibly_and_alone(receiver, deliver, monkeypatch):
+    poison, fine = a_delivery(receiver), a_delivery(receiver)
+
+    def break_on_poison(settlements, now):
+        if any(s.landing.flight.claimed.id == poison.id and s.landing.outcome.is_success for s in settlements):
+            raise RuntimeError("a bug")
+
+    monkeypatch.setattr("deliveries.engine.effects.apply", break_on_poison)
+    deliver()
+    poison.refresh_from_db()
+    fine.refresh_from_db()
+    assert (poison.status, fine.status) == ("failed", "succeeded")
+    assert "could not be recorded" in poison.last_error
