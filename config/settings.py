@@ -250,5 +250,5 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
     "loggers": {"hookdesk": {"level": env.str("LOG_LEVEL", default="INFO")}},
 }
-# TLS is the proxy's, which also does the redirect (W008); a whole domain's subdomains are not ours to decide (W005, W021).
+# TLS and its redirect are the proxy's (W008); what a whole domain does is not ours to decide (W005, W021).
 SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W005", "security.W021"]

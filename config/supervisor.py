@@ -220,18 +220,15 @@ class _Make:
         return True
 
 
-def web_and_worker(*, host: str, port: int) -> list[Child]:
-    """The two children of an installation, and the watch over the second."""
+def web_server(*, host: str, port: int) -> Child:
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    command = [sys.executable, "-m", "gunicorn", "--config", "python:config.web_server", "config.wsgi"]
+    return Child("the web server", command, {"WEB_BIND": address})
+
+
+def worker() -> Child:
+    """django-q2's cluster with the engines, and a watch over their heartbeats."""
     watch = EngineWatch()
     watch.start()
-    python = sys.executable
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     manage = str(Path(__file__).resolve().parent.parent / "manage.py")
-    return [
-        Child(
-            "the web server",
-            [python, "-m", "gunicorn", "--config", "python:config.web_server", "config.wsgi"],
-            {"WEB_BIND": address},
-        ),
-        Child("the worker", [python, manage, "qcluster"], last_sign=watch.last_sign),
-    ]
+    return Child("the worker", [sys.executable, manage, "qcluster"], last_sign=watch.last_sign)

@@ -16,7 +16,7 @@ from config.demo_receiver import PORT, start_receiver
 from config.demo_state import FOLDER_VARIABLE, PORT_VARIABLE
 from config.demo_story import Interrupted, StepFailed, Story
 from config.ports import free_port, is_port_free
-from config.supervisor import Supervisor, web_and_worker
+from config.supervisor import Supervisor, web_server, worker
 
 
 class Command(BaseCommand):
@@ -48,7 +48,7 @@ def run_demo(out: TextIO, folder: Path, port: int, *, is_once: bool) -> int:
     """Returns the exit status: 1 when a step did not happen."""
     receiver = start_receiver(free_port("127.0.0.1", PORT))
     call_command("migrate", interactive=False, verbosity=0)
-    supervisor = Supervisor(web_and_worker(host="127.0.0.1", port=port))
+    supervisor = Supervisor([web_server(host="127.0.0.1", port=port), worker()])
     story = Story(out, folder, f"http://127.0.0.1:{port}", receiver.server_port, lambda: supervisor.is_stopping)
     story.done(f"database made: {folder / 'hookdesk.sqlite3'}")
     story.done(f"SMS app runs on port {receiver.server_port}; it refuses phone number 0000000000")

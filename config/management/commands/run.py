@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, connections
 
 from config.ports import is_port_free
-from config.supervisor import Supervisor, web_and_worker
+from config.supervisor import Supervisor, web_server, worker
 from integrations.reporting import PlainCommand
 
 
@@ -19,11 +19,12 @@ class Command(PlainCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--host", default="127.0.0.1", help="Address to listen on (default: 127.0.0.1).")
+        parser.add_argument("--only", choices=["web", "worker"], help="One of the two, for machines that do one thing.")
         parser.add_argument("--no-migrate", action="store_true", help="The database is up to date already.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        host, port = options["host"], options["port"]
-        if not is_port_free(host, port, patience=5):
+        host, port, only = options["host"], options["port"], options["only"]
+        if only != "worker" and not is_port_free(host, port, patience=5):
             raise CommandError(f"Something listens on {host}:{port} already. Stop it, or choose another --port.")
         if not options["no_migrate"]:
             try:
@@ -31,7 +32,13 @@ class Command(PlainCommand):
             except DatabaseError as error:
                 raise CommandError(f"The database cannot be migrated: {error}") from None
         connections.close_all()
-        self.stdout.write(f"Hookdesk runs at http://{host}:{port}/admin/ - Ctrl-C stops it.")
+        children = []
+        if only != "worker":
+            children.append(web_server(host=host, port=port))
+            self.stdout.write(f"Hookdesk runs at http://{host}:{port}/admin/ - Ctrl-C stops it.")
+        if only != "web":
+            children.append(worker())
+            self.stdout.write("The worker runs.")
         self.stdout.flush()
-        Supervisor(web_and_worker(host=host, port=port)).run()
+        Supervisor(children).run()
         self.stdout.write("Stopped.")
