@@ -90,7 +90,7 @@ def relative(moment: datetime, now: datetime | None = None) -> str:
 @register.simple_tag
 def ago(moment: datetime | None, empty: str = "–") -> SafeString:
     """A relative time with the absolute one in its title; `desk.js` keeps it fresh."""
-    if moment is None:
+    if not moment:  # a health row that does not exist yet is an empty text in templates
         return format_html('<span class="quiet">{}</span>', empty)
     stamp = moment.astimezone(UTC)
     return format_html(
@@ -104,7 +104,7 @@ def ago(moment: datetime | None, empty: str = "–") -> SafeString:
 @register.simple_tag
 def clock(moment: datetime | None) -> SafeString:
     """The time of day, with the date where it is not today's."""
-    if moment is None:
+    if not moment:  # a health row that does not exist yet is an empty text in templates
         return format_html('<span class="quiet">–</span>')
     stamp = moment.astimezone(UTC)
     pattern = "%H:%M:%S" if stamp.date() == timezone.now().astimezone(UTC).date() else "%d %b %H:%M:%S"
