@@ -1,13 +1,13 @@
 """Every address that Hookdesk answers to."""
 
 from django.contrib import admin
-from django.urls import include, path, re_path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
 from config import api, health, metrics
 from integrations.api.routes import both
 
-api_v1 = [
+api_v1: list[URLPattern | URLResolver] = [
     path("", include("deliveries.api.urls")),
     path("", include("integrations.api.urls")),
     path("", include("subscriptions.api.urls")),

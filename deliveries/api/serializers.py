@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -12,7 +13,11 @@ from deliveries.models import Attempt, Delivery
 from integrations.api.openapi import PagesSerializer
 from integrations.identifiers import public_id
 
-_moment = serializers.DateTimeField().to_representation
+_moments = serializers.DateTimeField()
+
+
+def _moment(value: datetime | None) -> str | None:
+    return None if value is None else _moments.to_representation(value)
 
 
 def delivery_json(delivery: Delivery) -> dict[str, Any]:
@@ -87,7 +92,8 @@ def notification_json(delivery: Delivery, app_id: str) -> dict[str, Any]:
 def http_request_json(attempt: Attempt) -> dict[str, Any]:
     """The last request of a notification that failed, and what came back."""
     shown = attempt_json(attempt)
-    return shown["request"] | {"response": shown["response"], "error": shown["error"]}
+    request: dict[str, Any] = shown["request"]
+    return request | {"response": shown["response"], "error": shown["error"]}
 
 
 def _headers(pairs: Iterable[Iterable[str]]) -> dict[str, str]:

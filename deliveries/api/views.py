@@ -20,6 +20,7 @@ from deliveries.api.serializers import (
 from deliveries.filters import FilterError, apply_filters
 from deliveries.models import Attempt, Delivery
 from deliveries.resolution import ResolutionError, discard_delivery, edit_delivery, retry_delivery
+from integrations.api.authentication import principal_of
 from integrations.api.bodies import body_of, boolean, mapping, text
 from integrations.api.errors import APIError, invalid, missing, not_found
 from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
@@ -43,7 +44,7 @@ def delivery_of(request: Request, delivery_id: str) -> Delivery:
     wanted = parse_public_id("dlv", delivery_id)
     found = wanted and (
         Delivery.objects.select_related("event", "integration", "store")
-        .filter(store_id=request.user.store_id, id=wanted)
+        .filter(store_id=principal_of(request).store_id, id=wanted)
         .first()
     )
     if not found:
@@ -59,9 +60,10 @@ class DeliveriesView(APIView):
     )
     def get(self, request: Request) -> Response:
         filters: dict[str, Any] = {name: query_text(request, name) for name in FILTERS}
-        rows = Delivery.objects.filter(store_id=request.user.store_id).select_related("event", "integration")
+        store_id = principal_of(request).store_id
+        mine = Delivery.objects.filter(store_id=store_id).select_related("event", "integration")
         try:
-            rows = apply_filters(rows, filters | {"store": request.user.store_id})
+            rows = apply_filters(mine, filters | {"store": store_id})
         except FilterError as error:
             raise invalid(error.message, error.field) from None
         return page(request, rows, delivery_json)
@@ -94,7 +96,7 @@ class ResolveView(APIView):
     def post(self, request: Request, delivery_id: str) -> Response:
         delivery = delivery_of(request, delivery_id)
         try:
-            _resolve(delivery, body_of(request), Actor.of_principal(request.user))
+            _resolve(delivery, body_of(request), Actor.of_principal(principal_of(request)))
         except ResolutionError as error:
             raise as_api_error(error) from None
         return Response(delivery_json(delivery_of(request, delivery_id)))

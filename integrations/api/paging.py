@@ -82,7 +82,8 @@ def _decoded(cursor: str, model: type[Model], by: Sequence[str]) -> list[Any]:
         written = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(written, list) or len(written) != len(by) or not all(isinstance(it, str) for it in written):
             raise ValueError(cursor)
-        values = [model._meta.get_field(name).to_python(it) for name, it in zip(by, written, strict=True)]
+        fields: list[Any] = [model._meta.get_field(name) for name in by]
+        values = [field.to_python(it) for field, it in zip(fields, written, strict=True)]
         if any(isinstance(value, int) and abs(value) >= 2**63 for value in values) or None in values:
             raise ValueError(cursor)
         if any(isinstance(value, datetime) and (value.tzinfo is None or value.year < 1970) for value in values):

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from integrations.api.authentication import principal_of
 from integrations.api.bodies import body_of, moment, text, texts
 from integrations.api.errors import not_found
 from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
@@ -39,16 +40,16 @@ from integrations.services import (
 
 
 def store_of(request: Request) -> Store:
-    return Store.objects.get(id=request.user.store_id)
+    return Store.objects.get(id=principal_of(request).store_id)
 
 
 def actor_of(request: Request) -> Actor:
-    return Actor.of_principal(request.user)
+    return Actor.of_principal(principal_of(request))
 
 
 def integration_of(request: Request, slug: str) -> Integration:
     """Raises not_found, also for another store's."""
-    found = Integration.objects.alive().filter(store_id=request.user.store_id, slug=slug).first()
+    found = Integration.objects.alive().filter(store_id=principal_of(request).store_id, slug=slug).first()
     if found is None:
         raise not_found("integration")
     return found
@@ -70,7 +71,9 @@ class IntegrationsView(APIView):
         responses=answers(page_of(IntegrationSerializer, "Integration"), more=(400,)),
     )
     def get(self, request: Request) -> Response:
-        return page(request, Integration.objects.alive().filter(store_id=request.user.store_id), integration_json)
+        return page(
+            request, Integration.objects.alive().filter(store_id=principal_of(request).store_id), integration_json
+        )
 
     @extend_schema(
         operation_id="create_integration",
@@ -126,7 +129,7 @@ class TokensView(APIView):
         responses=answers(page_of(TokenSerializer, "Token"), more=(400,)),
     )
     def get(self, request: Request) -> Response:
-        tokens = AccessToken.objects.filter(store_id=request.user.store_id, revoked_at=None)
+        tokens = AccessToken.objects.filter(store_id=principal_of(request).store_id, revoked_at=None)
         return page(request, tokens, lambda token: TokenSerializer(token).data, by=("created_at", "id"))
 
     @extend_schema(
@@ -161,7 +164,7 @@ class TokenView(APIView):
             wanted = uuid.UUID(token_id)
         except ValueError:
             raise not_found("token") from None
-        found = AccessToken.objects.filter(store_id=request.user.store_id, revoked_at=None, id=wanted).first()
+        found = AccessToken.objects.filter(store_id=principal_of(request).store_id, revoked_at=None, id=wanted).first()
         if found is None:
             raise not_found("token")
         return found

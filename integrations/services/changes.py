@@ -126,25 +126,37 @@ def delete_integration(*, integration: Integration, actor: Actor, reason: str = 
         )
 
 
-def disable_integration(*, integration: Integration, reason: str, actor: Actor = HOOKDESK) -> None:
-    """Nothing is sent to it until somebody enables it; deliveries go on to be made and wait."""
+def disable_integration(*, integration: Integration, reason: str, actor: Actor = HOOKDESK) -> bool:
+    """Nothing is sent to it until somebody enables it; deliveries go on to be made and wait.
+
+    False, and nothing is changed, if it is disabled already or was deleted: several answers may ask for it at once.
+    """
     with transaction.atomic():
-        current = locked(integration)
+        current = _locked_or_none(integration)
+        if current is None or not current.is_enabled:
+            return False
         current.is_enabled, current.disabled_reason = False, reason[:500]
         current.save(update_fields=["is_enabled", "disabled_reason", "updated_at"])
         record_change(actor=actor, action="disable", target=current, store=current.store, reason=reason)
     integration.refresh_from_db(fields=["is_enabled", "disabled_reason", "updated_at"])
+    return True
 
 
-def enable_integration(*, integration: Integration, actor: Actor, reason: str = "") -> None:
-    """Deliveries that waited are sent; its breaker begins anew, so that old failures do not count."""
+def enable_integration(*, integration: Integration, actor: Actor, reason: str = "") -> bool:
+    """Deliveries that waited are sent; its breaker begins anew, so that old failures do not count.
+
+    False, and nothing is changed, if it is enabled already or was deleted.
+    """
     with transaction.atomic():
-        current = locked(integration)
+        current = _locked_or_none(integration)
+        if current is None or current.is_enabled:
+            return False
         current.is_enabled, current.disabled_reason = True, ""
         current.save(update_fields=["is_enabled", "disabled_reason", "updated_at"])
         _forget_failures(current)
         record_change(actor=actor, action="enable", target=current, store=current.store, reason=reason)
     integration.refresh_from_db(fields=["is_enabled", "disabled_reason", "updated_at"])
+    return True
 
 
 def speaker_of(integration: Integration) -> WireFormat:
@@ -154,11 +166,15 @@ def speaker_of(integration: Integration) -> WireFormat:
 
 def locked(integration: Integration) -> Integration:
     """The row as it is now, held until the transaction ends. Raises ValidationError if it was deleted meanwhile."""
-    ConfigClock.hold()
-    current = Integration.objects.alive().select_for_update().filter(id=integration.id).first()
+    current = _locked_or_none(integration)
     if current is None:
         raise ValidationError("This integration was deleted meanwhile.", code="conflict")
     return current
+
+
+def _locked_or_none(integration: Integration) -> Integration | None:
+    ConfigClock.hold()
+    return Integration.objects.alive().select_for_update().filter(id=integration.id).first()
 
 
 def _apply(integration: Integration, values: dict[str, Any]) -> None:

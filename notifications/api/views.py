@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from deliveries.actors import Actor
+from integrations.api.authentication import principal_of
 from integrations.api.errors import invalid, not_found
 from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
 from integrations.api.paging import page, query_text
@@ -43,7 +44,9 @@ def notification_of(request: Request, notification_id: str) -> Notification:
     """Raises not_found, also for another store's."""
     wanted = parse_public_id("notif", notification_id)
     found = wanted and (
-        Notification.objects.select_related("integration").filter(store_id=request.user.store_id, id=wanted).first()
+        Notification.objects.select_related("integration")
+        .filter(store_id=principal_of(request).store_id, id=wanted)
+        .first()
     )
     if not found:
         raise not_found("notification")
@@ -57,7 +60,7 @@ class NotificationsView(APIView):
         responses=answers(page_of(NotificationSerializer, "Notification"), more=(400,)),
     )
     def get(self, request: Request) -> Response:
-        rows = Notification.objects.filter(store_id=request.user.store_id).select_related("integration")
+        rows = Notification.objects.filter(store_id=principal_of(request).store_id).select_related("integration")
         if status := query_text(request, "status"):
             if status not in Notification.Status.values:
                 raise invalid("status must be open or resolved.", "status")
@@ -77,5 +80,5 @@ class ResolveView(APIView):
     )
     def post(self, request: Request, notification_id: str) -> Response:
         notification = notification_of(request, notification_id)
-        resolve_notification(notification=notification, actor=Actor.of_principal(request.user))
+        resolve_notification(notification=notification, actor=Actor.of_principal(principal_of(request)))
         return Response(notification_json(notification_of(request, notification_id)))

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from integrations.api.authentication import principal_of
 from integrations.api.bodies import body_of
 from integrations.api.errors import not_found
 from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
@@ -21,7 +22,7 @@ from subscriptions.services import TopicValues, create_topic, delete_topic, upda
 
 def topic_of(request: Request, name: str) -> Topic:
     """Raises not_found, also for another store's."""
-    found = None if "\0" in name else Topic.objects.filter(store_id=request.user.store_id, name=name).first()
+    found = None if "\0" in name else Topic.objects.filter(store_id=principal_of(request).store_id, name=name).first()
     if found is None:
         raise not_found("topic")
     return found
@@ -38,7 +39,7 @@ class TopicsView(APIView):
         responses=answers(page_of(TopicSerializer, "Topic"), more=(400,)),
     )
     def get(self, request: Request) -> Response:
-        rows = Topic.objects.filter(store_id=request.user.store_id)
+        rows = Topic.objects.filter(store_id=principal_of(request).store_id)
         return page(request, rows, topic_json, by=("name",), is_descending=False)
 
     @extend_schema(

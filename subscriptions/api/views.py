@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from integrations.api.authentication import principal_of
 from integrations.api.bodies import body_of, mapping, text
 from integrations.api.errors import invalid, not_found
 from integrations.api.openapi import answers
@@ -48,7 +49,7 @@ def subscription_of(request: Request, subscription_id: str) -> Subscription:
     found = wanted and (
         Subscription.objects.alive()
         .select_related("integration", "store")
-        .filter(store_id=request.user.store_id, id=wanted)
+        .filter(store_id=principal_of(request).store_id, id=wanted)
         .first()
     )
     if not found:
@@ -61,7 +62,7 @@ class SubscriptionsView(APIView):
     def get(self, request: Request) -> Response:
         rows = (
             Subscription.objects.alive()
-            .filter(store_id=request.user.store_id)
+            .filter(store_id=principal_of(request).store_id)
             .select_related("integration")
             .prefetch_related("integration__secrets")
             .order_by("-created_at", "-id")
@@ -159,7 +160,7 @@ def _values(request: Request) -> dict[str, Any]:
 
 
 def _integration(request: Request, slug: str) -> Integration:
-    found = Integration.objects.alive().filter(store_id=request.user.store_id, slug=slug).first()
+    found = Integration.objects.alive().filter(store_id=principal_of(request).store_id, slug=slug).first()
     if found is None:
         raise invalid(f"There is no integration {slug[:100]!r} in this store.", "integration")
     return found

@@ -111,14 +111,20 @@ def delete_subscription(*, subscription: Subscription, actor: Actor, reason: str
             delete_integration(integration=current.integration, actor=actor, reason=reason)
 
 
-def deactivate_subscription(*, subscription: Subscription, reason: str, actor: Actor = HOOKDESK) -> None:
-    """It gets no new deliveries until somebody activates it (a receiver answered 410)."""
+def deactivate_subscription(*, subscription: Subscription, reason: str, actor: Actor = HOOKDESK) -> bool:
+    """It gets no new deliveries until somebody activates it (a receiver answered 410).
+
+    False, and nothing is changed, if it is inactive already or was deleted: several answers may ask for it at once.
+    """
     with transaction.atomic():
-        current = locked(subscription)
+        current = _locked_or_none(subscription)
+        if current is None or not current.is_active:
+            return False
         current.is_active, current.inactive_reason = False, reason[:500]
         current.save(update_fields=["is_active", "inactive_reason", "updated_at"])
         record_change(actor=actor, action="deactivate", target=current, store=current.store, reason=reason)
     subscription.refresh_from_db(fields=["is_active", "inactive_reason", "updated_at"])
+    return True
 
 
 def delete_subscriptions_of(integration: Integration, now: datetime) -> None:
@@ -133,17 +139,21 @@ def has_own_integration(subscription: Subscription) -> bool:
 
 def locked(subscription: Subscription) -> Subscription:
     """The row as it is now, held until the transaction ends. Raises ValidationError if it was deleted meanwhile."""
+    current = _locked_or_none(subscription)
+    if current is None:
+        raise ValidationError("This subscription was deleted meanwhile.", code="conflict")
+    return current
+
+
+def _locked_or_none(subscription: Subscription) -> Subscription | None:
     ConfigClock.hold()
-    current = (
+    return (
         Subscription.objects.alive()
         .select_for_update(of=("self",))
         .select_related("integration", "store")
         .filter(id=subscription.id)
         .first()
     )
-    if current is None:
-        raise ValidationError("This subscription was deleted meanwhile.", code="conflict")
-    return current
 
 
 def _apply(subscription: Subscription, cleaned: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 
 from integrations.audit import Actor
 from integrations.endpoints import endpoint_of
-from integrations.models import AuditEntry, Integration
+from integrations.models import AuditEntry, Integration, IntegrationHealth
 from integrations.services import disable_integration, enable_integration, save_parameters, update_integration
 from tests.api_client import ApiClient, only_error
 from tests.factories import IntegrationFactory, SecretFactory
@@ -374,14 +374,37 @@ class TestServices:
             ("disable", "Hookdesk"),
         ]
 
+    def test_what_is_disabled_or_deleted_already_is_left_alone(self) -> None:
+        disabled = IntegrationFactory(is_enabled=False, disabled_reason="first")
+        deleted = IntegrationFactory(deleted_at=timezone.now())
+
+        for integration in (disabled, deleted):
+            assert not disable_integration(integration=integration, reason="second")
+        assert not enable_integration(integration=deleted, actor=STAFF)
+        disabled.refresh_from_db()
+        assert disabled.disabled_reason == "first"
+        assert not AuditEntry.objects.exists()
+
+    def test_enabling_forgets_the_failures_that_had_it_disabled(self) -> None:
+        integration = IntegrationFactory(is_enabled=False)
+        now = timezone.now()
+        IntegrationHealth.objects.create(
+            integration=integration, breaker="open", probe_at=now, first_failure_at=now, consecutive_failures=99
+        )
+
+        assert enable_integration(integration=integration, actor=STAFF)
+
+        health = IntegrationHealth.objects.get()
+        assert (health.breaker, health.consecutive_failures, health.first_failure_at) == ("closed", 0, None)
+
     def test_parameters_of_an_answer_are_merged_and_tick_only_when_something_changes(self) -> None:
         integration = IntegrationFactory(parameters={"a": {"b": 1, "c": 2}})
-        version = integration.store.config_version
+        integration.store.refresh_from_db()
+        unchanged = integration.store.config_version
 
         save_parameters(integration.id, {"a": {"b": 1}})
         integration.store.refresh_from_db()
-        assert integration.store.config_version == version or version == 0
-        unchanged = integration.store.config_version
+        assert integration.store.config_version == unchanged
         save_parameters(integration.id, {"a": {"b": 5}, "d": 6})
 
         integration.refresh_from_db()
