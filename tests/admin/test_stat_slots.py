@@ -1,0 +1,114 @@
+"""Counting once what finished: the sums are those of the deliveries, however often and by whom they are counted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from deliveries import stat_slots, stats
+from deliveries.models import Delivery, StatSlot
+from integrations.identifiers import uuid7
+from tests.factories import DeliveryFactory, SubscriptionFactory
+
+NOW = datetime(2026, 3, 4, 12, 2, tzinfo=UTC)
+
+
+def finished(ago: timedelta, status: str = "succeeded", took: float = 0.04, **values: object) -> Delivery:
+    at = NOW - ago
+    delivery: Delivery = DeliveryFactory(
+        id=uuid7(int(at.timestamp() * 1000)),
+        status=status,
+        created_at=at,
+        finished_at=at + timedelta(seconds=took),
+        **values,
+    )
+    return delivery
+
+
+def totals(window: str = "24h", integrations: list[int] | None = None) -> tuple[int, int, int]:
+    series = stats.throughput(window=window, now=NOW, integrations=integrations).total
+    return series.accepted, series.succeeded, series.failed
+
+
+def test_open_and_closed_slots_add_up(db: None) -> None:
+    for minutes in (0, 1, 7, 40, 300, 1300):
+        finished(timedelta(minutes=minutes, seconds=30))
+    finished(timedelta(minutes=20), status="failed")
+    assert totals() == (7, 6, 1)
+
+
+def test_counting_again_counts_nothing_twice(db: None) -> None:
+    finished(timedelta(minutes=20))
+    assert stat_slots.fill(NOW) > 0
+    assert stat_slots.fill(NOW) == 0
+    StatSlot.objects.filter(integration_id=0).delete()  # as if two had begun at once
+    stat_slots.fill(NOW)
+    assert totals() == (1, 1, 0)
+
+
+def test_later_slots_join_the_earlier_ones(db: None) -> None:
+    finished(timedelta(minutes=20))
+    stat_slots.fill(NOW - timedelta(minutes=10))
+    finished(timedelta(minutes=9))
+    assert totals() == (2, 2, 0)
+
+
+def test_tests_are_not_counted(db: None) -> None:
+    finished(timedelta(minutes=20), trigger="test")
+    assert totals() == (0, 0, 0)
+
+
+def test_one_integration_is_told_from_another(db: None) -> None:
+    mine = finished(timedelta(minutes=20))
+    finished(timedelta(minutes=20))
+    assert totals(integrations=[mine.integration_id]) == (1, 1, 0)
+    assert totals(integrations=[]) == (0, 0, 0)
+
+
+def test_old_slots_are_forgotten(db: None) -> None:
+    StatSlot.objects.create(slot=stat_slots.slot_of(NOW - timedelta(days=9)), integration_id=1, bin=0, succeeded=1)
+    stat_slots.fill(NOW)
+    assert not StatSlot.objects.filter(integration_id=1).exists()
+
+
+def test_percentiles_lie_in_their_bins(db: None) -> None:
+    subscription = SubscriptionFactory()
+    for _ in range(19):
+        finished(timedelta(minutes=30), took=0.040, subscription=subscription)
+    finished(timedelta(minutes=30), took=8, subscription=subscription)
+    series = stats.throughput(window="1h", now=NOW).total
+    assert series.p50 is not None
+    assert 35 <= series.p50 <= 50
+    assert series.rate == 1
+    assert 35 <= (series.p95 or 0) <= 50
+    assert 5_000 <= (stat_slots.percentile(series.bins, 0.99) or 0) <= 10_000
+
+
+def test_nothing_has_no_percentile() -> None:
+    assert stat_slots.percentile({}, 0.5) is None
+
+
+def test_the_bars_cover_the_window(db: None) -> None:
+    finished(timedelta(minutes=3))
+    for window, (length, width) in stats.WINDOWS.items():
+        bars = stats.throughput(window=window, now=NOW).total.bars
+        assert len(bars) == length.total_seconds() / (width * stat_slots.SLOT_SECONDS)
+        assert sum(bar.succeeded for bar in bars) == 1
+
+
+def test_counts_end_at_their_limit(db: None) -> None:
+    for _ in range(4):
+        finished(timedelta(minutes=1))
+    assert stats.capped_count(Delivery.objects.all(), 2) == 3
+    assert stats.shown_count(3, 2) == "2+"
+    assert stats.shown_count(2, 2) == "2"
+
+
+def test_the_heart_says_how_long_the_oldest_waits(db: None) -> None:
+    assert stats.heartbeat(NOW).oldest_due is None
+    delivery = DeliveryFactory(status="pending", due_at=NOW - timedelta(seconds=90))
+    assert stats.heartbeat(NOW).oldest_due == 90
+    assert stats.heartbeat(NOW).is_late
+    # What waits for an integration that is switched off is not late.
+    delivery.integration.is_enabled = False
+    delivery.integration.save()
+    assert stats.heartbeat(NOW).oldest_due is None
