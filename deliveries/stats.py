@@ -177,7 +177,7 @@ def integration_rows(store_ids: Sequence[uuid.UUID] | None) -> list[Integration]
 #: Failing deliveries of a group, counted up to the limit through the index on (failure_group, id).
 _FAILING_IN_GROUP = """
 SELECT g.id, (SELECT COUNT(*) FROM (SELECT 1 FROM deliveries_delivery d
-              WHERE d.failure_group_id = g.id AND d.status IN ('failed', 'retrying') LIMIT %s) AS some)
+              WHERE d.failure_group_id = g.id AND d.status IN ('failed', 'retrying') LIMIT %s) AS capped)
 FROM deliveries_failuregroup g WHERE g.id IN ({marks})
 """
 

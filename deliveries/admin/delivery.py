@@ -14,7 +14,6 @@ from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
-from deliveries.actors import Actor
 from deliveries.admin import listing, trials, watching, wizard
 from deliveries.admin.opening import open_delivery, render, require
 from deliveries.admin.page import in_full, page_context
@@ -25,6 +24,7 @@ from deliveries.documents import describe_patch
 from deliveries.models import Delivery
 from deliveries.resolution import ResolutionError, approve_revision, reject_revision
 from integrations.admin.base import ReadOnlyAdmin
+from integrations.audit import Actor
 
 
 @admin.register(Delivery)

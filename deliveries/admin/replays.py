@@ -6,8 +6,8 @@ import uuid
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -15,7 +15,6 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
-from deliveries.actors import Actor
 from deliveries.admin.listing import FILTERS, chosen_filters, resolved
 from deliveries.admin.opening import render, require
 from deliveries.filters import FilterError, clean_filters
@@ -23,6 +22,7 @@ from deliveries.models import Replay
 from deliveries.replay import ReplayError, cancel_replay, pause_replay, preview, resume_replay, start_replay
 from deliveries.visibility import sees_all, stores_for
 from integrations.admin.base import ReadOnlyAdmin, visible_store_ids
+from integrations.audit import Actor
 
 RATES = (10, 50, 200, 1_000)
 DEFAULT_RATE = 200
@@ -36,7 +36,8 @@ class ReplayAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Replay]:
         rows = super().get_queryset(request)
         ids = visible_store_ids(request.user)
-        return rows if ids is None else rows.filter(store__in=ids)
+        # One over several stores belongs to none of them: whoever began it goes on seeing it.
+        return rows if ids is None else rows.filter(Q(store__in=ids) | Q(created_by=request.user))
 
     def get_urls(self) -> list[URLPattern]:
         def own(route: str, view: Any, name: str) -> URLPattern:
@@ -105,8 +106,11 @@ class ReplayAdmin(ReadOnlyAdmin):
         if sees_all(request.user):
             return filters
         mine = {str(pk) for pk in stores_for(request.user).values_list("pk", flat=True)}
-        asked = {text for text in filters.get("store", "").split(",") if text}
-        return {**filters, "store": ",".join(sorted(asked & mine if asked else mine))}
+        asked = {text for text in filters.get("store", "").split(",") if text} or mine
+        # Never an empty filter, which would mean all stores.
+        if not asked <= mine:
+            raise Http404("There is no such store.")
+        return {**filters, "store": ",".join(sorted(asked))}
 
     def progress_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         require(request, "deliveries.view_replay")

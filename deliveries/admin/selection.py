@@ -10,12 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
-from deliveries.actors import Actor
 from deliveries.admin import drafts
 from deliveries.admin.opening import render, require
 from deliveries.models import Delivery
 from deliveries.resolution import ResolutionError, actions_for, discard_delivery, retry_delivery
 from deliveries.visibility import visible
+from integrations.audit import Actor
 
 #: Rows of one page of the list, with room to spare.
 SELECTION_LIMIT = 200

@@ -11,7 +11,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
-from deliveries.actors import Actor
 from deliveries.admin import drafts
 from deliveries.admin.opening import open_delivery, render, require
 from deliveries.admin.page import PERMISSIONS, possible_actions
@@ -29,6 +28,7 @@ from deliveries.resolution import (
 )
 from deliveries.stats import capped_count, shown_count
 from deliveries.visibility import visible
+from integrations.audit import Actor
 
 ROWS_SHOWN = 25
 TITLES = {

@@ -12,7 +12,6 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from deliveries.actors import Actor
 from deliveries.admin import drafts
 from deliveries.admin.differences import side_by_side
 from deliveries.admin.opening import open_delivery, render
@@ -33,6 +32,7 @@ from deliveries.resolution import (
     visit,
 )
 from deliveries.stats import capped_count, shown_count, throughput
+from integrations.audit import Actor
 from integrations.strict_json import DocumentError, parse_document
 from subscriptions.routing import config_of
 

@@ -93,6 +93,7 @@ class StoreAdmin(DeskAdmin):
                 tokens=AccessToken.objects.filter(store=store).order_by("revoked_at", "-created_at")[:50],
                 token_once=shown_once.take(request, f"token:{store.pk}"),
                 scopes=AccessToken.Scope.choices,
+                may_see=request.user.has_perm("integrations.view_accesstoken"),
                 may_issue=request.user.has_perm("integrations.add_accesstoken"),
                 may_revoke=request.user.has_perm("integrations.delete_accesstoken"),
                 now=now,

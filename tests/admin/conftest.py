@@ -25,7 +25,7 @@ from tests.factories import (
 WRONG = "'0000000000' is not a phone number"
 
 
-@pytest.fixture()
+@pytest.fixture
 def staff(db: None) -> Callable[..., User]:
     """`staff("Operator")` is a member of that group; `staff("Operator", stores=[…])` is limited to these stores."""
 
@@ -39,7 +39,7 @@ def staff(db: None) -> Callable[..., User]:
     return make
 
 
-@pytest.fixture()
+@pytest.fixture
 def browse(staff: Callable[..., User]) -> Callable[..., Client]:
     """A client that is logged in as a superuser, or as somebody of the given role."""
 
@@ -51,7 +51,7 @@ def browse(staff: Callable[..., User]) -> Callable[..., Client]:
     return make
 
 
-@pytest.fixture()
+@pytest.fixture
 def admin(browse: Callable[..., Client]) -> Client:
     return browse()
 
@@ -60,7 +60,7 @@ def shipment(number: int, phone: str) -> dict[str, Any]:
     return {"id": str(number), "status": "ready", "shipping_address": {"firstname": "Joe", "phone": phone}}
 
 
-@pytest.fixture()
+@pytest.fixture
 def failed(db: None) -> Callable[..., Delivery]:
     """A failed delivery in a group with `others` that fail alike; every second one has another phone number."""
 

@@ -10,9 +10,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from deliveries.actors import Actor
 from deliveries.models import Delivery, Record, Replay
 from deliveries.resolution import edit_delivery
+from integrations.audit import Actor
 from integrations.models import AuditEntry
 from tests.admin.conftest import WRONG, shipment
 from tests.factories import RecordFactory, TopicFactory, UserFactory
