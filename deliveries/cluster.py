@@ -4,6 +4,9 @@ Two facts of django-q2 1.11 make this necessary. A worker in the middle of a tas
 an engine is a task of many minutes: `control.stopping` tells it. And a worker that is killed while it waits for
 work can take the lock of the task queue with it, after which no other worker ever gets a task again, while the
 cluster looks alive: the watchman below ends such a cluster, so that whoever supervises it starts a fresh one.
+
+Engines are not started through the broker: with several hosts, another one would take the task, and a broker that
+is away would stop all sending. Each watchman sees to its own host's engines.
 """
 
 from __future__ import annotations
@@ -12,13 +15,17 @@ import logging
 import os
 import signal
 import time
+import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import Event
+from queue import Full
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
+from django.db import connections
+from django.utils import timezone
 from django_q.cluster import Cluster, Sentinel, get_mp_context
-from django_q.tasks import async_task
 
 from deliveries.engine import control
 from deliveries.process_ties import die_with_parent
@@ -29,16 +36,52 @@ logger = logging.getLogger("hookdesk.cluster")
 FROZEN = 75
 #: Engines get so long to drain before a frozen cluster is ended; theirs is 12 s.
 DRAIN_SECONDS = 14.0
+#: How often the watchman counts its engines.
+LOOK_SECONDS = 2.0
+
+
+class _StopEvent:
+    """The event that ends django-q2's guard, which waits on it once a second and has no other hook."""
+
+    def __init__(self, event: Any, look_round: Callable[[], None]) -> None:
+        self._event = event
+        self._look_round = look_round
+        self.is_set = event.is_set
+
+    def wait(self, seconds: float) -> bool:
+        self._look_round()
+        return bool(self._event.wait(seconds))
 
 
 class Watchman(Sentinel):  # type: ignore[misc]
-    """django-q2's guard of the workers, with an eye on how they die."""
+    """django-q2's guard of the workers, with an eye on how they die, and on the engines of this host."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, stop_event: Any, *args: Any, **options: Any) -> None:
         # Whatever this process forks must not outlive it: an orphaned pusher would go on taking tasks.
         os.register_at_fork(after_in_child=die_with_parent)
         die_with_parent()
-        super().__init__(*args, **options)
+        self._look_at = 0.0
+        super().__init__(_StopEvent(stop_event, self._provide_engines), *args, **options)
+
+    def start(self) -> None:
+        # Without django-q2's ping: engines need no broker, so that one which is away must not keep them from work.
+        self.spawn_cluster()
+        self.guard()
+
+    def _provide_engines(self) -> None:
+        """Give a worker each engine that this host lacks, past the broker."""
+        if control.stopping.is_set() or time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        try:
+            missing = control.missing_here(timezone.now())
+        except DatabaseError as error:
+            logger.warning("the engines cannot be counted: %s", error)
+            connections.close_all()
+            return
+        with suppress(Full):
+            for _ in range(missing):
+                self.task_queue.put_nowait(_engine_task())
 
     def reincarnate(self, process: Any) -> None:
         timer = getattr(process, "timer", None)
@@ -51,10 +94,7 @@ class Watchman(Sentinel):  # type: ignore[misc]
             )
             self._end()
         super().reincarnate(process)
-        if timer is not None and was_killed:
-            # It may have been an engine; where none is missing, the task leaves at once.
-            with suppress(DatabaseError, OSError):
-                async_task("deliveries.tasks.run_engine")
+        self._look_at = 0.0  # it may have been an engine
 
     def _end(self) -> None:
         control.stopping.set()
@@ -100,8 +140,15 @@ class HookdeskCluster(Cluster):  # type: ignore[misc]
         return FROZEN if self.sentinel.exitcode == FROZEN else 1
 
 
-def prepare_engines(count: int) -> None:
-    """Ask for this host's engines, and forget those of a cluster that ran here before.
+def _engine_task() -> dict[str, Any]:
+    """What django-q2's pusher hands to a worker, for a task that came from no broker."""
+    key = uuid.uuid4().hex
+    task = {"id": key, "name": f"engine-{key[:8]}", "func": "deliveries.tasks.run_engine", "args": (), "kwargs": {}}
+    return {**task, "started": timezone.now(), "cluster": None, "ack_id": None}
+
+
+def forget_engines() -> None:
+    """Those of a cluster that ran on this host before.
 
     A host has one cluster (HOOKDESK_HOST tells several on one machine apart), so what is left of an earlier one is
     dead, or is draining and notices that its slot is gone. Its process ids say nothing: in a container that was
@@ -110,8 +157,6 @@ def prepare_engines(count: int) -> None:
     from deliveries.models import Engine
 
     Engine.objects.filter(host=control.host_name()).delete()
-    for _ in range(count):
-        async_task("deliveries.tasks.run_engine")
 
 
 def ignore_interrupts() -> None:

@@ -2,58 +2,30 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
 from django_q.models import Schedule
-from django_q.tasks import async_task
 
 from deliveries.engine import control
 
-#: A task that finds its host full is handed on, in case another host lacks engines.
-MOST_HOPS = 3
-#: One process asks for missing engines this often at most.
-ASK_EVERY = 10.0
 
-_asked_at = -ASK_EVERY
-
-
-def run_engine(hops: int = 0) -> str:
-    """Run an engine until its time is over, then hand over to a fresh task."""
+def run_engine() -> str:
+    """Run an engine until its time is over. Its host's watchman starts the next one as soon as the slot is free."""
     from deliveries.engine.engine import run_engine_here
 
     if control.stopping.is_set():
         return "stopping"
-    if not run_engine_here(settings.ENGINE_RUN_SECONDS):
-        if hops < MOST_HOPS and control.missing_engines(timezone.now()):
-            async_task("deliveries.tasks.run_engine", hops + 1)
-        return "enough engines"
-    if not control.stopping.is_set():
-        async_task("deliveries.tasks.run_engine")
-    return "handed over"
+    return "handed over" if run_engine_here(settings.ENGINE_RUN_SECONDS) else "enough engines"
 
 
-def start_missing_engines() -> int:
-    """Ask for the engines that this host lacks. Returns how many tasks were queued."""
-    global _asked_at
-    if time.monotonic() - _asked_at < ASK_EVERY or control.stopping.is_set():
-        return 0
-    _asked_at = time.monotonic()
-    missing = control.missing_engines(timezone.now())
-    for _ in range(missing):
-        async_task("deliveries.tasks.run_engine")
-    return missing
-
-
-def sweep() -> int:
-    """The safety net, run by the schedule: start engines where none live, go on with replays."""
+def sweep() -> None:
+    """The safety net, run by the schedule: go on with replays."""
     from deliveries.replay import run_waiting
 
     run_waiting()
-    return start_missing_engines()
 
 
 def prune() -> int:

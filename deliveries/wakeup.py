@@ -45,15 +45,11 @@ class _Notifier:
                 self._pid = os.getpid()
 
     def _run(self) -> None:
-        checked = 0.0
         while True:
             self._event.wait()
             self._event.clear()
             with suppress(Exception):  # a lost wake-up does no harm; the next one uses a new connection
                 self._notify()
-                if time.monotonic() - checked > 5:
-                    checked = time.monotonic()
-                    self._check_engines()
                 time.sleep(PAUSE)
                 continue
             connections["default"].close()
@@ -63,11 +59,6 @@ class _Notifier:
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute(f"NOTIFY {CHANNEL}")
-
-    def _check_engines(self) -> None:
-        from deliveries.tasks import start_missing_engines
-
-        start_missing_engines()
 
 
 _notifier = _Notifier()

@@ -59,13 +59,10 @@ def _is_process_alive(pid: int) -> bool:
     return True
 
 
-def missing_engines(now: datetime) -> int:
-    """How many engines this host lacks; a host that never ran one counts only while none runs anywhere."""
-    here = list(Engine.objects.filter(host=host_name()))
-    if not here:
-        return 0 if Engine.objects.alive(now).exists() else settings.ENGINE_PROCESSES
+def missing_here(now: datetime) -> int:
+    """How many engines this host lacks."""
     wanted: int = settings.ENGINE_PROCESSES
-    return max(0, wanted - sum(is_alive(engine, now) for engine in here))
+    return max(0, wanted - sum(is_alive(engine, now) for engine in Engine.objects.filter(host=host_name())))
 
 
 def beat(engine: Engine, *, now: datetime, in_flight: int, sent_count: int) -> bool:

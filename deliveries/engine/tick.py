@@ -9,7 +9,6 @@ from django.db import transaction
 from deliveries import ports
 from deliveries.models import Delivery, Event
 from deliveries.ordering import release_forgotten
-from deliveries.tasks import start_missing_engines
 from integrations.identifiers import uuid7
 from integrations.models import IntegrationHealth
 from integrations.services import disable_integration
@@ -30,7 +29,6 @@ def tick(now: datetime) -> None:
         _swept_at = now
         release_forgotten(now)
         disable_dead_integrations(now)
-        start_missing_engines()
 
 
 def make_due_polls(now: datetime) -> int:
@@ -53,7 +51,8 @@ def make_poll(subscription: Subscription, now: datetime) -> bool:
         mine = Delivery.objects.open().filter(
             integration_id=subscription.integration_id, subscription_id=subscription.id, topic="poll"
         )
-        if mine.exists():
+        if waiting := mine.first():
+            _bring_forward(waiting, now)
             return False
         since = subscription.last_poll_at
         event = Event.objects.create(
@@ -76,6 +75,19 @@ def make_poll(subscription: Subscription, now: datetime) -> bool:
             created_at=now,
         )
     return True
+
+
+def _bring_forward(poll: Delivery, now: datetime) -> None:
+    """Try a poll that waits for its retry with the next interval: after an outage the schedule would wait a day.
+
+    Not where the receiver itself asked for a pause.
+    """
+    if poll.status != Delivery.Status.RETRYING or poll.due_at is None or poll.due_at <= now:
+        return
+    last = poll.attempts.order_by("-number").values_list("response_headers", flat=True).first()
+    if any(name.lower() == "retry-after" for name, _ in last or ()):
+        return
+    Delivery.objects.filter(id=poll.id, status=Delivery.Status.RETRYING, lease=poll.lease).update(due_at=now)
 
 
 def disable_dead_integrations(now: datetime) -> int:

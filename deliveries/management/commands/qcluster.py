@@ -6,12 +6,11 @@ import os
 import sys
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import DatabaseError, connections
 from django_q.management.commands.qcluster import Command as QueueCommand
 
-from deliveries.cluster import HookdeskCluster, ignore_interrupts, prepare_engines
+from deliveries.cluster import HookdeskCluster, forget_engines, ignore_interrupts
 from deliveries.process_ties import die_with_supervisor
 from deliveries.tasks import ensure_schedules
 
@@ -26,7 +25,7 @@ class Command(QueueCommand):  # type: ignore[misc]
             os.environ["Q_CLUSTER_NAME"] = options["cluster_name"]
         try:
             ensure_schedules()
-            prepare_engines(settings.ENGINE_PROCESSES)
+            forget_engines()
         except DatabaseError as error:
             raise CommandError(f"The database does not answer, or is not migrated: {error}".strip()) from None
         # What is forked must open connections of its own.
