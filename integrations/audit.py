@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, User
 from django.db import models
 
 from integrations.access import Principal
@@ -17,12 +17,12 @@ from integrations.models import AuditEntry, Store
 class Actor:
     """Who does something: a member of staff, or a program (`user` is None and `name` says which)."""
 
-    user: AbstractBaseUser | None
+    user: User | None
     name: str
 
     @classmethod
     def of_user(cls, user: AbstractBaseUser) -> Actor:
-        return cls(user, user.get_username())
+        return cls(user, user.get_username())  # type: ignore[arg-type]  # the project's one user model
 
     @classmethod
     def of_principal(cls, principal: Principal) -> Actor:

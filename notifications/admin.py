@@ -16,10 +16,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
-from deliveries.actors import Actor
 from integrations.admin.base import LISTED_ROWS, DeskAdmin, ReadOnlyAdmin, visible_store_ids
+from integrations.audit import Actor, record_change
 from integrations.audit import Actor as Author
-from integrations.audit import record_change
 from integrations.models import Store
 from integrations.redaction import MASK
 from notifications.channels import ChannelError, provider_for

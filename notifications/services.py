@@ -20,10 +20,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from deliveries import failures
-from deliveries.actors import Actor
 from deliveries.messages import normalise_message
 from deliveries.models import Delivery
 from deliveries.ports import Settled
+from integrations.audit import Actor
 from integrations.models import AuditEntry
 from notifications.incidents import queue_messages
 from notifications.models import Notification

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from referencing import Registry
 
 from integrations.models import Store
 from integrations.object_types import singular
-from subscriptions.matching import Interest, SubscriptionIndex
+from subscriptions.matching import Interest, SubscriptionIndex, normalise_topic
 from subscriptions.models import Subscription
+
+logger = logging.getLogger("hookdesk.routing")
 
 CACHE_SIZE = 1_000
 
@@ -37,8 +42,18 @@ class TopicRule:
     condition: str
 
     @cached_property
-    def validator(self) -> Draft202012Validator | None:
-        return Draft202012Validator(self.schema) if self.schema is not None else None
+    def _validator(self) -> Draft202012Validator:
+        # An empty registry: a `$ref` to another document is an error and never a request.
+        return Draft202012Validator(self.schema, registry=Registry())
+
+    def violations(self, data: Any) -> Iterator[ValidationError]:
+        """What the schema objects to, as it is found. A schema that cannot be used objects to nothing."""
+        if self.schema is None:
+            return
+        try:
+            yield from self._validator.iter_errors(data)
+        except Exception:  # schemas are checked when they are saved; one that slipped through must not stop a push
+            logger.exception("the schema of the topic %s cannot be used", self.name)
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,12 @@ class StoreConfig:
     rules: Mapping[str, TopicRule]
     conditions: Mapping[str, list[TopicRule]]  # by object type
     singular_overrides: Mapping[str, str]
+
+    def rule_of(self, topic: str) -> TopicRule | None:
+        """What the store has declared about an event's topic, however it is spelled."""
+        if not self.rules:
+            return None
+        return self.rules.get(normalise_topic(topic, partial(singular, overrides=self.singular_overrides)))
 
 
 _cache: dict[uuid.UUID, StoreConfig] = {}
@@ -74,15 +95,19 @@ def config_of(store_id: uuid.UUID, version: int | None = None) -> StoreConfig:
 
 
 def _load(store: Store) -> StoreConfig:
-    rules = {topic.name: TopicRule(topic.name, topic.schema, topic.condition) for topic in store.topics.all()}
+    one = partial(singular, overrides=store.singular_overrides)
+    rules: dict[str, TopicRule] = {}
     conditions: dict[str, list[TopicRule]] = {}
-    for rule in rules.values():
+    for topic in store.topics.all():
+        # Under the spelling that events are compared by: who describes `shipments.create` means `shipment.created`.
+        name = normalise_topic(topic.name, one)
+        rule = rules[name] = TopicRule(name, topic.schema, topic.condition)
         if rule.condition:
-            conditions.setdefault(rule.name.split(".", 1)[0], []).append(rule)
+            conditions.setdefault(name.split(".", 1)[0], []).append(rule)
     return StoreConfig(
         store_id=store.id,
         version=store.config_version,
-        index=SubscriptionIndex(_interests(store), singular=partial(singular, overrides=store.singular_overrides)),
+        index=SubscriptionIndex(_interests(store), singular=one),
         rules=rules,
         conditions=conditions,
         singular_overrides=store.singular_overrides,

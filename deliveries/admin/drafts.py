@@ -65,4 +65,3 @@ def rebase(draft: Draft, delivery: Delivery) -> None:
 def is_overtaken(draft: Draft, delivery: Delivery) -> bool:
     """Did somebody edit, or a worker try, since the draft was begun?"""
     return draft.seen_revision != latest_number(delivery) or draft.seen_attempts != delivery.attempt_count
-

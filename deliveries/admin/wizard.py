@@ -87,7 +87,7 @@ def _edit_context(delivery: Delivery, draft: drafts.Draft, error: ResolutionErro
     attempts = shown_attempts(delivery)
     diagnosis = diagnosis_of(delivery, attempts)
     topic = delivery.event.topic
-    rule = config_of(delivery.store_id).rules.get(topic) if topic else None
+    rule = config_of(delivery.store_id).rule_of(topic) if topic else None
     text = draft.text or json.dumps(payload, indent=2, ensure_ascii=False)
     return {
         "draft": draft,
@@ -168,9 +168,7 @@ def _send(request: HttpRequest, delivery: Delivery, draft: drafts.Draft, edited:
     )
     done = [str(result.delivery_id) for result in report.results if result.is_done]
     left = [f"{result.delivery_id}: {result.why}" for result in report.results if not result.is_done]
-    drafts.save(
-        request, delivery, drafts.Draft(sent=[str(delivery.pk), *done], left_alone=left[:50], group=group)
-    )
+    drafts.save(request, delivery, drafts.Draft(sent=[str(delivery.pk), *done], left_alone=left[:50], group=group))
 
 
 def _review_context(
@@ -230,4 +228,3 @@ def wizard_page(request: HttpRequest, delivery: Delivery, step: str, context: di
     }
     title = f"{names[step]} · {delivery.topic} → {delivery.integration.name}"
     return render(request, f"admin/deliveries/wizard/{step}.html", title, {**shared, **context})
-

@@ -9,7 +9,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from deliveries.actors import Actor
 from deliveries.api.serializers import (
     AttemptSerializer,
     DeliverySerializer,
@@ -25,6 +24,7 @@ from integrations.api.bodies import body_of, boolean, mapping, text
 from integrations.api.errors import APIError, invalid, missing, not_found
 from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
 from integrations.api.paging import page, query_text
+from integrations.audit import Actor
 from integrations.identifiers import parse_public_id
 
 FILTERS = ("status", "integration", "subscription", "topic", "since", "until", "q")

@@ -159,7 +159,7 @@ def add_event(plan: Plan, config: StoreConfig, row: EventRow, data: Any, except_
     plan.events.append(row)
     name = row.topic or row.intent or ""
     for route in config.index.matching(row.topic, row.intent, data):
-        if route.subscription_id == except_subscription or not _passes(route, data):
+        if route.subscription_id == except_subscription or not _passes(route, row, data):
             continue
         order_key = f"{row.object_type}/{row.object_id}" if route.is_ordered and row.object_id else None
         plan.deliveries.append(
@@ -168,20 +168,20 @@ def add_event(plan: Plan, config: StoreConfig, row: EventRow, data: Any, except_
 
 
 def check_schema(config: StoreConfig, topic: str, data: Any, path: str = "") -> None:
-    rule = config.rules.get(topic)
-    if rule is None or rule.validator is None:
+    rule = config.rule_of(topic)
+    if rule is None:
         return
-    error = next(iter(sorted(rule.validator.iter_errors(data), key=lambda error: list(map(str, error.path)))), None)
-    if error is not None:
-        inside = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
-        raise SchemaViolation(topic, (path + inside).lstrip("."), error.message)
+    errors = sorted(rule.violations(data), key=lambda error: list(map(str, error.absolute_path)))
+    if errors:
+        inside = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in errors[0].absolute_path)
+        raise SchemaViolation(topic, (path + inside).lstrip("."), errors[0].message)
 
 
-def _passes(route: Route, data: Any) -> bool:
+def _passes(route: Route, row: EventRow, data: Any) -> bool:
     if not route.filter:
         return True
     try:
-        return passes(route.filter, data)
+        return passes(route.filter, data, {"topic": row.topic, "intent": row.intent})
     except ExpressionError:
         # Not silently dropped: the delivery is made, and fails visibly when it is built.
         return True

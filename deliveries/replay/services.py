@@ -11,10 +11,10 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from deliveries.actors import Actor
 from deliveries.filters import FilterError, clean_filters
 from deliveries.models import Replay
 from deliveries.replay import steps
+from integrations.audit import Actor
 from integrations.identifiers import uuid7
 from integrations.models import AuditEntry, Integration, Store
 

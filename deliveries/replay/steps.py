@@ -21,10 +21,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from deliveries import failures, ordering, ports, wakeup
-from deliveries.actors import Actor
 from deliveries.filters import apply_filters
 from deliveries.models import Delivery, Replay
 from deliveries.resolution.rules import audit_values
+from integrations.audit import Actor
 from integrations.models import AuditEntry
 
 logger = logging.getLogger("hookdesk.replay")

@@ -8,10 +8,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from deliveries import failures, ordering, ports, wakeup
-from deliveries.actors import Actor
 from deliveries.models import Delivery
 from deliveries.resolution.approval import refuse_while_awaiting, reject_waiting
 from deliveries.resolution.rules import ResolutionError, audit, locked, put_back, require_reason, state_of
+from integrations.audit import Actor
 
 Status = Delivery.Status
 

@@ -12,12 +12,12 @@ import jsonpointer
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from deliveries.actors import Actor
 from deliveries.documents import PatchDoesNotFit, apply_patch, is_same, json_patch
 from deliveries.models import Delivery, Revision
 from deliveries.resolution.editing import edit_delivery
 from deliveries.resolution.payloads import check_payload, payload_of
 from deliveries.resolution.rules import ResolutionError
+from integrations.audit import Actor
 from integrations.strict_json import dump_document, shortened
 
 #: How many are edited by one call, each in a transaction of its own.

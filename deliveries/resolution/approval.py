@@ -7,11 +7,11 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from deliveries.actors import Actor
 from deliveries.models import Delivery, Revision
 from deliveries.resolution.payloads import check_payload, payload_of
 from deliveries.resolution.records import update_record_of
 from deliveries.resolution.rules import ResolutionError, audit, locked, put_back, state_of
+from integrations.audit import Actor
 
 Status = Delivery.Status
 

@@ -8,7 +8,6 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from deliveries.actors import Actor
 from deliveries.documents import is_same, json_patch
 from deliveries.models import Delivery, Revision
 from deliveries.resolution.approval import reject_waiting
@@ -23,6 +22,7 @@ from deliveries.resolution.rules import (
     require_reason,
     state_of,
 )
+from integrations.audit import Actor
 
 Status = Delivery.Status
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from deliveries.ingest.plan import SchemaViolation, check_schema
@@ -68,14 +69,11 @@ def _parsed(payload: Any) -> Any:
 def schema_problems(delivery: Delivery, payload: Any) -> list[SchemaProblem]:
     """All that the topic's JSON Schema objects to (at most `PROBLEMS_LIMIT`); nothing where there is no schema."""
     topic = delivery.event.topic
-    rule = config_of(delivery.store_id).rules.get(topic) if topic is not None else None
-    if rule is None or rule.validator is None:
+    rule = config_of(delivery.store_id).rule_of(topic) if topic is not None else None
+    if rule is None:
         return []
-    problems = []
-    for error in rule.validator.iter_errors(payload):
-        problems.append(SchemaProblem(place_of(error.absolute_path), error.message))
-        if len(problems) == PROBLEMS_LIMIT:
-            break
+    found = islice(rule.violations(payload), PROBLEMS_LIMIT)
+    problems = [SchemaProblem(place_of(error.absolute_path), error.message) for error in found]
     return sorted(problems, key=lambda problem: problem.path)
 
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from django.db.models import QuerySet
 
 from deliveries import failures, ordering, wakeup
-from deliveries.actors import Actor
 from deliveries.models import Delivery
+from integrations.audit import Actor
 from integrations.models import AuditEntry, Store
 
 Code = Literal[

@@ -1,6 +1,7 @@
 """Requests to `mailto:` URLs, sent through the mail backend that Django is configured with.
 
-The body is a JSON object: `from` (null: the installation's own address), `to` (list of addresses), `subject`, `body`, and `html` if there is one.
+The body is a JSON object: `from` (null: the installation's own address), `to` (list of addresses), `subject`,
+`body`, and `html` if there is one.
 """
 
 from __future__ import annotations
@@ -53,9 +54,7 @@ def _read_message(body: bytes) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError):
         is_complete, recipients, message = False, [], {}
     if not is_complete or not isinstance(recipients, list) or not recipients:
-        raise TransportError(
-            TransportError.PROTOCOL, "The mail needs to (a list), subject and body.", permanent=True
-        )
+        raise TransportError(TransportError.PROTOCOL, "The mail needs to (a list), subject and body.", permanent=True)
     return dict(message)
 
 

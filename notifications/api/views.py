@@ -10,11 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from deliveries.actors import Actor
 from integrations.api.authentication import principal_of
 from integrations.api.errors import invalid, not_found
 from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
 from integrations.api.paging import page, query_text
+from integrations.audit import Actor
 from integrations.identifiers import parse_public_id, public_id
 from notifications.models import Notification
 from notifications.services import resolve_notification

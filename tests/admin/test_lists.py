@@ -116,7 +116,9 @@ def many(number: int) -> None:
     """`number` rows in every list, each of another integration and store."""
     for _ in range(number):
         for status in ("failed", "retrying", "succeeded"):
-            delivery = DeliveryFactory(subscription=SubscriptionFactory(integration=IntegrationFactory()), status=status)
+            delivery = DeliveryFactory(
+                subscription=SubscriptionFactory(integration=IntegrationFactory()), status=status
+            )
         from tests.factories import AttemptFactory, FailureGroupFactory, RecordFactory
 
         AttemptFactory(delivery=delivery, outcome="succeeded")

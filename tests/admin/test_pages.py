@@ -66,7 +66,9 @@ def every_address(failed: Delivery) -> dict[str, str]:
     for name in ("integrations_integration", "subscriptions_subscription", "subscriptions_topic", "integrations_store"):
         found[f"{name}_add"] = reverse(f"admin:{name}_add")
     kinds = ("standard", "hub", "notification", "flat", "xml", "turn", "twilio_sms", "mailchimp", "campaign_monitor")
-    found |= {f"add {kind}": reverse("admin:integrations_integration_add") + f"?kind={kind}" for kind in (*kinds, "email")}
+    found |= {
+        f"add {kind}": reverse("admin:integrations_integration_add") + f"?kind={kind}" for kind in (*kinds, "email")
+    }
     return found | {
         "dashboard": reverse("admin:index"),
         "fragment": reverse("admin:desk_fragment"),

@@ -60,7 +60,9 @@ def test_the_suspicious_field_is_marked() -> None:
 
 
 def test_xml_is_indented_by_its_marks() -> None:
-    text = documents.indented_xml('<?xml version="1.0"?><order><id>1</id><note></note><lines><line>2</line></lines></order>')
+    text = documents.indented_xml(
+        '<?xml version="1.0"?><order><id>1</id><note></note><lines><line>2</line></lines></order>'
+    )
     assert text.splitlines() == [
         '<?xml version="1.0"?>',
         "<order>",

@@ -138,7 +138,10 @@ def test_a_permission_that_is_taken_away_counts_at_the_next_step(
 ) -> None:
     delivery = failed()
     client = browse("Operator")
-    assert client.post(reverse("admin:deliveries_delivery_edit", args=[delivery.pk]), {"payload": EDITED}).status_code == 302
+    assert (
+        client.post(reverse("admin:deliveries_delivery_edit", args=[delivery.pk]), {"payload": EDITED}).status_code
+        == 302
+    )
     from django.contrib.auth.models import User
 
     User.objects.get(groups__name="Operator").groups.clear()

@@ -70,7 +70,8 @@ def test_an_integration_is_made_and_its_secret_shown_once(admin: Client, db: Non
 
 
 @pytest.mark.parametrize(
-    "data", [{"url": "http://169.254.169.254/"}, {"url": ""}, {"name": ""}, {"headers": '{"Host": "x"}'}, {"timeout": "999"}]
+    "data",
+    [{"url": "http://169.254.169.254/"}, {"url": ""}, {"name": ""}, {"headers": '{"Host": "x"}'}, {"timeout": "999"}],
 )
 def test_what_is_refused_is_said_at_its_field(admin: Client, db: None, data: dict[str, str]) -> None:
     store = StoreFactory()
@@ -82,11 +83,19 @@ def test_what_is_refused_is_said_at_its_field(admin: Client, db: None, data: dic
 
 
 def test_saving_keeps_the_token_and_masked_parameters(admin: Client, db: None) -> None:
-    integration = IntegrationFactory(wire_format="hub", token="tkn-1", auth_type="hub", parameters={"sid": "AC1", "n": "x"})
+    integration = IntegrationFactory(
+        wire_format="hub", token="tkn-1", auth_type="hub", parameters={"sid": "AC1", "n": "x"}
+    )
     page = admin.get(reverse(CHANGE, args=[integration.pk])).text
     assert "AC1" not in page
     assert "tkn-1" not in page
-    data = {"name": "New", "url": integration.url, "auth_type": "hub", "token": "", "parameters": '{"sid": "***", "n": "y"}'}
+    data = {
+        "name": "New",
+        "url": integration.url,
+        "auth_type": "hub",
+        "token": "",
+        "parameters": '{"sid": "***", "n": "y"}',
+    }
     assert admin.post(reverse(CHANGE, args=[integration.pk]), data).status_code == 302
     integration.refresh_from_db()
     assert (integration.name, integration.token) == ("New", "tkn-1")
@@ -228,7 +237,12 @@ def test_the_preview_says_match_or_not_and_shows_the_request(admin: Client, db: 
     integration = IntegrationFactory(name="ERP", token="tkn-secret", auth_type="bearer")
     EventFactory(store=integration.store, data={"id": "7", "note": "<script>alert(1)</script>"})
     address = reverse("admin:deliveries_delivery_preview")
-    data = {"integration": integration.pk, "topics": "shipment.updated", "filter": "id == '7'", "transform": "{n: note}"}
+    data = {
+        "integration": integration.pk,
+        "topics": "shipment.updated",
+        "filter": "id == '7'",
+        "transform": "{n: note}",
+    }
     page = admin.post(address, data).text
     assert "would be sent" in page
     assert integration.url in page

@@ -138,7 +138,9 @@ def test_the_second_of_two_people_is_told_and_overwrites_nothing(
     assert delivery.revisions.count() == 2
 
 
-def test_two_people_in_the_wizard_see_each_other(browse: Callable[..., Client], failed: Callable[..., Delivery]) -> None:
+def test_two_people_in_the_wizard_see_each_other(
+    browse: Callable[..., Client], failed: Callable[..., Delivery]
+) -> None:
     delivery = failed()
     browse(username="anna").get(address("edit", delivery))
     assert "anna" in browse(username="bo").get(address("resolve", delivery)).text
@@ -177,9 +179,7 @@ def test_where_a_second_person_is_asked_for_nothing_is_sent_before(
     assert (delivery.status, delivery.revision) == ("pending", 1)
 
 
-@pytest.mark.parametrize(
-    ("action", "status"), [("retry", "pending"), ("discard", "discarded"), ("wait", "failed")]
-)
+@pytest.mark.parametrize(("action", "status"), [("retry", "pending"), ("discard", "discarded"), ("wait", "failed")])
 def test_the_other_ways_out_ask_on_a_page_and_act_by_post(
     admin: Client, failed: Callable[..., Delivery], action: str, status: str
 ) -> None:

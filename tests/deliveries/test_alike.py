@@ -12,10 +12,10 @@ from django.db import connection, connections
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deliveries.actors import Actor
 from deliveries.documents import apply_patch, is_same
 from deliveries.models import Delivery, FailureGroup, Record, Revision
 from deliveries.resolution import ResolutionError, alike, change, edit_alike, edit_delivery, fits, history_of
+from integrations.audit import Actor
 from tests.factories import (
     DeliveryFactory,
     EventFactory,

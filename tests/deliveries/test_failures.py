@@ -9,9 +9,9 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from deliveries import ports
-from deliveries.actors import Actor
 from deliveries.failures import Failure, close_empty_groups, group_failures, reopen_group, resolve_group
 from deliveries.models import Delivery, FailureGroup
+from integrations.audit import Actor
 from integrations.models import AuditEntry
 from tests.factories import DeliveryFactory, FailureGroupFactory, IntegrationFactory, SubscriptionFactory, UserFactory
 

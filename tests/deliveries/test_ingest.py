@@ -15,12 +15,12 @@ from tests.factories import AccessTokenFactory, IntegrationFactory, Subscription
 PUSH, EVENTS = "/api/v1/push", "/api/v1/events"
 
 
-@pytest.fixture()
+@pytest.fixture
 def token(db):
     return AccessTokenFactory()
 
 
-@pytest.fixture()
+@pytest.fixture
 def post(token):
     def send(url, body, content_type="application/json", **headers):
         data = body if isinstance(body, bytes | str) else json.dumps(body)
@@ -29,7 +29,7 @@ def post(token):
     return send
 
 
-@pytest.fixture()
+@pytest.fixture
 def subscribe(token):
     integration = IntegrationFactory(store=token.store)
 
@@ -124,7 +124,9 @@ class TestPushingObjects:
         assert post(PUSH, {"shipments": [{"id": "ß" * 255}, {"id": "😀"}]}).status_code == 202
 
     def test_one_bad_object_stores_none_of_the_body(self, post):
-        refused(post(PUSH, {"orders": [{"id": "1"}], "shipments": [{"x": 1}]}), 400, "missing_parameter", "shipments[0].id")
+        refused(
+            post(PUSH, {"orders": [{"id": "1"}], "shipments": [{"x": 1}]}), 400, "missing_parameter", "shipments[0].id"
+        )
 
     def test_data_that_breaks_the_topics_schema_is_refused_with_the_path_inside_the_data(self, post, token):
         schema = {"type": "object", "properties": {"cost": {"type": "number"}}}
@@ -138,7 +140,9 @@ class TestPushingObjects:
 
 class TestPublishingEvents:
     def test_one_event(self, post):
-        response = post(EVENTS, {"topic": "user.created", "data": {"id": 7}, "occurred_at": "2026-01-31T12:00:00+01:00"})
+        response = post(
+            EVENTS, {"topic": "user.created", "data": {"id": 7}, "occurred_at": "2026-01-31T12:00:00+01:00"}
+        )
         event = Event.objects.get()
         body = response.json()
         assert response.status_code == 202
@@ -205,7 +209,9 @@ class TestMatching:
 
 
 class TestCredentials:
-    @pytest.mark.parametrize("headers", [{}, {"X-Hub-Store": "x", "X-Hub-Access-Token": "y"}, {"Authorization": "Basic !"}])
+    @pytest.mark.parametrize(
+        "headers", [{}, {"X-Hub-Store": "x", "X-Hub-Access-Token": "y"}, {"Authorization": "Basic !"}]
+    )
     def test_missing_or_wrong_ones_are_401(self, db, headers):
         response = APIClient().post(PUSH, {"a": []}, format="json", headers=headers)
         assert response.status_code == 401

@@ -10,7 +10,6 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from deliveries.actors import Actor
 from deliveries.models import Delivery, FailureGroup, Replay
 from deliveries.replay import (
     ReplayError,
@@ -27,6 +26,7 @@ from deliveries.replay import (
     steps,
 )
 from deliveries.resolution import edit_delivery, history_of
+from integrations.audit import Actor
 from integrations.models import AuditEntry, Store
 from tests.factories import (
     DeliveryFactory,

@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 
 from deliveries import ports
-from deliveries.actors import Actor
 from deliveries.models import Delivery, Event, Record, Revision
 from deliveries.resolution import (
     ResolutionError,
@@ -28,6 +27,7 @@ from deliveries.resolution import (
     wait_for_source,
 )
 from integrations.access import Principal
+from integrations.audit import Actor
 from tests.factories import (
     DeliveryFactory,
     EventFactory,

@@ -10,11 +10,11 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from deliveries import ports
-from deliveries.actors import Actor
 from deliveries.failures import Failure, close_empty_groups, group_failures
 from deliveries.models import Delivery, FailureGroup
 from deliveries.ports import Settled
 from deliveries.resolution import discard_delivery
+from integrations.audit import Actor
 from integrations.models import AuditEntry
 from notifications import services
 from notifications.models import Notification

@@ -366,7 +366,9 @@ def test_there_is_room_for_so_many_subscriptions_with_a_url(client: ApiClient) -
     assert client.post("subscriptions", {"integration": shared.slug, "topics": ["all"]}).status_code == 200
 
 
-@pytest.mark.parametrize("identity", ["nsub_x", "x", "nsub_", "0" * 32, "nsub_01033700-16ad-41e6-aa08-ed65c3040c0f", "%00", "nsub_%F0"])
+@pytest.mark.parametrize(
+    "identity", ["nsub_x", "x", "nsub_", "0" * 32, "nsub_01033700-16ad-41e6-aa08-ed65c3040c0f", "%00", "nsub_%F0"]
+)
 def test_an_unknown_id_is_not_found(client: ApiClient, identity: str) -> None:
     for method, path in (("GET", ""), ("PUT", ""), ("DELETE", ""), ("POST", "/ping"), ("GET", "/sent")):
         response = client.call(method, f"subscriptions/{identity}{path}", {} if method != "GET" else None)
