@@ -13,7 +13,7 @@ from deliveries.engine.pacing import BREAKER_THRESHOLD, probe_delay
 from deliveries.engine.rows import Claimed, Settlement
 from deliveries.failures import close_empty_groups, lock_groups
 from deliveries.ingest import push_back
-from deliveries.models import Delivery, Event
+from deliveries.models import Delivery, Event, FailureGroup
 from deliveries.ordering import release_next
 from integrations.models import Integration, IntegrationHealth
 from integrations.services import disable_integration, save_parameters
@@ -42,7 +42,7 @@ def apply(settlements: Sequence[Settlement], now: datetime) -> None:
         if outcome.effect is not None:
             _take_effect(settlement, now)
         if claimed.origin == "poll" and settlement.status == "succeeded":
-            _note_poll(claimed)
+            _note_poll(claimed, now)
         if claimed.order_key is not None and settlement.status == "succeeded" and claimed.subscription_id:
             release_next(claimed.subscription_id, claimed.order_key, now)
     _supersede([_claimed(s) for s in settlements if s.status == "succeeded"], now)
@@ -150,10 +150,19 @@ def _take_effect(settlement: Settlement, now: datetime) -> None:
         ports.announced(claimed.store_id, integration.id, f"deactivated:{subscription.id}", "error", text, now)
 
 
-def _note_poll(claimed: Claimed) -> None:
-    """`last_poll` becomes the time at which the poll that succeeded was made."""
+def _note_poll(claimed: Claimed, now: datetime) -> None:
+    """`last_poll` becomes the time at which the poll that succeeded was made.
+
+    It has asked since the last success, so polls that failed before it have nothing left to bring.
+    """
     assert claimed.subscription_id is not None
     Subscription.objects.filter(id=claimed.subscription_id).update(last_poll_at=claimed.occurred_at)
+    groups = FailureGroup.objects.filter(integration_id=claimed.integration_id, status=FailureGroup.Status.OPEN)
+    missed = Delivery.objects.filter(
+        failure_group__in=groups, subscription_id=claimed.subscription_id, topic="poll", status=Delivery.Status.FAILED
+    )
+    for delivery in missed.select_related("event")[:500]:
+        supersede(delivery, now)
 
 
 def _supersede(succeeded: Sequence[Claimed], now: datetime) -> None:
