@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
 from deliveries import ports
 from deliveries.engine.pacing import BREAKER_THRESHOLD, probe_delay
@@ -156,7 +157,9 @@ def _note_poll(claimed: Claimed, now: datetime) -> None:
     It has asked since the last success, so polls that failed before it have nothing left to bring.
     """
     assert claimed.subscription_id is not None
-    Subscription.objects.filter(id=claimed.subscription_id).update(last_poll_at=claimed.occurred_at)
+    # Never back: staff may resend an old one.
+    is_news = Q(last_poll_at=None) | Q(last_poll_at__lt=claimed.occurred_at)
+    Subscription.objects.filter(is_news, id=claimed.subscription_id).update(last_poll_at=claimed.occurred_at)
     groups = FailureGroup.objects.filter(integration_id=claimed.integration_id, status=FailureGroup.Status.OPEN)
     missed = Delivery.objects.filter(
         failure_group__in=groups, subscription_id=claimed.subscription_id, topic="poll", status=Delivery.Status.FAILED
