@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,13 @@ from tests.receiver import Receiver, answer
 
 #: The contract's promise, in seconds.
 STOP_SECONDS = 20
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    installed = Installation(tmp_path)
+    yield installed
+    installed.clean_up()
 
 
 def is_gone(installation: Installation) -> bool:
