@@ -1,0 +1,99 @@
+"""(d) Pushes per second through the web server, beside bare PostgreSQL that inserts the same rows."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Iterator
+
+from tests.benchmarks.bare_postgresql import find_pgbench, pushes_per_second
+from tests.benchmarks.environment import Installation, Plot, scratch
+from tests.benchmarks.figures import Figure, Target
+from tests.benchmarks.loadgen import Load, run_load
+from tests.benchmarks.options import Options
+from tests.benchmarks.receiver import LedgerReceiver
+from tests.benchmarks.scenarios.throughput import plant
+from tests.benchmarks.web import WebServer, push_request
+
+SCENARIO = "Ingest: a push of new objects, 3 deliveries each"
+SUBSCRIPTIONS = 3
+BATCH = 100
+TARGETS = {1: Target(0.2, 0.35), BATCH: Target(0.4, 0.6)}
+CONNECTIONS = {1: 16, BATCH: 8}
+
+
+def run(options: Options) -> Iterator[Figure]:
+    for database in options.databases:
+        for size in (1, BATCH):
+            yield from _figures(options, database, size)
+
+
+def _figures(options: Options, database: str, size: int) -> Iterator[Figure]:
+    bare = None
+    what = "single push" if size == 1 else f"batch of {size}"
+    if database == "postgresql" and find_pgbench() is None:
+        what += " (no pgbench here, so no rival)"
+    elif database == "postgresql":
+        bare = _median(options, lambda: _bare(options, size))
+        yield Figure(SCENARIO, f"bare PostgreSQL, {what}", bare * size, "objects/s", note=f"{bare:.0f} statements/s")
+    loads = sorted((_web(options, database, size) for _ in range(options.repeat)), key=lambda load: load.rate)
+    load = loads[len(loads) // 2]
+    yield Figure(
+        SCENARIO,
+        f"web server, {database}, {what}",
+        load.rate * size,
+        "objects/s",
+        "bare PostgreSQL" if bare else "",
+        bare and bare * size,
+        TARGETS[size] if bare else None,
+        f"{load.rate:.0f} requests/s; p50 {load.p50_us / 1000:.1f} ms, p99 {load.p99_us / 1000:.1f} ms",
+        {"rates": [round(one.rate * size, 1) for one in loads]},
+    )
+    inside = _median(options, lambda: _in_process(options, database, size))
+    note = "one process, no HTTP: token, plan, write"
+    yield Figure(SCENARIO, f"in-process, {database}, {what}", inside * size, "objects/s", note=note)
+
+
+def _median(options: Options, measure: Callable[[], float]) -> float:
+    return statistics.median(measure() for _ in range(options.repeat))
+
+
+def _bare(options: Options, size: int) -> float:
+    with scratch("postgresql") as installation, LedgerReceiver() as receiver:
+        plot = plant(installation, receiver, count=SUBSCRIPTIONS)
+        return pushes_per_second(installation, plot, size=size, seconds=options.seconds(10, 4))
+
+
+def _web(options: Options, database: str, size: int) -> Load:
+    with scratch(database) as installation, LedgerReceiver() as receiver:
+        plot = plant(installation, receiver, count=SUBSCRIPTIONS)
+        with WebServer(installation) as web:
+            request = push_request(installation.folder, plot, size=size)
+            warm = run_load(web.port, request, seconds=1, connections=CONNECTIONS[size]).require_clean()
+            first = warm.sent * size + 1
+            load = run_load(
+                web.port, request, seconds=options.seconds(10, 4), connections=CONNECTIONS[size], first=first
+            ).require_clean()
+        _check_rows(installation, (warm.accepted + load.accepted) * size)
+        return load
+
+
+def _check_rows(installation: Installation, objects: int) -> None:
+    """What was accepted is stored: record, event and deliveries of each object."""
+    for table, wanted in (("record", objects), ("event", objects), ("delivery", objects * SUBSCRIPTIONS)):
+        found = installation.value(f"SELECT count(*) FROM deliveries_{table}")
+        if found != wanted:
+            raise AssertionError(f"{objects} objects were accepted; {wanted} rows in {table} expected, {found} found")
+
+
+def _in_process(options: Options, database: str, size: int) -> float:
+    with scratch(database) as installation, LedgerReceiver() as receiver:
+        plot = plant(installation, receiver, count=SUBSCRIPTIONS)
+        return push_in_process(installation, plot, size=size, seconds=options.seconds(8, 3))
+
+
+def push_in_process(installation: Installation, plot: Plot, *, size: int, seconds: float) -> float:
+    """Pushes per second of one process that calls the service itself."""
+    command = ["-m", "tests.benchmarks.pushing", plot.store, plot.token, str(size), str(seconds)]
+    answer = json.loads(installation.run(*command))
+    return float(answer["count"] / answer["seconds"])

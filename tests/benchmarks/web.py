@@ -1,0 +1,69 @@
+"""The product's web server, and what is pushed to it."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.engines import Processes
+from tests.benchmarks.environment import Installation, Plot
+from tests.benchmarks.loadgen import NOW, SERIAL, TURN, write_request
+from tests.benchmarks.rows import PAYLOAD
+
+
+class WebServer(Processes):
+    """gunicorn as the product runs it, on a port of its own; entered when it answers."""
+
+    def __init__(self, installation: Installation, *, workers: int = 2) -> None:
+        self.port = free_port()
+        command = ["-m", "gunicorn", "--config", "python:config.web_server", "config.wsgi"]
+        super().__init__(installation, command, WEB_BIND=f"127.0.0.1:{self.port}", WEB_WORKERS=str(workers))
+
+    def __enter__(self) -> WebServer:
+        super().__enter__()
+        wait_for_port(self, self.port)
+        return self
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(running: Processes, port: int, *, timeout: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            running.require_alive()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"The web server does not listen. {running.installation.last_words()}") from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def headers_of(plot: Plot) -> dict[str, str]:
+    return {"X-Hub-Store": plot.store, "X-Hub-Access-Token": plot.token}
+
+
+def shipment(prefix: str = "S") -> dict[str, Any]:
+    """An object that no push had before, with the time at which it was due to be sent."""
+    return {**PAYLOAD, "id": f"{prefix}{SERIAL}", "sent_us": NOW}
+
+
+def push_request(folder: Path, plot: Plot, *, size: int = 1) -> Path:
+    """`POST /api/v1/push` with so many new shipments."""
+    document = {"shipments": [shipment() for _ in range(size)]}
+    return write_request(folder, "/api/v1/push", document, headers_of(plot))
+
+
+def event_request(folder: Path, plot: Plot) -> Path:
+    """`POST /api/v1/events` with one event, whose topic goes round the destinations: t000.moved, t001.moved …"""
+    document = {"topic": f"t{TURN}.moved", "data": shipment()}
+    return write_request(folder, "/api/v1/events", document, headers_of(plot))
