@@ -17,10 +17,9 @@ from django.db import OperationalError
 from django.urls import reverse
 from django.utils import timezone
 
-from deliveries.actors import Actor
 from deliveries.models import Delivery, Engine, Record
 from deliveries.resolution import edit_delivery, payload_of
-from integrations.audit import Actor as Changer
+from integrations.audit import Actor
 from integrations.models import Integration, Store
 from integrations.services import create_integration, issue_token
 from notifications.models import Notification
@@ -28,7 +27,7 @@ from subscriptions.services.subscriptions import create_subscription
 
 LOGIN, PASSWORD = "demo", "demo"
 BAD_PHONE, GOOD_PHONE = "0000000000", "+15005550006"
-CHANGER = Changer(None, "the demo")
+CHANGER = Actor(None, "the demo")
 
 #: Seed 000's shipment, and the update that triggers the SMS.
 SHIPMENT: dict[str, Any] = {

@@ -10,12 +10,12 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from deliveries.actors import Actor
 from deliveries.filters import FilterError
 from deliveries.models import Delivery, Replay
 from deliveries.progress import progress_bar
 from deliveries.replay import Preview, ReplayError, preview, start_replay, step
 from deliveries.resolution import ResolutionError, retry_delivery
+from integrations.audit import Actor
 from integrations.identifiers import parse_public_id
 from integrations.reporting import ReportCommand, find_store
 
