@@ -17,9 +17,9 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from deliveries import ports
-from deliveries.actors import Actor
 from deliveries.messages import fingerprint, normalise_message
 from deliveries.models import Delivery, FailureGroup
+from integrations.audit import Actor
 from integrations.models import AuditEntry
 
 __all__ = [
