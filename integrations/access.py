@@ -94,7 +94,7 @@ def refresh(principal: Principal) -> Principal | None:
     forget(principal)
     now = timezone.now()
     found = AccessToken.objects.active(now).select_related("store").filter(id=principal.token_id).first()
-    return found and _principal(found)
+    return None if found is None else _principal(found)
 
 
 def _look_up(store_id: uuid.UUID | None, token: str, token_hash: str, now: datetime) -> Principal | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, User
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db import models
 
 from integrations.access import Principal
@@ -21,7 +21,8 @@ class Actor:
     name: str
 
     @classmethod
-    def of_user(cls, user: AbstractBaseUser) -> Actor:
+    def of_user(cls, user: AbstractBaseUser | AnonymousUser) -> Actor:
+        """For views that let in staff only: there `request.user` is never anonymous, which its type cannot say."""
         return cls(user, user.get_username())  # type: ignore[arg-type]  # the project's one user model
 
     @classmethod

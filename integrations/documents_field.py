@@ -7,12 +7,17 @@ engine wants the text itself and asks for it with `.values_list` on `RawDocument
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
+if TYPE_CHECKING:  # generic only in the stubs
+    _TextField = models.TextField[Any, Any]
+else:
+    _TextField = models.TextField
 
-class DocumentField(models.TextField):
+
+class DocumentField(_TextField):
     """JSON document ⇄ compact JSON text. Not for searching by key: columns are for that."""
 
     description = "JSON document as text"

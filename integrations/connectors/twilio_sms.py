@@ -126,7 +126,7 @@ class _Capture:
 
 def _client(account_sid: str, auth_token: str, capture: _Capture) -> Any:
     # Imported on first use: it takes a fifth of a second, which commands need not pay.
-    from twilio.rest import Client  # type: ignore[import-untyped]
+    from twilio.rest import Client
 
     # A dict that is not empty keeps the package from reading TWILIO_EDGE and TWILIO_REGION of this process.
     return Client(account_sid, auth_token, http_client=capture, environment={"TWILIO_EDGE": ""})

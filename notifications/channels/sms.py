@@ -46,8 +46,8 @@ class TwilioSms:
         if missing:
             raise ChannelError(f"The Twilio {' and '.join(missing)} is not set.", permanent=True)
         # Imported on first use: the package takes a fifth of a second, which other processes need not pay.
-        from twilio.base.exceptions import TwilioRestException  # type: ignore[import-untyped]
-        from twilio.rest import Client  # type: ignore[import-untyped]
+        from twilio.base.exceptions import TwilioRestException
+        from twilio.rest import Client
 
         # A dict that is not empty keeps the package from reading TWILIO_EDGE and TWILIO_REGION of this process.
         client = Client(
@@ -76,7 +76,7 @@ class _TransportClient:
         auth: tuple[str, str] | None = None,
         **_: Any,
     ) -> Any:
-        from twilio.http.response import Response  # type: ignore[import-untyped]
+        from twilio.http.response import Response
 
         url = f"{uri}?{urlencode(params, doseq=True)}" if params else uri
         credentials = b64encode(":".join(auth or ("", "")).encode()).decode()
