@@ -27,11 +27,12 @@ from integrations.redaction import masked_headers, redact_bytes, redact_text
 from integrations.transport.base import Request
 
 STOPPED = "Hookdesk was stopped while this was being sent. Whether the receiver got it is unknown; it is sent again."
+UNSENT = "The database went away, or the worker stood still, before this could be sent. It is sent again."
 INTERRUPTED = "The worker died while this was being sent. Whether the receiver got it is unknown; it is sent again."
 
 
 def open_attempts(flights: Sequence[Flight]) -> None:
-    """One INSERT for all of them."""
+    """One INSERT for all of them: all or none."""
     rows = [_opening(flight) for flight in flights]
     if not rows:
         return
@@ -39,7 +40,7 @@ def open_attempts(flights: Sequence[Flight]) -> None:
         columns = zip(_OPENING_ARRAYS, zip(*rows, strict=True), strict=True)
         execute_prepared(_OPEN_POSTGRESQL, [as_array(column) for as_array, column in columns])
     else:
-        with connection.cursor() as cursor:
+        with transaction.atomic(), connection.cursor() as cursor:
             cursor.executemany(_OPEN_PORTABLE, [portable(row) for row in rows])
 
 
@@ -95,18 +96,16 @@ def mark_interrupted(claims: Sequence[Claimed]) -> None:
         )
 
 
-def give_back(flights: Sequence[Flight], now: datetime) -> None:
-    """An orderly end: what is still on its way is due again at once, and that is nobody's crash."""
-    for flight in flights:
-        claimed = flight.claimed
+def give_back(claims: Sequence[Claimed], now: datetime, why: str) -> None:
+    """What is still claimed is due again at once, and that is nobody's crash."""
+    for claimed in claims:
         with transaction.atomic():
-            ours = Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status="sending").update(
+            Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status="sending").update(
                 status="retrying", due_at=now, lease=None
             )
-            if ours:
-                Attempt.objects.filter(id=claimed.attempt_id).update(
-                    outcome="unknown", error_kind="interrupted", error_message=STOPPED
-                )
+            Attempt.objects.filter(id=claimed.attempt_id, outcome="running").update(
+                outcome="unknown", error_kind="interrupted", error_message=why
+            )
 
 
 _FINISH_POSTGRESQL = (

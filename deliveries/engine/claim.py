@@ -19,8 +19,8 @@ from integrations.models import IntegrationHealth
 
 #: Claims are made one at a time, so that caps and rates hold over all engines. Any constant will do.
 CLAIM_LOCK = 0x486F6F6B
-#: How far an idle engine looks ahead, at most.
-HORIZON = timedelta(seconds=30)
+#: How far an idle engine looks ahead, at most: a wake-up that is lost costs no more than this.
+HORIZON = timedelta(seconds=5)
 #: How long to leave alone what is due but has no room.
 BLOCKED_PAUSE = timedelta(seconds=0.5)
 

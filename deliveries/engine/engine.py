@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import random
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -15,18 +14,20 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection, transaction
 from django.utils import timezone
 
-from deliveries.engine.attempts import give_back, mark_interrupted, open_attempts
+from deliveries.engine.attempts import STOPPED, UNSENT, give_back, mark_interrupted, open_attempts
 from deliveries.engine.build import build_message, build_request, payload_refused
 from deliveries.engine.claim import claim
 from deliveries.engine.control import beat, leave, stopping, take_slot
 from deliveries.engine.directory import Directory
+from deliveries.engine.ear import Ear
 from deliveries.engine.pacing import Pacer
-from deliveries.engine.rows import Claimed, Flight, Landing
+from deliveries.engine.quarantine import hold_back, is_killer, set_aside
+from deliveries.engine.rows import LEASE_GRACE, Claimed, Flight, Landing
 from deliveries.engine.sending import landed
 from deliveries.engine.settle import record, settle
 from deliveries.engine.tick import tick
+from deliveries.failpoints import failpoint
 from deliveries.models import Engine
-from deliveries.wakeup import make_waiter
 from integrations.transport import Request, Result, current_policy, make_transport
 from integrations.wire_formats.base import Outcome, PayloadError
 
@@ -37,10 +38,10 @@ GATHER_SECONDS = 0.004
 HEARTBEAT_SECONDS = 5.0
 #: On shutdown, requests in flight get so long to end by themselves.
 GRACE_SECONDS = 12.0
-#: A delivery whose worker died so often in a row is taken for the killer.
-MOST_CRASHES = 5
-#: The longest nap: a lost wake-up costs no more than this.
-LONGEST_NAP = 2.0
+#: A claim that is older than this is not sent any more: its lease might run out in mid-flight.
+LATEST_START = LEASE_GRACE / 2
+
+_Prepared = tuple[Flight, Request | Outcome]
 
 
 class DeliveryEngine:
@@ -56,11 +57,12 @@ class DeliveryEngine:
         self.rng = random.Random()  # noqa: S311 - jitter
         self.flights: dict[object, Flight] = {}
         self.landings: list[Landing] = []
+        self.unsent: list[Claimed] = []  # claimed, but something came between
         self.sent_count = 0
         self.claim_at = 0.0  # monotonic: when to claim next
         self.is_draining = False
         self.next_beat = 0.0
-        self.ear = _Ear(self.transport.wake)
+        self.ear = Ear(self.transport.wake)
 
     # --- the loop -----------------------------------------------------------------------------------
 
@@ -95,7 +97,7 @@ class DeliveryEngine:
 
     def _nap(self, deadline: float) -> float:
         now = time.monotonic()
-        until = min(self.next_beat, deadline, now + LONGEST_NAP)
+        until = min(self.next_beat, deadline)
         # Without room there is nothing to claim: only a landing changes that, and it ends the nap.
         return max(0.0, (min(until, self.claim_at) if self.room else until) - now)
 
@@ -114,15 +116,20 @@ class DeliveryEngine:
     def _land(self, results: Sequence[Result]) -> None:
         for result in results:
             flight = self.flights.pop(result.key)
-            integration_id = flight.claimed.integration_id
-            self.pacer.returned(integration_id, is_responsive=result.response is not None)
-            destination = self.directory.destination(integration_id)
-            self.landings.append(landed(flight, destination, result.response, result.error, result.duration))
+            self.pacer.returned(flight.claimed.integration_id, is_responsive=result.response is not None)
+            # The answer is read as the request was built, whatever has been changed since.
+            assert flight.destination is not None
+            self.landings.append(landed(flight, flight.destination, result.response, result.error, result.duration))
 
     # --- one transaction: record what landed, claim what is due ------------------------------------------
 
     def cycle(self) -> None:
-        landings, now = self.landings, timezone.now()
+        landings, now, begun = self.landings, timezone.now(), time.monotonic()
+        if landings:
+            failpoint("engine.before_record")
+        if self.unsent:
+            give_back(self.unsent, now, UNSENT)
+            self.unsent = []
         try:
             with transaction.atomic():
                 if landings:
@@ -137,7 +144,7 @@ class DeliveryEngine:
         self.landings = self.landings[len(landings) :]
         self.sent_count += len(landings)
         if claimed:
-            self._send(claimed)
+            self._send(claimed, begun)
 
     def _claim(self, now: datetime) -> list[Claimed]:
         room = self.room
@@ -148,25 +155,49 @@ class DeliveryEngine:
         mark_interrupted([row for row in found.rows if row.was_sending])
         wait = 0.0 if found.is_full else max(0.0, (found.next_chance - now).total_seconds())
         self.claim_at = time.monotonic() + wait
-        return found.rows
+        return hold_back(found.rows, (flight.claimed for flight in self.flights.values()), now)
 
-    def _send(self, claims: Sequence[Claimed]) -> None:
+    def _send(self, claims: Sequence[Claimed], begun: float) -> None:
+        """`begun`: when the claim began, monotonic."""
         now, started = timezone.now(), time.monotonic()
+        self.unsent = list(claims)
+        failpoint("engine.after_claim")
         flights = [self._prepared(Flight(claimed, None, None, now, started)) for claimed in claims]
-        open_attempts([flight for flight, _ in flights])
+        flights = self._opened(flights)
+        if time.monotonic() - begun > LATEST_START:
+            logger.warning("this process stood still for so long that %s deliveries are given back", len(claims))
+            self.claim_at = 0.0
+            return
+        self.unsent = []
         for flight, prepared in flights:
             if isinstance(prepared, Outcome):
                 self.landings.append(Landing(flight, None, None, 0.0, prepared))
             else:
                 self.flights[flight.claimed.attempt_id] = flight
                 self.pacer.departed(flight.claimed.integration_id)
+                failpoint("engine.send", prepared.body)
                 self.transport.submit(flight.claimed.attempt_id, prepared)
 
-    def _prepared(self, flight: Flight) -> tuple[Flight, Request | Outcome]:
+    def _opened(self, flights: list[_Prepared]) -> list[_Prepared]:
+        """With their attempts written. What cannot even be written down is not sent, and holds up nobody else."""
+        try:
+            open_attempts([flight for flight, _ in flights])
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            if len(flights) > 1:
+                return [opened for flight in flights for opened in self._opened([flight])]
+            logger.exception("the attempt of %s could not be written", flights[0][0].claimed.id)
+            message = f"The request could not be recorded, so it was not sent: {type(error).__name__}."
+            outcome = Outcome(is_success=False, kind="unrecordable", message=message, is_permanent=True)
+            return [(flights[0][0], outcome)]
+        return flights
+
+    def _prepared(self, flight: Flight) -> _Prepared:
         claimed = flight.claimed
-        if claimed.crash_count > MOST_CRASHES:
-            return flight, _poison(claimed)
-        destination = self.directory.destination(claimed.integration_id)
+        if is_killer(claimed):
+            return flight, set_aside(claimed)
+        destination = flight.destination = self.directory.destination(claimed.integration_id)
         if destination.problem:
             return flight, Outcome(is_success=False, kind="configuration", message=destination.problem)
         wish = self.directory.wish(claimed.integration_id, claimed.subscription_id)
@@ -221,52 +252,8 @@ class DeliveryEngine:
                 except (OperationalError, InterfaceError) as error:
                     self._recover(error)
         with suppress(DatabaseError):
-            give_back(list(self.flights.values()), timezone.now())
-
-
-def _poison(claimed: Claimed) -> Outcome:
-    message = (
-        f"Workers died {claimed.crash_count} times in a row while sending this. It is set aside so that the queue "
-        "moves on; look at the payload, then resend it."
-    )
-    return Outcome(is_success=False, kind="crash", message=message, is_permanent=True)
-
-
-class _Ear(threading.Thread):
-    """Listens for wake-ups and ends the engine's nap."""
-
-    def __init__(self, wake: Callable[[], None]) -> None:
-        super().__init__(name="engine ear", daemon=True)
-        self._wake = wake
-        self._heard = threading.Event()
-        self._stop_asked = threading.Event()
-
-    def take(self) -> bool:
-        heard = self._heard.is_set()
-        self._heard.clear()
-        return heard
-
-    def stop(self) -> None:
-        self._stop_asked.set()
-
-    def run(self) -> None:
-        waiter = None
-        while not self._stop_asked.is_set():
-            try:
-                waiter = waiter or make_waiter()
-                if waiter.wait(1.0):
-                    self._heard.set()
-                    self._wake()
-            except Exception as error:
-                logger.warning("the engine's ear lost the database, listening again: %s", error)
-                waiter = None
-                connection.close()
-                self._stop_asked.wait(1.0)
-            if stopping.is_set():
-                self._wake()
-        if waiter is not None:
-            waiter.close()
-        connection.close()
+            give_back([flight.claimed for flight in self.flights.values()], timezone.now(), STOPPED)
+            give_back(self.unsent, timezone.now(), UNSENT)
 
 
 def run_engine_here(seconds: float) -> bool:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from integrations.transport.base import Request, Response, TransportError
 from integrations.wire_formats.base import Message, Outcome
+
+if TYPE_CHECKING:
+    from deliveries.engine.directory import Destination
 
 #: Added to an integration's timeout to make the lease: a worker that dies in mid-send delays the delivery by
 #: no more than timeout + 60 s (contract §5).
@@ -71,6 +75,7 @@ class Flight:
     request: Request | None
     started_at: datetime
     started: float  # monotonic
+    destination: Destination | None = None
 
 
 @dataclass(slots=True)

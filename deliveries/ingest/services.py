@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
+from deliveries.failpoints import failpoint
 from deliveries.ingest.plan import (
     Known,
     Plan,
@@ -147,6 +148,7 @@ def _ingest(
         except PlanIsStale:
             principal = _refreshed(principal)
             continue
+        failpoint("ingest.after_commit")
         if plan.deliveries:
             wake()
         return Receipt(response)

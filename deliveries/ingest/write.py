@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from deliveries.failpoints import failpoint
 from deliveries.ingest.plan import Plan
 from deliveries.ordering import first_in_line, lock_order_keys
 from deliveries.sql import as_time, execute_prepared, keys_array, numbers_array, texts_array, times_array
@@ -117,6 +118,7 @@ def _write_postgresql(plan: Plan, repetition: Repetition | None, held: frozenset
     values += [plan.store_id, plan.config_version]
     if plan.records:
         values.append(len(plan.records))
+    failpoint("ingest.before_commit")
     try:
         # A savepoint only where a transaction is open: alone, the statement is its own transaction.
         if connection.in_atomic_block:
@@ -218,6 +220,7 @@ def _write_portably(plan: Plan, repetition: Repetition | None, held: frozenset[u
                 for row in plan.deliveries
             ],
         )  # fmt: skip
+        failpoint("ingest.before_commit")
 
 
 def _write_records(cursor: Any, plan: Plan) -> None:
