@@ -167,9 +167,10 @@ class EngineWatch(threading.Thread):
         return self._sign
 
     def run(self) -> None:
+        from django.conf import settings
         from django.db import connection
 
-        while True:
+        while settings.ENGINE_PROCESSES > 0:
             started = time.monotonic()
             try:
                 if self._is_alive():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
 from config.demo_receiver import PORT, start_receiver
@@ -17,14 +17,14 @@ from config.demo_state import FOLDER_VARIABLE, PORT_VARIABLE
 from config.demo_story import Interrupted, StepFailed, Story
 from config.ports import free_port, is_port_free
 from config.supervisor import Supervisor, web_server, worker
+from integrations.reporting import PlainCommand
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = (
         "Set up a demo in .demo/, start web, worker and a small SMS application, push a shipment with a bad phone "
         "number, and show how it fails. With --once it is also fixed, and the demo ends."
     )
-    requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="Fix the failure, see it succeed, and exit 0.")
