@@ -70,7 +70,7 @@ class SubscriptionForm(forms.Form):
 
     def __init__(self, *args: Any, integrations: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["integration"].queryset = integrations
+        self.fields["integration"].queryset = integrations  # type: ignore[attr-defined]
         for name, field in self.fields.items():
             field.widget.attrs["aria-describedby"] = f"{name}-help"
 
@@ -284,7 +284,8 @@ class TopicAdmin(DeskAdmin):
         return ["store"] if obj is not None else []
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        first = Store.objects.filter(pk__in=visible_store_ids(request.user) or Store.objects.values("pk")).first()
+        ids = visible_store_ids(request.user)
+        first = (Store.objects.all() if ids is None else Store.objects.filter(pk__in=ids)).first()
         return {"store": first, **super().get_changeform_initial_data(request)}
 
     def save_model(self, request: HttpRequest, obj: Topic, form: Any, change: bool) -> None:

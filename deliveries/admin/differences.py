@@ -64,7 +64,7 @@ def _parts(line: str, start: int, end: int) -> Parts:
 
 def _folded(rows: list[Row]) -> Iterator[Row]:
     """Long runs of equal lines become one row that says how many there were."""
-    near = set()
+    near: set[int] = set()
     for index, row in enumerate(rows):
         if row.kind != "same":
             near.update(range(index - CONTEXT, index + CONTEXT + 1))

@@ -62,7 +62,7 @@ def _previewed(request: HttpRequest) -> dict[str, Any]:
     integration = rows.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 18 else None
     if integration is None:
         return {"hint": "Choose an integration."}
-    values = {
+    values: dict[str, Any] = {
         name: request.POST.get(name, "").replace(",", " ").split() for name in ("topics", "intents", "event_names")
     }
     values |= {name: request.POST.get(name, "") for name in ("path", "filter", "transform")}

@@ -62,7 +62,7 @@ def _outcome(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
     awaiting = delivery.revisions.filter(is_awaiting_approval=True).first()
     under_way = sum(statuses[status] for status in (Delivery.Status.PENDING, Delivery.Status.SENDING))
     is_replaying = replay is not None and replay.status == Replay.Status.RUNNING
-    group = FailureGroup.objects.filter(pk=draft.group or delivery.failure_group_id).first()
+    group = FailureGroup.objects.filter(pk=draft.group or delivery.failure_group_id or 0).first()
     shown = rows.select_related("event", "integration").defer("event__data").order_by("status", "-id")[:ROWS_SHOWN]
     done = statuses[Delivery.Status.SUCCEEDED]
     return {

@@ -133,10 +133,10 @@ def review_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         return redirect("admin:deliveries_delivery_edit", pk)
     try:
         edited = check_payload(delivery, draft.text)
-    except ResolutionError as error:
-        messages.error(request, error.message)
+    except ResolutionError as refusal:
+        messages.error(request, refusal.message)
         return redirect("admin:deliveries_delivery_edit", pk)
-    error = None
+    error: ResolutionError | None = None
     if request.method == "POST":
         draft.reason = request.POST.get("reason", "").strip()
         draft.chosen = request.POST.getlist("include")[:ALIKE_LISTED]
@@ -147,7 +147,7 @@ def review_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         except ResolutionError as problem:
             error = problem
             delivery = open_delivery(request, pk, PERMISSION)
-            if error.code == "conflict":
+            if problem.code == "conflict":
                 drafts.rebase(draft, delivery)
                 drafts.save(request, delivery, draft)
     return wizard_page(request, delivery, "review", _review_context(delivery, draft, edited, error))
@@ -184,7 +184,7 @@ def _review_context(
         verdicts.append({"delivery": other, "fits": is_fitting, "why": why, "is_chosen": is_chosen and is_fitting})
     preview = preview_delivery(delivery=delivery, payload=edited, now=timezone.now())
     verdicts.sort(key=lambda verdict: not verdict["fits"])
-    fitting = sum(verdict["fits"] for verdict in verdicts)
+    fitting = sum(bool(verdict["fits"]) for verdict in verdicts)
     return {
         "draft": draft,
         "error": error,
@@ -194,7 +194,7 @@ def _review_context(
         "verdicts": verdicts[:ALIKE_SHOWN],
         "hidden_chosen": [verdict for verdict in verdicts[ALIKE_SHOWN:] if verdict["is_chosen"]],
         "fitting": fitting,
-        "chosen_total": 1 + sum(verdict["is_chosen"] for verdict in verdicts),
+        "chosen_total": 1 + sum(bool(verdict["is_chosen"]) for verdict in verdicts),
         "has_more": len(others) > ALIKE_LISTED,
         "alike_listed": ALIKE_LISTED,
         "record": record_of(delivery),

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
+from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
 from deliveries.models import Delivery, WizardVisit
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 #: Who was seen within this time is taken to be there still.
 PRESENT = timedelta(minutes=2)
@@ -25,8 +22,10 @@ class Visitor:
     at: datetime
 
 
-def visit(delivery: Delivery, user: User, now: datetime | None = None) -> list[Visitor]:
+def visit(delivery: Delivery, user: User | AnonymousUser, now: datetime | None = None) -> list[Visitor]:
     """Note that `user` is looking at the delivery's wizard; the others who are, latest first."""
+    if isinstance(user, AnonymousUser):  # nobody: the views let in staff only
+        return []
     now = now or timezone.now()
     WizardVisit.objects.bulk_create(
         [WizardVisit(delivery=delivery, user=user, at=now)],

@@ -99,7 +99,7 @@ class IntegrationForm(forms.Form):
         for name in [name for name in self.fields if name not in (*wanted, *self.advanced_names)]:
             del self.fields[name]
         if "store" in self.fields:
-            self.fields["store"].queryset = stores
+            self.fields["store"].queryset = stores  # type: ignore[attr-defined]
             self.fields["store"].initial = stores.first()
         if integration is not None and integration.token and "token" in self.fields:
             self.fields["token"].widget.attrs["placeholder"] = f"••••••••  {KEPT}"

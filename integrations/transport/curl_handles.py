@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from ipaddress import ip_address
 from typing import Any
 
-import pycurl  # type: ignore[import-untyped]
+import pycurl
 
 from integrations.transport.addresses import AddressPolicy
 from integrations.transport.base import RESPONSE_BODY_LIMIT, Headers, Response, Result, TransportError

@@ -8,7 +8,7 @@ import socket
 import time
 from typing import Any
 
-import pycurl  # type: ignore[import-untyped]
+import pycurl
 
 #: Descriptors that the rest of the process may need beside the connections.
 SPARE_DESCRIPTORS = 512
