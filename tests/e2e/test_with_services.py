@@ -33,11 +33,13 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
         DATABASE_URL=services.own_database(services.POSTGRESQL_URL, name),
         REDIS_URL=services.REDIS_URL,
     )
-    installed.manage("migrate", "--verbosity", "0")
-    yield installed
-    installed.clean_up()
-    with psycopg.connect(address, autocommit=True) as server:
-        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    try:
+        installed.manage("migrate", "--verbosity", "0")
+        yield installed
+    finally:
+        installed.clean_up()
+        with psycopg.connect(address, autocommit=True) as server:
+            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def test_a_push_is_delivered_and_sigterm_drains(installation: Installation, receiver: Receiver) -> None:
