@@ -23,7 +23,7 @@ def lock_order_keys(keys: Collection[OrderKey]) -> None:
 
     SQLite has one writer at a time, which is the same lock.
     """
-    if connection.vendor != "postgresql":
+    if connection.vendor != "postgresql" or not keys:
         return
     numbers = sorted({_lock_number(key) for key in keys})
     with connection.cursor() as cursor:

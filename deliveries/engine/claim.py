@@ -17,7 +17,7 @@ from deliveries.sql import as_time, execute_prepared, numbers_array, to_key, to_
 from integrations.identifiers import uuid7
 from integrations.models import IntegrationHealth
 
-#: Claims are made one at a time, so that caps and rates hold over all engines. Any constant will do.
+#: Any constant will do.
 CLAIM_LOCK = 0x486F6F6B
 #: How far an idle engine looks ahead, at most: a wake-up that is lost costs no more than this.
 HORIZON = timedelta(seconds=5)
@@ -85,11 +85,22 @@ RETURNING {_COLUMNS_POSTGRESQL}, due.old_trigger, due.old_status = 'sending'
 """
 
 
+def lock_claims() -> None:
+    """Until the transaction ends, no other engine claims.
+
+    Claims are made one at a time, so that caps and rates hold over all engines. The claim comes last in an engine's
+    transaction: one that locks more than its own deliveries before must take this lock first, or two engines could
+    wait for each other. SQLite has one writer at a time, which is the same lock.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CLAIM_LOCK])
+
+
 def claim(*, pacer: Pacer, room: int, now: datetime) -> Claim:
     """Lease up to `room` due deliveries. Inside a transaction, which also serialises the claims of all engines."""
+    lock_claims()
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CLAIM_LOCK])
         cursor.execute("SELECT version FROM integrations_configclock WHERE id = 1")
         version: int = (cursor.fetchone() or [0])[0]
         cursor.execute(_CANDIDATES, [as_time(now)])

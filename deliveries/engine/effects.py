@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q
 
 from deliveries import ports
@@ -15,7 +15,7 @@ from deliveries.engine.rows import Claimed, Settlement
 from deliveries.failures import close_empty_groups, lock_groups
 from deliveries.ingest import push_back
 from deliveries.models import Delivery, Event, FailureGroup
-from deliveries.ordering import release_next
+from deliveries.ordering import OrderKey, lock_order_keys, release_next
 from integrations.models import Integration, IntegrationHealth
 from integrations.services import disable_integration, save_parameters
 from subscriptions.models import Subscription
@@ -34,6 +34,7 @@ _noted: dict[int, tuple[datetime, bool]] = {}
 def apply(settlements: Sequence[Settlement], now: datetime) -> None:
     """All effects of a batch, in its transaction. What an answer asked for in vain is logged, never raised."""
     _note_health(settlements, now)
+    lock_order_keys(_order_keys(settlements))
     for settlement in settlements:
         outcome, claimed = settlement.landing.outcome, _claimed(settlement)
         if outcome.parameters:
@@ -44,9 +45,15 @@ def apply(settlements: Sequence[Settlement], now: datetime) -> None:
             _take_effect(settlement, now)
         if claimed.origin == "poll" and settlement.status == "succeeded":
             _note_poll(claimed, now)
-        if claimed.order_key is not None and settlement.status == "succeeded" and claimed.subscription_id:
-            release_next(claimed.subscription_id, claimed.order_key, now)
+    for key in _order_keys(settlements):
+        release_next(*key, now)
     _supersede([_claimed(s) for s in settlements if s.status == "succeeded"], now)
+
+
+def _order_keys(settlements: Sequence[Settlement]) -> set[OrderKey]:
+    """Of the ordered ones that got through: their records' next ones may go."""
+    claims = [_claimed(settlement) for settlement in settlements if settlement.status == "succeeded"]
+    return {(c.subscription_id, c.order_key) for c in claims if c.subscription_id and c.order_key is not None}
 
 
 def _claimed(settlement: Settlement) -> Claimed:
@@ -65,11 +72,22 @@ def is_down(settlement: Settlement) -> bool:
     return status in (502, 503, 504) or (status >= 500 and "json" not in kind)
 
 
-def _note_health(settlements: Sequence[Settlement], now: datetime) -> None:
-    by_integration: dict[int, list[Settlement]] = {}
+def are_worth_noting(settlements: Sequence[Settlement], now: datetime) -> bool:
+    """Whether `apply` will write the health of an integration."""
+    return any(_is_worth_noting(key, batch, now) for key, batch in _by_integration(settlements).items())
+
+
+def _by_integration(settlements: Sequence[Settlement]) -> dict[int, list[Settlement]]:
+    """Those for which something was sent."""
+    found: dict[int, list[Settlement]] = {}
     for settlement in settlements:
         if settlement.landing.flight.request is not None:
-            by_integration.setdefault(_claimed(settlement).integration_id, []).append(settlement)
+            found.setdefault(_claimed(settlement).integration_id, []).append(settlement)
+    return found
+
+
+def _note_health(settlements: Sequence[Settlement], now: datetime) -> None:
+    by_integration = _by_integration(settlements)
     touched = [key for key, batch in sorted(by_integration.items()) if _is_worth_noting(key, batch, now)]
     if not touched:
         return
@@ -130,6 +148,8 @@ def _push_back(settlement: Settlement) -> None:
                 pushed=settlement.landing.outcome.pushed,
                 except_subscription=claimed.subscription_id,
             )
+    except (OperationalError, InterfaceError):
+        raise  # the whole batch is recorded again
     except Exception:
         logger.exception("the objects in the answer to %s could not be stored", claimed.id)
         return

@@ -15,6 +15,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from deliveries import ports
 from deliveries.engine import effects
 from deliveries.engine.attempts import finish_attempts
+from deliveries.engine.claim import lock_claims
 from deliveries.engine.directory import Destination
 from deliveries.engine.rows import Claimed, Landing, Settlement
 from deliveries.failures import Failure, close_empty_groups, group_failures
@@ -65,6 +66,8 @@ def settle(
     settlements = [
         decide(landing, destination_of(landing.flight.claimed.integration_id).policy, now, rng) for landing in landings
     ]
+    if any(map(_reaches_out, settlements)) or effects.are_worth_noting(settlements, now):
+        lock_claims()
     _group(settlements, now)
     held = _update_deliveries(settlements, now)
     for settlement in settlements:
@@ -81,6 +84,19 @@ def settle(
 
 def _claimed(settlement: Settlement) -> Claimed:
     return settlement.landing.flight.claimed
+
+
+def _reaches_out(settlement: Settlement) -> bool:
+    """Whether it changes rows that the settlements of other engines change too."""
+    claimed, outcome = _claimed(settlement), settlement.landing.outcome
+    is_plain = (
+        outcome.is_success
+        and not (outcome.summary or outcome.parameters or outcome.pushed or outcome.effect)
+        and claimed.origin != "poll"
+        and claimed.order_key is None
+        and claimed.failure_group_id is None
+    )
+    return not is_plain
 
 
 def _group(settlements: Sequence[Settlement], now: datetime) -> None:
