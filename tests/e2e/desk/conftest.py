@@ -1,0 +1,87 @@
+"""A real browser against a real server: Debian's Chromium, told by playwright where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+
+from deliveries.models import Delivery
+from integrations.models import IntegrationHealth
+from tests import services
+from tests.factories import UserFactory
+
+PASSWORD = "a-password-for-the-tests"
+SHOTS = Path(__file__).resolve().parents[3] / "docs" / "screenshots"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The browser, once for all tests of a process. Left out with a word where there is none."""
+    if why := services.browser_trouble():
+        pytest.skip(f"no browser: {why}")
+    import os
+
+    from playwright.sync_api import sync_playwright
+
+    # Playwright keeps an event loop in this thread; Django's ORM is used from it all the same, by tests only.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(services.BROWSER),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
+    """`visit()` is a page of somebody who is logged in; whatever the browser complains about fails the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_page(
+        role: str | None = None, *, theme: str = "light", width: int = 1280, name: str = "", **values: Any
+    ) -> Any:
+        user = UserFactory(is_superuser=role is None, **({"username": name} if name else {}), **values)
+        if role:
+            user.groups.add(Group.objects.get(name=role))
+        user.set_password(PASSWORD)
+        user.save()
+        context = chromium.new_context(
+            viewport={"width": width, "height": 800}, color_scheme=theme, base_url=live_server.url
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.goto("/admin/login/")
+        page.fill("#id_username", user.username)
+        page.fill("#id_password", PASSWORD)
+        page.click("input[type=submit]")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def running(deliver: Callable[..., int]) -> Callable[[], None]:
+    """The engine, until all that is open has been tried; breakers are closed meanwhile, so that nothing waits."""
+
+    def run() -> None:
+        while Delivery.objects.filter(status__in=["pending", "sending"]).exists():
+            IntegrationHealth.objects.update(
+                breaker="closed", consecutive_failures=0, probe_at=None, throttled_until=None
+            )
+            deliver()
+
+    return run
