@@ -1,0 +1,4 @@
+require 'sinatra'
+require './twilio_library'
+require './twilio_app'
+run TwilioApp
