@@ -79,7 +79,8 @@ def _why_it_does_not_fit(data: Any, patch: Sequence[Mapping[str, Any]]) -> str:
         try:
             data = jsonpatch.JsonPatch([step]).apply(data)
         except jsonpatch.JsonPatchTestFailed:
-            return _sentence(f"{_place(step['path'])} has another value here than the change relies on.")
+            # The name of a field stays as it is spelled, also at the beginning.
+            return f"{_place(step['path'])} has another value here than the change relies on."
         except _PATCH_FAULTS:
             try:
                 return f"It is not possible to {_described(step)}: there is no such place in this document."

@@ -218,7 +218,7 @@ def test_a_patch_is_as_small_as_the_change():
         ({"to": "x"}, [{"op": "add", "path": "/to/phone", "value": "1"}], "to add to.phone"),
         ({"a": 1}, [{"op": "remove", "path": "/a"}, {"op": "remove", "path": "/a"}], "to remove a:"),
         ({"a": [1]}, [{"op": "remove", "path": "/a/7"}], "to remove a[7]"),
-        ({"a": 1}, [{"op": "test", "path": "/a", "value": True}], "A has another value here"),
+        ({"a": 1}, [{"op": "test", "path": "/a", "value": True}], "a has another value here"),
         (5, [{"op": "add", "path": "/a", "value": 1}], "to add a: 1"),
         ({}, [{"op": "explode", "path": "/a"}], "not a JSON Patch"),
         ({}, [{"path": "/a"}], "not a JSON Patch"),
