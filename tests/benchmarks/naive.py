@@ -22,7 +22,7 @@ CLUSTER_NAME = "hookdesk-naive"
 
 
 def configure(broker: str, workers: int) -> None:
-    """django-q2 at its best: short poll, no saved successes, persistent connections."""
+    """django-q2 as one would run it: short poll, no saved successes, quiet log, persistent connections."""
     from django.conf import settings
 
     cluster: dict[str, Any] = {

@@ -21,13 +21,13 @@ def post(connection: socket.socket, webhook_id: str, *, destination: int = 0, bo
     return connection.recv(4096)
 
 
-@pytest.fixture()
+@pytest.fixture
 def ledger():
     with LedgerReceiver(capacity=100) as receiver:
         yield receiver
 
 
-@pytest.fixture()
+@pytest.fixture
 def connection(ledger):
     with socket.create_connection(("127.0.0.1", ledger.port), timeout=5) as opened:
         yield opened

@@ -1,11 +1,13 @@
 """(g) Flatness: what a delivery costs with little and with much due, and with millions finished behind.
 
-Cost is processor time of engines and database per delivery, and the rate as the clock has it. With a backlog of a
+Cost is processor time of engines and database per delivery, and the rate as the clock has it; the median of
+several windows of one run, because loading ten million rows takes longer than measuring. With a backlog of a
 thousand, a feeder keeps about a thousand due; its own work in the database is not counted.
 """
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -90,20 +92,32 @@ def _measure(options: Options, database: str, transport: str, *, backlog: int, f
         feeder = _Feeder(loader, finished + backlog + 1, backlog)
         running = stack.enter_context(worker(installation, transport=transport))
         engines = wait_for_engines(running, 2)
-        seconds = options.seconds(15, 6)
         feeder.feed_until(running, receiver, seconds=WARMING)
         processes = [*engines, *backends_of(installation)]
-        before, cpu, fed_at = receiver.count, cpu_of(processes), time.monotonic()
-        feeder.feed_until(running, receiver, seconds=seconds)
-        elapsed = time.monotonic() - fed_at
-        count = receiver.count - before
-        spent = cpu_of(processes) - cpu
+        windows = [
+            window
+            for _ in range(options.repeat)
+            if (window := _window(feeder, running, receiver, processes, options.seconds(10, 5)))
+        ]
         peak = max(usage.peak_mb for usage in running.usages(engines))
         running.stop()
         check_against_database(installation, [receiver])
-        if not count:
-            raise RuntimeError("Nothing was delivered while it was measured.")
-        return Cost(count, count / elapsed, spent / count * 1e6, peak, loading)
+        if not windows:
+            raise RuntimeError(
+                f"A backlog of {backlog:,} is worked off before anything is measured; take a larger one."
+            )
+        rate, cost = (statistics.median(values) for values in list(zip(*windows, strict=True))[1:])
+        return Cost(sum(window[0] for window in windows), rate, cost, peak, loading)
+
+
+def _window(
+    feeder: _Feeder, running: Processes, receiver: LedgerReceiver, processes: list[int], seconds: float
+) -> tuple[int, float, float] | None:
+    """Deliveries, rate, and µs of processor time each; None if hardly anything was left to deliver."""
+    before, cpu, started = receiver.count, cpu_of(processes), time.monotonic()
+    feeder.feed_until(running, receiver, seconds=seconds)
+    elapsed, count, spent = time.monotonic() - started, receiver.count - before, cpu_of(processes) - cpu
+    return (count, count / elapsed, spent / count * 1e6) if count and elapsed > seconds / 4 else None
 
 
 class _Feeder:
