@@ -10,6 +10,7 @@ import argparse
 import importlib
 import json
 import shlex
+import signal
 import sys
 import time
 import traceback
@@ -109,6 +110,8 @@ def main(values: list[str] | None = None) -> int:
     except CompilerMissing as missing:
         print(f"error: {missing}", file=sys.stderr)
         return 1
+    # Scratch databases and processes go away on SIGTERM too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options = options_of(chosen, console)
     report: dict[str, Any] = {
         "command": shlex.join(["python", "-m", "tests.benchmarks", *(sys.argv[1:] if values is None else values)]),
