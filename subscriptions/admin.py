@@ -72,7 +72,8 @@ class SubscriptionForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["integration"].queryset = integrations  # type: ignore[attr-defined]
         for name, field in self.fields.items():
-            field.widget.attrs["aria-describedby"] = f"{name}-help"
+            if field.help_text:
+                field.widget.attrs["aria-describedby"] = f"{name}-help"
 
     @property
     def main(self) -> list[forms.BoundField]:

@@ -174,8 +174,10 @@ def percent(share: float | None) -> str:
 
 
 @register.filter
-def attribute(row: Any, name: str) -> Any:
-    return row.get(name) if isinstance(row, dict) else getattr(row, name, None)
+def place(pointer: str) -> str:
+    """A JSON Pointer as people write it: `/items/0/price` → `items[0].price`."""
+    parts = (part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
+    return "".join(f"[{part}]" if part.isdecimal() else f".{part}" for part in parts).lstrip(".")
 
 
 @register.simple_tag

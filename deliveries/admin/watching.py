@@ -63,6 +63,7 @@ def _outcome(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
     under_way = sum(statuses[status] for status in (Delivery.Status.PENDING, Delivery.Status.SENDING))
     is_replaying = replay is not None and replay.status == Replay.Status.RUNNING
     group = FailureGroup.objects.filter(pk=draft.group or delivery.failure_group_id or 0).first()
+    rest = capped_count(Delivery.objects.filter(failure_group=group).failing()) if group else 0
     shown = rows.select_related("event", "integration").defer("event__data").order_by("status", "-id")[:ROWS_SHOWN]
     done = statuses[Delivery.Status.SUCCEEDED]
     return {
@@ -77,6 +78,8 @@ def _outcome(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
         "awaiting": awaiting,
         "group": group,
         "replay": replay,
+        "rest": rest,
+        "rest_text": shown_count(rest),
         "next_group": _next_group(request, group),
         "is_over": not under_way and not is_replaying,
     }

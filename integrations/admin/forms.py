@@ -124,7 +124,8 @@ class IntegrationForm(forms.Form):
     def _name_hints(self) -> None:
         """Errors and help are read out with their field."""
         for name, field in self.fields.items():
-            field.widget.attrs["aria-describedby"] = f"{name}-help"
+            if field.help_text:
+                field.widget.attrs["aria-describedby"] = f"{name}-help"
 
     @property
     def main(self) -> list[forms.BoundField]:

@@ -34,7 +34,8 @@ RULES = r"""
     const by = (one.getAttribute("aria-labelledby") || "").split(" ").map((id) => document.getElementById(id)).filter(Boolean);
     return (one.getAttribute("aria-label") || by.map((each) => each.textContent).join(" ")
       || Array.from(one.labels || []).map((each) => each.textContent).join(" ")
-      || one.textContent || one.value || one.alt || "").trim();
+      || one.textContent.trim() || Array.from(one.querySelectorAll("img")).map((each) => each.alt).join(" ")
+      || one.value || one.alt || one.title || "").toString().trim();
   };
   for (const one of all("a[href], button, summary, [role=button]")) { if (isShown(one) && !nameOf(one)) { say("no name", one); } }
   for (const one of all("input:not([type=hidden]):not([type=submit]), select, textarea")) {

@@ -44,6 +44,9 @@ HOSTILE = [
     "\u202etxt.exe",
 ]
 
+#: Elements that only a hostile text can have made.
+ALIVE = "document.querySelectorAll('img[src=x], svg[onload], script:not([src]), a[href^=javascript]').length"
+
 
 def addresses(delivery: Any, integration: Any) -> dict[str, str]:
     at = f"/admin/deliveries/delivery/{delivery.pk}"
@@ -113,7 +116,7 @@ def busy_day(receiver: Any, running: Callable[..., None]) -> Any:
     )
     Engine.objects.all().delete()
     Engine.objects.create(
-        host="desk", slot=9, token=uuid.uuid4(), pid=1, started_at=now, beat_at=now + timedelta(seconds=4)
+        host="desk", slot=9, token=uuid.uuid4(), pid=1, started_at=now, beat_at=now
     )
     return delivery
 
@@ -139,7 +142,8 @@ def test_pages_are_accessible_and_fit_wide_and_narrow(visit: Callable[..., Any],
             found[name] = [*found[name], f"{wide} px wider than a phone"]
         if name == "dashboard":
             page.screenshot(path=SHOTS / f"{name}-phone-{theme}.png")
-    assert {name: list_of for name, list_of in found.items() if list_of} == {}
+    lines = [f"{name}: {problem}" for name, problems_of in found.items() for problem in problems_of]
+    assert not lines, "\n".join(lines)
 
 
 @pytest.mark.parametrize("name", ["dashboard", "deliveries", "delivery", "editor", "integration"])
@@ -149,7 +153,7 @@ def test_the_focus_is_always_seen(visit: Callable[..., Any], busy_day: Any, name
     assert is_focus_seen(page)
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", ["".join(HOSTILE[:4]), "".join(HOSTILE[4:7]), "".join(HOSTILE[7:])])
 def test_what_others_wrote_is_inert_everywhere(visit: Callable[..., Any], receiver: Any, running: Any, text: str) -> None:
     """No dialog opens and the policy is not asked once: `visit` fails on any complaint of the browser."""
     receiver.script(SmsApp())
@@ -168,4 +172,4 @@ def test_what_others_wrote_is_inert_everywhere(visit: Callable[..., Any], receiv
     for name, address in addresses(delivery, delivery.integration).items():
         assert page.goto(address).status == 200, name
         page.wait_for_timeout(60)
-    assert page.evaluate("document.querySelectorAll('img, script:not([src])').length") == 0
+        assert page.evaluate(ALIVE) == 0, name

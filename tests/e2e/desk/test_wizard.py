@@ -177,5 +177,6 @@ def test_all_that_match_are_resent_with_progress(visit: Callable[..., Any], morn
 
 def shot(page: Any, name: str, theme: str) -> None:
     SHOTS.mkdir(parents=True, exist_ok=True)
+    page.evaluate("window.scrollTo(0, 0)")
     page.wait_for_timeout(150)
     page.screenshot(path=SHOTS / f"{name}-{theme}.png")
