@@ -27,6 +27,7 @@ DATABASE_FOLDERS = [
     "tests/subscriptions",
     "tests/notifications",
     "tests/config",
+    "tests/systems",
 ]
 #: … but these need no database at all.
 PURE_FOLDERS = ["tests/integrations/transport", "tests/integrations/wire_formats", "tests/integrations/connectors"]

@@ -6,6 +6,8 @@ import json
 import shutil
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,14 @@ def copied(folder: Path, **files: str) -> None:
     """Files of this folder into another, under other names: `twilio_app__rb="wombat_basic.rb"`."""
     for name, source in files.items():
         shutil.copy(HERE / source, folder / name.replace("__", "."))
+
+
+def status_of_unsigned(url: str, **headers: str) -> int:
+    """What the program answers to somebody who does not know the secret."""
+    request = urllib.request.Request(url, b'{"chat":{},"messages":[]}', headers)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    return refused.value.code
 
 
 def in_replaced(file: Path, old: str, new: str) -> None:
@@ -142,6 +152,7 @@ class TestIntercom:
         command = ["ruby", str(RECEIVERS / "intercom.rb")]
         with running(tmp_path, command, port, PORT=str(port), HUB_SECRET="HELLO") as app:
             self.notified(store, deliver, app.url("/webhook"))
+            assert status_of_unsigned(app.url("/webhook")) == 401
         assert "user.created notif_" in app.printed
 
     def test_the_python_receiver_of_the_docs(self, store, deliver, tmp_path):
@@ -149,6 +160,7 @@ class TestIntercom:
         command = [sys.executable, str(RECEIVERS / "intercom.py")]
         with running(tmp_path, command, port, PORT=str(port), HUB_SECRET="HELLO") as app:
             self.notified(store, deliver, app.url("/webhook"))
+            assert status_of_unsigned(app.url("/webhook")) == 401
         assert "user.created notif_" in app.printed
 
     @with_client
@@ -257,6 +269,7 @@ class TestTurn:
                 store, "turn", url=app.url("/hook"), wire_format="turn", auth_type="bearer", token="123", secret=secret
             )
             assert body["handshake"]["ok"] is True
+            assert status_of_unsigned(app.url("/hook"), Authorization="Bearer 123") == 403
             context = made(store.post("integrations/turn/context", asked))
             assert context["context_objects"]["member"] == {"Address": "+27820001001", "Language": "English"}
             assert context["suggested_responses"][0]["body"] == 'Thank you for "hi"'
