@@ -37,7 +37,7 @@ class SmsApp:
 def failing_morning(url: str, number: int) -> Morning:
     """`number` deliveries that are due; the oldest has a number of its own."""
     integration = IntegrationFactory(
-        name="Twilio SMS", slug="twilio-sms", url=url, wire_format="hub", retry_policy="none", auth_type="hub",
+        store__name="Foo Store", name="Twilio SMS", slug="twilio-sms", url=url, wire_format="hub", retry_policy="none", auth_type="hub",
         token="hub-token", parameters={"account_sid": "AC1", "auth_token": "s3cret-token"},
     )  # fmt: skip
     subscription = SubscriptionFactory(integration=integration, topics=["shipment.updated"], path="send_sms")

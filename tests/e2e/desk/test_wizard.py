@@ -37,7 +37,7 @@ def test_the_whole_wizard_mends_37_deliveries_at_once(
     visit: Callable[..., Any], morning: Any, running: Callable[..., int], theme: str
 ) -> None:
     TopicFactory(store=morning.store, name="shipment.updated", schema=SCHEMA)
-    page = visit("Operator", theme=theme)
+    page = visit("Operator", theme=theme, name="anna")
     page.get_by_role("link", name="Resolve…").first.click()
     page.get_by_role("link", name="Edit the payload").wait_for()
     shot(page, "wizard-1-what-is-wrong", theme)

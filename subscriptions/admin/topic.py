@@ -1,0 +1,105 @@
+"""The topics of the desk: schema and condition, checked as the API checks them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from integrations.admin.base import DeskAdmin, visible_store_ids
+from integrations.audit import Actor
+from integrations.models import Store
+from subscriptions.expressions import ExpressionError, check_expression
+from subscriptions.matching import check_topic
+from subscriptions.models import Topic
+from subscriptions.services import check_schema, create_topic, delete_topic, update_topic
+
+
+class SchemaField(forms.JSONField):
+    """JSON as people read it."""
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return json.dumps(value, indent=2, ensure_ascii=False)
+        return super().prepare_value(value)
+
+
+class TopicForm(forms.ModelForm):
+    """The checks of a schema and a condition are the services': no reference out of it, no bad pattern."""
+
+    schema = SchemaField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 16, "class": "code-small", "spellcheck": "false"}),
+        help_text="JSON Schema. A push that breaks it is refused, and the wizard checks against it.",
+    )
+
+    class Meta:
+        model = Topic
+        fields = ("store", "name", "description", "schema", "condition")
+        widgets = {
+            "description": forms.Textarea(attrs={"rows": 2}),
+            "condition": forms.Textarea(attrs={"rows": 2, "class": "code-small", "spellcheck": "false"}),
+        }
+
+    def clean_name(self) -> str:
+        try:
+            return check_topic(self.cleaned_data["name"].strip())
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+    def clean_schema(self) -> Any:
+        schema = self.cleaned_data["schema"]
+        try:
+            if schema is not None:
+                check_schema(schema)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+        return schema
+
+    def clean_condition(self) -> str:
+        condition: str = self.cleaned_data["condition"]
+        try:
+            if condition.strip():
+                check_expression(condition)
+        except ExpressionError as error:
+            raise ValidationError(error.message) from None
+        return condition
+
+
+@admin.register(Topic)
+class TopicAdmin(DeskAdmin):
+    form = TopicForm
+    list_display = ["name", "store", "description", "has_schema", "condition"]
+    list_select_related = ["store"]
+    search_fields = ["name"]
+
+    @admin.display(description="schema", boolean=True)
+    def has_schema(self, topic: Topic) -> bool:
+        return topic.schema is not None
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ["store"] if obj is not None else []
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        ids = visible_store_ids(request.user)
+        first = (Store.objects.all() if ids is None else Store.objects.filter(pk__in=ids)).first()
+        return {"store": first, **super().get_changeform_initial_data(request)}
+
+    def save_model(self, request: HttpRequest, obj: Topic, form: Any, change: bool) -> None:
+        actor = Actor.of_user(request.user)
+        values = {name: form.cleaned_data.get(name) for name in ("name", "description", "schema", "condition")}
+        if change:
+            update_topic(topic=obj, actor=actor, **values)
+        else:
+            obj.pk = create_topic(store=obj.store, actor=actor, **values).pk
+
+    def delete_model(self, request: HttpRequest, obj: Topic) -> None:
+        delete_topic(topic=obj, actor=Actor.of_user(request.user))
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for topic in queryset:
+            delete_topic(topic=topic, actor=Actor.of_user(request.user))
