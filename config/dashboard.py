@@ -6,12 +6,12 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from deliveries.visibility import sees_all, stores_for
 from django.http import HttpRequest
 from django.utils import timezone
 
 from deliveries import stats
 from deliveries.models import Delivery, Event, FailureGroup
+from deliveries.visibility import sees_all, stores_for
 from integrations.models import AccessToken, Integration, Store
 from subscriptions.models import Subscription
 
