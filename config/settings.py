@@ -102,7 +102,7 @@ else:
 
 # CIDRs that deliveries may reach beyond public addresses, comma-separated: 10.0.0.0/8,127.0.0.0/8
 OUTBOUND_ALLOW = env.list("OUTBOUND_ALLOW", default=[])
-# SMS notifications, and the defaults of the Twilio connector.
+# SMS notifications of channels that name no account of their own.
 TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="")
 TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", default="")
 TWILIO_FROM = env.str("TWILIO_FROM", default="")

@@ -20,8 +20,12 @@ from django.db import connection, connections, transaction
 CHANNEL = "hookdesk_due"
 #: Wake-ups of one process within this many seconds become one.
 PAUSE = 0.002
-#: How often SQLite's counter is looked at, in seconds.
-SQLITE_INTERVAL = 0.008
+#: How often SQLite's counter is looked at, in seconds: while there is something to do, and after a while of nothing.
+SQLITE_INTERVAL = 0.006
+SQLITE_IDLE_INTERVAL = 0.02
+SQLITE_IDLE_AFTER = 2.0
+#: One engine of a host is enough to be quick on its feet; the others look this often.
+SQLITE_RESERVE_INTERVAL = 0.25
 
 
 class _Notifier:
@@ -81,8 +85,9 @@ class Waiter(Protocol):
     def close(self) -> None: ...
 
 
-def make_waiter() -> Waiter:
-    return PostgresqlWaiter() if connection.vendor == "postgresql" else SqliteWaiter()
+def make_waiter(*, is_reserve: bool = False) -> Waiter:
+    """`is_reserve`: another engine of this host listens too, and is quicker where listening costs something."""
+    return PostgresqlWaiter() if connection.vendor == "postgresql" else SqliteWaiter(is_reserve=is_reserve)
 
 
 class PostgresqlWaiter:
@@ -113,7 +118,9 @@ class PostgresqlWaiter:
 class SqliteWaiter:
     """Looks at the commit counter; no query is run while nothing happens."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_reserve: bool = False) -> None:
+        self._is_reserve = is_reserve
+        self._changed_at = time.monotonic()
         self._version = self._read()
 
     def _read(self) -> int:
@@ -123,14 +130,18 @@ class SqliteWaiter:
     def wait(self, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
         while True:
-            version = self._read()
+            version, now = self._read(), time.monotonic()
             if version != self._version:
-                self._version = version
+                self._version, self._changed_at = version, now
                 return True
-            left = deadline - time.monotonic()
-            if left <= 0:
+            if now >= deadline:
                 return False
-            time.sleep(min(SQLITE_INTERVAL, left))
+            time.sleep(min(self._interval(now), deadline - now))
+
+    def _interval(self, now: float) -> float:
+        if self._is_reserve:
+            return SQLITE_RESERVE_INTERVAL
+        return SQLITE_INTERVAL if now - self._changed_at < SQLITE_IDLE_AFTER else SQLITE_IDLE_INTERVAL
 
     def close(self) -> None:
         pass

@@ -47,14 +47,21 @@ def attempt_json(attempt: Attempt) -> dict[str, Any]:
         "outcome": attempt.outcome,
         "started_at": _moment(attempt.started_at),
         "duration_ms": attempt.duration_ms,
-        "request": {
-            "method": attempt.method,
-            "url": attempt.url,
-            "headers": _headers(attempt.request_headers),
-            "body": readable_body(attempt),
-        },
+        "request": request_json(attempt),
         "response": response_json(attempt),
         "error": {"kind": attempt.error_kind, "message": attempt.error_message} if attempt.error_kind else None,
+    }
+
+
+def request_json(attempt: Attempt) -> dict[str, Any] | None:
+    """None where there was nothing to send: a connector skipped it, or the payload did not fit the format."""
+    if not attempt.method:
+        return None
+    return {
+        "method": attempt.method,
+        "url": attempt.url,
+        "headers": _headers(attempt.request_headers),
+        "body": readable_body(attempt),
     }
 
 
@@ -92,8 +99,7 @@ def notification_json(delivery: Delivery, app_id: str) -> dict[str, Any]:
 def http_request_json(attempt: Attempt) -> dict[str, Any]:
     """The last request of a notification that failed, and what came back."""
     shown = attempt_json(attempt)
-    request: dict[str, Any] = shown["request"]
-    return request | {"response": shown["response"], "error": shown["error"]}
+    return (shown["request"] or {}) | {"response": shown["response"], "error": shown["error"]}
 
 
 def _headers(pairs: Iterable[Iterable[str]]) -> dict[str, str]:

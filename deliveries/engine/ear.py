@@ -15,8 +15,11 @@ logger = logging.getLogger("hookdesk.engine")
 
 
 class Ear(threading.Thread):
-    def __init__(self, wake: Callable[[], None]) -> None:
+    """`is_reserve`: see `make_waiter`."""
+
+    def __init__(self, wake: Callable[[], None], *, is_reserve: bool = False) -> None:
         super().__init__(name="engine ear", daemon=True)
+        self._is_reserve = is_reserve
         self._wake = wake
         self._heard = threading.Event()
         self._stop_asked = threading.Event()
@@ -34,7 +37,7 @@ class Ear(threading.Thread):
         while not self._stop_asked.is_set():
             try:
                 if waiter is None:
-                    waiter = make_waiter()
+                    waiter = make_waiter(is_reserve=self._is_reserve)
                     self._ring()  # what was called out while nobody listened
                 if waiter.wait(1.0):
                     self._ring()

@@ -62,7 +62,7 @@ class DeliveryEngine:
         self.claim_at = 0.0  # monotonic: when to claim next
         self.is_draining = False
         self.next_beat = 0.0
-        self.ear = Ear(self.transport.wake)
+        self.ear = Ear(self.transport.wake, is_reserve=slot.slot > 0)
 
     # --- the loop -----------------------------------------------------------------------------------
 

@@ -171,6 +171,9 @@ class CurlHandle:
             pycurl.CAINFO: ca_file,
             pycurl.NOSIGNAL: 1,
             pycurl.TCP_NODELAY: 1,
+            # Thousands of handles are kept: libcurl's own default is 64 KiB for what is sent by each.
+            pycurl.UPLOAD_BUFFERSIZE: 16 * 1024,
+            pycurl.BUFFERSIZE: 16 * 1024,
             pycurl.OPENSOCKETFUNCTION: self._open_socket,
             pycurl.SOCKOPTFUNCTION: self._note_socket,
             pycurl.PREREQFUNCTION: self._before_request,
