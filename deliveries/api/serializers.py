@@ -160,7 +160,7 @@ class AttemptSerializer(serializers.Serializer[Any]):
     outcome = serializers.ChoiceField(Attempt.Outcome.values)
     started_at = serializers.DateTimeField()
     duration_ms = serializers.IntegerField(allow_null=True)
-    request = RequestSerializer()
+    request = RequestSerializer(allow_null=True)
     response = ResponseSerializer(allow_null=True)
     error = AttemptErrorSerializer(allow_null=True)
 
