@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from django.db import connection
-from django.db.models import BigIntegerField, ExpressionWrapper, F, Max, Sum
+from django.db import connection, transaction
+from django.db.models import BigIntegerField, ExpressionWrapper, F, Max, Min, Sum
 
 from deliveries.models import Delivery, StatSlot
 
@@ -47,34 +47,30 @@ def start_of(slot: int) -> datetime:
     return datetime.fromtimestamp(slot * SLOT_SECONDS, UTC)
 
 
-def fill(now: datetime) -> int:
-    """Count the closed slots that are not yet; returns how many. Run twice, or by two at once, it does no harm."""
-    closed = slot_of(now - SETTLING)
-    first = slot_of(now - KEPT)
-    last = StatSlot.objects.filter(integration_id=0).aggregate(last=Max("slot"))["last"]
-    begin = max(first, last + 1) if last is not None else first
-    if begin >= closed:
-        return 0
-    rows = [
-        StatSlot(
-            slot=count.slot,
-            integration_id=count.integration_id,
-            bin=count.bin,
-            accepted=count.accepted,
-            succeeded=count.succeeded,
-            failed=count.failed,
-        )
-        for count in _counted(begin, closed)
-    ]
-    rows.append(StatSlot(slot=closed - 1, integration_id=0, bin=ACCEPTED))
-    StatSlot.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)
-    StatSlot.objects.filter(slot__lt=first).delete()
-    return closed - begin
+def fill(now: datetime, since: datetime | None = None) -> int:
+    """Count the closed slots from `since` on (default: all that are kept) that are not yet; returns how many.
+
+    What is counted is one stretch of time, whose ends are marked; it grows forward with the clock and back when
+    somebody wants to look further. Run twice, or by two at once, it does no harm.
+    """
+    closed, oldest = slot_of(now - SETTLING), slot_of(now - KEPT)
+    begin = max(oldest, slot_of(since)) if since is not None else oldest
+    marks = StatSlot.objects.filter(integration_id=0).aggregate(first=Min("slot"), last=Max("slot"))
+    if marks["first"] is None:
+        stretches = [(begin, closed)]
+    else:
+        stretches = [(max(oldest, marks["last"] + 1), closed), (begin, marks["first"])]
+    stretches = [(low, high) for low, high in stretches if low < high]
+    for low, high in stretches:
+        _store(low, high)
+    if stretches:
+        StatSlot.objects.filter(slot__lt=oldest).delete()
+    return sum(high - low for low, high in stretches)
 
 
 def counts(*, since: datetime, now: datetime, width: int, integrations: Iterable[int] | None) -> list[Count]:
     """The counts from `since` to `now`, added up over `width` slots each (`Count.slot` is then slot // width)."""
-    fill(now)
+    fill(now, since)
     open_from = slot_of(now - SETTLING)
     wanted = set(integrations) if integrations is not None else None
     stored = StatSlot.objects.filter(slot__gte=slot_of(since), slot__lt=open_from).exclude(integration_id=0)
@@ -115,42 +111,58 @@ def id_at(moment: datetime) -> uuid.UUID:
 
 
 _FINISHED = """
-SELECT {slot}, integration_id, {bin},
-       SUM(CASE WHEN status = 'succeeded' THEN 1 ELSE 0 END), SUM(CASE WHEN status = 'failed' THEN 1 ELSE 0 END)
-FROM deliveries_delivery
-WHERE finished_at >= %s AND finished_at < %s AND "trigger" <> 'test' AND status IN ('succeeded', 'failed')
-GROUP BY 1, 2, 3
+SELECT slot, integration_id, bin, 0, SUM(good), SUM(bad) FROM (
+    SELECT {slot} AS slot, integration_id, {bin} AS bin,
+           CASE WHEN status = 'succeeded' THEN 1 ELSE 0 END AS good,
+           CASE WHEN status = 'failed' THEN 1 ELSE 0 END AS bad
+    FROM (
+        SELECT finished_at, integration_id, status, {took} AS took FROM deliveries_delivery
+        WHERE finished_at >= %s AND finished_at < %s AND "trigger" <> 'test' AND status IN ('succeeded', 'failed')
+    ) AS measured
+) AS sorted GROUP BY 1, 2, 3
 """
 _ACCEPTED = """
-SELECT {slot}, integration_id, COUNT(*) FROM deliveries_delivery
+SELECT {slot}, integration_id, -1, COUNT(*), 0, 0 FROM deliveries_delivery
 WHERE id >= %s AND id < %s AND created_at >= %s AND created_at < %s AND "trigger" <> 'test'
 GROUP BY 1, 2
 """
+_INSERT = (
+    "INSERT INTO deliveries_statslot (slot, integration_id, bin, accepted, succeeded, failed) {select}"
+    " ON CONFLICT DO NOTHING"
+)
 
 
 def _counted(begin: int, end: int) -> list[Count]:
     """What the deliveries themselves say about the slots from `begin` up to `end`."""
+    found = []
+    for statement, values in _statements(begin, end):
+        with connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            found += [Count(*(int(value) for value in row)) for row in cursor.fetchall()]
+    return found
+
+
+def _store(begin: int, end: int) -> None:
+    """The same into the table, without a way through Python: a first look may count a million deliveries."""
+    with transaction.atomic():
+        for statement, values in _statements(begin, end):
+            with connection.cursor() as cursor:
+                cursor.execute(_INSERT.format(select=statement), values)
+        marks = [StatSlot(slot=slot, integration_id=0, bin=ACCEPTED) for slot in {begin, end - 1}]
+        StatSlot.objects.bulk_create(marks, ignore_conflicts=True)
+
+
+def _statements(begin: int, end: int) -> list[tuple[str, list[Any]]]:
     if begin >= end:
         return []
     to_id = Delivery._meta.pk.get_db_prep_value
     low, high = start_of(begin), start_of(end)
     times = [connection.ops.adapt_datetimefield_value(moment) for moment in (low, high)]
     ids = [to_id(id_at(low - timedelta(seconds=5)), connection), to_id(id_at(high + timedelta(seconds=5)), connection)]
-    found = [
-        Count(int(slot), integration, int(size), 0, int(good), int(bad))
-        for slot, integration, size, good, bad in _rows(_FINISHED.format(slot=_slot("finished_at"), bin=_bin()), times)
+    return [
+        (_FINISHED.format(slot=_slot("finished_at"), bin=_bin(), took=_took()), times),
+        (_ACCEPTED.format(slot=_slot("created_at")), [*ids, *times]),
     ]
-    found += [
-        Count(int(slot), integration, ACCEPTED, int(number))
-        for slot, integration, number in _rows(_ACCEPTED.format(slot=_slot("created_at")), [*ids, *times])
-    ]
-    return found
-
-
-def _rows(statement: str, values: list[Any]) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
 
 
 def _slot(column: str) -> str:
@@ -159,10 +171,15 @@ def _slot(column: str) -> str:
     return f"CAST(strftime('%%s', {column}) AS INTEGER) / {SLOT_SECONDS}"
 
 
+def _took() -> str:
+    """Milliseconds from push to delivery."""
+    if connection.vendor == "postgresql":
+        return "extract(epoch from finished_at - created_at) * 1000"
+    return "(julianday(finished_at) - julianday(created_at)) * 86400000"
+
+
 def _bin() -> str:
     if connection.vendor == "postgresql":
-        took = "extract(epoch from finished_at - created_at) * 1000"
-    else:
-        took = "(julianday(finished_at) - julianday(created_at)) * 86400000"
-    whens = " ".join(f"WHEN {took} < {bound} THEN {index}" for index, bound in enumerate(BINS))
+        return f"width_bucket(took, ARRAY[{', '.join(map(str, BINS))}]::numeric[])"
+    whens = " ".join(f"WHEN took < {bound} THEN {index}" for index, bound in enumerate(BINS))
     return f"CASE {whens} ELSE {len(BINS)} END"

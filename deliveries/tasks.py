@@ -22,9 +22,11 @@ def run_engine() -> str:
 
 
 def sweep() -> None:
-    """The safety net, run by the schedule: go on with replays."""
+    """The safety net, run by the schedule: go on with replays, count what finished for the dashboard."""
     from deliveries.replay import run_waiting
+    from deliveries.stat_slots import fill
 
+    fill(timezone.now())
     run_waiting()
 
 

@@ -52,6 +52,14 @@ def test_later_slots_join_the_earlier_ones(db: None) -> None:
     assert totals() == (2, 2, 0)
 
 
+def test_looking_further_back_counts_what_lies_there(db: None) -> None:
+    finished(timedelta(minutes=20))
+    finished(timedelta(days=3))
+    assert totals("1h") == (1, 1, 0)
+    assert totals("7d") == (2, 2, 0)
+    assert totals("24h") == (1, 1, 0)
+
+
 def test_tests_are_not_counted(db: None) -> None:
     finished(timedelta(minutes=20), trigger="test")
     assert totals() == (0, 0, 0)
