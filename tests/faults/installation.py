@@ -82,9 +82,9 @@ class Installation:
         made = json.loads(self.run("manage.py", "createstore", "Fault store", "--json"))
         self.store, self.token = made["store"], made["access_token"]
 
-    def start_host(self, name: str = "a", **variables: str) -> Host:
-        """Started and answering."""
-        host = Host(self, name, variables)
+    def start_host(self, name: str = "a", *, only: str = "", **variables: str) -> Host:
+        """Started and answering; `only` is `web` or empty."""
+        host = Host(self, name, variables, ["--only", only] if only else [])
         self.hosts.append(host)
         host.start()
         host.wait_until_up()
@@ -162,6 +162,7 @@ class Host:
     installation: Installation
     name: str
     variables: dict[str, str] = field(default_factory=dict)
+    options: Sequence[str] = ()
 
     def start(self) -> None:
         self.port = free_port()
@@ -169,7 +170,7 @@ class Host:
         variables = {"HOOKDESK_HOST": self.name, MARK: self.mark, **self.variables}
         with (self.installation.folder / f"{self.name}.log").open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "run", "--port", str(self.port), "--no-migrate"],
+                [sys.executable, "manage.py", "run", "--port", str(self.port), "--no-migrate", *self.options],
                 cwd=ROOT,
                 env=self.installation.environment(**variables),
                 stdout=output,

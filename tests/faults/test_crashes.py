@@ -84,7 +84,7 @@ def test_a_web_process_that_dies_around_the_commit_stores_all_or_nothing_and_the
     worker = installation.start_host("worker")
     worker.subscribe(receiver.url(), ["load.*"])
     installation.wait_for_engines(host="worker")
-    web = installation.start_host("web", HOOKDESK_FAILPOINT=point, ENGINE_PROCESSES="0")
+    web = installation.start_host("web", only="web", HOOKDESK_FAILPOINT=point)
     with pytest.raises((OSError, http.client.HTTPException)):
         web.request("POST", path, document, key="once")
     is_stored = point == "ingest.after_commit"
