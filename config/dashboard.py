@@ -52,7 +52,7 @@ def _numbers(request: HttpRequest, window: str, now: Any, scope: list[uuid.UUID]
     if scope is not None:
         wanted = list(Integration.objects.filter(store_id__in=scope).values_list("id", flat=True))
     through = stats.throughput(window=window, now=now, integrations=wanted)
-    failing = Delivery.objects.failing()
+    failing = stats.in_failing_index(Delivery.objects.failing())
     failing = failing if scope is None else failing.filter(store_id__in=scope)
     rows = stats.integration_rows(scope)
     for row in rows:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from deliveries.filters import FilterError, apply_filters
 from deliveries.models import Delivery
-from deliveries.stats import capped_count, shown_count
+from deliveries.stats import capped_count, in_failing_index, shown_count
 from deliveries.visibility import stores_for, visible
 from integrations.models import Integration
 
@@ -52,6 +52,7 @@ def page_of(request: HttpRequest) -> Page:
     scoped = visible(Delivery.objects.all(), request.user)
     if page.tab != "all":
         page.filters["status"] = TABS[page.tab][1]
+        scoped = in_failing_index(scoped)
     try:
         rows = apply_filters(scoped, resolved(page.filters))
     except FilterError as error:
@@ -111,7 +112,7 @@ def tabs(request: HttpRequest, current: str) -> list[dict[str, Any]]:
     scoped = visible(Delivery.objects.all(), request.user)
     found = []
     for name, (label, status) in TABS.items():
-        count = shown_count(capped_count(scoped.filter(status=status))) if status else ""
+        count = shown_count(capped_count(in_failing_index(scoped.filter(status=status)))) if status else ""
         found.append({"name": name, "label": label, "count": count, "is_current": name == current})
     return found
 

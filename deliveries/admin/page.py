@@ -11,7 +11,7 @@ from deliveries.diagnosis import Diagnosis, diagnose
 from deliveries.documents import describe_patch
 from deliveries.models import Attempt, Delivery, Record, Revision
 from deliveries.resolution import actions_for, alike, history_of, payload_of, schema_problems
-from deliveries.stats import capped_count, shown_count
+from deliveries.stats import capped_count, in_failing_index, shown_count
 from deliveries.visibility import visible
 
 #: Attempts whose bodies are on the page; those of the others are fetched when they are opened.
@@ -119,7 +119,7 @@ def history(delivery: Delivery, revisions: list[Revision]) -> list[Entry]:
 
 def neighbours(delivery: Delivery, user: Any) -> tuple[Delivery | None, Delivery | None]:
     """The failed deliveries before and after this one in the list, for j and k."""
-    failed = visible(Delivery.objects.filter(status=Delivery.Status.FAILED), user).only("id")
+    failed = in_failing_index(visible(Delivery.objects.filter(status=Delivery.Status.FAILED), user)).only("id")
     following = failed.filter(id__lt=delivery.pk).order_by("-id").first()
     previous = failed.filter(id__gt=delivery.pk).order_by("id").first()
     return following, previous

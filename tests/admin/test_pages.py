@@ -118,3 +118,16 @@ def test_what_has_happened_is_neither_changed_nor_deleted(admin: Client, db: Non
     assert not page.has_delete_permission(request)
     assert page.get_actions is not None
     assert page.actions is None
+
+
+def test_what_is_not_there_or_not_allowed_says_what_to_do(
+    browse: Callable[..., Client], failed: Callable[..., Delivery]
+) -> None:
+    delivery = failed()
+    client = browse("Viewer")
+    missing = client.get(reverse("admin:deliveries_failuregroup_change", args=[999_999]))
+    assert missing.status_code == 404
+    assert "There is nothing here" in missing.text
+    refused = client.get(reverse("admin:deliveries_delivery_edit", args=[delivery.pk]))
+    assert refused.status_code == 403
+    assert "nothing was changed" in refused.text
