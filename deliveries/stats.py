@@ -158,8 +158,8 @@ def in_failing_index(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
     SQLite takes a partial index only where its condition stands in the query word for word; with the values as
     parameters it would walk through every delivery.
     """
-    condition = "deliveries_delivery.status IN ('retrying', 'failed')"
-    return rows.filter(RawSQL(condition, [], output_field=BooleanField()))
+    condition = RawSQL("deliveries_delivery.status IN ('retrying', 'failed')", [], output_field=BooleanField())
+    return rows.filter(condition)
 
 
 def shown_count(number: int, limit: int = COUNT_LIMIT) -> str:

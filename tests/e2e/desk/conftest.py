@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,19 @@ PASSWORD = "a-password-for-the-tests"
 SHOTS = Path(__file__).resolve().parents[3] / "docs" / "screenshots"
 
 
+def picture(page: Any, name: str) -> None:
+    """A picture for the docs, if TAKE_SCREENSHOTS=1 asks for new ones: a test run leaves the tree as it was."""
+    if os.environ.get("TAKE_SCREENSHOTS") == "1":
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        page.wait_for_timeout(200)
+        page.screenshot(path=SHOTS / f"{name}.png")
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """The browser, once for all tests of a process. Left out with a word where there is none."""
     if why := services.browser_trouble():
         pytest.skip(f"no browser: {why}")
-    import os
-
     from playwright.sync_api import sync_playwright
 
     # Playwright keeps an event loop in this thread; Django's ORM is used from it all the same, by tests only.

@@ -15,7 +15,7 @@ from integrations.identifiers import uuid7
 from integrations.models import IntegrationHealth
 from notifications.models import Notification
 from tests.e2e.desk.accessibility import is_focus_seen, problems
-from tests.e2e.desk.conftest import SHOTS
+from tests.e2e.desk.conftest import picture
 from tests.e2e.desk.morning import SmsApp, failing_morning, shipment
 from tests.factories import (
     AccessTokenFactory,
@@ -124,22 +124,20 @@ PICTURES = {"dashboard", "deliveries", "delivery", "failures", "integration", "k
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_pages_are_accessible_and_fit_wide_and_narrow(visit: Callable[..., Any], busy_day: Any, theme: str) -> None:
-    SHOTS.mkdir(parents=True, exist_ok=True)
     page = visit(theme=theme, name="anna")
     found: dict[str, Any] = {}
     for name, address in addresses(busy_day, busy_day.integration).items():
         page.set_viewport_size({"width": 1280, "height": 800})
         assert page.goto(address).status == 200, name
         if name in PICTURES:
-            page.wait_for_timeout(200)
-            page.screenshot(path=SHOTS / f"{name}-{theme}.png")
+            picture(page, f"{name}-{theme}")
         found[name] = problems(page)
         page.set_viewport_size({"width": 390, "height": 800})
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide > 0:
             found[name] = [*found[name], f"{wide} px wider than a phone"]
         if name == "dashboard":
-            page.screenshot(path=SHOTS / f"{name}-phone-{theme}.png")
+            picture(page, f"{name}-phone-{theme}")
     lines = [f"{name}: {problem}" for name, problems_of in found.items() for problem in problems_of]
     assert not lines, "\n".join(lines)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deliveries.models import Delivery, FailureGroup
-from tests.e2e.desk.conftest import SHOTS
+from tests.e2e.desk.conftest import picture
 from tests.e2e.desk.morning import GOOD, SmsApp, failing_morning
 from tests.factories import TopicFactory
 
@@ -176,7 +176,5 @@ def test_all_that_match_are_resent_with_progress(visit: Callable[..., Any], morn
 
 
 def shot(page: Any, name: str, theme: str) -> None:
-    SHOTS.mkdir(parents=True, exist_ok=True)
     page.evaluate("window.scrollTo(0, 0)")
-    page.wait_for_timeout(150)
-    page.screenshot(path=SHOTS / f"{name}-{theme}.png")
+    picture(page, f"{name}-{theme}")
