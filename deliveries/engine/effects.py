@@ -67,9 +67,13 @@ def is_down(settlement: Settlement) -> bool:
         return False
     if landing.response is None:
         return landing.error is not None
-    status, kind = landing.response.status, landing.response.header("Content-Type") or ""
-    # A 500 in JSON is an application that explains what it dislikes; anything else is a server in trouble.
-    return status in (502, 503, 504) or (status >= 500 and "json" not in kind)
+    response = landing.response
+    if response.status in (502, 503, 504):
+        return True
+    # A 500 that says something in its own words is an application that dislikes this payload. An empty one, or
+    # an error page, is a server in trouble.
+    is_wordless = not response.body.strip() or "html" in (response.header("Content-Type") or "").lower()
+    return response.status >= 500 and is_wordless
 
 
 def are_worth_noting(settlements: Sequence[Settlement], now: datetime) -> bool:

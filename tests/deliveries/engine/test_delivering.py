@@ -246,3 +246,12 @@ def test_an_outcome_that_cannot_be_recorded_fails_visibly_and_alone(receiver, de
     fine.refresh_from_db()
     assert (poison.status, fine.status) == ("failed", "succeeded")
     assert "could not be recorded" in poison.last_error
+
+
+def test_a_receiver_that_explains_what_it_dislikes_is_not_down(receiver, deliver):
+    receiver.script(answer(500, b"Error: '0000000000' is not a phone number"))
+    first = a_delivery(receiver, retry_policy=[3600])
+    for _ in range(14):
+        DeliveryFactory(subscription=first.subscription)
+    assert deliver() == 15, "no breaker stands in the way of the others"
+    assert first.integration.health.breaker == "closed"
