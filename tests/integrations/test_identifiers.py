@@ -9,9 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from integrations import identifiers
 from integrations.identifiers import parse_public_id, public_id, uuid7
 
 SEED_ID = "nsub_01033700-16ad-11e6-aa08-ed65c3040c0f"
+
+
+@pytest.fixture(autouse=True)
+def a_series_of_its_own(monkeypatch):
+    """Ids never go back within a process, also when an earlier test travelled into the future."""
+    monkeypatch.setattr(identifiers, "_by_clock", identifiers._Sequence())
 
 
 def milliseconds(uuid):
