@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from deliveries.engine.attempts import STOPPED, UNSENT, give_back, mark_interrupted, open_attempts
 from deliveries.engine.build import build_message, build_request, payload_refused
-from deliveries.engine.claim import claim
+from deliveries.engine.claim import claim, lock_claims
+from deliveries.engine.clock import ClockWatch, adjust_to_clock
 from deliveries.engine.control import beat, leave, stopping, take_slot
 from deliveries.engine.directory import Directory
 from deliveries.engine.ear import Ear
@@ -54,6 +55,7 @@ class DeliveryEngine:
         self.capacity = capacity
         self.pacer = Pacer(capacity)
         self.directory = Directory()
+        self.clock = ClockWatch()
         self.rng = random.Random()  # noqa: S311 - jitter
         self.flights: dict[object, Flight] = {}
         self.landings: list[Landing] = []
@@ -150,6 +152,9 @@ class DeliveryEngine:
         room = self.room
         if room <= 0:
             return []
+        if seconds := self.clock.was_set(now, time.monotonic()):
+            lock_claims()
+            adjust_to_clock(now, seconds)
         found = claim(pacer=self.pacer, room=room, now=now)
         self.directory.expect(found.config_version)
         mark_interrupted([row for row in found.rows if row.was_sending])

@@ -4,6 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db import DataError, OperationalError
 from django.utils import timezone
 
@@ -15,6 +16,7 @@ from deliveries.engine.quarantine import MOST_CRASHES, company
 from deliveries.engine.tick import make_due_polls
 from deliveries.models import Attempt, Delivery, Engine
 from deliveries.models.engine import HEARTBEAT_STALE
+from integrations.models import IntegrationHealth
 from subscriptions.models import Subscription
 from tests.factories import DeliveryFactory, IntegrationFactory, SubscriptionFactory
 from tests.receiver import answer, hang
@@ -219,6 +221,41 @@ class TestQuarantine:
         engine = start_engine()
         engine.cycle()
         assert len(engine.flights) == 4
+
+
+class TestAClockThatIsSet:
+    def test_forward_sends_nothing_again_that_is_on_its_way(self, start_engine, subscription, receiver):
+        release = threading.Event()
+        receiver.script(lambda exchange: release.wait(10) and answer(200)(exchange))
+        delivery = DeliveryFactory(subscription=subscription)
+        one, other = start_engine(), start_engine()
+        one.cycle()
+        other.cycle()
+        receiver.wait_for(1)
+        with time_machine.travel(timezone.now() + timedelta(hours=1), tick=True):
+            other.cycle()
+            one.cycle()
+            assert not other.flights
+            release.set()
+            finish(one)
+        assert outcomes(delivery) == ["succeeded"]
+        assert len(receiver.requests) == 1
+
+    def test_back_leaves_nothing_waiting_for_the_old_time(self, start_engine, subscription, receiver):
+        engine = start_engine()
+        engine.cycle()
+        deliveries = DeliveryFactory.create_batch(3, subscription=subscription)
+        IntegrationHealth.objects.create(
+            integration=subscription.integration, rate_tokens=0, rate_refilled_at=timezone.now()
+        )
+        subscription.integration.rate_limit = 10
+        subscription.integration.save()
+        with time_machine.travel(timezone.now() - timedelta(hours=1), tick=True):
+            engine.cycle()
+            with time_machine.travel(timezone.now() + timedelta(seconds=1), tick=True):
+                engine.cycle()
+                finish(engine)
+        assert [outcomes(delivery) for delivery in deliveries] == [["succeeded"]] * 3
 
 
 class TestSlots:

@@ -1,0 +1,54 @@
+"""When the machine's clock is set: leases and due times were reckoned by the old one.
+
+Set forward, requests in flight would look abandoned and be sent again; set back, what was pushed just before would
+wait for the difference. Retries keep their times: they come early or late by as much as the clock was set.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from deliveries.engine.pacing import PROBE_PATIENCE
+from deliveries.engine.rows import LEASE_GRACE
+from deliveries.models import Delivery
+from integrations.models import IntegrationHealth
+from subscriptions.models import Subscription
+
+logger = logging.getLogger("hookdesk.engine")
+
+#: Clocks that are kept by NTP are slewed, not set; less than this harms nothing.
+TOLERANCE = 10.0
+
+
+class ClockWatch:
+    """Compares the wall clock with the monotonic one, which nobody sets."""
+
+    def __init__(self) -> None:
+        self._offset: float | None = None
+
+    def was_set(self, now: datetime, monotonic: float) -> float:
+        """By how many seconds the clock was set since the last look; 0 if it was not."""
+        offset = now.timestamp() - monotonic
+        before, self._offset = self._offset, offset
+        if before is None or abs(offset - before) < TOLERANCE:
+            return 0.0
+        return offset - before
+
+
+def adjust_to_clock(now: datetime, seconds: float) -> None:
+    """Everything that is measured by the clock, as if it were of now. Inside the claim's transaction.
+
+    Each engine does this when it notices; once more does no harm.
+    """
+    logger.warning("the clock was set by %.0f s: leases begin anew", seconds)
+    sending = Delivery.objects.filter(status=Delivery.Status.SENDING).order_by()
+    for integration_id, timeout in sending.values_list("integration_id", "integration__timeout").distinct():
+        until = now + timedelta(seconds=timeout + LEASE_GRACE)
+        sending.filter(integration_id=integration_id).update(due_at=until)
+    soon = now + timedelta(seconds=TOLERANCE)
+    Delivery.objects.filter(status=Delivery.Status.PENDING, due_at__gt=soon).update(due_at=now)
+    IntegrationHealth.objects.filter(throttled_until__gt=now).update(throttled_until=None)
+    IntegrationHealth.objects.filter(rate_refilled_at__gt=now).update(rate_refilled_at=now)
+    IntegrationHealth.objects.filter(probe_at__gt=now + PROBE_PATIENCE).update(probe_at=now)
+    Subscription.objects.filter(next_poll_at__gt=now).update(next_poll_at=now)
