@@ -14,7 +14,7 @@ def no_background_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wakeup._notifier, "wake", lambda: None)
 
 
-@pytest.fixture()
+@pytest.fixture
 def receiver() -> Iterator["object"]:
     """A scriptable HTTP server on 127.0.0.1; answers 200 until told otherwise."""
     from tests.receiver import Receiver, answer
@@ -24,7 +24,7 @@ def receiver() -> Iterator["object"]:
         yield server
 
 
-@pytest.fixture()
+@pytest.fixture
 def deliver(db: None) -> Iterator[Callable[..., int]]:
     """Run the engine in this thread until nothing is due: `deliver()`, or `deliver(later=timedelta(hours=1))`."""
     import time_machine
