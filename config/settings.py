@@ -94,7 +94,9 @@ Q_CLUSTER = {
     "label": "Task queue",
 }
 if REDIS_URL:
-    Q_CLUSTER["redis"] = REDIS_URL
+    # Without these, a server that hangs would hang whoever asks it: health checks, and the guard of the workers.
+    timeouts = "socket_timeout=5" if REDIS_URL.startswith("unix:") else "socket_timeout=5&socket_connect_timeout=3"
+    Q_CLUSTER["redis"] = f"{REDIS_URL}{'&' if '?' in REDIS_URL else '?'}{timeouts}"
 else:
     Q_CLUSTER["orm"] = "default"
 

@@ -24,11 +24,19 @@ def kill_something(host, rng):
         host.kill()
         return "the whole host"
     engines = [pid for pid in host.installation.engines() if pid in host.pids()]
-    pid = rng.choice(engines) if engines and rng.random() < 0.5 else rng.choice(host.pids())
+    pid = rng.choice(engines) if engines and rng.random() < 0.5 else rng.choice(host.pids() or [host.process.pid])
     what = "an engine" if pid in engines else "the supervisor" if pid == host.process.pid else "another process"
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     return what
+
+
+def see_that_it_runs(host):
+    """Nobody but us starts a supervisor again; what a dead one leaves has to end by itself before."""
+    if host.process.poll() is not None:
+        wait_until(lambda: not host.pids(), timeout=20, what="what a dead supervisor leaves ends by itself")
+        host.start()
+        host.wait_until_up()
 
 
 def test_random_kills_under_load_lose_nothing_and_repeat_only_what_was_in_flight(installation, receiver, ledger):
@@ -41,13 +49,9 @@ def test_random_kills_under_load_lose_nothing_and_repeat_only_what_was_in_flight
     with Pushers(lambda: [host], threads=4) as pushers:
         for _ in range(KILLS):
             time.sleep(rng.uniform(0.2, 1.5))
+            see_that_it_runs(host)
             killed.append(kill_something(host, rng))
-            if not host.pids() or host.process.poll() is not None:
-                wait_until(lambda: not host.pids(), timeout=20, what="what a dead supervisor leaves ends by itself")
-                host.start()
-                host.wait_until_up()
-        if host.process.poll() is not None:
-            host.start()
+        see_that_it_runs(host)
         host.wait_until_up()
         pushers.wait_for(50)
     installation.wait_until_drained(timeout=120)

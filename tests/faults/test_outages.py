@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -146,6 +147,25 @@ def test_without_redis_pushes_are_taken_and_delivered_and_hosts_can_start(make_i
         installation.wait_for_engines(timeout=60)
         pushers.wait_for(20)
         redis.start()
+        pushers.wait_for(20)
+    installation.wait_until_drained(timeout=90)
+    assert not pushers.strange
+    judge(installation, ledger, pushers.accepted.values())
+
+
+def test_a_redis_that_hangs_hangs_nobody_else(make_installation, redis, receiver, ledger):
+    installation = make_installation("postgresql")
+    host = installation.start_host()
+    host.subscribe(receiver.url(), ["load.made"])
+    (engine,) = installation.wait_for_engines()
+    redis.process.send_signal(signal.SIGSTOP)
+    with Pushers(lambda: [host]) as pushers:
+        pushers.wait_for(20)
+        assert host.request("GET", "/readyz", timeout=20)[0] == 503
+        os.kill(engine, signal.SIGKILL)
+        wait_until(lambda: engine not in installation.wait_for_engines(timeout=60), timeout=60, what="a new engine")
+        pushers.wait_for(20)
+        redis.process.send_signal(signal.SIGCONT)
         pushers.wait_for(20)
     installation.wait_until_drained(timeout=90)
     assert not pushers.strange
