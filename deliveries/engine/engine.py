@@ -194,7 +194,7 @@ class DeliveryEngine:
                 return [opened for flight in flights for opened in self._opened([flight])]
             logger.exception("the attempt of %s could not be written", flights[0][0].claimed.id)
             message = f"The request could not be recorded, so it was not sent: {type(error).__name__}."
-            outcome = Outcome(is_success=False, kind="unrecordable", message=message, is_permanent=True)
+            outcome = Outcome(is_success=False, kind="unrecordable", message=message)
             return [(flights[0][0], outcome)]
         return flights
 

@@ -175,7 +175,7 @@ class TestGivingBack:
         engine.cycle()
         finish(engine)
         bad.refresh_from_db()
-        assert (bad.status, len(receiver.requests)) == ("failed", 3)
+        assert (bad.status, len(receiver.requests)) == ("retrying", 3)
         assert "could not be recorded" in bad.last_error
         assert all(outcomes(delivery) == ["succeeded"] for delivery in fine)
 
