@@ -136,7 +136,7 @@ class DeliveryEngine:
             with transaction.atomic():
                 if landings:
                     settle(landings, destination_of=self.directory.destination, now=now, rng=self.rng)
-                claimed = self._claim(now)
+                claimed = self._claim(now, is_alone=not landings)
         except (OperationalError, InterfaceError):
             raise
         except Exception:
@@ -148,14 +148,14 @@ class DeliveryEngine:
         if claimed:
             self._send(claimed, begun)
 
-    def _claim(self, now: datetime) -> list[Claimed]:
+    def _claim(self, now: datetime, *, is_alone: bool) -> list[Claimed]:
         room = self.room
         if room <= 0:
             return []
         if seconds := self.clock.was_set(now, time.monotonic()):
             lock_claims()
             adjust_to_clock(now, seconds)
-        found = claim(pacer=self.pacer, room=room, now=now)
+        found = claim(pacer=self.pacer, room=room, now=now, is_alone=is_alone)
         self.directory.expect(found.config_version)
         mark_interrupted([row for row in found.rows if row.was_sending])
         wait = 0.0 if found.is_full else max(0.0, (found.next_chance - now).total_seconds())
