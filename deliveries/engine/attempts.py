@@ -115,7 +115,7 @@ _FINISH_POSTGRESQL = (
     " FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::int[], %s::text[], %s::bytea[], %s::bool[], %s::text[],"
     " %s::text[], %s::text[])"
     " AS r(id, outcome, duration_ms, status, headers, body, truncated, kind, message, summary)"
-    " WHERE a.id = r.id"
+    " WHERE a.id = r.id AND a.outcome IN ('running', 'unknown')"
 )
 _FINISH_ARRAYS: tuple[ArrayBuilder, ...] = (
     keys_array, texts_array, numbers_array, numbers_array, texts_array, bytes_array, flags_array, texts_array,
@@ -124,11 +124,15 @@ _FINISH_ARRAYS: tuple[ArrayBuilder, ...] = (
 _FINISH_PORTABLE = (
     "UPDATE deliveries_attempt SET outcome = %s, duration_ms = %s, response_status = %s, response_headers = %s,"
     " response_body = %s, is_response_truncated = %s, error_kind = %s, error_message = %s, summary = %s WHERE id = %s"
+    " AND outcome IN ('running', 'unknown')"
 )
 
 
 def finish_attempts(settlements: Sequence[Settlement]) -> None:
-    """One UPDATE for all of them; on SQLite one prepared statement."""
+    """One UPDATE for all of them; on SQLite one prepared statement.
+
+    What has ended stays as it is: a batch whose commit was never confirmed is recorded again.
+    """
     rows = [_finish(settlement) for settlement in settlements]
     if connection.vendor == "postgresql":
         columns = zip(_FINISH_ARRAYS, zip(*rows, strict=True), strict=True)

@@ -10,7 +10,8 @@ from typing import Any, cast
 
 from django.db import connection
 
-from deliveries.engine.pacing import PROBE_PATIENCE, Pacer, next_chance, tokens
+from deliveries.engine import effects
+from deliveries.engine.pacing import PROBE_PATIENCE, Pacer, next_chance, noted_health, tokens
 from deliveries.engine.rows import LEASE_GRACE, Candidate, Claimed
 from deliveries.models import Revision
 from deliveries.sql import as_time, execute_prepared, numbers_array, to_key, to_time
@@ -245,4 +246,6 @@ def _note_paced(candidates: list[Candidate], rows: list[Claimed], now: datetime)
             IntegrationHealth.objects.get_or_create(integration_id=candidate.integration_id)
             health.update(rate_tokens=left, rate_refilled_at=now)
         if candidate.breaker != "closed":
+            noted_health.pop(candidate.integration_id, None)  # whatever becomes of the probe must be written
             health.update(breaker="half_open", probe_at=now + PROBE_PATIENCE)
+            effects.expect_news(candidate.integration_id)

@@ -10,7 +10,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q
 
 from deliveries import ports
-from deliveries.engine.pacing import BREAKER_THRESHOLD, probe_delay
+from deliveries.engine.pacing import BREAKER_THRESHOLD, noted_health, probe_delay
 from deliveries.engine.rows import Claimed, Settlement
 from deliveries.failures import close_empty_groups, lock_groups
 from deliveries.ingest import push_back
@@ -27,8 +27,6 @@ logger = logging.getLogger("hookdesk.engine")
 LONGEST_THROTTLE = timedelta(hours=1)
 #: A success is noted this often at most: the row would otherwise be written with every batch.
 NOTE_SUCCESS_EVERY = timedelta(seconds=10)
-
-_noted: dict[int, tuple[datetime, bool]] = {}
 
 
 def apply(settlements: Sequence[Settlement], now: datetime) -> None:
@@ -76,6 +74,11 @@ def is_down(settlement: Settlement) -> bool:
     return response.status >= 500 and is_wordless
 
 
+def expect_news(integration_id: int) -> None:
+    """Another engine has opened this integration's breaker: what comes back now is worth noting."""
+    _noted.pop(integration_id, None)
+
+
 def are_worth_noting(settlements: Sequence[Settlement], now: datetime) -> bool:
     """Whether `apply` will write the health of an integration."""
     return any(_is_worth_noting(key, batch, now) for key, batch in _by_integration(settlements).items())
@@ -105,13 +108,13 @@ def _note_health(settlements: Sequence[Settlement], now: datetime) -> None:
             _note_one(health, settlement, now)
         health.save()
         is_clean = health.breaker == "closed" and health.first_failure_at is None and health.throttled_until is None
-        _noted[health.integration_id] = (now, is_clean)
+        noted_health[health.integration_id] = (now, is_clean)
         if was == "closed" and health.breaker == "open":
             logger.warning("integration %s does not answer: its breaker is open", health.integration_id)
 
 
 def _is_worth_noting(integration_id: int, batch: Sequence[Settlement], now: datetime) -> bool:
-    at, is_clean = _noted.get(integration_id, (None, False))
+    at, is_clean = noted_health.get(integration_id, (None, False))
     if at is None or not is_clean or now - at > NOTE_SUCCESS_EVERY:
         return True
     return any(not settlement.landing.outcome.is_success for settlement in batch)

@@ -22,6 +22,10 @@ PROBE_LONGEST = timedelta(seconds=30)
 #: A half-open breaker waits so long for its probe before it sends another.
 PROBE_PATIENCE = timedelta(seconds=30)
 
+#: What this process last wrote about an integration's health: when, and whether there was nothing to remember. A
+#: success need not be written then, unless a claim has seen that another engine knows of trouble.
+noted_health: dict[int, tuple[datetime, bool]] = {}
+
 
 @dataclass(slots=True)
 class _Window:

@@ -329,3 +329,17 @@ class TestTheEar:
 class _Nothing:
     def close(self):
         pass
+
+
+def test_a_batch_that_is_recorded_again_after_an_unconfirmed_commit_changes_nothing(start_engine, subscription):
+    delivery = DeliveryFactory(subscription=subscription)
+    engine = start_engine()
+    engine.cycle()
+    engine.collect(5.0)
+    landings = list(engine.landings)
+    engine.cycle()
+    before = Delivery.objects.filter(id=delivery.id).values().get()
+    engine.landings = landings
+    engine.cycle()
+    assert outcomes(delivery) == ["succeeded"]
+    assert Delivery.objects.filter(id=delivery.id).values().get() == before
