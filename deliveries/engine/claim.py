@@ -10,7 +10,6 @@ from typing import Any, cast
 
 from django.db import connection
 
-from deliveries.engine import effects
 from deliveries.engine.pacing import PROBE_PATIENCE, Pacer, next_chance, noted_health, tokens
 from deliveries.engine.rows import LEASE_GRACE, Candidate, Claimed
 from deliveries.models import Revision
@@ -248,4 +247,3 @@ def _note_paced(candidates: list[Candidate], rows: list[Claimed], now: datetime)
         if candidate.breaker != "closed":
             noted_health.pop(candidate.integration_id, None)  # whatever becomes of the probe must be written
             health.update(breaker="half_open", probe_at=now + PROBE_PATIENCE)
-            effects.expect_news(candidate.integration_id)

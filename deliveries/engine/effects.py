@@ -74,11 +74,6 @@ def is_down(settlement: Settlement) -> bool:
     return response.status >= 500 and is_wordless
 
 
-def expect_news(integration_id: int) -> None:
-    """Another engine has opened this integration's breaker: what comes back now is worth noting."""
-    _noted.pop(integration_id, None)
-
-
 def are_worth_noting(settlements: Sequence[Settlement], now: datetime) -> bool:
     """Whether `apply` will write the health of an integration."""
     return any(_is_worth_noting(key, batch, now) for key, batch in _by_integration(settlements).items())

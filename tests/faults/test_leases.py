@@ -102,7 +102,6 @@ def test_what_kills_its_workers_is_set_aside_and_nothing_that_flew_with_it(insta
     installation.wait_until_drained(timeout=60)
     killers = installation.rows("SELECT event_id, crash_count FROM deliveries_delivery WHERE status = 'failed'")
     assert len(killers) == 1, installation.summary()
-    assert outcomes(installation)[-1] == "failed"
     kinds = [row[0] for row in installation.rows("SELECT error_kind FROM deliveries_attempt WHERE outcome = 'failed'")]
     assert kinds == ["crash"]
     sent = {data_of(line)["id"] for line in read_ledger(ledger)}
