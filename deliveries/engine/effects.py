@@ -163,12 +163,14 @@ def _take_effect(settlement: Settlement, now: datetime) -> None:
     claimed, outcome = _claimed(settlement), settlement.landing.outcome
     integration = Integration.objects.get(id=claimed.integration_id)
     if outcome.effect == "disable_integration":
-        disable_integration(integration=integration, reason=outcome.message)
+        if not disable_integration(integration=integration, reason=outcome.message):
+            return  # another answer of the same moment has done and said it
         text = f"{integration.name} was disabled: {outcome.message}"
         ports.announced(claimed.store_id, integration.id, f"disabled:{integration.id}", "error", text, now)
     elif outcome.effect == "deactivate_subscription" and claimed.subscription_id is not None:
         subscription = Subscription.objects.get(id=claimed.subscription_id)
-        deactivate_subscription(subscription=subscription, reason=outcome.message)
+        if not deactivate_subscription(subscription=subscription, reason=outcome.message):
+            return
         text = f"The subscription {subscription} was deactivated: {outcome.message}"
         ports.announced(claimed.store_id, integration.id, f"deactivated:{subscription.id}", "error", text, now)
 

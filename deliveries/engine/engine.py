@@ -143,6 +143,7 @@ class DeliveryEngine:
             logger.exception("a batch of %s outcomes could not be recorded: one by one now", len(landings))
             record(landings, destination_of=self.directory.destination, now=now, rng=self.rng)
             claimed = []
+            self.claim_at = time.monotonic() + 1.0  # it may have been the claim: not again at once, without end
         self.landings = self.landings[len(landings) :]
         self.sent_count += len(landings)
         if claimed:

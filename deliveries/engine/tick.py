@@ -99,7 +99,8 @@ def disable_dead_integrations(now: datetime) -> int:
         integration = health.integration
         reason = f"Every attempt has failed since {health.first_failure_at:%Y-%m-%d %H:%M} UTC."
         with transaction.atomic():
-            disable_integration(integration=integration, reason=reason)
+            if not disable_integration(integration=integration, reason=reason):
+                continue
             text = f"{integration.name} was disabled. {reason} Repair it and enable it: what is due goes out then."
             ports.announced(integration.store_id, integration.id, f"disabled:{integration.id}", "error", text, now)
         count += 1

@@ -304,3 +304,16 @@ def test_every_change_of_configuration_ticks_the_stores_version(token):
     AccessToken.objects.filter(id=token.id).update(last_used_at="2026-01-01T00:00:00Z")
     assert version() == versions[-1], "use of a token is no change"
     assert versions == sorted(set(versions))
+
+
+def test_a_changed_word_list_counts_at_once_and_saving_a_store_never_turns_its_version_back(post, token):
+    post(PUSH, {"kudos": [{"id": "1"}]})
+    store, stale = Store.objects.get(id=token.store_id), Store.objects.get(id=token.store_id)
+    store.singular_overrides = {"kudos": "kudos"}
+    store.save()
+    post(PUSH, {"kudos": [{"id": "2"}]})
+    assert list(Event.objects.order_by("id").values_list("topic", flat=True)) == ["kudo.created", "kudos.created"]
+    before = Store.objects.get(id=token.store_id).config_version
+    stale.name = "Saved by somebody who opened the form earlier"
+    stale.save()
+    assert Store.objects.get(id=token.store_id).config_version > before

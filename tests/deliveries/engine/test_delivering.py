@@ -255,3 +255,12 @@ def test_a_receiver_that_explains_what_it_dislikes_is_not_down(receiver, deliver
         DeliveryFactory(subscription=first.subscription)
     assert deliver() == 15, "no breaker stands in the way of the others"
     assert first.integration.health.breaker == "closed"
+
+
+def test_several_answers_of_410_at_once_disable_and_announce_once(receiver, deliver):
+    receiver.script(answer(410))
+    first = a_delivery(receiver)
+    DeliveryFactory.create_batch(3, subscription=first.subscription)
+    deliver()
+    notice = Notification.objects.get(summary__contains="disabled")
+    assert notice.occurrences == 1
