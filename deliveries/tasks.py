@@ -14,7 +14,7 @@ from deliveries.engine import control
 
 def run_engine() -> str:
     """Run an engine until its time is over. Its host's watchman starts the next one as soon as the slot is free."""
-    from deliveries.engine.engine import run_engine_here
+    from deliveries.engine.process import run_engine_here
 
     if control.stopping.is_set():
         return "stopping"

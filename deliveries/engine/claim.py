@@ -10,10 +10,11 @@ from typing import Any, cast
 
 from django.db import connection
 
+from deliveries.arrays import big_numbers_array, numbers_array
 from deliveries.engine.pacing import PROBE_PATIENCE, Pacer, next_chance, noted_health, tokens
 from deliveries.engine.rows import LEASE_GRACE, Candidate, Claimed
 from deliveries.models import Revision
-from deliveries.sql import as_time, execute_prepared, numbers_array, to_key, to_time
+from deliveries.sql import as_time, execute_prepared, to_key, to_time
 from integrations.identifiers import uuid7
 from integrations.models import IntegrationHealth
 
@@ -80,7 +81,7 @@ SET status = 'sending', lease = %s, due_at = %s + make_interval(secs => i.timeou
   crash_count = CASE WHEN due.old_status = 'sending' THEN d.crash_count + 1 ELSE d.crash_count END,
   trigger = CASE WHEN due.old_trigger = 'test' THEN 'test' ELSE 'scheduled' END
 FROM due, integrations_integration i, deliveries_event e
-WHERE d.id = due.id AND i.id = d.integration_id AND e.id = d.event_id
+WHERE d.id = ANY(ARRAY(SELECT id FROM due)) AND due.id = d.id AND i.id = d.integration_id AND e.id = d.event_id
 RETURNING {_COLUMNS_POSTGRESQL}, due.old_trigger, due.old_status = 'sending'
 """
 
@@ -149,7 +150,7 @@ def _candidate(row: Sequence[Any]) -> Candidate:
 def _lease(cursor: Any, shares: dict[int, int], now: datetime) -> list[Claimed]:
     lease = uuid7()
     if connection.vendor == "postgresql":
-        values = [numbers_array(shares), numbers_array(shares.values()), now, lease, now, now]
+        values = [big_numbers_array(shares), numbers_array(shares.values()), now, lease, now, now]
         found: Sequence[Sequence[Any]] = execute_prepared(_CLAIM_POSTGRESQL, values)
     else:
         found = _lease_portably(cursor, shares, lease, now)
