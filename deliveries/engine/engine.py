@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
 import time
 from collections.abc import Sequence
@@ -18,10 +17,10 @@ from deliveries.engine.attempts import STOPPED, UNSENT, give_back, mark_interrup
 from deliveries.engine.build import build_message, build_request, payload_refused
 from deliveries.engine.claim import claim, lock_claims
 from deliveries.engine.clock import ClockWatch, adjust_to_clock
-from deliveries.engine.control import beat, leave, stopping, take_slot
+from deliveries.engine.control import beat, leave, stopping
 from deliveries.engine.directory import Directory
 from deliveries.engine.ear import Ear
-from deliveries.engine.pacing import Pacer
+from deliveries.engine.pacing import Pacer, Reach
 from deliveries.engine.quarantine import hold_back, is_killer, set_aside
 from deliveries.engine.rows import LEASE_GRACE, Claimed, Flight, Landing
 from deliveries.engine.sending import landed
@@ -54,6 +53,7 @@ class DeliveryEngine:
         self.transport = make_transport(settings.TRANSPORT, current_policy(), capacity)
         self.capacity = capacity
         self.pacer = Pacer(capacity)
+        self.reach = Reach(capacity)
         self.directory = Directory()
         self.clock = ClockWatch()
         self.rng = random.Random()  # noqa: S311 - jitter
@@ -95,7 +95,7 @@ class DeliveryEngine:
 
     @property
     def room(self) -> int:
-        return 0 if self.is_draining or stopping.is_set() else self.capacity - len(self.flights)
+        return 0 if self.is_draining or stopping.is_set() else max(0, self.reach.size - len(self.flights))
 
     def _nap(self, deadline: float) -> float:
         now = time.monotonic()
@@ -129,6 +129,7 @@ class DeliveryEngine:
         landings, now, begun = self.landings, timezone.now(), time.monotonic()
         if landings:
             failpoint("engine.before_record")
+            self.reach.adjust(landed=len(landings), flying=len(self.flights))
         if self.unsent:
             give_back(self.unsent, now, UNSENT)
             self.unsent = []
@@ -260,21 +261,3 @@ class DeliveryEngine:
         with suppress(DatabaseError):
             give_back([flight.claimed for flight in self.flights.values()], timezone.now(), STOPPED)
             give_back(self.unsent, timezone.now(), UNSENT)
-
-
-def run_engine_here(seconds: float) -> bool:
-    """Take a slot and run. False: this host has enough engines."""
-    slot = take_slot(timezone.now())
-    if slot is None:
-        return False
-    _pin_to_core(slot.slot)
-    DeliveryEngine(slot).run(seconds)
-    return True
-
-
-def _pin_to_core(slot: int) -> None:
-    """Handing a thread from core to core costs up to 2.4 ×, so each engine stays on one."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
-    if len(cores) > 1 and len(cores) >= settings.ENGINE_PROCESSES:
-        with suppress(OSError):
-            os.sched_setaffinity(0, {cores[slot % len(cores)]})

@@ -16,6 +16,8 @@ from deliveries.engine.rows import Candidate
 FIRST_WINDOW = 8
 #: Integrations that have not answered lately share at most this part of the capacity.
 UNPROVEN_SHARE = 0.5
+#: So many in flight do for receivers that answer at once; see `Reach`.
+FIRST_REACH = 256
 BREAKER_THRESHOLD = 10
 PROBE_FIRST = timedelta(seconds=5)
 PROBE_LONGEST = timedelta(seconds=30)
@@ -25,6 +27,26 @@ PROBE_PATIENCE = timedelta(seconds=30)
 #: What this process last wrote about an integration's health: when, and whether there was nothing to remember. A
 #: success need not be written then, unless a claim has seen that another engine knows of trouble.
 noted_health: dict[int, tuple[datetime, bool]] = {}
+
+
+class Reach:
+    """How many requests are worth having in flight in one engine, at most its capacity.
+
+    Each connection costs memory and makes every other one dearer to find, so that a fast receiver is served best
+    over few. One that takes half a second needs thousands. What tells them apart: when the engine comes to record
+    what has landed, is more still flying than that?
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self.size = min(FIRST_REACH, capacity)
+
+    def adjust(self, *, landed: int, flying: int) -> None:
+        """At each recording."""
+        if flying > landed and landed + flying >= self.size // 2:
+            self.size = min(self._capacity, self.size * 2)
+        elif flying < landed // 4:
+            self.size = max(min(FIRST_REACH, self._capacity), self.size - self.size // 8)
 
 
 @dataclass(slots=True)
