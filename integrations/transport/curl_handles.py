@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import time
 from collections.abc import Hashable
@@ -13,6 +12,7 @@ import pycurl
 
 from integrations.transport.addresses import AddressPolicy
 from integrations.transport.base import RESPONSE_BODY_LIMIT, Headers, Response, Result, TransportError
+from integrations.transport.curl_sockets import CurlSockets
 from integrations.transport.wire import HEAD_LIMIT, INTERIM_LIMIT, Prepared, printable
 
 _TLS_ERRORS = frozenset(
@@ -34,20 +34,19 @@ _PROTOCOL_ERRORS = frozenset(
 )
 #: curl has no code of its own for an answer that breaks the rules of chunks or headers.
 _PROTOCOL_WORDS = ("chunk", "header", "HTTP/0.9", "hex")
-#: What tells that the other side has closed a connection; macOS shows it as something to read.
-_CLOSED_EVENTS = getattr(select, "POLLRDHUP", 0) or select.POLLIN
 _GO_ON, _ABORT = 0, 1  # PREREQFUNC_OK, PREREQFUNC_ABORT
 _EMPTY_LINES = (b"\r\n", b"\n")
 _RESEND = "The kept connection broke before an answer came. It is not known whether the request arrived."
 
 
 class KeptConnections:
-    """The descriptors of curl's connections, to see whether the receiver has closed one meanwhile.
+    """Which socket is which connection, to see whether the receiver has closed one meanwhile.
 
-    curl itself looks only if a connection was idle for a second. Keys are address, port and local port.
+    Keys are address, port and local port.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sockets: CurlSockets) -> None:
+        self._sockets = sockets
         self._descriptors: dict[tuple[str, int, int], int] = {}
         self._keys: dict[int, tuple[str, int, int]] = {}
 
@@ -67,11 +66,10 @@ class KeptConnections:
     def is_closed(self, key: tuple[str, int, int]) -> bool:
         """True if the other side has closed the connection."""
         descriptor = self._descriptors.get(key)
-        if descriptor is None:
-            return False
-        poll = select.poll()
-        poll.register(descriptor, _CLOSED_EVENTS)
-        return bool(poll.poll(0))
+        return descriptor is not None and self._sockets.is_closed(descriptor)
+
+    def opened(self, descriptor: int) -> None:
+        self._sockets.opened(descriptor)
 
 
 class CurlHandle:
@@ -200,6 +198,7 @@ class CurlHandle:
 
     def _note_socket(self, descriptor: int, _purpose: int) -> int:
         self._opened.append(descriptor)
+        self._connections.opened(descriptor)
         return 0  # SOCKOPT_OK
 
     def _before_request(self, ip: str, _local: str, port: int, local_port: int) -> int:

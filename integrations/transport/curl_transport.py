@@ -52,7 +52,7 @@ class CurlTransport:
         self._running: dict[Any, CurlHandle] = {}
         self._idle: dict[tuple[str, bool], list[CurlHandle]] = {}
         self._sockets = CurlSockets(capacity)
-        self._connections = KeptConnections()
+        self._connections = KeptConnections(self._sockets)
         self._outside = _Outside(self._sockets.wake)
         self._mails = DaemonPool(MAIL_THREADS, "mail")
         self._is_woken = False
