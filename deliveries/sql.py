@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
+
+from deliveries.arrays import teach_arrays
 
 
 def as_time(value: datetime | None) -> Any:
@@ -43,55 +45,17 @@ def to_key(value: Any) -> Any:
     return uuid.UUID(value) if isinstance(value, str) else value
 
 
-# --- arrays for PostgreSQL -------------------------------------------------------------------------------
-# psycopg writes array literals element by element in Python, which would cost more than the statement itself
-# on the engine's path. These build the same text with a few calls that run in C.
-
-ArrayBuilder = Callable[[Iterable[Any]], str]
-
-
-def keys_array(values: Iterable[uuid.UUID | None]) -> str:
-    return "{" + ",".join(["NULL" if value is None else value.hex for value in values]) + "}"
-
-
-def numbers_array(values: Iterable[int | None]) -> str:
-    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
-
-
-def flags_array(values: Iterable[bool]) -> str:
-    return "{" + ",".join(["t" if value else "f" for value in values]) + "}"
-
-
-def times_array(values: Iterable[datetime | None]) -> str:
-    return "{" + ",".join(["NULL" if value is None else f'"{value.isoformat()}"' for value in values]) + "}"
-
-
-def texts_array(values: Iterable[str | None]) -> str:
-    return (
-        "{"
-        + ",".join(
-            [
-                "NULL" if value is None else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-                for value in values
-            ]
-        )
-        + "}"
-    )
-
-
-def bytes_array(values: Iterable[bytes | None]) -> str:
-    return "{" + ",".join(["NULL" if value is None else '"\\\\x' + value.hex() + '"' for value in values]) + "}"
-
-
 def execute_prepared(query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Run a statement on PostgreSQL with values bound by the server and its plan kept.
 
-    Django's own cursor binds on the client, which is dear for long values. Errors are Django's, as usual.
+    Django's own cursor binds on the client, which is dear for long values. Errors are Django's, as usual. Values may
+    be arrays of `deliveries.arrays`; those that come back travel in binary too.
     """
     from psycopg import Cursor
 
     connection.ensure_connection()
     with connection.wrap_database_errors:
+        teach_arrays(connection.connection)
         cursor = Cursor(connection.connection)
-        cursor.execute(query, values, prepare=True)
+        cursor.execute(query, values, prepare=True, binary=True)
         return cursor.fetchall() if cursor.description is not None else []

@@ -9,19 +9,18 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from deliveries.engine.rows import Claimed, Flight, Settlement
-from deliveries.models import Attempt, Delivery
-from deliveries.sql import (
+from deliveries.arrays import (
     ArrayBuilder,
     bytes_array,
-    execute_prepared,
     flags_array,
     keys_array,
     numbers_array,
-    portable,
     texts_array,
     times_array,
 )
+from deliveries.engine.rows import Claimed, Flight, Settlement
+from deliveries.models import Attempt, Delivery
+from deliveries.sql import execute_prepared, portable
 from integrations.encryption import encrypt_bytes
 from integrations.redaction import masked_headers, redact_bytes, redact_text
 from integrations.transport.base import Request

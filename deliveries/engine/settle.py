@@ -13,23 +13,14 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from deliveries import ports
+from deliveries.arrays import ArrayBuilder, big_numbers_array, keys_array, numbers_array, texts_array, times_array
 from deliveries.engine import effects
 from deliveries.engine.attempts import finish_attempts
 from deliveries.engine.claim import lock_claims
 from deliveries.engine.directory import Destination
 from deliveries.engine.rows import Claimed, Landing, Settlement
 from deliveries.failures import Failure, close_empty_groups, group_failures
-from deliveries.sql import (
-    ArrayBuilder,
-    as_key,
-    execute_prepared,
-    keys_array,
-    numbers_array,
-    portable,
-    texts_array,
-    times_array,
-    to_key,
-)
+from deliveries.sql import as_key, execute_prepared, portable, to_key
 from integrations.redaction import redact_text
 from integrations.retry import next_delay
 from integrations.wire_formats.base import Outcome
@@ -144,7 +135,7 @@ _UPDATE_POSTGRESQL = (
     " WHERE d.id = r.id AND d.lease = r.lease AND d.status = 'sending' RETURNING d.id"
 )
 _UPDATE_ARRAYS: tuple[ArrayBuilder, ...] = (
-    keys_array, keys_array, texts_array, times_array, numbers_array, numbers_array, texts_array, numbers_array,
+    keys_array, keys_array, texts_array, times_array, numbers_array, numbers_array, texts_array, big_numbers_array,
     times_array,
 )  # fmt: skip
 _UPDATE_PORTABLE = (

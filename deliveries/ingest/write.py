@@ -9,10 +9,11 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from deliveries.arrays import big_numbers_array, keys_array, numbers_array, texts_array, times_array
 from deliveries.failpoints import failpoint
 from deliveries.ingest.plan import Plan
 from deliveries.ordering import first_in_line, lock_order_keys
-from deliveries.sql import as_time, execute_prepared, keys_array, numbers_array, texts_array, times_array
+from deliveries.sql import as_time, execute_prepared
 
 
 class PlanIsStale(Exception):
@@ -156,7 +157,7 @@ def _statements(plan: Plan, held: frozenset[uuid.UUID]) -> Iterable[tuple[str, s
             [
                 keys_array(row.id for row in wanted),
                 keys_array(row.event_id for row in wanted),
-                numbers_array(row.integration_id for row in wanted),
+                big_numbers_array(row.integration_id for row in wanted),
                 keys_array(row.subscription_id for row in wanted),
                 texts_array(row.topic for row in wanted),
                 texts_array(row.order_key for row in wanted),

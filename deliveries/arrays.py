@@ -1,0 +1,97 @@
+"""Arrays for PostgreSQL in its binary format, for statements that write many rows at once.
+
+psycopg writes array literals element by element in Python, and PostgreSQL reads them character by character, which
+together would cost more than the statement itself. Format: `array_send` in PostgreSQL's `arrayfuncs.c`: number of
+dimensions, whether there are NULLs, type of the elements, length, first index; then each element behind its length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from struct import Struct
+from typing import Any
+from uuid import UUID
+
+#: Types of elements as `pg_type` numbers them; these never change.
+_BOOL, _BYTEA, _INT8, _INT4, _TEXT, _TIMESTAMPTZ, _UUID = 16, 17, 20, 23, 25, 1184, 2950
+_HEAD = Struct("!iiiii").pack
+_LENGTH = Struct("!i").pack
+_INT4_CELL = Struct("!ii").pack
+_INT8_CELL = Struct("!iq").pack
+_NULL = _LENGTH(-1)
+_UUID_LENGTH = _LENGTH(16)
+_TRUE, _FALSE = _LENGTH(1) + b"\1", _LENGTH(1) + b"\0"
+#: PostgreSQL counts microseconds from here.
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Array(bytes):
+    """The value of one array parameter. Its type is the one that the statement casts it to."""
+
+
+ArrayBuilder = Callable[[Iterable[Any]], Array]
+
+
+def _array(element: int, cells: list[bytes]) -> Array:
+    if not cells:
+        return Array(_HEAD(0, 0, element, 0, 0)[:12])
+    return Array(_HEAD(1, 1, element, len(cells), 1) + b"".join(cells))
+
+
+def keys_array(values: Iterable[UUID | None]) -> Array:
+    """uuid[]"""
+    return _array(_UUID, [_NULL if value is None else _UUID_LENGTH + value.bytes for value in values])
+
+
+def numbers_array(values: Iterable[int | None]) -> Array:
+    """int[]"""
+    return _array(_INT4, [_NULL if value is None else _INT4_CELL(4, value) for value in values])
+
+
+def big_numbers_array(values: Iterable[int | None]) -> Array:
+    """bigint[]"""
+    return _array(_INT8, [_NULL if value is None else _INT8_CELL(8, value) for value in values])
+
+
+def flags_array(values: Iterable[bool]) -> Array:
+    """bool[]"""
+    return _array(_BOOL, [_TRUE if value else _FALSE for value in values])
+
+
+def times_array(values: Iterable[datetime | None]) -> Array:
+    """timestamptz[]"""
+    return _array(_TIMESTAMPTZ, [_NULL if value is None else _INT8_CELL(8, _microseconds(value)) for value in values])
+
+
+def texts_array(values: Iterable[str | None]) -> Array:
+    """text[]"""
+    return bytes_array([None if value is None else value.encode() for value in values], _TEXT)
+
+
+def bytes_array(values: Iterable[bytes | None], element: int = _BYTEA) -> Array:
+    """bytea[]"""
+    return _array(element, [_NULL if value is None else _LENGTH(len(value)) + value for value in values])
+
+
+def _microseconds(value: datetime) -> int:
+    passed = value - _EPOCH
+    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+
+
+def teach_arrays(connection: Any) -> None:
+    """Let this psycopg connection send an `Array` as it is."""
+    if getattr(connection, "sends_arrays", False):
+        return
+    from psycopg.adapt import Dumper
+    from psycopg.pq import Format
+
+    class ArrayDumper(Dumper):
+        format = Format.BINARY
+        oid = 0
+
+        def dump(self, obj: Array) -> Array:
+            return obj
+
+    connection.adapters.register_dumper(Array, ArrayDumper)
+    connection.sends_arrays = True
