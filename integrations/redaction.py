@@ -44,9 +44,18 @@ def masked_headers(headers: Headers, secrets: tuple[str, ...]) -> Headers:
 
     The scheme of an Authorization (`Bearer`, `Basic`, …) stays: it helps in finding mistakes.
     """
+    values = "\n".join([value for _, value in headers])
+    if redact_text(values, secrets) is values and not any([_is_sensitive(name) for name, _ in headers]):
+        return headers
     return tuple(
         (name, _masked_value(value) if _is_sensitive(name) else redact_text(value, secrets)) for name, value in headers
     )
+
+
+@lru_cache(maxsize=1024)
+def stored_headers(headers: Headers, secrets: tuple[str, ...]) -> str:
+    """`masked_headers` as JSON. Answers of one receiver are alike, but for a date that changes once a second."""
+    return json.dumps(masked_headers(headers, secrets))
 
 
 @lru_cache(maxsize=1024)

@@ -22,7 +22,7 @@ from deliveries.engine.rows import Claimed, Flight, Settlement
 from deliveries.models import Attempt, Delivery
 from deliveries.sql import execute_prepared, portable
 from integrations.encryption import encrypt_bytes
-from integrations.redaction import masked_headers, redact_bytes, redact_text
+from integrations.redaction import masked_headers, redact_bytes, redact_text, stored_headers
 from integrations.transport.base import Request
 
 STOPPED = "Hookdesk was stopped while this was being sent. Whether the receiver got it is unknown; it is sent again."
@@ -146,12 +146,12 @@ def _finish(settlement: Settlement) -> tuple[Any, ...]:
     outcome, response, request = landing.outcome, landing.response, landing.flight.request
     secrets = request.secrets if request is not None else ()
     name = "late" if settlement.is_late else "succeeded" if outcome.is_success else "failed"
-    kind, message = outcome.kind, redact_text(outcome.message, secrets)
+    kind, message = outcome.kind, redact_text(outcome.message, secrets) if outcome.message else ""
     key = landing.flight.claimed.attempt_id
     duration = round(landing.duration * 1000)
-    summary = redact_text(outcome.summary or "", secrets)
+    summary = redact_text(outcome.summary, secrets) if outcome.summary else ""
     if response is None:
         return (key, name, duration, None, None, None, False, kind, message, summary)
-    headers = json.dumps(masked_headers(response.headers, secrets))
+    headers = stored_headers(response.headers, secrets)
     body = redact_bytes(response.body, secrets)
     return (key, name, duration, response.status, headers, body, response.is_truncated, kind, message, summary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -233,12 +234,10 @@ def _with_revisions(rows: list[Claimed]) -> list[Claimed]:
 
 def _note_paced(candidates: list[Candidate], rows: list[Claimed], now: datetime) -> None:
     """Keep what rate-limited integrations used, and that a breaker's probe is under way."""
-    taken: dict[int, int] = {}
-    for row in rows:
-        taken[row.integration_id] = taken.get(row.integration_id, 0) + 1
+    taken = Counter(row.integration_id for row in rows)
     for candidate in candidates:
-        count = taken.get(candidate.integration_id)
-        if not count:
+        count = taken[candidate.integration_id]
+        if not count or (candidate.rate_limit is None and candidate.breaker == "closed"):
             continue
         health = IntegrationHealth.objects.filter(integration_id=candidate.integration_id)
         if candidate.rate_limit is not None:

@@ -89,9 +89,10 @@ class Delivery(models.Model):
         TEST = "test", "test"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    event = models.ForeignKey(Event, models.CASCADE, related_name="deliveries")
-    # No constraints in the database on what all deliveries of a store share: each insert would lock those
-    # rows. Integrations and subscriptions are never deleted, only marked so.
+    # No constraints in the database on what is written for each delivery: one statement makes an event with its
+    # deliveries, and checking each row of it again would lock the event, or what all deliveries of a store share.
+    # Integrations and subscriptions are never deleted, only marked so; events after their deliveries.
+    event = models.ForeignKey(Event, models.CASCADE, related_name="deliveries", db_constraint=False)
     store = models.ForeignKey(Store, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
     integration = models.ForeignKey(
         Integration, models.DO_NOTHING, related_name="deliveries", db_constraint=False, db_index=False
@@ -219,7 +220,10 @@ class Attempt(models.Model):
         LATE = "late", "late"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="attempts", db_index=False)
+    # No constraint in the database: the engine holds the delivery's lease, and what is leased is never deleted.
+    delivery = models.ForeignKey(
+        Delivery, models.CASCADE, related_name="attempts", db_constraint=False, db_index=False
+    )
     number = models.PositiveIntegerField()
     trigger = models.CharField(max_length=10, choices=Delivery.Trigger.choices)
     revision = models.PositiveIntegerField(default=0)

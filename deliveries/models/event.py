@@ -13,7 +13,8 @@ from integrations.models import Store
 class Record(models.Model):
     """A store's last known state of a pushed object, keyed by (type, id)."""
 
-    store = models.ForeignKey(Store, models.CASCADE, related_name="records", db_index=False)
+    # No constraint in the database, as with events: pushes side by side would lock the store's row.
+    store = models.ForeignKey(Store, models.CASCADE, related_name="records", db_constraint=False, db_index=False)
     type = models.CharField(max_length=255, help_text="Singular: shipment.")
     external_id = models.CharField("id", max_length=255)
     data = DocumentField()
@@ -89,7 +90,7 @@ class Event(models.Model):
 class IdempotencyKey(models.Model):
     """The first answer to a key, so that the same request again stores nothing."""
 
-    store = models.ForeignKey(Store, models.CASCADE, related_name="+", db_index=False)
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+", db_constraint=False, db_index=False)
     key = models.CharField(max_length=255)
     body_hash = models.CharField(max_length=64)
     response = DocumentField()

@@ -94,4 +94,5 @@ def event_name(message: Message) -> str:
 
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC with Z, in the precision that it has."""
-    return moment.astimezone(UTC).isoformat()[:-6] + "Z"
+    moment = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return moment.isoformat()[:-6] + "Z"
