@@ -45,7 +45,7 @@ def masked_headers(headers: Headers, secrets: tuple[str, ...]) -> Headers:
     The scheme of an Authorization (`Bearer`, `Basic`, …) stays: it helps in finding mistakes.
     """
     values = "\n".join([value for _, value in headers])
-    if redact_text(values, secrets) is values and not any([_is_sensitive(name) for name, _ in headers]):
+    if redact_text(values, secrets) is values and not any(_is_sensitive(name) for name, _ in headers):
         return headers
     return tuple(
         (name, _masked_value(value) if _is_sensitive(name) else redact_text(value, secrets)) for name, value in headers

@@ -221,9 +221,7 @@ class Attempt(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # No constraint in the database: the engine holds the delivery's lease, and what is leased is never deleted.
-    delivery = models.ForeignKey(
-        Delivery, models.CASCADE, related_name="attempts", db_constraint=False, db_index=False
-    )
+    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="attempts", db_constraint=False, db_index=False)
     number = models.PositiveIntegerField()
     trigger = models.CharField(max_length=10, choices=Delivery.Trigger.choices)
     revision = models.PositiveIntegerField(default=0)

@@ -43,11 +43,12 @@ class UrlRefused(ValueError):
 class AddressPolicy:
     """Which IP addresses may be connected to: public ones, and those inside the CIDRs of `allow`."""
 
-    __slots__ = ("_decide", "allow")
+    __slots__ = ("_decide", "_hash", "allow")
 
     def __init__(self, allow: Iterable[IPNetwork] = ()) -> None:
         self.allow: tuple[IPNetwork, ...] = tuple(allow)
         self._decide = lru_cache(maxsize=4096)(self._permits)
+        self._hash = hash(self.allow)  # asked for with each request, and dear: networks are hashed in Python
 
     def permits(self, ip: str | IPAddress) -> bool:
         """True if a connection to `ip` is allowed. Text that is no plain IP address is never permitted."""
@@ -66,7 +67,7 @@ class AddressPolicy:
         return isinstance(other, AddressPolicy) and self.allow == other.allow
 
     def __hash__(self) -> int:
-        return hash(self.allow)
+        return self._hash
 
     def __repr__(self) -> str:
         return f"AddressPolicy({', '.join(map(str, self.allow))})"

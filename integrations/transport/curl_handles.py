@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Hashable
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -262,9 +263,15 @@ class CurlHandle:
 def _header_lines(headers: Headers) -> list[bytes]:
     """The lines for curl: `Name;` is its spelling of an empty value, `Name:` that of no header at all."""
     lines = [f"{name}: {value}" if value.strip(" \t") else f"{name};" for name, value in headers]
-    names = {name.lower() for name, _ in headers}
-    lines += [f"{name}:" for name in ("User-Agent", "Content-Type", "Expect") if name.lower() not in names]
-    return [line.encode("latin-1") for line in lines]
+    lines += _kept_back(tuple([name for name, _ in headers]))
+    return "\n".join(lines).encode("latin-1").split(b"\n")  # no value holds a line break
+
+
+@lru_cache(maxsize=4096)
+def _kept_back(names: tuple[str, ...]) -> list[str]:
+    """What curl would send of its own accord beside headers of these names."""
+    given = {name.lower() for name in names}
+    return [f"{name}:" for name in ("User-Agent", "Content-Type", "Expect") if name.lower() not in given]
 
 
 def _read_headers(lines: list[bytes]) -> Headers:

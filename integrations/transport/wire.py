@@ -44,15 +44,13 @@ def prepare(request: Request, policy: AddressPolicy) -> Prepared:
         target = _parse_cached(request.url, policy)
     except UrlRefused as refused:
         raise TransportError(TransportError.REFUSED_ADDRESS, refused.reason, permanent=True) from None
-    names = set()
-    for name, value in request.headers:
-        _check_header(name, value)
-        names.add(name.lower())
     headers = request.headers
-    if "accept" not in names:
-        headers += (("Accept", "*/*"),)
-    if "accept-encoding" not in names:
-        headers += (("Accept-Encoding", "identity"),)
+    added = _added_headers(tuple([name for name, _ in headers]))
+    together = "".join([value for _, value in headers])
+    if not (together.isascii() and together.isprintable()):
+        for name, value in headers:
+            _check_value(name, value)
+    headers += added
     body = request.body if request.body or request.method in _BODY_METHODS else None
     return Prepared(request.method, target, headers, body)
 
@@ -63,19 +61,20 @@ def _parse_cached(url: str, policy: AddressPolicy) -> Target:
 
 
 @lru_cache(maxsize=4096)
-def _check_name(name: str) -> None:
-    if _TOKEN.fullmatch(name) is None:
-        raise _unsendable(f"The header name {name!r} has characters that header names cannot have. Correct it.")
-    if name.lower() in RESERVED_HEADERS:
-        raise _unsendable(f"The header {name} is set by Hookdesk itself. Remove it from the integration's headers.")
+def _added_headers(names: tuple[str, ...]) -> Headers:
+    """What is missing beside headers of these names, which are checked: once for all requests that are alike."""
+    for name in names:
+        if _TOKEN.fullmatch(name) is None:
+            raise _unsendable(f"The header name {name!r} has characters that header names cannot have. Correct it.")
+        if name.lower() in RESERVED_HEADERS:
+            raise _unsendable(f"The header {name} is set by Hookdesk itself. Remove it from the integration's headers.")
+    given = {name.lower() for name in names}
+    defaults = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
+    return tuple((name, value) for name, value in defaults if name.lower() not in given)
 
 
-def _check_header(name: str, value: str) -> None:
-    _check_name(name)
-    if value.isascii():
-        if value.isprintable():
-            return
-    elif not _is_latin1(value):
+def _check_value(name: str, value: str) -> None:
+    if not _is_latin1(value):
         raise _unsendable(f"The value of the header {name} has characters outside latin-1, which HTTP cannot carry.")
     if _FORBIDDEN_IN_VALUE.search(value):
         raise _unsendable(f"The value of the header {name} holds a line break or a control character. Remove it.")

@@ -49,7 +49,7 @@ class PollWindow:
     since: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: that would make a message three times as dear, and one is made per attempt
 class Message:
     """One delivery about to be sent.
 
