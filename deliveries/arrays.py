@@ -1,17 +1,21 @@
-"""Arrays for PostgreSQL in its binary format, for statements that write many rows at once.
+"""Values of many rows for one statement: arrays for PostgreSQL, plain rows for SQLite.
 
-psycopg writes array literals element by element in Python, and PostgreSQL reads them character by character, which
-together would cost more than the statement itself. Format: `array_send` in PostgreSQL's `arrayfuncs.c`: number of
-dimensions, whether there are NULLs, type of the elements, length, first index; then each element behind its length.
+PostgreSQL gets them in its binary format. psycopg writes array literals element by element in Python, and PostgreSQL
+reads them character by character, which together would cost more than the statement itself. Format: `array_send` in
+PostgreSQL's `arrayfuncs.c`: number of dimensions, whether there are NULLs, type of the elements, length, first index;
+then each element behind its length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from struct import Struct
 from typing import Any
 from uuid import UUID
+
+from django.db import connection
 
 #: Types of elements as `pg_type` numbers them; these never change.
 _BOOL, _BYTEA, _INT8, _INT4, _TEXT, _TIMESTAMPTZ, _UUID = 16, 17, 20, 23, 25, 1184, 2950
@@ -28,9 +32,6 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 class Array(bytes):
     """The value of one array parameter. Its type is the one that the statement casts it to."""
-
-
-ArrayBuilder = Callable[[Iterable[Any]], Array]
 
 
 def _array(element: int, cells: list[bytes]) -> Array:
@@ -72,6 +73,44 @@ def texts_array(values: Iterable[str | None]) -> Array:
 def bytes_array(values: Iterable[bytes | None], element: int = _BYTEA) -> Array:
     """bytea[]"""
     return _array(element, [_NULL if value is None else _LENGTH(len(value)) + value for value in values])
+
+
+def key_cells(values: Iterable[UUID | None]) -> list[str | None]:
+    return [None if value is None else value.hex for value in values]
+
+
+def time_cells(values: Iterable[datetime | None]) -> list[str | None]:
+    """As Django keeps times in SQLite. Most of a batch are the same moment."""
+    known: dict[datetime | None, str | None] = {}
+    for value in (values := list(values)):
+        if value not in known:
+            known[value] = connection.ops.adapt_datetimefield_value(value)
+    return [known[value] for value in values]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A column's type. `as_cells`: None where SQLite takes the values as they are."""
+
+    as_array: Callable[[Iterable[Any]], Array]
+    as_cells: Callable[[Iterable[Any]], list[Any]] | None = None
+
+
+KEY = Kind(keys_array, key_cells)
+TIME = Kind(times_array, time_cells)
+NUMBER, BIG_NUMBER, FLAG = Kind(numbers_array), Kind(big_numbers_array), Kind(flags_array)
+TEXT, BYTES = Kind(texts_array), Kind(bytes_array)
+
+
+def as_arrays(kinds: Sequence[Kind], rows: Sequence[Sequence[Any]]) -> list[Array]:
+    """One array per column; at least one row."""
+    return [kind.as_array(column) for kind, column in zip(kinds, zip(*rows, strict=True), strict=True)]
+
+
+def as_cells(kinds: Sequence[Kind], rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """The same rows in values that SQLite keeps."""
+    columns = zip(kinds, zip(*rows, strict=True), strict=True)
+    return list(zip(*[kind.as_cells(column) if kind.as_cells else column for kind, column in columns], strict=True))
 
 
 def _microseconds(value: datetime) -> int:

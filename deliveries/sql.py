@@ -20,18 +20,6 @@ def as_key(value: uuid.UUID | None) -> Any:
     return value if connection.vendor == "postgresql" or value is None else value.hex
 
 
-def portable(row: Sequence[Any]) -> tuple[Any, ...]:
-    """A row of plain values as databases other than PostgreSQL take it."""
-    return tuple(
-        value.hex
-        if isinstance(value, uuid.UUID)
-        else connection.ops.adapt_datetimefield_value(value)
-        if isinstance(value, datetime)
-        else value
-        for value in row
-    )
-
-
 def to_time(value: Any) -> Any:
     """A time as plain SQL gives it: unix seconds where we ask for them, text from SQLite."""
     if isinstance(value, float):

@@ -9,18 +9,10 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from deliveries.arrays import (
-    ArrayBuilder,
-    bytes_array,
-    flags_array,
-    keys_array,
-    numbers_array,
-    texts_array,
-    times_array,
-)
+from deliveries.arrays import BYTES, FLAG, KEY, NUMBER, TEXT, TIME, as_arrays, as_cells
 from deliveries.engine.rows import Claimed, Flight, Settlement
 from deliveries.models import Attempt, Delivery
-from deliveries.sql import execute_prepared, portable
+from deliveries.sql import execute_prepared
 from integrations.encryption import encrypt_bytes
 from integrations.redaction import masked_headers, redact_bytes, redact_text, stored_headers
 from integrations.transport.base import Request
@@ -36,21 +28,17 @@ def open_attempts(flights: Sequence[Flight]) -> None:
     if not rows:
         return
     if connection.vendor == "postgresql":
-        columns = zip(_OPENING_ARRAYS, zip(*rows, strict=True), strict=True)
-        execute_prepared(_OPEN_POSTGRESQL, [as_array(column) for as_array, column in columns])
+        execute_prepared(_OPEN_POSTGRESQL, as_arrays(_OPENING_KINDS, rows))
     else:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.executemany(_OPEN_PORTABLE, [portable(row) for row in rows])
+            cursor.executemany(_OPEN_PORTABLE, as_cells(_OPENING_KINDS, rows))
 
 
 _OPENING = (
     'id, delivery_id, number, "trigger", revision, started_at, method, url, request_headers, request_body,'
     " is_body_encrypted"
 )
-_OPENING_ARRAYS: tuple[ArrayBuilder, ...] = (
-    keys_array, keys_array, numbers_array, texts_array, numbers_array, times_array, texts_array, texts_array,
-    texts_array, bytes_array, flags_array,
-)  # fmt: skip
+_OPENING_KINDS = (KEY, KEY, NUMBER, TEXT, NUMBER, TIME, TEXT, TEXT, TEXT, BYTES, FLAG)
 _REST = "outcome, is_response_truncated, error_kind, error_message, summary"
 _OPEN_POSTGRESQL = (
     f"INSERT INTO deliveries_attempt ({_OPENING}, {_REST})"
@@ -111,15 +99,12 @@ _FINISH_POSTGRESQL = (
     "UPDATE deliveries_attempt a SET outcome = r.outcome, duration_ms = r.duration_ms,"
     " response_status = r.status, response_headers = r.headers, response_body = r.body,"
     " is_response_truncated = r.truncated, error_kind = r.kind, error_message = r.message, summary = r.summary"
-    " FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::int[], %s::text[], %s::bytea[], %s::bool[], %s::text[],"
-    " %s::text[], %s::text[])"
-    " AS r(id, outcome, duration_ms, status, headers, body, truncated, kind, message, summary)"
+    " FROM unnest(%s::text[], %s::int[], %s::int[], %s::text[], %s::bytea[], %s::bool[], %s::text[], %s::text[],"
+    " %s::text[], %s::uuid[])"
+    " AS r(outcome, duration_ms, status, headers, body, truncated, kind, message, summary, id)"
     " WHERE a.id = r.id AND a.outcome IN ('running', 'unknown')"
 )
-_FINISH_ARRAYS: tuple[ArrayBuilder, ...] = (
-    keys_array, texts_array, numbers_array, numbers_array, texts_array, bytes_array, flags_array, texts_array,
-    texts_array, texts_array,
-)  # fmt: skip
+_FINISH_KINDS = (TEXT, NUMBER, NUMBER, TEXT, BYTES, FLAG, TEXT, TEXT, TEXT, KEY)
 _FINISH_PORTABLE = (
     "UPDATE deliveries_attempt SET outcome = %s, duration_ms = %s, response_status = %s, response_headers = %s,"
     " response_body = %s, is_response_truncated = %s, error_kind = %s, error_message = %s, summary = %s WHERE id = %s"
@@ -134,11 +119,10 @@ def finish_attempts(settlements: Sequence[Settlement]) -> None:
     """
     rows = [_finish(settlement) for settlement in settlements]
     if connection.vendor == "postgresql":
-        columns = zip(_FINISH_ARRAYS, zip(*rows, strict=True), strict=True)
-        execute_prepared(_FINISH_POSTGRESQL, [as_array(column) for as_array, column in columns])
+        execute_prepared(_FINISH_POSTGRESQL, as_arrays(_FINISH_KINDS, rows))
     else:
         with connection.cursor() as cursor:
-            cursor.executemany(_FINISH_PORTABLE, [portable((*row[1:], row[0])) for row in rows])
+            cursor.executemany(_FINISH_PORTABLE, as_cells(_FINISH_KINDS, rows))
 
 
 def _finish(settlement: Settlement) -> tuple[Any, ...]:
@@ -151,7 +135,7 @@ def _finish(settlement: Settlement) -> tuple[Any, ...]:
     duration = round(landing.duration * 1000)
     summary = redact_text(outcome.summary, secrets) if outcome.summary else ""
     if response is None:
-        return (key, name, duration, None, None, None, False, kind, message, summary)
+        return (name, duration, None, None, None, False, kind, message, summary, key)
     headers = stored_headers(response.headers, secrets)
     body = redact_bytes(response.body, secrets)
-    return (key, name, duration, response.status, headers, body, response.is_truncated, kind, message, summary)
+    return (name, duration, response.status, headers, body, response.is_truncated, kind, message, summary, key)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, cast
 
 from django.db import connection
@@ -191,13 +192,19 @@ def _lease_portably(cursor: Any, shares: dict[int, int], lease: uuid.UUID, now: 
     return found
 
 
+@lru_cache(maxsize=4096)
+def _known_key(value: Any) -> Any:
+    """Of what many deliveries share: SQLite gives the same text again and again."""
+    return to_key(value)
+
+
 def _claimed(row: Sequence[Any], lease: uuid.UUID) -> Claimed:
     return Claimed(
         id=to_key(row[0]),
         lease=lease,
-        store_id=to_key(row[1]),
+        store_id=_known_key(row[1]),
         integration_id=row[2],
-        subscription_id=to_key(row[3]),
+        subscription_id=_known_key(row[3]),
         attempt_number=row[4],
         retry_count=row[5],
         crash_count=row[6],

@@ -13,14 +13,14 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from deliveries import ports
-from deliveries.arrays import ArrayBuilder, big_numbers_array, keys_array, numbers_array, texts_array, times_array
+from deliveries.arrays import BIG_NUMBER, KEY, NUMBER, TEXT, TIME, as_arrays, as_cells
 from deliveries.engine import effects
 from deliveries.engine.attempts import finish_attempts
 from deliveries.engine.claim import lock_claims
 from deliveries.engine.directory import Destination
 from deliveries.engine.rows import Claimed, Landing, Settlement
 from deliveries.failures import Failure, close_empty_groups, group_failures
-from deliveries.sql import as_key, execute_prepared, portable, to_key
+from deliveries.sql import as_key, execute_prepared, to_key
 from integrations.redaction import redact_text
 from integrations.retry import next_delay
 from integrations.wire_formats.base import Outcome
@@ -129,15 +129,12 @@ _UPDATE_POSTGRESQL = (
     "UPDATE deliveries_delivery d SET status = r.status, due_at = r.due_at, lease = NULL,"
     " retry_count = r.retry_count, crash_count = 0, last_status = r.last_status, last_error = r.last_error,"
     " failure_group_id = r.group_id, finished_at = r.finished_at"
-    " FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::timestamptz[], %s::int[], %s::int[], %s::text[],"
-    " %s::bigint[], %s::timestamptz[])"
-    " AS r(id, lease, status, due_at, retry_count, last_status, last_error, group_id, finished_at)"
+    " FROM unnest(%s::text[], %s::timestamptz[], %s::int[], %s::int[], %s::text[], %s::bigint[], %s::timestamptz[],"
+    " %s::uuid[], %s::uuid[])"
+    " AS r(status, due_at, retry_count, last_status, last_error, group_id, finished_at, id, lease)"
     " WHERE d.id = r.id AND d.lease = r.lease AND d.status = 'sending' RETURNING d.id"
 )
-_UPDATE_ARRAYS: tuple[ArrayBuilder, ...] = (
-    keys_array, keys_array, texts_array, times_array, numbers_array, numbers_array, texts_array, big_numbers_array,
-    times_array,
-)  # fmt: skip
+_UPDATE_KINDS = (TEXT, TIME, NUMBER, NUMBER, TEXT, BIG_NUMBER, TIME, KEY, KEY)
 _UPDATE_PORTABLE = (
     "UPDATE deliveries_delivery SET status = %s, due_at = %s, lease = NULL, retry_count = %s, crash_count = 0,"
     " last_status = %s, last_error = %s, failure_group_id = %s, finished_at = %s"
@@ -147,19 +144,15 @@ _UPDATE_PORTABLE = (
 
 def _update_deliveries(settlements: Sequence[Settlement], now: datetime) -> set[uuid.UUID]:
     """Write the new states where our lease still stands; returns the ids that were ours."""
-    rows = [_row(settlement, now) for settlement in settlements]
     if connection.vendor == "postgresql":
-        columns = zip(_UPDATE_ARRAYS, zip(*rows, strict=True), strict=True)
-        return {
-            row[0] for row in execute_prepared(_UPDATE_POSTGRESQL, [as_array(column) for as_array, column in columns])
-        }
-    with connection.cursor() as cursor:
-        held = set()
-        for settlement, row in zip(settlements, rows, strict=True):
-            cursor.execute(_UPDATE_PORTABLE, portable([*row[2:], *row[:2]]))
-            if cursor.rowcount:
-                held.add(_claimed(settlement).id)
-        return held
+        rows = [_row(settlement, now) for settlement in settlements]
+        return {row[0] for row in execute_prepared(_UPDATE_POSTGRESQL, as_arrays(_UPDATE_KINDS, rows))}
+    held = _still_held([_claimed(settlement) for settlement in settlements])
+    rows = [_row(settlement, now) for settlement in settlements if _claimed(settlement).id in held]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(_UPDATE_PORTABLE, as_cells(_UPDATE_KINDS, rows))
+    return held
 
 
 def _row(settlement: Settlement, now: datetime) -> tuple[Any, ...]:
@@ -167,8 +160,6 @@ def _row(settlement: Settlement, now: datetime) -> tuple[Any, ...]:
     response = settlement.landing.response
     is_finished = settlement.status in ("succeeded", "failed")
     return (
-        claimed.id,
-        claimed.lease,
         settlement.status,
         settlement.due_at,
         settlement.retry_count,
@@ -176,6 +167,8 @@ def _row(settlement: Settlement, now: datetime) -> tuple[Any, ...]:
         settlement.last_error,
         settlement.group_id if settlement.status != "pending" else claimed.failure_group_id,
         now if is_finished else None,
+        claimed.id,
+        claimed.lease,
     )
 
 
