@@ -48,12 +48,13 @@ DATABASES["default"]["CONN_MAX_AGE"] = None
 IS_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 if IS_SQLITE:
     # WAL lets readers and the one writer work side by side; IMMEDIATE makes the writer wait its turn instead
-    # of failing half-way; FULL makes a 202 survive a power cut.
+    # of failing half-way; FULL makes a 202 survive a power cut. Checkpoints after 32 MB instead of 4 write a page that
+    # changes again and again less often.
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32768;"
-        " PRAGMA mmap_size=268435456; PRAGMA temp_store=MEMORY;",
+        " PRAGMA mmap_size=268435456; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=8000;",
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True

@@ -26,6 +26,7 @@ from deliveries.engine.rows import LEASE_GRACE, Claimed, Flight, Landing
 from deliveries.engine.sending import landed
 from deliveries.engine.settle import record, settle
 from deliveries.engine.tick import tick
+from deliveries.engine.turns import Turns
 from deliveries.failpoints import failpoint
 from deliveries.models import Engine
 from integrations.transport import Request, Result, current_policy, make_transport
@@ -56,6 +57,7 @@ class DeliveryEngine:
         self.reach = Reach(capacity)
         self.directory = Directory()
         self.clock = ClockWatch()
+        self.turns = Turns()
         self.rng = random.Random()  # noqa: S311 - jitter
         self.flights: dict[object, Flight] = {}
         self.landings: list[Landing] = []
@@ -79,6 +81,7 @@ class DeliveryEngine:
         finally:
             self.ear.stop()
             self.transport.close()
+            self.turns.close()
 
     def _is_time_to_leave(self, deadline: float) -> bool:
         return stopping.is_set() or self.is_draining or time.monotonic() >= deadline
@@ -134,7 +137,7 @@ class DeliveryEngine:
             give_back(self.unsent, now, UNSENT)
             self.unsent = []
         try:
-            with transaction.atomic():
+            with self.turns.take(), transaction.atomic():
                 if landings:
                     settle(landings, destination_of=self.directory.destination, now=now, rng=self.rng)
                 claimed = self._claim(now, is_alone=not landings)
@@ -188,7 +191,8 @@ class DeliveryEngine:
     def _opened(self, flights: list[_Prepared]) -> list[_Prepared]:
         """With their attempts written. What cannot even be written down is not sent, and holds up nobody else."""
         try:
-            open_attempts([flight for flight, _ in flights])
+            with self.turns.take():
+                open_attempts([flight for flight, _ in flights])
         except (OperationalError, InterfaceError):
             raise
         except Exception as error:
