@@ -120,8 +120,6 @@ def _microseconds(value: datetime) -> int:
 
 def teach_arrays(connection: Any) -> None:
     """Let this psycopg connection send an `Array` as it is."""
-    if getattr(connection, "sends_arrays", False):
-        return
     from psycopg.adapt import Dumper
     from psycopg.pq import Format
 
@@ -133,4 +131,3 @@ def teach_arrays(connection: Any) -> None:
             return obj
 
     connection.adapters.register_dumper(Array, ArrayDumper)
-    connection.sends_arrays = True

@@ -43,7 +43,18 @@ def execute_prepared(query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]
 
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        teach_arrays(connection.connection)
+        _make_ready(connection.connection)
         cursor = Cursor(connection.connection)
         cursor.execute(query, values, prepare=True, binary=True)
         return cursor.fetchall() if cursor.description is not None else []
+
+
+def _make_ready(raw: Any) -> None:
+    """Once per connection of psycopg."""
+    if getattr(raw, "runs_prepared", False):
+        return
+    raw.runs_prepared = True
+    teach_arrays(raw)
+    # Planning our statements costs more than running them, and PostgreSQL would plan anew each time, because it thinks
+    # that it gains by knowing how long the arrays are. Other queries of the connection are not prepared.
+    raw.execute("SET plan_cache_mode = force_generic_plan")

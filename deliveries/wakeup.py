@@ -1,9 +1,9 @@
 """Telling sleeping engines that there is work, and engines' waiting for it.
 
-PostgreSQL: NOTIFY from one background thread per process (never in the transaction of a push: NOTIFY takes a
-global lock at commit), LISTEN in the engine. SQLite: the engine watches `PRAGMA data_version`, a counter in
-shared memory that changes with every commit of another connection. A wake-up that is lost costs at most the
-engine's idle interval.
+PostgreSQL: NOTIFY after a push's commit (never in its transaction: NOTIFY takes a global lock at commit), at once
+where little is going on and else from one background thread per process; LISTEN in the engine. SQLite: the engine
+watches `PRAGMA data_version`, a counter in shared memory that changes with every commit of another connection. A
+wake-up that is lost costs at most the engine's idle interval.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from django.db import connection, connections, transaction
 CHANNEL = "hookdesk_due"
 #: Wake-ups of one process within this many seconds become one.
 PAUSE = 0.002
+#: After so long without a push, the one that comes says so itself: handing over to the thread takes a millisecond.
+QUIET = 0.05
 #: How often SQLite's counter is looked at, in seconds: while there is something to do, and after a while of nothing.
 SQLITE_INTERVAL = 0.006
 SQLITE_IDLE_INTERVAL = 0.02
@@ -35,8 +37,16 @@ class _Notifier:
         self._event = threading.Event()
         self._lock = threading.Lock()
         self._pid = 0
+        self._woken_at = 0.0
 
     def wake(self) -> None:
+        if connection.vendor != "postgresql":
+            return  # there the engines see the commit itself
+        before, self._woken_at = self._woken_at, time.monotonic()
+        if self._woken_at - before > QUIET and not connection.in_atomic_block:
+            with suppress(Exception):
+                self._notify()
+                return
         if self._pid != os.getpid():
             self._start()
         self._event.set()
@@ -60,9 +70,8 @@ class _Notifier:
             time.sleep(0.2)
 
     def _notify(self) -> None:
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute(f"NOTIFY {CHANNEL}")
+        with connection.cursor() as cursor:
+            cursor.execute(f"NOTIFY {CHANNEL}")
 
 
 _notifier = _Notifier()

@@ -30,11 +30,14 @@ BLOCKED_PAUSE = timedelta(seconds=0.5)
 
 @dataclass(slots=True)
 class Claim:
-    """`next_chance`: when to claim again if nothing happens before. `is_full`: all room was used."""
+    """`next_chance`: when to claim again if nothing happens before. `is_full`: all room was used.
+
+    `config_version`: what the configuration clock showed when the rows were claimed; None where there are none.
+    """
 
     rows: list[Claimed]
     next_chance: datetime
-    config_version: int
+    config_version: int | None
     is_full: bool
 
 
@@ -84,8 +87,14 @@ SET status = 'sending', lease = %s, due_at = %s + make_interval(secs => i.timeou
   trigger = CASE WHEN due.old_trigger = 'test' THEN 'test' ELSE 'scheduled' END
 FROM due, integrations_integration i, deliveries_event e
 WHERE d.id = ANY(ARRAY(SELECT id FROM due)) AND due.id = d.id AND i.id = d.integration_id AND e.id = d.event_id
-RETURNING {_COLUMNS_POSTGRESQL}, due.old_trigger, due.old_status = 'sending'
+RETURNING {_COLUMNS_POSTGRESQL}, due.old_trigger, due.old_status = 'sending',
+  (SELECT version FROM integrations_configclock WHERE id = 1)
 """
+
+
+#: The plans are kept, and must not be those for the empty tables of a first day.
+_LOCK = "SELECT set_config('enable_seqscan', 'off', true), pg_advisory_xact_lock(%s::bigint)"
+_LOCK_AND_GO_ON = _LOCK.replace("SELECT", "SELECT set_config('synchronous_commit', 'off', true),")
 
 
 def lock_claims() -> None:
@@ -96,8 +105,7 @@ def lock_claims() -> None:
     wait for each other. SQLite has one writer at a time, which is the same lock.
     """
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CLAIM_LOCK])
+        execute_prepared(_LOCK, [CLAIM_LOCK])
 
 
 def claim(*, pacer: Pacer, room: int, now: datetime, is_alone: bool = False) -> Claim:
@@ -106,15 +114,14 @@ def claim(*, pacer: Pacer, room: int, now: datetime, is_alone: bool = False) -> 
     `is_alone`: the transaction holds nothing else. Its commit then need not wait for the disk: before a byte leaves,
     the attempts are committed, and that commit makes durable what was written before it.
     """
-    lock_claims()
+    if is_alone and connection.vendor == "postgresql":
+        execute_prepared(_LOCK_AND_GO_ON, [CLAIM_LOCK])
+    else:
+        lock_claims()
     with connection.cursor() as cursor:
-        if is_alone and connection.vendor == "postgresql":
-            cursor.execute("SET LOCAL synchronous_commit TO off")
-        cursor.execute("SELECT version FROM integrations_configclock WHERE id = 1")
-        version: int = (cursor.fetchone() or [0])[0]
         candidates = [_candidate(row) for row in _queued(cursor, now)]
         shares = pacer.allot(candidates, room, now)
-        rows = _lease(cursor, shares, now) if shares else []
+        rows, version = _lease(cursor, shares, now) if shares else ([], None)
     _note_paced(candidates, rows, now)
     chances = [_chance(candidate, now) for candidate in candidates]
     is_full = sum(shares.values()) >= room and len(rows) >= room
@@ -149,19 +156,22 @@ def _candidate(row: Sequence[Any]) -> Candidate:
     )
 
 
-def _lease(cursor: Any, shares: dict[int, int], now: datetime) -> list[Claimed]:
+def _lease(cursor: Any, shares: dict[int, int], now: datetime) -> tuple[list[Claimed], int | None]:
+    """What was claimed, and the configuration's version at that moment."""
     lease = uuid7()
     if connection.vendor == "postgresql":
         values = [big_numbers_array(shares), numbers_array(shares.values()), now, lease, now, now]
         found: Sequence[Sequence[Any]] = execute_prepared(_CLAIM_POSTGRESQL, values)
     else:
         found = _lease_portably(cursor, shares, lease, now)
-    return [_claimed(row, lease) for row in found]
+    return [_claimed(row, lease) for row in found], (found[0][-1] or 0) if found else None
 
 
 def _lease_portably(cursor: Any, shares: dict[int, int], lease: uuid.UUID, now: datetime) -> list[Sequence[Any]]:
     """The same in two statements per integration. SQLite's one writer needs no row locks."""
     found: list[Sequence[Any]] = []
+    cursor.execute("SELECT version FROM integrations_configclock WHERE id = 1")
+    version = (cursor.fetchone() or [0])[0]
     for integration_id, room in shares.items():
         cursor.execute(
             f"SELECT {_COLUMNS}, d.trigger, d.status = 'sending', i.timeout"
@@ -184,7 +194,7 @@ def _lease_portably(cursor: Any, shares: dict[int, int], lease: uuid.UUID, now: 
             [lease.hex, as_time(until), as_time(now), *(row[0] for row in rows)],
         )
         for row in rows:
-            fresh = list(row[:-1])
+            fresh = [*row[:-1], version]
             fresh[4] += 1
             fresh[6] += 1 if row[19] else 0
             fresh[10] = row[10] or now

@@ -25,9 +25,11 @@ class Ear(threading.Thread):
         self._stop_asked = threading.Event()
 
     def take(self) -> bool:
-        heard = self._heard.is_set()
+        # Cleared only where it was seen: a call that comes between the two lines must not be lost.
+        if not self._heard.is_set():
+            return False
         self._heard.clear()
-        return heard
+        return True
 
     def stop(self) -> None:
         self._stop_asked.set()

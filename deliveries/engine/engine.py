@@ -37,6 +37,7 @@ logger = logging.getLogger("hookdesk.engine")
 #: Results are gathered for so long while many are in flight, so that one transaction records many.
 GATHER_SECONDS = 0.004
 HEARTBEAT_SECONDS = 5.0
+RESERVE_SECONDS = 0.01
 #: On shutdown, requests in flight get so long to end by themselves.
 GRACE_SECONDS = 12.0
 #: A claim that is older than this is not sent any more: its lease might run out in mid-flight.
@@ -89,8 +90,9 @@ class DeliveryEngine:
     def _turn(self, deadline: float) -> None:
         try:
             self._heartbeat()
-            woken = self.ear.take()
-            if self.landings or (self.room and (woken or time.monotonic() >= self.claim_at)):
+            if self.ear.take():
+                self.claim_at = min(self.claim_at, time.monotonic() + self._politeness)
+            if self.landings or (self.room and time.monotonic() >= self.claim_at):
                 self.cycle()
         except (OperationalError, InterfaceError) as error:
             self._recover(error)
@@ -99,6 +101,14 @@ class DeliveryEngine:
     @property
     def room(self) -> int:
         return 0 if self.is_draining or stopping.is_set() else max(0, self.reach.size - len(self.flights))
+
+    @property
+    def _politeness(self) -> float:
+        """How long an idle engine leaves what it was woken for to the first one of its host.
+
+        All hear the same call. Two that go for one delivery at once only get in each other's way.
+        """
+        return RESERVE_SECONDS if self.slot.slot > 0 and not self.flights else 0.0
 
     def _nap(self, deadline: float) -> float:
         now = time.monotonic()
@@ -161,7 +171,8 @@ class DeliveryEngine:
             lock_claims()
             adjust_to_clock(now, seconds)
         found = claim(pacer=self.pacer, room=room, now=now, is_alone=is_alone)
-        self.directory.expect(found.config_version)
+        if found.config_version is not None:
+            self.directory.expect(found.config_version)
         mark_interrupted([row for row in found.rows if row.was_sending])
         wait = 0.0 if found.is_full else max(0.0, (found.next_chance - now).total_seconds())
         self.claim_at = time.monotonic() + wait
