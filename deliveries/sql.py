@@ -54,6 +54,7 @@ def _make_ready(raw: Any) -> None:
     if getattr(raw, "runs_prepared", False):
         return
     raw.runs_prepared = True
+    raw.prepare_threshold = 5  # Django sets None, with which psycopg prepares nothing, also where it is told to
     teach_arrays(raw)
     # Planning our statements costs more than running them, and PostgreSQL would plan anew each time, because it thinks
     # that it gains by knowing how long the arrays are. Other queries of the connection are not prepared.
