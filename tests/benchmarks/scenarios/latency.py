@@ -40,7 +40,7 @@ def _figures(options: Options, database: str, transport: str) -> Iterator[Figure
         request = push_request(installation.folder, plot)
         measured = _Pushes(installation, running, receiver, web, request)
         name = f"{database}, {transport}"
-        measured.push(rate=IDLE_RATE, seconds=2)
+        measured.push(rate=IDLE_RATE, seconds=6)  # until every process of the web server has started in full
         idle, _ = measured.push(rate=IDLE_RATE, seconds=options.seconds(40, 12))
         note = f"{IDLE_RATE:.0f} pushes/s, {len(idle)} deliveries"
         yield Figure(SCENARIO, f"{name}, idle: p50", percentile(idle, 0.5), "ms", target=TARGETS[database], note=note)
