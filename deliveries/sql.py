@@ -49,6 +49,17 @@ def execute_prepared(query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]
         return cursor.fetchall() if cursor.description is not None else []
 
 
+_wants_indexes = False
+
+
+def use_indexes_only() -> None:
+    """From now on in this process, the engine's. Its plans are kept, and must not be those for the empty tables of a
+    first day."""
+    global _wants_indexes
+    _wants_indexes = True
+    connection.close()
+
+
 def _make_ready(raw: Any) -> None:
     """Once per connection of psycopg."""
     if getattr(raw, "runs_prepared", False):
@@ -59,3 +70,5 @@ def _make_ready(raw: Any) -> None:
     # Planning our statements costs more than running them, and PostgreSQL would plan anew each time, because it thinks
     # that it gains by knowing how long the arrays are. Other queries of the connection are not prepared.
     raw.execute("SET plan_cache_mode = force_generic_plan")
+    if _wants_indexes:
+        raw.execute("SET enable_seqscan = off")

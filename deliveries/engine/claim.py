@@ -92,8 +92,7 @@ RETURNING {_COLUMNS_POSTGRESQL}, due.old_trigger, due.old_status = 'sending',
 """
 
 
-#: The plans are kept, and must not be those for the empty tables of a first day.
-_LOCK = "SELECT set_config('enable_seqscan', 'off', true), pg_advisory_xact_lock(%s::bigint)"
+_LOCK = "SELECT pg_advisory_xact_lock(%s::bigint)"
 _LOCK_AND_GO_ON = _LOCK.replace("SELECT", "SELECT set_config('synchronous_commit', 'off', true),")
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from deliveries.engine.control import take_slot
 from deliveries.engine.engine import DeliveryEngine
+from deliveries.sql import use_indexes_only
 
 #: Containers made since the last look for cycles. An engine makes dozens for each delivery, all of which go by
 #: themselves; with Python's own 700 it spent a tenth of its time looking.
@@ -24,6 +25,7 @@ def run_engine_here(seconds: float) -> bool:
         return False
     _pin_to_core(slot.slot)
     _spare_the_collector()
+    use_indexes_only()
     DeliveryEngine(slot).run(seconds)
     return True
 

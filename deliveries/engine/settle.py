@@ -125,6 +125,8 @@ def _still_held(claims: Sequence[Claimed]) -> set[uuid.UUID]:
         return {key for row in cursor.fetchall() if leases[key := to_key(row[0])] == to_key(row[1])}
 
 
+# Row by row through the primary key: a bare `status = 'sending'` would tempt the planner to read the index of all that
+# is in flight, which looks empty to it and is full of what has been.
 _UPDATE_POSTGRESQL = (
     "UPDATE deliveries_delivery d SET status = r.status, due_at = r.due_at, lease = NULL,"
     " retry_count = r.retry_count, crash_count = 0, last_status = r.last_status, last_error = r.last_error,"
@@ -132,7 +134,7 @@ _UPDATE_POSTGRESQL = (
     " FROM unnest(%s::text[], %s::timestamptz[], %s::int[], %s::int[], %s::text[], %s::bigint[], %s::timestamptz[],"
     " %s::uuid[], %s::uuid[])"
     " AS r(status, due_at, retry_count, last_status, last_error, group_id, finished_at, id, lease)"
-    " WHERE d.id = r.id AND d.lease = r.lease AND d.status = 'sending' RETURNING d.id"
+    " WHERE d.id = r.id AND d.lease = r.lease AND d.status || '' = 'sending' RETURNING d.id"
 )
 _UPDATE_KINDS = (TEXT, TIME, NUMBER, NUMBER, TEXT, BIG_NUMBER, TIME, KEY, KEY)
 _UPDATE_PORTABLE = (
