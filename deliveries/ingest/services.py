@@ -186,8 +186,8 @@ def known_records(store_id: uuid.UUID, objects: Collection[PushedObject]) -> Kno
             " CROSS JOIN LATERAL (SELECT * FROM deliveries_record"
             " WHERE store_id = %s AND type = w.type AND external_id = w.id OFFSET 0) r"
         )
-        found = execute_prepared(query, [texts_array(types), texts_array(ids), store_id])
-        return {(row[0], row[1]): (row[2], json.loads(row[3])) for row in found}
+        known = execute_prepared(query, [texts_array(types), texts_array(ids), store_id])
+        return {(row[0], row[1]): (row[2], json.loads(row[3])) for row in known}
     rows: Sequence[Any] = []
     for kind in set(types):
         of_kind = [key[1] for key in wanted if key[0] == kind]
