@@ -63,7 +63,7 @@ class IngestView(APIView):
             ) from None
         headers = {"Idempotent-Replay": "true"} if receipt.is_replay else None
         response = Response(receipt.response, status=202, headers=headers)
-        response._csp_exempt = True  # type: ignore[attr-defined]  # JSON for programs: the policy is for pages, and dear to build on each push
+        response._csp_exempt = True  # type: ignore[attr-defined]  # JSON for programs
         return response
 
 
