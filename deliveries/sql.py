@@ -43,7 +43,6 @@ def execute_prepared(query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]
 
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        _make_ready(connection.connection)
         cursor = Cursor(connection.connection)
         cursor.execute(query, values, prepare=True, binary=True)
         return cursor.fetchall() if cursor.description is not None else []
@@ -60,11 +59,12 @@ def use_indexes_only() -> None:
     connection.close()
 
 
-def _make_ready(raw: Any) -> None:
-    """Once per connection of psycopg."""
-    if getattr(raw, "runs_prepared", False):
+def make_ready(sender: object, connection: Any, **_: object) -> None:
+    """Each new connection for `execute_prepared`. Receiver of Django's `connection_created`: later, a transaction that
+    is rolled back would take the settings with it."""
+    if connection.vendor != "postgresql":
         return
-    raw.runs_prepared = True
+    raw = connection.connection
     raw.prepare_threshold = 5  # Django sets None, with which psycopg prepares nothing, also where it is told to
     teach_arrays(raw)
     # Planning our statements costs more than running them, and PostgreSQL would plan anew each time, because it thinks

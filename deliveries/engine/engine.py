@@ -26,7 +26,7 @@ from deliveries.engine.rows import LEASE_GRACE, Claimed, Flight, Landing
 from deliveries.engine.sending import landed
 from deliveries.engine.settle import record, settle
 from deliveries.engine.tick import tick
-from deliveries.engine.turns import Turns
+from deliveries.engine.turns import Turns, database_file
 from deliveries.failpoints import failpoint
 from deliveries.models import Engine
 from integrations.transport import Request, Result, current_policy, make_transport
@@ -58,7 +58,7 @@ class DeliveryEngine:
         self.reach = Reach(capacity)
         self.directory = Directory()
         self.clock = ClockWatch()
-        self.turns = Turns()
+        self.turns = Turns(database_file())
         self.rng = random.Random()  # noqa: S311 - jitter
         self.flights: dict[object, Flight] = {}
         self.landings: list[Landing] = []

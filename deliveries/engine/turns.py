@@ -19,12 +19,17 @@ except ImportError:  # Windows: SQLite's own waiting does
     fcntl = None  # type: ignore[assignment]
 
 
+def database_file() -> str | None:
+    """Of SQLite; None for other databases."""
+    return str(connection.settings_dict["NAME"]) if connection.vendor == "sqlite" else None
+
+
 class Turns:
-    def __init__(self) -> None:
+    """At the database file `path`; without one, or for one in memory, there is nobody to wait for."""
+
+    def __init__(self, path: str | None) -> None:
         self._descriptor: int | None = None
-        path = str(connection.settings_dict["NAME"])
-        # Databases in memory are nobody else's.
-        if connection.vendor == "sqlite" and fcntl is not None and os.path.exists(path):
+        if path is not None and fcntl is not None and os.path.exists(path):
             with suppress(OSError):
                 self._descriptor = os.open(f"{path}-engines", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
