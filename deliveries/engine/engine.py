@@ -53,7 +53,6 @@ class DeliveryEngine:
         self.slot = slot
         capacity = settings.ENGINE_CAPACITY
         self.transport = make_transport(settings.TRANSPORT, current_policy(), capacity)
-        self.capacity = capacity
         self.pacer = Pacer(capacity)
         self.reach = Reach(capacity)
         self.directory = Directory()
