@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 from django.db import connection
 
 from deliveries.arrays import teach_arrays
+
+# libpq's numbers (psycopg.pq), which is imported only where PostgreSQL is used.
+_BINARY = 1
+_IDLE = 0  # PQTRANS_IDLE
+_GOOD = (1, 2)  # PGRES_COMMAND_OK, PGRES_TUPLES_OK
 
 
 def as_time(value: datetime | None) -> Any:
@@ -34,18 +41,63 @@ def to_key(value: Any) -> Any:
 
 
 def execute_prepared(query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Run a statement on PostgreSQL with values bound by the server and its plan kept.
+    """Run a statement on PostgreSQL with values bound by the server, its plan kept, and all values in binary.
 
-    Django's own cursor binds on the client, which is dear for long values. Errors are Django's, as usual. Values may
-    be arrays of `deliveries.arrays`; those that come back travel in binary too.
+    Straight through libpq: the layers above it cost more than most of our statements. Placeholders are `%s` and nothing
+    else; values may be arrays of `deliveries.arrays`. Errors are Django's, as usual.
     """
-    from psycopg import Cursor
+    from psycopg.adapt import PyFormat, Transformer
 
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        cursor = Cursor(connection.connection)
-        cursor.execute(query, values, prepare=True, binary=True)
-        return cursor.fetchall() if cursor.description is not None else []
+        raw = connection.connection
+        transformer = Transformer(raw)
+        parameters = transformer.dump_sequence(values, [PyFormat.AUTO] * len(values))
+        if _must_begin(raw):
+            _checked(raw, raw.pgconn.exec_(b"BEGIN"))
+        name = _name_of(raw, query, transformer.types)
+        result = _checked(raw, raw.pgconn.exec_prepared(name, parameters, transformer.formats, _BINARY))
+        transformer.set_pgresult(result)
+        return transformer.load_rows(0, result.ntuples, tuple)
+
+
+def execute_plain(query: str) -> None:
+    """Run a statement without values or results on PostgreSQL, in one go with what begins a transaction if it is the
+    first one of it. Errors are Django's."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        raw = connection.connection
+        begin = "BEGIN;" if _must_begin(raw) else ""
+        _checked(raw, raw.pgconn.exec_(f"{begin}{query}".encode()))
+
+
+def _must_begin(raw: Any) -> bool:
+    """Django has announced a transaction, and nothing of it has been sent yet."""
+    return not raw.autocommit and raw.pgconn.transaction_status == _IDLE
+
+
+def _name_of(raw: Any, query: str, types: tuple[int, ...] | None) -> bytes:
+    """Of the prepared statement. The same query with values of other types is another one."""
+    names: dict[tuple[str, tuple[int, ...] | None], bytes] = raw.prepared_names
+    name = names.get((query, types))
+    if name is None:
+        name = b"hookdesk_%d" % len(names)
+        numbers = count(1)
+        numbered = re.sub("%s", lambda _: f"${next(numbers)}", query)
+        _checked(raw, raw.pgconn.prepare(name, numbered.encode(), types))
+        names[query, types] = name
+    return name
+
+
+def _checked(raw: Any, result: Any) -> Any:
+    if result.status not in _GOOD:
+        from psycopg import OperationalError
+        from psycopg.errors import error_from_result
+
+        if raw.closed:
+            raise OperationalError(result.error_message.decode(errors="replace"))
+        raise error_from_result(result, encoding=raw.info.encoding)
+    return result
 
 
 _wants_indexes = False
@@ -65,7 +117,7 @@ def make_ready(sender: object, connection: Any, **_: object) -> None:
     if connection.vendor != "postgresql":
         return
     raw = connection.connection
-    raw.prepare_threshold = 5  # Django sets None, with which psycopg prepares nothing, also where it is told to
+    raw.prepared_names = {}
     teach_arrays(raw)
     # Planning our statements costs more than running them, and PostgreSQL would plan anew each time, because it thinks
     # that it gains by knowing how long the arrays are. Other queries of the connection are not prepared.

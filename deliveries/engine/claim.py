@@ -16,7 +16,7 @@ from deliveries.arrays import big_numbers_array, numbers_array
 from deliveries.engine.pacing import PROBE_PATIENCE, Pacer, next_chance, noted_health, tokens
 from deliveries.engine.rows import LEASE_GRACE, Candidate, Claimed
 from deliveries.models import Revision
-from deliveries.sql import as_time, execute_prepared, to_key, to_time
+from deliveries.sql import as_time, execute_plain, execute_prepared, to_key, to_time
 from integrations.identifiers import uuid7
 from integrations.models import IntegrationHealth
 
@@ -72,6 +72,8 @@ _COLUMNS_POSTGRESQL = _COLUMNS.replace("d.first_sent_at", "extract(epoch FROM d.
     "e.occurred_at", "extract(epoch FROM e.occurred_at)::float8"
 )
 
+# A commit that claims something need not wait for the disk: before a byte leaves, the attempts are committed, and that
+# makes durable what was written before them.
 _CLAIM_POSTGRESQL = f"""
 WITH due AS (
   SELECT d.id, d.status AS old_status, d.trigger AS old_trigger
@@ -88,12 +90,11 @@ SET status = 'sending', lease = %s, due_at = %s + make_interval(secs => i.timeou
 FROM due, integrations_integration i, deliveries_event e
 WHERE d.id = ANY(ARRAY(SELECT id FROM due)) AND due.id = d.id AND i.id = d.integration_id AND e.id = d.event_id
 RETURNING {_COLUMNS_POSTGRESQL}, due.old_trigger, due.old_status = 'sending',
-  (SELECT version FROM integrations_configclock WHERE id = 1)
+  (SELECT set_config('synchronous_commit', 'off', true)), (SELECT version FROM integrations_configclock WHERE id = 1)
 """
 
 
-_LOCK = "SELECT pg_advisory_xact_lock(%s::bigint)"
-_LOCK_AND_GO_ON = _LOCK.replace("SELECT", "SELECT set_config('synchronous_commit', 'off', true),")
+_LOCK = f"SELECT pg_advisory_xact_lock({CLAIM_LOCK})"
 
 
 def lock_claims() -> None:
@@ -104,19 +105,12 @@ def lock_claims() -> None:
     wait for each other. SQLite has one writer at a time, which is the same lock.
     """
     if connection.vendor == "postgresql":
-        execute_prepared(_LOCK, [CLAIM_LOCK])
+        execute_plain(_LOCK)
 
 
-def claim(*, pacer: Pacer, room: int, now: datetime, is_alone: bool = False) -> Claim:
-    """Lease up to `room` due deliveries. Inside a transaction, which also serialises the claims of all engines.
-
-    `is_alone`: the transaction holds nothing else. Its commit then need not wait for the disk: before a byte leaves,
-    the attempts are committed, and that commit makes durable what was written before it.
-    """
-    if is_alone and connection.vendor == "postgresql":
-        execute_prepared(_LOCK_AND_GO_ON, [CLAIM_LOCK])
-    else:
-        lock_claims()
+def claim(*, pacer: Pacer, room: int, now: datetime) -> Claim:
+    """Lease up to `room` due deliveries. Inside a transaction, which also serialises the claims of all engines."""
+    lock_claims()
     with connection.cursor() as cursor:
         candidates = [_candidate(row) for row in _queued(cursor, now)]
         shares = pacer.allot(candidates, room, now)

@@ -149,7 +149,7 @@ class DeliveryEngine:
             with self.turns.take(), transaction.atomic():
                 if landings:
                     settle(landings, destination_of=self.directory.destination, now=now, rng=self.rng)
-                claimed = self._claim(now, is_alone=not landings)
+                claimed = self._claim(now)
         except (OperationalError, InterfaceError):
             raise
         except Exception:
@@ -162,14 +162,14 @@ class DeliveryEngine:
         if claimed:
             self._send(claimed, begun)
 
-    def _claim(self, now: datetime, *, is_alone: bool) -> list[Claimed]:
+    def _claim(self, now: datetime) -> list[Claimed]:
         room = self.room
         if room <= 0:
             return []
         if seconds := self.clock.was_set(now, time.monotonic()):
             lock_claims()
             adjust_to_clock(now, seconds)
-        found = claim(pacer=self.pacer, room=room, now=now, is_alone=is_alone)
+        found = claim(pacer=self.pacer, room=room, now=now)
         if found.config_version is not None:
             self.directory.expect(found.config_version)
         mark_interrupted([row for row in found.rows if row.was_sending])
