@@ -1,7 +1,7 @@
 """Telling sleeping engines that there is work, and engines' waiting for it.
 
-PostgreSQL: NOTIFY after a push's commit (never in its transaction: NOTIFY takes a global lock at commit), at once
-where little is going on and else from one background thread per process; LISTEN in the engine. SQLite: the engine
+PostgreSQL: NOTIFY from one background thread per process after a push's commit, or in its transaction where little is
+going on (otherwise not: NOTIFY takes a global lock at commit); LISTEN in the engine. SQLite: the engine
 watches `PRAGMA data_version`, a counter in shared memory that changes with every commit of another connection. A
 wake-up that is lost costs at most the engine's idle interval.
 """
@@ -17,10 +17,12 @@ from typing import Any, Protocol
 
 from django.db import connection, connections, transaction
 
+from deliveries.sql import execute_plain
+
 CHANNEL = "hookdesk_due"
 #: Wake-ups of one process within this many seconds become one.
-PAUSE = 0.002
-#: After so long without a push, the one that comes says so itself: handing over to the thread takes a millisecond.
+PAUSE = 0.005
+#: After so long without a push, the one that comes carries the call itself: handing over to the thread takes longer.
 QUIET = 0.05
 #: How often SQLite's counter is looked at, in seconds: while there is something to do, and after a while of nothing.
 SQLITE_INTERVAL = 0.006
@@ -42,14 +44,14 @@ class _Notifier:
     def wake(self) -> None:
         if connection.vendor != "postgresql":
             return  # there the engines see the commit itself
-        before, self._woken_at = self._woken_at, time.monotonic()
-        if self._woken_at - before > QUIET and not connection.in_atomic_block:
-            with suppress(Exception):
-                self._notify()
-                return
+        self._woken_at = time.monotonic()
         if self._pid != os.getpid():
             self._start()
         self._event.set()
+
+    def is_quiet(self) -> bool:
+        before, self._woken_at = self._woken_at, time.monotonic()
+        return self._woken_at - before > QUIET and connection.vendor == "postgresql"
 
     def _start(self) -> None:
         with self._lock:
@@ -70,8 +72,7 @@ class _Notifier:
             time.sleep(0.2)
 
     def _notify(self) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(f"NOTIFY {CHANNEL}")
+        execute_plain(f"NOTIFY {CHANNEL}")
 
 
 _notifier = _Notifier()
@@ -80,6 +81,11 @@ _notifier = _Notifier()
 def wake() -> None:
     """There is due work: call after the commit. Returns at once."""
     _notifier.wake()
+
+
+def is_quiet() -> bool:
+    """True: nothing was called out for a while, and whoever asks does so now, in its own transaction."""
+    return _notifier.is_quiet()
 
 
 def wake_on_commit() -> None:

@@ -15,6 +15,9 @@ from integrations.strict_json import dump_document
 from subscriptions.expressions import ExpressionError, holds, passes
 from subscriptions.routing import Route, StoreConfig, TopicRule
 
+#: Records by type and id: their versions and data.
+Known = Mapping[tuple[str, str], tuple[int, dict[str, Any]]]
+
 
 @dataclass(slots=True)
 class EventRow:
@@ -54,6 +57,8 @@ class Plan:
     config_version: int
     origin: str
     now: datetime
+    #: The records were not looked up, but taken for new.
+    is_guess: bool = False
     records: list[RecordRow] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
     deliveries: list[DeliveryRow] = field(default_factory=list)
@@ -65,6 +70,27 @@ class Plan:
     @property
     def has_ordered(self) -> bool:
         return any(row.order_key is not None for row in self.deliveries)
+
+
+@dataclass(slots=True)
+class Repetition:
+    """The idempotency key that a plan is written under, with the answer that a repetition gets."""
+
+    key: str
+    body_hash: str
+    response: Any
+
+
+class PlanIsStale(Exception):
+    """The configuration, a record or an idempotency key changed since the plan was made. Plan again."""
+
+
+class RecordsExist(Exception):
+    """The plan guessed that its records were new. Nothing was stored; `known` are those that are not."""
+
+    def __init__(self, known: Known) -> None:
+        super().__init__(f"{len(known)} records exist")
+        self.known = known
 
 
 class SchemaViolation(ValueError):
@@ -96,9 +122,6 @@ class PublishedEvent:
     data: dict[str, Any]
     occurred_at: datetime
     path: str
-
-
-Known = Mapping[tuple[str, str], tuple[int, dict[str, Any]]]
 
 
 def plan_push(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,27 +12,33 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from deliveries.arrays import texts_array
 from deliveries.failpoints import failpoint
+from deliveries.ingest.one_statement import known_at_once
 from deliveries.ingest.plan import (
     Known,
     Plan,
+    PlanIsStale,
     PushedObject,
+    RecordsExist,
+    Repetition,
     SchemaViolation,
     plan_events,
     plan_push,
 )
 from deliveries.ingest.reading import Invalid, read_events, read_objects
-from deliveries.ingest.write import PlanIsStale, Repetition, write_plan
+from deliveries.ingest.write import write_plan
 from deliveries.models import Event, IdempotencyKey, Record
-from deliveries.sql import execute_prepared
-from deliveries.wakeup import wake
+from deliveries.wakeup import is_quiet, wake
 from integrations.access import Principal, refresh
 from integrations.identifiers import public_id
 from subscriptions.routing import StoreConfig, config_of
 
 #: A plan is made again when its premises changed under it; past this the store is told to come back.
 TRIES = 12
+#: Whether the records of a store's last push were new. Its next push is taken for one of the same sort, so that new
+#: records, which are most, need not be looked up first.
+_was_new: dict[uuid.UUID, bool] = {}
+MOST_REMEMBERED = 10_000
 
 
 class Revoked(Exception):
@@ -62,10 +67,14 @@ def push_objects(*, principal: Principal, document: Any, raw: bytes, key: str | 
     Raises Invalid, SchemaViolation, KeyConflict, Revoked or Busy, and nothing is stored.
     """
 
-    def plan(config: StoreConfig, now: datetime) -> tuple[Plan, Any]:
+    def plan(config: StoreConfig, now: datetime, known: Known | None) -> tuple[Plan, Any]:
         objects = read_objects(document, config.singular_overrides)
         counts = {plural: len(items) for plural, items in document.items()}
-        known = known_records(config.store_id, objects)
+        if known is None and (guess := _guess(config, objects, now)):
+            return guess, counts
+        if known is None:
+            known = known_records(config.store_id, objects)
+        _remember(config.store_id, is_new=not known)
         return plan_push(config=config, objects=objects, known=known, now=now), counts
 
     return _ingest(principal, plan, raw, key)
@@ -77,7 +86,7 @@ def publish_events(*, principal: Principal, document: Any, raw: bytes, key: str 
     Raises Invalid, SchemaViolation, KeyConflict, Revoked or Busy, and nothing is stored.
     """
 
-    def plan(config: StoreConfig, now: datetime) -> tuple[Plan, Any]:
+    def plan(config: StoreConfig, now: datetime, _known: Known | None) -> tuple[Plan, Any]:
         events = read_events(document, now)
         planned = plan_events(config=config, events=events, now=now)
         items = [
@@ -129,10 +138,32 @@ def push_back(
     return problems
 
 
+def _guess(config: StoreConfig, objects: Collection[PushedObject], now: datetime) -> Plan | None:
+    """A plan for records that are all new, if that is likely and the database can tell while it writes."""
+    if connection.vendor != "postgresql" or not objects or not _was_new.get(config.store_id, True):
+        return None
+    try:
+        plan = plan_push(config=config, objects=objects, known={}, now=now)
+    except SchemaViolation:
+        return None  # merged into its record, it may be whole
+    plan.is_guess = True
+    return plan
+
+
+def _remember(store_id: uuid.UUID, *, is_new: bool) -> None:
+    if len(_was_new) >= MOST_REMEMBERED:
+        _was_new.clear()
+    _was_new[store_id] = is_new
+
+
 def _ingest(
-    principal: Principal, make_plan: Callable[[StoreConfig, datetime], tuple[Plan, Any]], raw: bytes, key: str | None
+    principal: Principal,
+    make_plan: Callable[[StoreConfig, datetime, Known | None], tuple[Plan, Any]],
+    raw: bytes,
+    key: str | None,
 ) -> Receipt:
     body_hash = hashlib.sha256(raw).hexdigest() if key is not None else ""
+    known: Known | None = None
     for _attempt in range(TRIES):
         if key is not None and (receipt := _earlier_answer(principal.store_id, key, body_hash)):
             return receipt
@@ -140,18 +171,23 @@ def _ingest(
         if config.version != principal.config_version:
             principal = _refreshed(principal)
             continue
-        plan, response = make_plan(config, timezone.now())
+        plan, response = make_plan(config, timezone.now(), known)
         if plan.is_empty and key is None:
             # Nothing is written that could prove the caller: look.
             _refreshed(principal)
             return Receipt(response)
+        is_call = bool(plan.deliveries) and is_quiet()
         try:
-            write_plan(plan, None if key is None else Repetition(key, body_hash, response))
+            write_plan(plan, None if key is None else Repetition(key, body_hash, response), is_call=is_call)
+        except RecordsExist as found:
+            known = found.known
+            continue
         except PlanIsStale:
+            known = None
             principal = _refreshed(principal)
             continue
         failpoint("ingest.after_commit")
-        if plan.deliveries:
+        if plan.deliveries and not is_call:
             wake()
         return Receipt(response)
     raise Busy
@@ -178,18 +214,10 @@ def known_records(store_id: uuid.UUID, objects: Collection[PushedObject]) -> Kno
     wanted = {(item.type, item.external_id) for item in objects}
     if not wanted:
         return {}
-    types, ids = [key[0] for key in wanted], [key[1] for key in wanted]
     if connection.vendor == "postgresql":
-        query = (
-            "SELECT r.type, r.external_id, r.version, r.data FROM unnest(%s::text[], %s::text[]) AS w(type, id)"
-            # OFFSET makes it one look into the index per object, whatever the planner thinks of a table that is small.
-            " CROSS JOIN LATERAL (SELECT * FROM deliveries_record"
-            " WHERE store_id = %s AND type = w.type AND external_id = w.id OFFSET 0) r"
-        )
-        known = execute_prepared(query, [texts_array(types), texts_array(ids), store_id])
-        return {(row[0], row[1]): (row[2], json.loads(row[3])) for row in known}
+        return known_at_once(store_id, wanted)
     rows: Sequence[Any] = []
-    for kind in set(types):
+    for kind in {key[0] for key in wanted}:
         of_kind = [key[1] for key in wanted if key[0] == kind]
         for start in range(0, len(of_kind), 500):
             chunk = of_kind[start : start + 500]

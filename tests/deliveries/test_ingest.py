@@ -62,6 +62,28 @@ class TestPushingObjects:
         assert event.data == {"id": "1", "status": "ready", "tracking": "12345678"}
         assert Record.objects.get().version == 2
 
+    @pytest.mark.parametrize("before", ["new", "known"])
+    def test_new_and_known_objects_in_one_body_are_each_taken_for_what_they_are(self, post, subscribe, before):
+        subscribe("order.*")
+        post(PUSH, {"orders": [{"id": "1", "a": 1}]})
+        post(PUSH, {"orders": [{"id": "8" if before == "new" else "1", "b": 1}]})
+        Event.objects.all().delete()
+        post(PUSH, {"orders": [{"id": "1", "c": 1}, {"id": "2", "c": 1}]}, **{"Idempotency-Key": "k"})
+        events = Event.objects.order_by("id").values_list("topic", "object_id")
+        assert list(events) == [("order.updated", "1"), ("order.created", "2")]
+        assert Delivery.objects.count() == 2
+        assert Record.objects.get(external_id="2").version == 1
+        assert Record.objects.get(external_id="1").data["c"] == 1
+
+    def test_a_part_of_a_known_object_need_not_fit_the_schema_by_itself(self, post, token):
+        schema = {"required": ["status"]}
+        for name in ("order.created", "order.updated"):
+            Topic.objects.create(store=token.store, name=name, schema=schema)
+        assert post(PUSH, {"orders": [{"id": "1", "status": "open"}]}).status_code == 202
+        assert post(PUSH, {"orders": [{"id": "1", "note": "x"}]}).status_code == 202
+        assert post(PUSH, {"orders": [{"id": "2", "note": "x"}]}).status_code == 400
+        assert Record.objects.get().data == {"id": "1", "status": "open", "note": "x"}
+
     def test_a_push_that_changes_nothing_emits_nothing(self, post):
         for _ in range(2):
             assert post(PUSH, {"shipments": [{"id": "1"}]}).json() == {"shipments": 1}

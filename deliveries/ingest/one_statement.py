@@ -1,0 +1,196 @@
+"""PostgreSQL: a whole push by one statement, one round trip, one commit."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from django.db import connection, transaction
+
+from deliveries.arrays import Array, big_numbers_array, keys_array, numbers_array, texts_array, times_array
+from deliveries.failpoints import failpoint
+from deliveries.ingest.plan import DeliveryRow, EventRow, Known, Plan, PlanIsStale, RecordRow, RecordsExist, Repetition
+from deliveries.sql import execute_prepared
+from deliveries.wakeup import CHANNEL
+
+_HEAD = "c AS (SELECT %s::uuid AS store, %s::text AS origin, %s::timestamptz AS now)"
+_STORE, _ORIGIN, _NOW = "(SELECT store FROM c)", "(SELECT origin FROM c)", "(SELECT now FROM c)"
+# OFFSET makes it one look into the index per object, whatever the planner thinks of a table that is small.
+_FOUND = (
+    "found AS (SELECT r.type, r.external_id, r.version, r.data FROM unnest(%s::text[], %s::text[]) AS w(type, id)"
+    " CROSS JOIN LATERAL (SELECT * FROM deliveries_record"
+    f" WHERE store_id = {_STORE} AND type = w.type AND external_id = w.id OFFSET 0) r),"
+    " guess AS (SELECT count(*) = 0 AS holds FROM found)"
+)
+_IF_GUESSED = " WHERE (SELECT holds FROM guess)"
+_EVENT = (
+    "event AS (INSERT INTO deliveries_event (id, store_id, topic, intent, object_type, object_id, data, origin,"
+    f" occurred_at, created_at) SELECT id, {_STORE}, topic, intent, type, object_id, data, {_ORIGIN}, occurred_at,"
+    f" {_NOW}"
+    " FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])"
+    " AS e(id, topic, intent, type, object_id, data, occurred_at)"
+)
+_DELIVERY = (
+    "delivery AS (INSERT INTO deliveries_delivery (id, event_id, store_id, integration_id, subscription_id, topic,"
+    ' status, "trigger", due_at, attempt_count, retry_count, crash_count, revision, order_key, is_awaiting_source,'
+    f" last_error, created_at) SELECT id, event_id, {_STORE}, integration_id, subscription_id, topic,"
+    f" 'pending', 'scheduled', due_at, 0, 0, 0, 0, order_key, false, '', {_NOW}"
+    " FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::timestamptz[])"
+    " AS d(id, event_id, integration_id, subscription_id, topic, order_key, due_at)"
+)
+_RECORD = (
+    "record AS (INSERT INTO deliveries_record (store_id, type, external_id, data, version, created_at, updated_at)"
+    f" SELECT {_STORE}, type, external_id, data, version, {_NOW}, {_NOW}"
+    " FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[], %s::int[])"
+    " AS r(type, external_id, data, version, read_version)"
+)
+_MERGE = (
+    " ON CONFLICT (store_id, type, external_id) DO UPDATE SET data = excluded.data, version = excluded.version,"
+    " updated_at = excluded.updated_at"
+    " WHERE deliveries_record.version = (SELECT p.read_version FROM unnest(%s::text[], %s::text[], %s::int[])"
+    " AS p(type, external_id, read_version)"
+    " WHERE p.type = excluded.type AND p.external_id = excluded.external_id)"
+)
+_KEY = (
+    "key AS (INSERT INTO deliveries_idempotencykey (store_id, key, body_hash, response, created_at)"
+    f" SELECT {_STORE}, %s, %s, %s, {_NOW}"
+)
+_KEPT = " ON CONFLICT DO NOTHING"
+_RETURNING = " RETURNING 1)"
+
+
+def write_at_once(
+    plan: Plan, repetition: Repetition | None, held: frozenset[uuid.UUID], *, is_call: bool = False
+) -> None:
+    """Store all of it, or nothing if a premise no longer holds (PlanIsStale) or a guess was wrong (RecordsExist).
+
+    A premise that does not hold fails the statement as a whole, by a division by zero. `is_call`: the commit also
+    wakes the engines.
+    """
+    from psycopg.errors import DivisionByZero
+
+    query = _query(
+        bool(plan.events),
+        bool(plan.deliveries),
+        bool(plan.records),
+        repetition is not None,
+        is_guess=plan.is_guess,
+        is_call=is_call,
+    )
+    values = _values(plan, repetition, held)
+    failpoint("ingest.before_commit")
+    try:
+        # A savepoint only where a transaction is open: alone, the statement is its own transaction.
+        if connection.in_atomic_block:
+            with transaction.atomic():
+                rows = execute_prepared(query, values)
+        else:
+            rows = execute_prepared(query, values)
+    except Exception as error:
+        if isinstance(error, DivisionByZero) or isinstance(error.__cause__, DivisionByZero):
+            raise PlanIsStale from None
+        raise
+    if plan.is_guess and rows[0][0] is not None:
+        raise RecordsExist(as_known(rows))
+
+
+def known_at_once(store_id: uuid.UUID, wanted: Iterable[tuple[str, str]]) -> Known:
+    """The records of these types and ids, with their versions."""
+    types, ids = zip(*wanted, strict=True)
+    query = f"WITH {_HEAD}, {_FOUND} SELECT type, external_id, version, data FROM found"
+    return as_known(execute_prepared(query, [store_id, "", None, texts_array(types), texts_array(ids)]))
+
+
+def as_known(rows: Iterable[tuple[Any, ...]]) -> Known:
+    return {(row[0], row[1]): (row[2], json.loads(row[3])) for row in rows}
+
+
+@lru_cache
+def _query(
+    has_events: bool, has_deliveries: bool, has_records: bool, has_key: bool, *, is_guess: bool, is_call: bool
+) -> str:
+    """The text, which is one of a few; `_values` gives what it asks for, in the same order."""
+    only = _IF_GUESSED if is_guess else ""
+    parts = [_HEAD]
+    checks = ["(SELECT count(*) FROM integrations_store WHERE id = %s AND config_version = %s) = 1"]
+    if is_guess:
+        parts.append(_FOUND)
+    if has_events:
+        parts.append(f"{_EVENT}{only})")
+    if has_deliveries:
+        parts.append(f"{_DELIVERY}{only})")
+    if has_records:
+        parts.append(f"{_RECORD}{only}{_KEPT if is_guess else _MERGE}{_RETURNING}")
+        checks.append("(SELECT count(*) FROM record) = %s")
+    if has_key:
+        parts.append(f"{_KEY}{only}{_KEPT}{_RETURNING}")
+        checks.append("(SELECT count(*) FROM key) = 1")
+    proof = f"1 / (CASE WHEN {' AND '.join(checks)} THEN 1 ELSE 0 END)"
+    call = f"pg_notify('{CHANNEL}', '')::text" if is_call else "NULL::text"
+    head = f"WITH {', '.join(parts)}"
+    if is_guess:
+        found = "SELECT type, external_id, version, data FROM found"
+        return f"{head} {found} UNION ALL SELECT NULL, NULL, {proof}, {call}{only}"
+    return f"{head} SELECT {proof}, {call}"
+
+
+def _values(plan: Plan, repetition: Repetition | None, held: frozenset[uuid.UUID]) -> list[Any]:
+    values: list[Any] = [plan.store_id, plan.origin, plan.now]
+    if plan.is_guess:
+        values += _keys_of(plan.records)
+    if plan.events:
+        values += _events(plan.events)
+    if plan.deliveries:
+        values += _deliveries(plan.deliveries, plan, held)
+    if plan.records:
+        values += _records(plan.records, is_guess=plan.is_guess)
+    if repetition is not None:
+        values += [repetition.key, repetition.body_hash, json.dumps(repetition.response)]
+    values += [plan.store_id, plan.config_version]
+    if plan.records:
+        values.append(len(plan.records))
+    return values
+
+
+def _keys_of(rows: list[RecordRow]) -> list[Array]:
+    return [texts_array(row.type for row in rows), texts_array(row.external_id for row in rows)]
+
+
+def _events(rows: list[EventRow]) -> list[Array]:
+    return [
+        keys_array(row.id for row in rows),
+        texts_array(row.topic for row in rows),
+        texts_array(row.intent for row in rows),
+        texts_array(row.object_type for row in rows),
+        texts_array(row.object_id for row in rows),
+        texts_array(row.data_json for row in rows),
+        times_array(row.occurred_at for row in rows),
+    ]
+
+
+def _deliveries(rows: list[DeliveryRow], plan: Plan, held: frozenset[uuid.UUID]) -> list[Array]:
+    return [
+        keys_array(row.id for row in rows),
+        keys_array(row.event_id for row in rows),
+        big_numbers_array(row.integration_id for row in rows),
+        keys_array(row.subscription_id for row in rows),
+        texts_array(row.topic for row in rows),
+        texts_array(row.order_key for row in rows),
+        times_array(None if row.id in held else plan.now for row in rows),
+    ]
+
+
+def _records(rows: list[RecordRow], *, is_guess: bool) -> list[Array]:
+    types, ids = keys = _keys_of(rows)
+    reads = numbers_array(row.read_version for row in rows)
+    columns = [
+        types,
+        ids,
+        texts_array(row.data_json for row in rows),
+        numbers_array(row.version for row in rows),
+        reads,
+    ]
+    return columns if is_guess else [*columns, *keys, reads]
