@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -68,6 +71,22 @@ def test_one_sigint_to_the_process_stops_everything_and_it_starts_again(installa
     assert stop(installation, signal.SIGINT, group=False) == 0
     installation.start()
     assert stop(installation, signal.SIGINT, group=True) == 0
+
+
+def test_connections_that_say_nothing_keep_nobody_waiting(tmp_path: Path) -> None:
+    installation = Installation(tmp_path, WEB_WORKERS="1", WEB_THREADS="2")
+    with ExitStack() as stack:
+        stack.callback(installation.clean_up)
+        installation.start()
+        # As browsers do, and as many as there are threads, and more.
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", installation.port), timeout=1)) for _ in range(8)
+        ]
+        with urlopen(f"http://127.0.0.1:{installation.port}/healthz", timeout=3) as answered:
+            assert answered.status == 200
+        # They have not been sent away either.
+        silent[0].sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert silent[0].recv(64).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs GNU make")
