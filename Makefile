@@ -42,7 +42,7 @@ fmt: setup
 
 # Needs uv (https://docs.astral.sh/uv/). No index address is written into the locks.
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--no-emit-find-links --custom-compile-command "make lock" --all-extras pyproject.toml
+	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --all-extras pyproject.toml
 lock:
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	$(COMPILE) --output-file requirements.lock

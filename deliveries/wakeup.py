@@ -1,8 +1,9 @@
 """Telling sleeping engines that there is work, and engines' waiting for it.
 
 PostgreSQL: NOTIFY from one background thread per process after a push's commit, or in its transaction where little is
-going on (otherwise not: NOTIFY takes a global lock at commit); LISTEN in the engine. SQLite: the engine
-watches `PRAGMA data_version`, a counter in shared memory that changes with every commit of another connection. A
+going on (otherwise not: NOTIFY takes a global lock at commit); LISTEN in the engine. SQLite: the kernel tells the
+engine when the log of the database is written to, and the engine looks at `PRAGMA data_version`, a counter in shared
+memory that changes with every commit of another connection; where the kernel cannot tell, it looks again and again. A
 wake-up that is lost costs at most the engine's idle interval.
 """
 
@@ -24,10 +25,15 @@ CHANNEL = "hookdesk_due"
 PAUSE = 0.005
 #: After so long without a push, the one that comes carries the call itself: handing over to the thread takes longer.
 QUIET = 0.05
-#: How often SQLite's counter is looked at, in seconds: while there is something to do, and after a while of nothing.
+#: Two wake-ups by SQLite are so many seconds apart at least.
 SQLITE_INTERVAL = 0.006
+#: After something was written, SQLite's counter is looked at first after so long, then less and less, for so long.
+SQLITE_FIRST_LOOK = 0.001
+SQLITE_LONGEST_COMMIT = 1.0
+#: Without notices of the kernel, the counter is looked at so often after a while of nothing, else every interval.
 SQLITE_IDLE_INTERVAL = 0.02
 SQLITE_IDLE_AFTER = 2.0
+INOTIFY_IGNORED = 0x8000
 #: One engine of a host is enough to be quick on its feet; the others look this often.
 SQLITE_RESERVE_INTERVAL = 0.25
 
@@ -131,32 +137,72 @@ class PostgresqlWaiter:
 
 
 class SqliteWaiter:
-    """Looks at the commit counter; no query is run while nothing happens."""
+    """Looks at the commit counter, when the kernel says that something was written; no query is run meanwhile."""
 
     def __init__(self, *, is_reserve: bool = False) -> None:
         self._is_reserve = is_reserve
         self._changed_at = time.monotonic()
+        self._written_at: float | None = None  # and not seen to be committed yet
         self._version = self._read()
+        self._watch = None if is_reserve else watch_writes(f"{connection.settings_dict['NAME']}-wal")
 
     def _read(self) -> int:
         connection.ensure_connection()
         return int(connection.connection.execute("PRAGMA data_version").fetchone()[0])
 
     def wait(self, timeout: float) -> bool:
-        deadline = time.monotonic() + timeout
+        now = time.monotonic()
+        deadline = now + timeout
+        time.sleep(max(0.0, min(self._changed_at + SQLITE_INTERVAL - now, timeout)))
         while True:
             version, now = self._read(), time.monotonic()
             if version != self._version:
-                self._version, self._changed_at = version, now
+                self._version, self._changed_at, self._written_at = version, now, None
                 return True
             if now >= deadline:
                 return False
-            time.sleep(min(self._interval(now), deadline - now))
+            self._nap(now, deadline - now)
 
-    def _interval(self, now: float) -> float:
+    def _nap(self, now: float, longest: float) -> None:
         if self._is_reserve:
-            return SQLITE_RESERVE_INTERVAL
-        return SQLITE_INTERVAL if now - self._changed_at < SQLITE_IDLE_AFTER else SQLITE_IDLE_INTERVAL
+            time.sleep(min(SQLITE_RESERVE_INTERVAL, longest))
+        elif self._watch is None:
+            is_idle = now - self._changed_at >= SQLITE_IDLE_AFTER
+            time.sleep(min(SQLITE_IDLE_INTERVAL if is_idle else SQLITE_INTERVAL, longest))
+        else:
+            self._await_writes(self._watch, now, longest)
+
+    def _await_writes(self, watch: Any, now: float, longest: float) -> None:
+        """What was written is committed in a moment, of which the kernel says nothing: it is looked for, ever less."""
+        if self._written_at is not None:
+            longest = min(longest, SQLITE_FIRST_LOOK + (now - self._written_at) / 4)
+        events = watch.read(timeout=int(longest * 1000) + 1)
+        if events:
+            time.sleep(SQLITE_FIRST_LOOK)
+            self._written_at = time.monotonic()
+        elif self._written_at is not None and now - self._written_at > SQLITE_LONGEST_COMMIT:
+            self._written_at = None
+        if any(event.mask & INOTIFY_IGNORED for event in events):
+            self.close()  # the file is another one now
 
     def close(self) -> None:
-        pass
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+
+def watch_writes(path: str) -> Any:
+    """The kernel's notices of writes to a file (inotify), or None where there is no such file or no such kernel."""
+    try:
+        from inotify_simple import INotify, flags  # type: ignore[import-untyped]
+    except ImportError:
+        return None
+    watch = None
+    try:
+        watch = INotify()
+        watch.add_watch(path, flags.MODIFY)
+    except OSError:  # there may be none left of what the system allows
+        if watch is not None:
+            watch.close()
+        return None
+    return watch
