@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from deliveries.api.limits import check_rate
@@ -21,7 +21,7 @@ from integrations.api.authentication import MESSAGE, CachedStoreAuthentication, 
 from integrations.api.errors import APIError
 from integrations.api.parsing import as_api_error, read_body
 from integrations.models import AccessToken
-from integrations.strict_json import DocumentError, parse_document
+from integrations.strict_json import DocumentError, dump_document, parse_document
 
 KEY_PARAMETER = OpenApiParameter(
     "Idempotency-Key",
@@ -38,7 +38,7 @@ class IngestView(APIView):
     required_scope = AccessToken.Scope.PUSH
     ingest: Callable[..., Receipt]
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         check_rate(principal_of(request).store_id)
         raw = read_body(request)
         key = _idempotency_key(request)
@@ -62,7 +62,8 @@ class IngestView(APIView):
                 headers={"Retry-After": "1"},
             ) from None
         headers = {"Idempotent-Replay": "true"} if receipt.is_replay else None
-        response = Response(receipt.response, status=202, headers=headers)
+        # Django's own response: DRF's is a template that finds its renderer, which takes a tenth of Python's time here.
+        response = HttpResponse(dump_document(receipt.response), "application/json", 202, headers=headers)
         response._csp_exempt = True  # type: ignore[attr-defined]  # JSON for programs
         return response
 
