@@ -121,16 +121,19 @@ class PostgresqlWaiter:
         parameters = {key: value for key, value in parameters.items() if key not in ("cursor_factory", "context")}
         self._connection: Any = psycopg.connect(**parameters, autocommit=True)
         self._connection.execute(f"LISTEN {CHANNEL}")
+        self._poll = select.poll()
+        self._poll.register(self._connection.fileno(), select.POLLIN)
 
     def wait(self, timeout: float) -> bool:
-        woken = self._drain()
-        if not woken and timeout > 0:
-            select.select([self._connection.fileno()], [], [], timeout)
-            woken = self._drain()
-        return woken
+        return bool(self._poll.poll(timeout * 1000)) and self._drain()
 
     def _drain(self) -> bool:
-        return bool(list(self._connection.notifies(timeout=0)))
+        # libpq itself: the engine waits for this thread to let go of the interpreter, and psycopg takes its time.
+        libpq, woken = self._connection.pgconn, False
+        libpq.consume_input()
+        while libpq.notifies() is not None:
+            woken = True
+        return woken
 
     def close(self) -> None:
         self._connection.close()

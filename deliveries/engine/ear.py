@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from django.db import connection
@@ -15,11 +16,12 @@ logger = logging.getLogger("hookdesk.engine")
 
 
 class Ear(threading.Thread):
-    """`is_reserve`: see `make_waiter`."""
+    """`pause`: for how many seconds to keep to itself what it has heard. `is_reserve`: see `make_waiter`."""
 
-    def __init__(self, wake: Callable[[], None], *, is_reserve: bool = False) -> None:
+    def __init__(self, wake: Callable[[], None], *, pause: Callable[[], float], is_reserve: bool = False) -> None:
         super().__init__(name="engine ear", daemon=True)
         self._is_reserve = is_reserve
+        self._pause = pause
         self._wake = wake
         self._heard = threading.Event()
         self._stop_asked = threading.Event()
@@ -42,6 +44,8 @@ class Ear(threading.Thread):
                     waiter = make_waiter(is_reserve=self._is_reserve)
                     self._ring()  # what was called out while nobody listened
                 if waiter.wait(1.0):
+                    if pause := self._pause():
+                        time.sleep(pause)
                     self._ring()
             except Exception as error:
                 logger.warning("the engine's ear lost the database, listening again: %s", error)

@@ -66,7 +66,7 @@ class DeliveryEngine:
         self.claim_at = 0.0  # monotonic: when to claim next
         self.is_draining = False
         self.next_beat = 0.0
-        self.ear = Ear(self.transport.wake, is_reserve=slot.slot > 0)
+        self.ear = Ear(self.transport.wake, pause=self._politeness, is_reserve=slot.slot > 0)
 
     # --- the loop -----------------------------------------------------------------------------------
 
@@ -90,7 +90,7 @@ class DeliveryEngine:
         try:
             self._heartbeat()
             if self.ear.take():
-                self.claim_at = min(self.claim_at, time.monotonic() + self._politeness)
+                self.claim_at = 0.0
             if self.landings or (self.room and time.monotonic() >= self.claim_at):
                 self.cycle()
         except (OperationalError, InterfaceError) as error:
@@ -101,7 +101,6 @@ class DeliveryEngine:
     def room(self) -> int:
         return 0 if self.is_draining or stopping.is_set() else max(0, self.reach.size - len(self.flights))
 
-    @property
     def _politeness(self) -> float:
         """How long an idle engine leaves what it was woken for to the first one of its host.
 

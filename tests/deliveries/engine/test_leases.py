@@ -316,7 +316,7 @@ class TestTheEar:
 
         monkeypatch.setattr("deliveries.engine.ear.make_waiter", lambda **_: Waiter())
         monkeypatch.setattr("deliveries.engine.ear.connection", _Nothing())
-        ear = Ear(lambda: heard.append("ring"))
+        ear = Ear(lambda: heard.append("ring"), pause=lambda: 0.0)
         monkeypatch.setattr(ear._stop_asked, "wait", lambda seconds: None)
         ear.start()
         assert done.wait(5)
