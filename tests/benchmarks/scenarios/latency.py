@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+from tests.benchmarks.bare_chain import bare_chain
 from tests.benchmarks.engines import Processes, check_against_database, wait_for_engines, worker
 from tests.benchmarks.environment import Installation, scratch
 from tests.benchmarks.figures import Figure, Target
 from tests.benchmarks.loadgen import Load, run_load
 from tests.benchmarks.measures import percentile
 from tests.benchmarks.options import Options
-from tests.benchmarks.receiver import LedgerReceiver
+from tests.benchmarks.receiver import Entry, LedgerReceiver
 from tests.benchmarks.scenarios.throughput import plant
 from tests.benchmarks.web import WebServer, push_request
 
@@ -20,13 +22,45 @@ TARGETS = {
     "postgresql": Target(5, 3, " ms", is_ceiling=True),
     "sqlite": Target(50, 15, " ms", is_ceiling=True),
 }
-IDLE_RATE = 8.0
+IDLE_RATE, LIGHT_RATE = 8.0, 100.0
 
 
 def run(options: Options) -> Iterator[Figure]:
     for database in options.databases:
+        if database == "postgresql":
+            yield from _bare_figures(options)
         for transport in options.transports:
             yield from _figures(options, database, transport)
+
+
+def _bare_figures(options: Options) -> Iterator[Figure]:
+    """What this machine needs for the commits and wake-ups alone."""
+    with scratch("postgresql") as installation, LedgerReceiver() as receiver:
+        request = push_request(installation.folder, plant(installation, receiver, count=1))
+        with bare_chain(installation, receiver) as port:
+            first = 1
+            for what, rate in (("warm-up", IDLE_RATE), ("idle", IDLE_RATE), ("light load", LIGHT_RATE)):
+                start = receiver.count
+                seconds = 3 if what == "warm-up" else options.seconds(40, 12)
+                load = run_load(port, request, seconds=seconds, connections=16, rate=rate, first=first).require_clean()
+                first += load.sent
+                entries = _come_in(receiver, start, load.accepted)
+                if what != "warm-up":
+                    middle = percentile([(one.received_us - one.sent_us) / 1000 for one in entries], 0.5)
+                    yield Figure(
+                        SCENARIO, f"bare chain, postgresql, {what}: p50", middle, "ms", note="see bare_chain.py"
+                    )
+
+
+def _come_in(receiver: LedgerReceiver, start: int, count: int) -> list[Entry]:
+    """So many entries since `start`; raises if they do not come."""
+    deadline = time.monotonic() + 10
+    while receiver.count < start + count and time.monotonic() < deadline:
+        time.sleep(0.05)
+    entries = list(receiver.entries(start))
+    if len(entries) != count:
+        raise RuntimeError(f"{count} pushes were accepted, {len(entries)} deliveries came")
+    return entries
 
 
 def _figures(options: Options, database: str, transport: str) -> Iterator[Figure]:
@@ -45,6 +79,10 @@ def _figures(options: Options, database: str, transport: str) -> Iterator[Figure
         note = f"{IDLE_RATE:.0f} pushes/s, {len(idle)} deliveries"
         yield Figure(SCENARIO, f"{name}, idle: p50", percentile(idle, 0.5), "ms", target=TARGETS[database], note=note)
         yield Figure(SCENARIO, f"{name}, idle: p99", percentile(idle, 0.99), "ms")
+        light, _ = measured.push(rate=LIGHT_RATE, seconds=options.seconds(20, 6))
+        note = f"{LIGHT_RATE:.0f} pushes/s"
+        yield Figure(SCENARIO, f"{name}, light load: p50", percentile(light, 0.5), "ms", note=note)
+        yield Figure(SCENARIO, f"{name}, light load: p99", percentile(light, 0.99), "ms")
         capacity = measured.capacity(options.seconds(8, 4))
         rate = capacity / 2
         half, _ = measured.push(rate=rate, seconds=options.seconds(20, 6))
