@@ -10,7 +10,7 @@ wake-up that is lost costs at most the engine's idle interval.
 from __future__ import annotations
 
 import os
-import select
+import selectors
 import threading
 import time
 from contextlib import suppress
@@ -121,11 +121,11 @@ class PostgresqlWaiter:
         parameters = {key: value for key, value in parameters.items() if key not in ("cursor_factory", "context")}
         self._connection: Any = psycopg.connect(**parameters, autocommit=True)
         self._connection.execute(f"LISTEN {CHANNEL}")
-        self._poll = select.poll()
-        self._poll.register(self._connection.fileno(), select.POLLIN)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._connection.fileno(), selectors.EVENT_READ)
 
     def wait(self, timeout: float) -> bool:
-        return bool(self._poll.poll(timeout * 1000)) and self._drain()
+        return bool(self._selector.select(timeout)) and self._drain()
 
     def _drain(self) -> bool:
         # libpq itself: the engine waits for this thread to let go of the interpreter, and psycopg takes its time.
@@ -136,6 +136,7 @@ class PostgresqlWaiter:
         return woken
 
     def close(self) -> None:
+        self._selector.close()
         self._connection.close()
 
 
