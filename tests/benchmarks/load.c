@@ -166,7 +166,8 @@ static void run(double seconds, double rate) {
                 due = rate > 0 ? start + (uint64_t)((double)sent * 1e6 / rate) : now;
             }
             busy += it->is_busy;
-            polled[i] = (struct pollfd){it->fd, (short)(it->is_busy ? POLLIN : 0), 0};
+            /* Of an idle one too: the server may close it, and it must not be used then. */
+            polled[i] = (struct pollfd){it->fd, POLLIN, 0};
         }
         if (now >= end && (!busy || now > end + 30000000)) return;
         uint64_t wait = rate > 0 && due < end && busy < connection_count ? (due > now ? due - now : 0) : 100000;
