@@ -121,6 +121,7 @@ def make_ready(sender: object, connection: Any, **_: object) -> None:
     teach_arrays(raw)
     # Planning our statements costs more than running them, and PostgreSQL would plan anew each time, because it thinks
     # that it gains by knowing how long the arrays are. Other queries of the connection are not prepared.
-    raw.execute("SET plan_cache_mode = force_generic_plan")
+    # With millions of rows behind, its estimates for them also make it compile (JIT) what runs for a millisecond.
+    raw.execute("SET plan_cache_mode = force_generic_plan; SET jit = off")
     if _wants_indexes:
         raw.execute("SET enable_seqscan = off")

@@ -53,6 +53,13 @@ def test_statements_are_prepared_and_keep_their_plan(db):
 
 
 @pytest.mark.postgresql
+def test_no_connection_compiles_what_runs_for_a_millisecond(db):
+    assert execute_prepared("SELECT current_setting('jit'), current_setting('plan_cache_mode')", []) == [
+        ("off", "force_generic_plan")
+    ]
+
+
+@pytest.mark.postgresql
 def test_values_of_other_types_make_another_statement(db):
     query = "SELECT %s::bigint, %s::text"
     sent = [[1, "a"], [2**40, None], [70_000, "é"]]
