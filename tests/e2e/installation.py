@@ -19,6 +19,11 @@ from tests.processes import children_of, command_of, descendants_of, eventually
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+def _heed_interrupts() -> None:
+    """Whoever runs the tests in the background, as `make test &` does, has them and all below ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Installation:
     """`start()`, then push and look; everything it started is gone after `clean_up()`."""
 
@@ -49,7 +54,13 @@ class Installation:
         chosen = command or (sys.executable, "manage.py", "run", "--port", str(self.port))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                chosen, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                chosen,
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_heed_interrupts,
             )
         self.await_engines()
         eventually(lambda: self.answers("/healthz"), 60, "the web server did not answer")
