@@ -6,12 +6,12 @@ underscores are dropped by gunicorn itself, so that `X_Hub_Store` cannot pass fo
 
 from __future__ import annotations
 
-import gc
 import os
 import warnings
 from pathlib import Path
 from typing import Any
 
+from deliveries.garbage import spare_the_collector
 from deliveries.process_ties import die_with_supervisor
 
 die_with_supervisor()
@@ -39,18 +39,9 @@ if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn's advice: heartbeat files
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 
 
-#: Containers made since the last look for cycles. Python's own 700 is less than one page or push makes.
-GARBAGE_THRESHOLD = 10_000
-
-
 def when_ready(server: Any) -> None:
-    """Import every view before the workers are forked: no first request waits for it, and they share the memory.
-
-    What was loaded is not looked through for garbage again and again, nor what a request makes after every few objects.
-    """
+    """Import every view before the workers are forked: no first request waits for it, and they share the memory."""
     from django.urls import get_resolver
 
     assert get_resolver().url_patterns
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD)
+    spare_the_collector()

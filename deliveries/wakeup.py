@@ -55,7 +55,7 @@ class _Notifier:
             self._start()
         self._event.set()
 
-    def is_quiet(self) -> bool:
+    def take_quiet_moment(self) -> bool:
         before, self._woken_at = self._woken_at, time.monotonic()
         return self._woken_at - before > QUIET and connection.vendor == "postgresql"
 
@@ -89,9 +89,9 @@ def wake() -> None:
     _notifier.wake()
 
 
-def is_quiet() -> bool:
-    """True: nothing was called out for a while, and whoever asks does so now, in its own transaction."""
-    return _notifier.is_quiet()
+def take_quiet_moment() -> bool:
+    """True: nothing was called out for a while, and the caller does so now, in its own transaction."""
+    return _notifier.take_quiet_moment()
 
 
 def wake_on_commit() -> None:
@@ -146,7 +146,7 @@ class SqliteWaiter:
     def __init__(self, *, is_reserve: bool = False) -> None:
         self._is_reserve = is_reserve
         self._changed_at = time.monotonic()
-        self._written_at: float | None = None  # and not seen to be committed yet
+        self._written_at: float | None = None  # lately, so that a commit may follow
         self._version = self._read()
         self._watch = None if is_reserve else watch_writes(f"{connection.settings_dict['NAME']}-wal")
 
@@ -161,7 +161,7 @@ class SqliteWaiter:
         while True:
             version, now = self._read(), time.monotonic()
             if version != self._version:
-                self._version, self._changed_at, self._written_at = version, now, None
+                self._version, self._changed_at = version, now
                 return True
             if now >= deadline:
                 return False
@@ -177,7 +177,10 @@ class SqliteWaiter:
             self._await_writes(self._watch, now, longest)
 
     def _await_writes(self, watch: Any, now: float, longest: float) -> None:
-        """What was written is committed in a moment, of which the kernel says nothing: it is looked for, ever less."""
+        """What was written is committed in a moment, of which the kernel says nothing: it is looked for, ever less.
+
+        Also after a commit was seen: one notice may stand for what two have written, of which the other comes later.
+        """
         if self._written_at is not None:
             longest = min(longest, SQLITE_FIRST_LOOK + (now - self._written_at) / 4)
         events = watch.read(timeout=int(longest * 1000) + 1)

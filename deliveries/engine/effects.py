@@ -16,7 +16,6 @@ from deliveries.failures import close_empty_groups, lock_groups
 from deliveries.ingest import push_back
 from deliveries.models import Delivery, Event, FailureGroup
 from deliveries.ordering import OrderKey, lock_order_keys, release_next
-from deliveries.sql import execute_prepared
 from integrations.models import Integration, IntegrationHealth
 from integrations.services import disable_integration, save_parameters
 from subscriptions.models import Subscription
@@ -212,11 +211,8 @@ def _supersede(succeeded: Sequence[Claimed], now: datetime) -> None:
 
 def _is_anyone_awaiting_source() -> bool:
     """Hardly ever, so this is asked first: of an index that holds only those who are."""
-    query = "SELECT 1 FROM deliveries_delivery WHERE is_awaiting_source LIMIT 1"
-    if connection.vendor == "postgresql":
-        return bool(execute_prepared(query, []))
     with connection.cursor() as cursor:
-        cursor.execute(query)
+        cursor.execute("SELECT 1 FROM deliveries_delivery WHERE is_awaiting_source LIMIT 1")
         return cursor.fetchone() is not None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from contextlib import suppress
 
@@ -11,11 +10,8 @@ from django.utils import timezone
 
 from deliveries.engine.control import take_slot
 from deliveries.engine.engine import DeliveryEngine
+from deliveries.garbage import spare_the_collector
 from deliveries.sql import use_indexes_only
-
-#: Containers made since the last look for cycles. An engine makes dozens for each delivery, all of which go by
-#: themselves; with Python's own 700 it spent a tenth of its time looking.
-GARBAGE_THRESHOLD = 50_000
 
 
 def run_engine_here(seconds: float) -> bool:
@@ -24,7 +20,7 @@ def run_engine_here(seconds: float) -> bool:
     if slot is None:
         return False
     _pin_to_core(slot.slot)
-    _spare_the_collector()
+    spare_the_collector()
     use_indexes_only()
     DeliveryEngine(slot).run(seconds)
     return True
@@ -36,10 +32,3 @@ def _pin_to_core(slot: int) -> None:
     if len(cores) > 1 and len(cores) >= settings.ENGINE_PROCESSES:
         with suppress(OSError):
             os.sched_setaffinity(0, {cores[slot % len(cores)]})
-
-
-def _spare_the_collector() -> None:
-    """What was loaded at the start is not looked through again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD)

@@ -8,23 +8,29 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DataError, connection, transaction
 
-from deliveries.arrays import Array, big_numbers_array, keys_array, numbers_array, texts_array, times_array
+from deliveries.arrays import BIG_NUMBER, KEY, NUMBER, TEXT, TIME, as_arrays, texts_array
 from deliveries.failpoints import failpoint
-from deliveries.ingest.plan import DeliveryRow, EventRow, Known, Plan, PlanIsStale, RecordRow, RecordsExist, Repetition
+from deliveries.ingest.plan import Known, Plan, PlanIsStale, RecordsExist, Repetition
 from deliveries.sql import execute_prepared
 from deliveries.wakeup import CHANNEL
 
 _HEAD = "c AS (SELECT %s::uuid AS store, %s::text AS origin, %s::timestamptz AS now)"
 _STORE, _ORIGIN, _NOW = "(SELECT store FROM c)", "(SELECT origin FROM c)", "(SELECT now FROM c)"
+_PUSHED = (
+    "pushed AS (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[], %s::int[])"
+    " AS p(type, external_id, data, version, read_version))"
+)
+_WANTED = "pushed AS (SELECT * FROM unnest(%s::text[], %s::text[]) AS p(type, external_id))"
 # OFFSET makes it one look into the index per object, whatever the planner thinks of a table that is small.
 _FOUND = (
-    "found AS (SELECT r.type, r.external_id, r.version, r.data FROM unnest(%s::text[], %s::text[]) AS w(type, id)"
-    " CROSS JOIN LATERAL (SELECT * FROM deliveries_record"
-    f" WHERE store_id = {_STORE} AND type = w.type AND external_id = w.id OFFSET 0) r),"
-    " guess AS (SELECT count(*) = 0 AS holds FROM found)"
+    "found AS (SELECT r.type, r.external_id, r.version, r.data FROM pushed p CROSS JOIN LATERAL"
+    f" (SELECT * FROM deliveries_record WHERE store_id = {_STORE} AND type = p.type AND external_id = p.external_id"
+    " OFFSET 0) r)"
 )
+_SELECT_FOUND = "SELECT type, external_id, version, data FROM found"
+_GUESS = "guess AS (SELECT count(*) = 0 AS holds FROM found)"
 _IF_GUESSED = " WHERE (SELECT holds FROM guess)"
 _EVENT = (
     "event AS (INSERT INTO deliveries_event (id, store_id, topic, intent, object_type, object_id, data, origin,"
@@ -43,22 +49,18 @@ _DELIVERY = (
 )
 _RECORD = (
     "record AS (INSERT INTO deliveries_record (store_id, type, external_id, data, version, created_at, updated_at)"
-    f" SELECT {_STORE}, type, external_id, data, version, {_NOW}, {_NOW}"
-    " FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[], %s::int[])"
-    " AS r(type, external_id, data, version, read_version)"
+    f" SELECT {_STORE}, type, external_id, data, version, {_NOW}, {_NOW} FROM pushed"
 )
 _MERGE = (
     " ON CONFLICT (store_id, type, external_id) DO UPDATE SET data = excluded.data, version = excluded.version,"
     " updated_at = excluded.updated_at"
-    " WHERE deliveries_record.version = (SELECT p.read_version FROM unnest(%s::text[], %s::text[], %s::int[])"
-    " AS p(type, external_id, read_version)"
+    " WHERE deliveries_record.version = (SELECT p.read_version FROM pushed p"
     " WHERE p.type = excluded.type AND p.external_id = excluded.external_id)"
 )
 _KEY = (
     "key AS (INSERT INTO deliveries_idempotencykey (store_id, key, body_hash, response, created_at)"
     f" SELECT {_STORE}, %s, %s, %s, {_NOW}"
 )
-_KEPT = " ON CONFLICT DO NOTHING"
 _RETURNING = " RETURNING 1)"
 
 
@@ -89,22 +91,22 @@ def write_at_once(
                 rows = execute_prepared(query, values)
         else:
             rows = execute_prepared(query, values)
-    except Exception as error:
-        if isinstance(error, DivisionByZero) or isinstance(error.__cause__, DivisionByZero):
+    except DataError as error:
+        if isinstance(error.__cause__, DivisionByZero):
             raise PlanIsStale from None
         raise
     if plan.is_guess and rows[0][0] is not None:
-        raise RecordsExist(as_known(rows))
+        raise RecordsExist(_as_known(rows))
 
 
 def known_at_once(store_id: uuid.UUID, wanted: Iterable[tuple[str, str]]) -> Known:
     """The records of these types and ids, with their versions."""
     types, ids = zip(*wanted, strict=True)
-    query = f"WITH {_HEAD}, {_FOUND} SELECT type, external_id, version, data FROM found"
-    return as_known(execute_prepared(query, [store_id, "", None, texts_array(types), texts_array(ids)]))
+    query = f"WITH c AS (SELECT %s::uuid AS store), {_WANTED}, {_FOUND} {_SELECT_FOUND}"
+    return _as_known(execute_prepared(query, [store_id, texts_array(types), texts_array(ids)]))
 
 
-def as_known(rows: Iterable[tuple[Any, ...]]) -> Known:
+def _as_known(rows: Iterable[tuple[Any, ...]]) -> Known:
     return {(row[0], row[1]): (row[2], json.loads(row[3])) for row in rows}
 
 
@@ -116,81 +118,56 @@ def _query(
     only = _IF_GUESSED if is_guess else ""
     parts = [_HEAD]
     checks = ["(SELECT count(*) FROM integrations_store WHERE id = %s AND config_version = %s) = 1"]
+    if has_records:
+        parts.append(_PUSHED)
     if is_guess:
-        parts.append(_FOUND)
+        parts += [_FOUND, _GUESS]
     if has_events:
         parts.append(f"{_EVENT}{only})")
     if has_deliveries:
         parts.append(f"{_DELIVERY}{only})")
     if has_records:
-        parts.append(f"{_RECORD}{only}{_KEPT if is_guess else _MERGE}{_RETURNING}")
+        parts.append(f"{_RECORD}{only}{_MERGE}{_RETURNING}")
         checks.append("(SELECT count(*) FROM record) = %s")
     if has_key:
-        parts.append(f"{_KEY}{only}{_KEPT}{_RETURNING}")
+        parts.append(f"{_KEY}{only} ON CONFLICT DO NOTHING{_RETURNING}")
         checks.append("(SELECT count(*) FROM key) = 1")
     proof = f"1 / (CASE WHEN {' AND '.join(checks)} THEN 1 ELSE 0 END)"
     call = f"pg_notify('{CHANNEL}', '')::text" if is_call else "NULL::text"
     head = f"WITH {', '.join(parts)}"
     if is_guess:
-        found = "SELECT type, external_id, version, data FROM found"
-        return f"{head} {found} UNION ALL SELECT NULL, NULL, {proof}, {call}{only}"
+        return f"{head} {_SELECT_FOUND} UNION ALL SELECT NULL, NULL, {proof}, {call}{only}"
     return f"{head} SELECT {proof}, {call}"
+
+
+_EVENT_KINDS = (KEY, TEXT, TEXT, TEXT, TEXT, TEXT, TIME)
+_DELIVERY_KINDS = (KEY, KEY, BIG_NUMBER, KEY, TEXT, TEXT, TIME)
+_RECORD_KINDS = (TEXT, TEXT, TEXT, NUMBER, NUMBER)
 
 
 def _values(plan: Plan, repetition: Repetition | None, held: frozenset[uuid.UUID]) -> list[Any]:
     values: list[Any] = [plan.store_id, plan.origin, plan.now]
-    if plan.is_guess:
-        values += _keys_of(plan.records)
-    if plan.events:
-        values += _events(plan.events)
-    if plan.deliveries:
-        values += _deliveries(plan.deliveries, plan, held)
     if plan.records:
-        values += _records(plan.records, is_guess=plan.is_guess)
+        values += as_arrays(
+            _RECORD_KINDS, [(r.type, r.external_id, r.data_json, r.version, r.read_version) for r in plan.records]
+        )
+    if plan.events:
+        values += as_arrays(
+            _EVENT_KINDS,
+            [(e.id, e.topic, e.intent, e.object_type, e.object_id, e.data_json, e.occurred_at) for e in plan.events],
+        )
+    if plan.deliveries:
+        values += as_arrays(
+            _DELIVERY_KINDS,
+            [
+                (d.id, d.event_id, d.integration_id, d.subscription_id, d.topic, d.order_key,
+                 None if d.id in held else plan.now)
+                for d in plan.deliveries
+            ],
+        )  # fmt: skip
     if repetition is not None:
         values += [repetition.key, repetition.body_hash, json.dumps(repetition.response)]
     values += [plan.store_id, plan.config_version]
     if plan.records:
         values.append(len(plan.records))
     return values
-
-
-def _keys_of(rows: list[RecordRow]) -> list[Array]:
-    return [texts_array(row.type for row in rows), texts_array(row.external_id for row in rows)]
-
-
-def _events(rows: list[EventRow]) -> list[Array]:
-    return [
-        keys_array(row.id for row in rows),
-        texts_array(row.topic for row in rows),
-        texts_array(row.intent for row in rows),
-        texts_array(row.object_type for row in rows),
-        texts_array(row.object_id for row in rows),
-        texts_array(row.data_json for row in rows),
-        times_array(row.occurred_at for row in rows),
-    ]
-
-
-def _deliveries(rows: list[DeliveryRow], plan: Plan, held: frozenset[uuid.UUID]) -> list[Array]:
-    return [
-        keys_array(row.id for row in rows),
-        keys_array(row.event_id for row in rows),
-        big_numbers_array(row.integration_id for row in rows),
-        keys_array(row.subscription_id for row in rows),
-        texts_array(row.topic for row in rows),
-        texts_array(row.order_key for row in rows),
-        times_array(None if row.id in held else plan.now for row in rows),
-    ]
-
-
-def _records(rows: list[RecordRow], *, is_guess: bool) -> list[Array]:
-    types, ids = keys = _keys_of(rows)
-    reads = numbers_array(row.read_version for row in rows)
-    columns = [
-        types,
-        ids,
-        texts_array(row.data_json for row in rows),
-        numbers_array(row.version for row in rows),
-        reads,
-    ]
-    return columns if is_guess else [*columns, *keys, reads]

@@ -28,7 +28,7 @@ from deliveries.ingest.plan import (
 from deliveries.ingest.reading import Invalid, read_events, read_objects
 from deliveries.ingest.write import write_plan
 from deliveries.models import Event, IdempotencyKey, Record
-from deliveries.wakeup import is_quiet, wake
+from deliveries.wakeup import take_quiet_moment, wake
 from integrations.access import Principal, refresh
 from integrations.identifiers import public_id
 from subscriptions.routing import StoreConfig, config_of
@@ -70,9 +70,9 @@ def push_objects(*, principal: Principal, document: Any, raw: bytes, key: str | 
     def plan(config: StoreConfig, now: datetime, known: Known | None) -> tuple[Plan, Any]:
         objects = read_objects(document, config.singular_overrides)
         counts = {plural: len(items) for plural, items in document.items()}
-        if known is None and (guess := _guess(config, objects, now)):
-            return guess, counts
         if known is None:
+            if guess := _guess(config, objects, now):
+                return guess, counts
             known = known_records(config.store_id, objects)
         _remember(config.store_id, is_new=not known)
         return plan_push(config=config, objects=objects, known=known, now=now), counts
@@ -176,7 +176,7 @@ def _ingest(
             # Nothing is written that could prove the caller: look.
             _refreshed(principal)
             return Receipt(response)
-        is_call = bool(plan.deliveries) and is_quiet()
+        is_call = bool(plan.deliveries) and take_quiet_moment()
         try:
             write_plan(plan, None if key is None else Repetition(key, body_hash, response), is_call=is_call)
         except RecordsExist as found:

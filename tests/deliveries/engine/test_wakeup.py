@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,26 @@ def test_a_commit_that_takes_long_after_the_write_is_seen(waiter, tmp_path):
     assert not waiter.wait(0.3)
     connection.execute("COMMIT")
     assert waiter.wait(20)
+
+
+def test_one_notice_for_two_commits_hides_neither(waiter, monkeypatch):
+    asked, versions = [], iter([2, 2, 2, 3])
+
+    class Watch:
+        def read(self, timeout):
+            asked.append(timeout)
+            return []
+
+        def close(self):
+            pass
+
+    waiter._written_at = time.monotonic()  # both have written, and the first has just committed
+    waiter._version = 1
+    monkeypatch.setattr(waiter, "_watch", Watch())
+    monkeypatch.setattr(waiter, "_read", lambda: next(versions))
+    assert waiter.wait(20)
+    assert waiter.wait(20)
+    assert asked and max(asked) < 1000, "the second is looked for, and not only at the next notice"
 
 
 def test_a_file_that_is_not_there_cannot_be_watched(tmp_path):
