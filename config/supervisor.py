@@ -223,7 +223,7 @@ class _Make:
 
 def web_server(*, host: str, port: int) -> Child:
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    command = [sys.executable, "-m", "gunicorn", "--config", "python:config.web_server", "config.wsgi"]
+    command = [sys.executable, "-m", "gunicorn", "--config", "python:config.server.gunicorn_settings", "config.wsgi"]
     return Child("the web server", command, {"WEB_BIND": address})
 
 

@@ -19,7 +19,7 @@ class WebServer(Processes):
 
     def __init__(self, installation: Installation, *, workers: int = 2) -> None:
         self.port = free_port()
-        command = ["-m", "gunicorn", "--config", "python:config.web_server", "config.wsgi"]
+        command = ["-m", "gunicorn", "--config", "python:config.server.gunicorn_settings", "config.wsgi"]
         super().__init__(installation, command, WEB_BIND=f"127.0.0.1:{self.port}", WEB_WORKERS=str(workers))
 
     def __enter__(self) -> WebServer:

@@ -1,7 +1,6 @@
-"""gunicorn's settings: `gunicorn --config python:config.web_server config.wsgi`.
+"""gunicorn's settings: `gunicorn --config python:config.server.gunicorn_settings config.wsgi`.
 
-Threads, because a request may wait for a database or (context requests) for a receiver. Header names with
-underscores are dropped by gunicorn itself, so that `X_Hub_Store` cannot pass for `X-Hub-Store`.
+gunicorn owns the listening socket and the processes; in each, `config.server.worker` owns the connections.
 """
 
 from __future__ import annotations
@@ -19,15 +18,10 @@ die_with_supervisor()
 warnings.filterwarnings("ignore", message="No directory at")
 
 bind = os.environ.get("WEB_BIND", "127.0.0.1:8000")
-worker_class = "config.web_worker.WebWorker"
+worker_class = "config.server.worker.WebWorker"
 workers = int(os.environ.get("WEB_WORKERS", "2"))
 threads = int(os.environ.get("WEB_THREADS", "8"))
 preload_app = True
-header_map = "drop"
-limit_request_line = 8190
-limit_request_fields = 100
-limit_request_field_size = 8190
-keepalive = 15
 timeout = 60
 # Requests that run when it is told to stop get so many seconds.
 graceful_timeout = 10

@@ -1,0 +1,163 @@
+"""All connections of a web process: taking them in, their deadlines, and making room when there are too many."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from config.server.http import Connection, Refusal, Request
+from config.server.limits import Limits
+
+logger = logging.getLogger("hookdesk.web")
+
+#: Deadlines are looked at so often, in seconds.
+SWEEP_SECONDS = 1.0
+ACCEPTED_AT_ONCE = 16
+#: Without a file descriptor left for a further connection, the next try is so many seconds later.
+_BREATHER = 0.1
+
+
+class Connections:
+    """`handle(request)` is called in the event loop for each complete request, one at a time per connection.
+
+    It answers by `request.connection.finish(request, bytes)`, in the event loop, at any later time.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, handle: Callable[[Request], None]) -> None:
+        self.loop = loop
+        self.limits = limits
+        self.now = loop.time
+        self._handle = handle
+        self.open: set[Connection] = set()
+        #: Those that owe the rest of a request (or all of it, if they are new), the longest first.
+        self.unfinished: dict[Connection, None] = {}
+        self._unfinished_of: Counter[str] = Counter()
+        #: Bytes of bodies in memory.
+        self.buffered = 0
+        self.is_stopping = False
+        self._listeners: list[socket.socket] = []
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._arriving: set[asyncio.Task[object]] = set()
+
+    # --- Taking connections in ---------------------------------------------------------------------------
+
+    def listen(self, listeners: Iterable[socket.socket]) -> None:
+        for listener in listeners:
+            listener.setblocking(False)
+            self._listeners.append(listener)
+            self.loop.add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        """A few at a time, so that the processes that share the listener share the connections too."""
+        for _ in range(ACCEPTED_AT_ONCE):
+            is_full = len(self.open) + len(self._arriving) >= self.limits.connections
+            victim = self._longest_idle() if is_full else None
+            if is_full and victim is None:
+                self._pause(listener)
+                return
+            try:
+                connected, _address = listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    raise
+                logger.warning("no connection can be taken in: %s", error.strerror)
+                self._pause(listener)
+                return
+            if victim is not None:
+                victim.transport.abort()
+                self.open.discard(victim)
+            connected.setblocking(False)
+            arrival = self.loop.create_task(self.loop.connect_accepted_socket(lambda: Connection(self), connected))
+            self._arriving.add(arrival)
+            arrival.add_done_callback(self._arriving.discard)
+
+    def _pause(self, listener: socket.socket) -> None:
+        """Leave those that come with the kernel for a moment."""
+        self.loop.remove_reader(listener)
+        self.loop.call_later(_BREATHER, self._resume, listener)
+
+    def _resume(self, listener: socket.socket) -> None:
+        if not self.is_stopping:
+            self.loop.add_reader(listener, self._accept, listener)
+
+    def _longest_idle(self) -> Connection | None:
+        """One that has been answered, else one that owes something. Those being answered are left alone."""
+        idle = [connection for connection in self.open if connection.is_idle and connection not in self.unfinished]
+        others = [connection for connection in self.open if connection.current is None]
+        return min(idle or others, key=lambda connection: connection.since, default=None)
+
+    # --- What connections report -------------------------------------------------------------------------
+
+    def opened(self, connection: Connection) -> None:
+        self.open.add(connection)
+        self.owes(connection)
+        if self._sweeper is None:
+            self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def closed(self, connection: Connection) -> None:
+        self.open.discard(connection)
+        self._owes_nothing(connection)
+
+    def owes(self, connection: Connection) -> None:
+        """A part of a request is missing. Of one address, only so many may owe something at a time."""
+        if connection in self.unfinished:
+            return
+        self.unfinished[connection] = None
+        self._unfinished_of[connection.address] += 1
+        if self._unfinished_of[connection.address] > self.limits.unfinished_per_address:
+            oldest = next(other for other in self.unfinished if other.address == connection.address)
+            self._owes_nothing(oldest)
+            oldest.refuse(Refusal(503, "Too many unfinished requests come from this address."))
+
+    def _owes_nothing(self, connection: Connection) -> None:
+        if connection in self.unfinished:
+            del self.unfinished[connection]
+            self._unfinished_of[connection.address] -= 1
+            if not self._unfinished_of[connection.address]:
+                del self._unfinished_of[connection.address]
+
+    def handed_over(self, connection: Connection, request: Request) -> None:
+        self._owes_nothing(connection)
+        self._handle(request)
+
+    def make_room(self, connection: Connection) -> None:
+        """Bodies take too much memory: the one that has been coming in the longest goes. Raises Refusal if it asks."""
+        holders = [other for other in self.unfinished if other.held]
+        victim = min(holders, key=lambda other: other.since, default=connection)
+        refusal = Refusal(503, "Too many large requests are coming in. Try again.")
+        if victim is connection:
+            raise refusal
+        victim.refuse(refusal)
+
+    # --- Deadlines and the end ---------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        now = self.now()
+        for connection in list(self.open):
+            if refusal := connection.overdue(now):
+                connection.refuse(refusal)
+        self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep) if self.open else None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is being answered."""
+        return all(connection.current is None for connection in self.open)
+
+    def stop(self) -> None:
+        """Take no more in; what is being answered may be finished."""
+        self.is_stopping = True
+        for listener in self._listeners:
+            self.loop.remove_reader(listener)
+            listener.close()
+        for connection in list(self.open):
+            connection.close_if_idle()
+
+    def abort(self) -> None:
+        for connection in list(self.open):
+            connection.transport.abort()

@@ -1,0 +1,53 @@
+"""Which threads a request waits for. Whoever waits long, or is made to wait, keeps only its own kind waiting."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+
+from config.server.http import Request
+from integrations.transport.daemon_pool import DaemonPool
+
+#: Requests in which Hookdesk waits for somebody else's server.
+_WAITS_FOR_RECEIVERS = re.compile(
+    rb"/api/v1/(?:integrations(?:/[^/]*)?|integrations/[^/]*/(?:ping|handshake|context|actions/[^/]*)"
+    rb"|subscriptions(?:/[^/]*)?|subscriptions/[^/]*/ping)/?"
+)
+_PUSHES = frozenset({b"/api/v1/push", b"/api/v1/push/", b"/api/v1/events", b"/api/v1/events/"})
+_ALIVE = b'{"status": "ok"}'
+_HEALTHZ = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: %d\r\n\r\n"
+    % len(_ALIVE)
+)
+
+
+class Lanes:
+    """`admit(request)` answers at once, or lets `respond` do so in a thread of the request's lane.
+
+    Threads are started when they are needed. In each lane requests are taken in the order in which they came, one of
+    each connection at a time: that is an equal share for every client.
+    """
+
+    def __init__(self, respond: Callable[[Request], None], *, threads: int) -> None:
+        self._respond = respond
+        self._pushes = DaemonPool(threads, "push")
+        self._pages = DaemonPool(threads, "page")
+        self._receivers = DaemonPool(max(2, threads // 2), "receiver")
+        self._probes = DaemonPool(1, "probe")
+
+    def admit(self, request: Request) -> None:
+        path = request.path
+        if path in _PUSHES:
+            lane = self._pushes
+        elif path == b"/healthz" and request.method in ("GET", "HEAD"):
+            # The process is up if this loop turns. Nothing else is asked, so nothing else may delay the answer.
+            request.connection.finish(request, _HEALTHZ if request.method == "HEAD" else _HEALTHZ + _ALIVE)
+            return
+        elif path in (b"/readyz", b"/metrics"):
+            lane = self._probes
+        elif request.method != "GET" and _WAITS_FOR_RECEIVERS.fullmatch(path):
+            lane = self._receivers
+        else:
+            lane = self._pages
+        lane.submit(partial(self._respond, request))

@@ -1,0 +1,82 @@
+"""gunicorn's worker process around the event loop. gunicorn starts, watches and stops the processes, and no more."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import Any
+
+import uvloop
+from django.conf import settings
+from gunicorn.workers.base import Worker
+
+from config.server.connections import Connections
+from config.server.lanes import Lanes
+from config.server.limits import limits_from_environment
+from config.server.wsgi import Gateway
+
+#: gunicorn's arbiter kills a worker that has not reported for `timeout` seconds.
+_HEARTBEAT_SECONDS = 5.0
+#: How often a stopping worker looks whether all is answered.
+_STOPPING_SECONDS = 0.02
+
+
+class WebWorker(Worker):  # type: ignore[misc]
+    def run(self) -> None:
+        loop = uvloop.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_until_complete(self._serve(loop))
+        finally:
+            # Threads that still wait for somebody are daemons; they end with the process.
+            loop.close()
+
+    def init_signals(self) -> None:
+        """gunicorn's own handlers sleep and exit; ours only say that it is time. SIGABRT stays: the arbiter's last."""
+        for signum in self.SIGNALS:
+            signal.signal(signum, signal.SIG_DFL)
+        signal.signal(signal.SIGABRT, self.handle_abort)
+        signal.signal(signal.SIGWINCH, signal.SIG_IGN)
+
+    async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        stopped = asyncio.Event()
+        quits = asyncio.Event()
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(signum, self._on_signal, signum, stopped, quits)
+        loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
+
+        connections = Connections(loop, limits_from_environment(settings.MAX_BODY_BYTES), lambda r: lanes.admit(r))
+        host, port = self._address()
+        gateway = Gateway(self.wsgi, connections, host=host, port=port)
+        lanes = Lanes(gateway.respond, threads=self.cfg.threads)
+        connections.listen([listener.sock for listener in self.sockets])
+        heartbeat = loop.create_task(self._report(stopped))
+        await stopped.wait()
+        connections.stop()
+        until = loop.time() + self.cfg.graceful_timeout
+        while not connections.is_quiet and not quits.is_set() and loop.time() < until:
+            self.notify()
+            await asyncio.sleep(_STOPPING_SECONDS)
+        connections.abort()
+        heartbeat.cancel()
+        # Let what was closed be closed.
+        await asyncio.sleep(0)
+
+    def _on_signal(self, signum: int, stopped: asyncio.Event, quits: asyncio.Event) -> None:
+        self.alive = False
+        stopped.set()
+        if signum != signal.SIGTERM:
+            quits.set()
+
+    def _address(self) -> tuple[str, int]:
+        name: Any = self.sockets[0].sock.getsockname()
+        return (name[0], name[1]) if isinstance(name, tuple) else ("localhost", 80)
+
+    async def _report(self, stopped: asyncio.Event) -> None:
+        while True:
+            self.notify()
+            if os.getppid() != self.ppid:
+                self.log.warning("The parent process is gone: stopping.")
+                stopped.set()
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
