@@ -128,6 +128,12 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 # Pushes and events per store and second; 0 means no limit.
 PUSH_RATE_LIMIT = env.int("PUSH_RATE_LIMIT", default=0)
+# Events that came more hops than this through receivers' answers, or other Hookdesks, are stored and not sent on.
+HOP_LIMIT = env.int("HOP_LIMIT", default=8)
+# How many deliveries the events of one answer may bring about, over all hops; the rest is stored and not sent on.
+CASCADE_LIMIT = env.int("CASCADE_LIMIT", default=2_000)
+# Objects that are taken from one answer of a receiver.
+ANSWER_MAX_OBJECTS = env.int("ANSWER_MAX_OBJECTS", default=1_000)
 # Who may read /metrics: a bearer token, or addresses.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 METRICS_ALLOW = env.list("METRICS_ALLOW", default=["127.0.0.0/8", "::1/128"])

@@ -136,4 +136,5 @@ def _as_claimed(
         data_json=data_json,
         origin=event.origin,
         occurred_at=event.occurred_at,
+        hops=event.hops,
     )

@@ -1,7 +1,7 @@
 """Encryption at rest of tokens, secrets and parameters, by Fernet (AES-128-CBC with HMAC-SHA256).
 
-`ENCRYPTION_KEYS` lists keys separated by commas; the first encrypts, all decrypt. To rotate: put a new key in front,
-restart nothing, run `manage.py rotate_keys`, then take the old key away. A key is either a Fernet key
+`ENCRYPTION_KEYS` lists keys separated by commas; the first encrypts, all decrypt. A process reads them once, when it
+starts, so a rotation takes restarts: SECURITY.md says in which order. A key is either a Fernet key
 (44 characters of URL-safe base64) or any passphrase of at least 16 characters without a comma, from which a key is
 derived by SHA-256; a passphrase should therefore be random, not a phrase that can be guessed.
 """

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from deliveries.admin.opening import render, require
 from deliveries.admin.page import in_full
+from deliveries.ingest.loops import why_stopped
 from deliveries.models import Attempt, Delivery, Engine, Event, Record
 from integrations.admin.base import ReadOnlyAdmin
 
@@ -54,7 +55,12 @@ class EventAdmin(ReadOnlyAdmin):
         if event is None:
             return redirect("admin:deliveries_event_changelist")
         rows = Delivery.objects.filter(event=event).select_related("integration", "store", "event")
-        context = {"event": event, "rows": rows.defer("event__data").order_by("-id")[:DELIVERIES_SHOWN]}
+        stopped = why_stopped(event.hops) if event.is_stopped else None
+        context = {
+            "event": event,
+            "stopped": stopped,
+            "rows": rows.defer("event__data").order_by("-id")[:DELIVERIES_SHOWN],
+        }
         return render(request, "admin/deliveries/event/change_form.html", f"{event.name} {event.object_id}", context)
 
 

@@ -22,13 +22,24 @@ from integrations.api.errors import APIError
 from integrations.api.parsing import as_api_error, read_body
 from integrations.models import AccessToken
 from integrations.strict_json import DocumentError, dump_document, parse_document
+from integrations.wire_formats.base import HOPS_HEADER
 
+HOPS_PARAMETER = OpenApiParameter(
+    HOPS_HEADER,
+    int,
+    OpenApiParameter.HEADER,
+    description="A program that passes on what Hookdesk sent it copies this header, so that loops can be stopped.",
+)
 KEY_PARAMETER = OpenApiParameter(
     "Idempotency-Key",
     str,
     OpenApiParameter.HEADER,
     description="The same key and body again answers the first response and stores nothing.",
 )
+
+
+#: Of the number of hops; the database has room for 32,767.
+MOST_DIGITS = 4
 
 
 class IngestView(APIView):
@@ -43,7 +54,9 @@ class IngestView(APIView):
         raw = read_body(request)
         key = _idempotency_key(request)
         try:
-            receipt = type(self).ingest(principal=principal_of(request), document=parse_document(raw), raw=raw, key=key)
+            receipt = type(self).ingest(
+                principal=principal_of(request), document=parse_document(raw), raw=raw, key=key, hops=_hops(request)
+            )
         except DocumentError as error:
             raise as_api_error(error) from None
         except Invalid as error:
@@ -72,7 +85,7 @@ class IngestView(APIView):
     summary="Push objects",
     request=OpenApiTypes.OBJECT,
     responses={202: OpenApiTypes.OBJECT},
-    parameters=[KEY_PARAMETER],
+    parameters=[KEY_PARAMETER, HOPS_PARAMETER],
 )
 class PushView(IngestView):
     ingest = staticmethod(push_objects)
@@ -82,10 +95,21 @@ class PushView(IngestView):
     summary="Publish one event, or an array of up to 1,000",
     request=OpenApiTypes.OBJECT,
     responses={202: OpenApiTypes.OBJECT},
-    parameters=[KEY_PARAMETER],
+    parameters=[KEY_PARAMETER, HOPS_PARAMETER],
 )
 class EventsView(IngestView):
     ingest = staticmethod(publish_events)
+
+
+def _hops(request: Request) -> int:
+    """How far it came: one hop more than who sent it was told. Another Hookdesk is told by its name."""
+    value = request.META.get("HTTP_X_HOOKDESK_HOPS")
+    if value is None:
+        return 1 if request.META.get("HTTP_USER_AGENT", "").startswith("Hookdesk/") else 0
+    if not (value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS):
+        message = f"{HOPS_HEADER} is a whole number from 0 to {'9' * MOST_DIGITS}: copy it from what was received."
+        raise APIError(400, message, code="parameter_invalid", field=HOPS_HEADER)
+    return int(value) + 1
 
 
 def _idempotency_key(request: Request) -> str | None:

@@ -9,7 +9,8 @@ from typing import Any
 from rest_framework import serializers
 
 from deliveries.attempts import readable_body, readable_response
-from deliveries.models import Attempt, Delivery
+from deliveries.ingest.loops import why_stopped
+from deliveries.models import Attempt, Delivery, Event
 from integrations.api.openapi import PagesSerializer
 from integrations.identifiers import public_id
 
@@ -36,6 +37,28 @@ def delivery_json(delivery: Delivery) -> dict[str, Any]:
         "last_error": delivery.last_error or None,
         "created_at": _moment(delivery.created_at),
         "finished_at": _moment(delivery.finished_at),
+    }
+
+
+#: Of one event; the rest is in the list of deliveries.
+DELIVERIES_SHOWN = 1_000
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """`stopped` is why it was not sent on although subscriptions asked for it, or None."""
+    deliveries = Delivery.objects.filter(event=event).order_by("id").values_list("id", flat=True)[:DELIVERIES_SHOWN]
+    return {
+        "id": event.public_id,
+        "topic": event.topic,
+        "intent": event.intent,
+        "data": event.data,
+        "object": {"type": event.object_type, "id": event.object_id} if event.object_id else None,
+        "origin": event.origin,
+        "hops": event.hops,
+        "stopped": why_stopped(event.hops) if event.is_stopped else None,
+        "occurred_at": _moment(event.occurred_at),
+        "created_at": _moment(event.created_at),
+        "deliveries": [public_id("dlv", key) for key in deliveries],
     }
 
 
@@ -115,6 +138,26 @@ class EventSerializer(serializers.Serializer[Any]):
     topic = serializers.CharField(allow_null=True)
     intent = serializers.CharField(allow_null=True)
     data = serializers.DictField()  # type: ignore[assignment]  # the contract's word
+
+
+class ObjectSerializer(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    id = serializers.CharField()
+
+
+class WholeEventSerializer(EventSerializer):
+    """Describes `event_json`."""
+
+    object = ObjectSerializer(allow_null=True)
+    origin = serializers.ChoiceField(Event.Origin.values)
+    hops = serializers.IntegerField(help_text="How often it went through a receiver, or another Hookdesk, and back.")
+    stopped = serializers.CharField(
+        allow_null=True,
+        help_text="Why it was not sent on although subscriptions asked for it: it goes round in a loop.",
+    )
+    occurred_at = serializers.DateTimeField()
+    created_at = serializers.DateTimeField()
+    deliveries = serializers.ListField(child=serializers.CharField())
 
 
 class DeliverySerializer(serializers.Serializer[Any]):

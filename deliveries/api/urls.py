@@ -7,6 +7,7 @@ from integrations.api.routes import both
 urlpatterns = [
     *both("push", PushView.as_view(), "push"),
     *both("events", EventsView.as_view(), "events"),
+    *both("events/<str:event_id>", views.EventView.as_view(), "event"),
     *both("deliveries", views.DeliveriesView.as_view(), "deliveries"),
     *both("deliveries/<str:delivery_id>", views.DeliveryView.as_view(), "delivery"),
     *both("deliveries/<str:delivery_id>/attempts", views.AttemptsView.as_view(), "attempts"),

@@ -13,11 +13,13 @@ from deliveries.api.serializers import (
     AttemptSerializer,
     DeliverySerializer,
     ResolveBodySerializer,
+    WholeEventSerializer,
     attempt_json,
     delivery_json,
+    event_json,
 )
 from deliveries.filters import FilterError, apply_filters
-from deliveries.models import Attempt, Delivery
+from deliveries.models import Attempt, Delivery, Event
 from deliveries.resolution import ResolutionError, discard_delivery, edit_delivery, retry_delivery
 from integrations.api.authentication import principal_of
 from integrations.api.bodies import body_of, boolean, mapping, text
@@ -50,6 +52,16 @@ def delivery_of(request: Request, delivery_id: str) -> Delivery:
     if not found:
         raise not_found("delivery")
     return found
+
+
+class EventView(APIView):
+    @extend_schema(operation_id="get_event", responses=answers(WholeEventSerializer, more=(404,)))
+    def get(self, request: Request, event_id: str) -> Response:
+        wanted = parse_public_id("evt", event_id)
+        found = wanted and Event.objects.filter(store_id=principal_of(request).store_id, id=wanted).first()
+        if not found:
+            raise not_found("event")
+        return Response(event_json(found))
 
 
 class DeliveriesView(APIView):

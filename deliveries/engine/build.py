@@ -32,6 +32,7 @@ def build_message(claimed: Claimed, destination: Destination, wish: Wish, now: d
         transformed_json=None if claimed.is_test else _transformed(claimed, wish),
         path=wish.path,
         parameters=wish.parameters,
+        hops=claimed.hops,
         is_ping=claimed.origin == "test",
         poll=_poll_window(claimed) if claimed.origin == "poll" else None,
     )

@@ -64,7 +64,7 @@ WHERE i.is_enabled AND i.deleted_at IS NULL
 _COLUMNS = (
     "d.id, d.store_id, d.integration_id, d.subscription_id, d.attempt_count, d.retry_count, d.crash_count,"
     " d.revision, d.order_key, d.failure_group_id, d.first_sent_at, e.topic, e.intent, e.object_type, e.object_id,"
-    " e.data, e.origin, e.occurred_at"
+    " e.data, e.origin, e.occurred_at, e.hops, e.cascade_left"
 )
 
 #: Unix seconds: reading a timestamptz is dear in Python.
@@ -189,7 +189,7 @@ def _lease_portably(cursor: Any, shares: dict[int, int], lease: uuid.UUID, now: 
         for row in rows:
             fresh = [*row[:-1], version]
             fresh[4] += 1
-            fresh[6] += 1 if row[19] else 0
+            fresh[6] += 1 if row[21] else 0
             fresh[10] = row[10] or now
             found.append(fresh)
     return found
@@ -222,8 +222,10 @@ def _claimed(row: Sequence[Any], lease: uuid.UUID) -> Claimed:
         data_json=row[15],
         origin=row[16],
         occurred_at=to_time(row[17]),
-        trigger=row[18],
-        was_sending=bool(row[19]),
+        hops=row[18],
+        cascade_left=row[19],
+        trigger=row[20],
+        was_sending=bool(row[21]),
         attempt_id=uuid7(),
     )
 

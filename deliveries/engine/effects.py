@@ -14,6 +14,8 @@ from deliveries.engine.pacing import BREAKER_THRESHOLD, noted_health, probe_dela
 from deliveries.engine.rows import Claimed, Settlement
 from deliveries.failures import close_empty_groups, lock_groups
 from deliveries.ingest import push_back
+from deliveries.ingest.loops import loop_text
+from deliveries.ingest.plan import Plan
 from deliveries.models import Delivery, Event, FailureGroup
 from deliveries.ordering import OrderKey, lock_order_keys, release_next
 from integrations.models import Integration, IntegrationHealth
@@ -33,12 +35,13 @@ def apply(settlements: Sequence[Settlement], now: datetime) -> None:
     """All effects of a batch, in its transaction. What an answer asked for in vain is logged, never raised."""
     _note_health(settlements, now)
     lock_order_keys(_order_keys(settlements))
+    loops: dict[int, tuple[Claimed, Plan]] = {}
     for settlement in settlements:
         outcome, claimed = settlement.landing.outcome, _claimed(settlement)
         if outcome.parameters:
             save_parameters(claimed.integration_id, outcome.parameters)
-        if outcome.pushed:
-            _push_back(settlement)
+        if outcome.pushed and (stopped := _push_back(settlement)):
+            loops[claimed.integration_id] = (claimed, stopped)
         if outcome.effect is not None:
             _take_effect(settlement, now)
         if claimed.origin == "poll" and settlement.status == "succeeded":
@@ -46,6 +49,8 @@ def apply(settlements: Sequence[Settlement], now: datetime) -> None:
     for key in _order_keys(settlements):
         release_next(*key, now)
     _supersede([_claimed(s) for s in settlements if s.status == "succeeded"], now)
+    for claimed, stopped in loops.values():
+        _announce_loop(claimed, stopped, now)
 
 
 def _order_keys(settlements: Sequence[Settlement]) -> set[OrderKey]:
@@ -140,23 +145,33 @@ def _note_one(health: IntegrationHealth, settlement: Settlement, now: datetime) 
         health.throttled_until = None
 
 
-def _push_back(settlement: Settlement) -> None:
+def _push_back(settlement: Settlement) -> Plan | None:
+    """Store what the answer brings; what was not sent on, because it goes round in a loop."""
     claimed = _claimed(settlement)
     assert settlement.landing.outcome.pushed is not None
     try:
         with transaction.atomic():
-            problems = push_back(
+            result = push_back(
                 store_id=claimed.store_id,
                 pushed=settlement.landing.outcome.pushed,
                 except_subscription=claimed.subscription_id,
+                hops=claimed.hops,
+                cascade_left=claimed.cascade_left,
             )
     except (OperationalError, InterfaceError):
         raise  # the whole batch is recorded again
     except Exception:
         logger.exception("the objects in the answer to %s could not be stored", claimed.id)
-        return
-    for problem in problems:
+        return None
+    for problem in result.problems:
         logger.warning("left out of the answer to %s: %s", claimed.id, problem)
+    return result.stopped
+
+
+def _announce_loop(claimed: Claimed, stopped: Plan, now: datetime) -> None:
+    integration = Integration.objects.get(id=claimed.integration_id)
+    text = loop_text(stopped, f"The answers of {integration.name}")
+    ports.announced(claimed.store_id, integration.id, f"loop:{integration.id}", "error", text, now)
 
 
 def _take_effect(settlement: Settlement, now: datetime) -> None:

@@ -44,6 +44,9 @@ class Claimed:
     origin: str
     occurred_at: datetime
     attempt_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    #: Of the event: how far it came, and how many deliveries the answer may bring about.
+    hops: int = 0
+    cascade_left: int | None = None
 
     @property
     def is_test(self) -> bool:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
+from typing import Any
+
+from django.conf import settings
 
 from deliveries.engine.directory import Destination
 from deliveries.engine.rows import Flight, Landing
 from integrations.transport import Response, current_policy, send
 from integrations.transport.base import TransportError
+from integrations.wire_formats.answers import one_line
 from integrations.wire_formats.base import Outcome
 
 logger = logging.getLogger("hookdesk.engine")
@@ -24,12 +29,31 @@ def landed(
         return Landing(flight, None, error, duration, outcome)
     try:
         assert flight.message is not None
-        outcome = destination.speaker.read(flight.message, response)
+        outcome = within_limit(destination.speaker.read(flight.message, response))
     except Exception as fault:
         logger.exception("an answer could not be read")
         message = f"The answer could not be read: {type(fault).__name__}: {fault}"
         outcome = Outcome(is_success=False, kind="unreadable_answer", message=message)
     return Landing(flight, response, None, duration, outcome)
+
+
+def within_limit(outcome: Outcome) -> Outcome:
+    """Arrays are taken while they fit into ANSWER_MAX_OBJECTS, and as a whole; what is left out, the summary says."""
+    limit = settings.ANSWER_MAX_OBJECTS
+    if not outcome.pushed or sum(map(len, outcome.pushed.values())) <= limit:
+        return outcome
+    taken: dict[str, list[dict[str, Any]]] = {}
+    left_out: list[str] = []
+    room = limit
+    for plural, items in outcome.pushed.items():
+        if len(items) <= room:
+            taken[plural] = items
+            room -= len(items)
+        else:
+            left_out.append(f"{plural} ({len(items):,})")
+    more = ", …" if len(left_out) > 3 else ""
+    note = f"Not taken from the answer: {', '.join(left_out[:3])}{more}. One answer may bring {limit:,} objects."
+    return replace(outcome, pushed=taken or None, summary=one_line(f"{note} {outcome.summary or ''}"))
 
 
 def send_one(flight: Flight, destination: Destination) -> Landing:

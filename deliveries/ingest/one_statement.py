@@ -34,11 +34,13 @@ _GUESS = "guess AS (SELECT count(*) = 0 AS holds FROM found)"
 _IF_GUESSED = " WHERE (SELECT holds FROM guess)"
 _EVENT = (
     "event AS (INSERT INTO deliveries_event (id, store_id, topic, intent, object_type, object_id, data, origin,"
-    f" occurred_at, created_at) SELECT id, {_STORE}, topic, intent, type, object_id, data, {_ORIGIN}, occurred_at,"
-    f" {_NOW}"
+    f" occurred_at, created_at{{columns}}) SELECT id, {_STORE}, topic, intent, type, object_id, data, {_ORIGIN},"
+    f" occurred_at, {_NOW}{{values}}"
     " FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])"
     " AS e(id, topic, intent, type, object_id, data, occurred_at)"
 )
+#: Only what came back from a receiver says how far it came: of anything else the columns' defaults are true.
+_HOPS = (", hops, cascade_left, is_stopped", ", %s::smallint, %s::int, %s::bool")
 _DELIVERY = (
     "delivery AS (INSERT INTO deliveries_delivery (id, event_id, store_id, integration_id, subscription_id, topic,"
     ' status, "trigger", due_at, attempt_count, retry_count, crash_count, revision, order_key, is_awaiting_source,'
@@ -81,6 +83,7 @@ def write_at_once(
         repetition is not None,
         is_guess=plan.is_guess,
         is_call=is_call,
+        has_hops=bool(plan.hops),
     )
     values = _values(plan, repetition, held)
     failpoint("ingest.before_commit")
@@ -112,7 +115,14 @@ def _as_known(rows: Iterable[tuple[Any, ...]]) -> Known:
 
 @lru_cache
 def _query(
-    has_events: bool, has_deliveries: bool, has_records: bool, has_key: bool, *, is_guess: bool, is_call: bool
+    has_events: bool,
+    has_deliveries: bool,
+    has_records: bool,
+    has_key: bool,
+    *,
+    is_guess: bool,
+    is_call: bool,
+    has_hops: bool = False,
 ) -> str:
     """The text, which is one of a few; `_values` gives what it asks for, in the same order."""
     only = _IF_GUESSED if is_guess else ""
@@ -123,7 +133,8 @@ def _query(
     if is_guess:
         parts += [_FOUND, _GUESS]
     if has_events:
-        parts.append(f"{_EVENT}{only})")
+        columns, hops = _HOPS if has_hops else ("", "")
+        parts.append(f"{_EVENT.format(columns=columns, values=hops)}{only})")
     if has_deliveries:
         parts.append(f"{_DELIVERY}{only})")
     if has_records:
@@ -152,6 +163,7 @@ def _values(plan: Plan, repetition: Repetition | None, held: frozenset[uuid.UUID
             _RECORD_KINDS, [(r.type, r.external_id, r.data_json, r.version, r.read_version) for r in plan.records]
         )
     if plan.events:
+        values += [plan.hops, plan.cascade_left, plan.is_stopped] if plan.hops else []
         values += as_arrays(
             _EVENT_KINDS,
             [(e.id, e.topic, e.intent, e.object_type, e.object_id, e.data_json, e.occurred_at) for e in plan.events],

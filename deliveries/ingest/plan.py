@@ -57,6 +57,10 @@ class Plan:
     config_version: int
     origin: str
     now: datetime
+    #: How far its events came; see `deliveries.ingest.loops`.
+    hops: int = 0
+    cascade_left: int | None = None
+    is_stopped: bool = False
     #: The records were not looked up, but taken for new.
     is_guess: bool = False
     records: list[RecordRow] = field(default_factory=list)

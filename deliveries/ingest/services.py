@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 
+from deliveries import ports
 from deliveries.failpoints import failpoint
+from deliveries.ingest.loops import loop_text, note_answer, note_arrival
 from deliveries.ingest.one_statement import known_at_once
 from deliveries.ingest.plan import (
     Known,
@@ -61,8 +63,8 @@ class Receipt:
     is_replay: bool = False
 
 
-def push_objects(*, principal: Principal, document: Any, raw: bytes, key: str | None = None) -> Receipt:
-    """`{"<plural>": [object, …]}` into records and events (contract §3): all or nothing.
+def push_objects(*, principal: Principal, document: Any, raw: bytes, key: str | None = None, hops: int = 0) -> Receipt:
+    """`{"<plural>": [object, …]}` into records and events (contract §3): all or nothing. `hops`: how far it came.
 
     Raises Invalid, SchemaViolation, KeyConflict, Revoked or Busy, and nothing is stored.
     """
@@ -77,11 +79,13 @@ def push_objects(*, principal: Principal, document: Any, raw: bytes, key: str | 
         _remember(config.store_id, is_new=not known)
         return plan_push(config=config, objects=objects, known=known, now=now), counts
 
-    return _ingest(principal, plan, raw, key)
+    return _ingest(principal, plan, raw, key, hops)
 
 
-def publish_events(*, principal: Principal, document: Any, raw: bytes, key: str | None = None) -> Receipt:
-    """One event, or an array of them, into events and deliveries: all or nothing.
+def publish_events(
+    *, principal: Principal, document: Any, raw: bytes, key: str | None = None, hops: int = 0
+) -> Receipt:
+    """One event, or an array of them, into events and deliveries: all or nothing. `hops`: how far they came.
 
     Raises Invalid, SchemaViolation, KeyConflict, Revoked or Busy, and nothing is stored.
     """
@@ -100,19 +104,34 @@ def publish_events(*, principal: Principal, document: Any, raw: bytes, key: str 
         ]
         return planned, {"events": items} if isinstance(document, list) else items[0]
 
-    return _ingest(principal, plan, raw, key)
+    return _ingest(principal, plan, raw, key, hops)
+
+
+@dataclass(slots=True)
+class PushedBack:
+    """What became of an answer's objects: sentences about what could not be stored, and what was not sent on."""
+
+    problems: list[str] = field(default_factory=list)
+    stopped: Plan | None = None
 
 
 def push_back(
-    *, store_id: uuid.UUID, pushed: Mapping[str, list[dict[str, Any]]], except_subscription: uuid.UUID | None
-) -> list[str]:
+    *,
+    store_id: uuid.UUID,
+    pushed: Mapping[str, list[dict[str, Any]]],
+    except_subscription: uuid.UUID | None,
+    hops: int = 0,
+    cascade_left: int | None = None,
+) -> PushedBack:
     """Objects that a receiver answered with, into the store's records (contract §5.1).
 
-    They never go to the subscription whose delivery they answer. Types that cannot be stored are left out and
-    returned as sentences: a receiver's odd answer must not fail the delivery that it accepted.
+    They never go to the subscription whose delivery they answer. Types that cannot be stored are left out: a
+    receiver's odd answer must not fail the delivery that it accepted. `hops` and `cascade_left` are those of the
+    event that it answers.
     """
     now = timezone.now()
-    problems: list[str] = []
+    result = PushedBack()
+    share = None if cascade_left is None else cascade_left // max(1, len(pushed))
     for plural, items in pushed.items():
         for attempt in range(TRIES):
             config = config_of(store_id)
@@ -126,16 +145,19 @@ def push_back(
                     origin=Event.Origin.PUSHBACK,
                     except_subscription=except_subscription,
                 )
+                note_answer(plan, hops=hops, cascade_left=share)
                 if not plan.is_empty:
                     write_plan(plan)
+                if plan.is_stopped:
+                    result.stopped = plan
             except PlanIsStale:
                 if attempt == TRIES - 1:
-                    problems.append(f"{plural}: the records were busy")
+                    result.problems.append(f"{plural}: the records were busy")
                 continue
             except (Invalid, SchemaViolation) as error:
-                problems.append(f"{plural}: {error}")
+                result.problems.append(f"{plural}: {error}")
             break
-    return problems
+    return result
 
 
 def _guess(config: StoreConfig, objects: Collection[PushedObject], now: datetime) -> Plan | None:
@@ -161,6 +183,7 @@ def _ingest(
     make_plan: Callable[[StoreConfig, datetime, Known | None], tuple[Plan, Any]],
     raw: bytes,
     key: str | None,
+    hops: int,
 ) -> Receipt:
     body_hash = hashlib.sha256(raw).hexdigest() if key is not None else ""
     known: Known | None = None
@@ -172,6 +195,8 @@ def _ingest(
             principal = _refreshed(principal)
             continue
         plan, response = make_plan(config, timezone.now(), known)
+        if hops:
+            note_arrival(plan, hops)
         if plan.is_empty and key is None:
             # Nothing is written that could prove the caller: look.
             _refreshed(principal)
@@ -187,6 +212,9 @@ def _ingest(
             principal = _refreshed(principal)
             continue
         failpoint("ingest.after_commit")
+        if plan.is_stopped:
+            text = loop_text(plan, "A program that passes on what it is sent")
+            ports.announced(principal.store_id, None, "loop:push", "error", text, plan.now)
         if plan.deliveries and not is_call:
             wake()
         return Receipt(response)

@@ -78,10 +78,11 @@ def _write_portably(plan: Plan, repetition: Repetition | None, held: frozenset[u
         store, now = plan.store_id.hex, as_time(plan.now)
         cursor.executemany(
             "INSERT INTO deliveries_event (id, store_id, topic, intent, object_type, object_id, data, origin,"
-            " occurred_at, created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " occurred_at, created_at, hops, cascade_left, is_stopped)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 (row.id.hex, store, row.topic, row.intent, row.object_type, row.object_id, row.data_json, plan.origin,
-                 as_time(row.occurred_at), now)
+                 as_time(row.occurred_at), now, plan.hops, plan.cascade_left, plan.is_stopped)
                 for row in plan.events
             ],
         )  # fmt: skip

@@ -56,6 +56,16 @@ class Event(models.Model):
     object_id = models.CharField(max_length=255, blank=True)
     data = DocumentField()
     origin = models.CharField(max_length=10, choices=Origin.choices)
+    # Defaults of the database, so that the statement of a plain push need not name these.
+    hops = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How often it went to a receiver and came back changed, or by a poll."
+    )
+    cascade_left = models.PositiveIntegerField(
+        null=True, help_text="How many deliveries the answer to each of its deliveries may bring about; empty: all."
+    )
+    is_stopped = models.BooleanField(
+        default=False, db_default=False, help_text="Subscriptions asked for it, and it was not sent on: a loop."
+    )
     occurred_at = models.DateTimeField()
     created_at = models.DateTimeField()
 

@@ -21,8 +21,8 @@ RESERVED_HEADERS = frozenset(
     {
         "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host",
         "http2-settings", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer",
-        "transfer-encoding", "upgrade", "user-agent", "x-hub-signature", "x-hub-signature-256", "x-hub-token",
-        "x-spiffy-stores-data", "x-spiffy-stores-id", "x-turn-hook-signature",
+        "transfer-encoding", "upgrade", "user-agent", "x-hookdesk-hops", "x-hub-signature", "x-hub-signature-256",
+        "x-hub-token", "x-spiffy-stores-data", "x-spiffy-stores-id", "x-turn-hook-signature",
     }
 )  # fmt: skip
 RESERVED_PREFIXES = ("webhook-", "x-hub-signature", "x-turn-hook-signature")

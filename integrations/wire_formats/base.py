@@ -18,6 +18,8 @@ from integrations.transport.base import Headers, Request, Response
 #: Sent with every request; the version is that of the package.
 VERSION = "0.1.0"
 USER_AGENT = f"Hookdesk/{VERSION}"
+#: Sent where it is not 0. Who passes on what it was sent copies it, so that a loop can be told.
+HOPS_HEADER = "X-Hookdesk-Hops"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Message:
     transformed_json: str | None = None
     path: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)  # integration's deep-merged with subscription's
+    hops: int = 0  # how often what it tells has been to a receiver and back
     is_ping: bool = False
     poll: PollWindow | None = None
 

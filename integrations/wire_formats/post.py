@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from integrations.transport.base import Headers, Request
 from integrations.wire_formats.auth import prepare, secrets_of
-from integrations.wire_formats.base import USER_AGENT, Message, PayloadError
+from integrations.wire_formats.base import HOPS_HEADER, USER_AGENT, Message, PayloadError
 
 JSON_HEADERS: Headers = (("Content-Type", "application/json"), ("User-Agent", USER_AGENT))
 
@@ -25,6 +25,8 @@ def post(message: Message, body: bytes, headers: Headers, *, timeout: float | No
     """
     endpoint = message.endpoint
     prepared = prepare(endpoint)
+    if message.hops:
+        headers = (*headers, (HOPS_HEADER, str(message.hops)))
     return Request(
         "POST",
         join_path(endpoint.url, message.path) if message.path else endpoint.url,

@@ -14,7 +14,8 @@ from integrations.reporting import ReportCommand
 class Command(ReportCommand):
     help = (
         "Encrypt tokens, secrets and parameters anew with the first of ENCRYPTION_KEYS. Put the new key in front, "
-        "restart web and worker, run this, then take the old key away. Hookdesk stays up meanwhile."
+        "restart web and worker, run this, take the old key away, and restart once more. Where they do not all restart "
+        "at once, add the new key behind the old one first, and restart: see SECURITY.md."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,5 +36,5 @@ class Command(ReportCommand):
                 f"{len(rotated.unreadable):,} values are opened by none of the keys (first: {some}). Add the key that "
                 "they were encrypted with to the end of ENCRYPTION_KEYS, or enter them anew."
             )
-        text = f"{rotated.seen:,} values looked at, {rotated.changed:,} encrypted anew. The other keys can go now."
+        text = f"{rotated.seen:,} values looked at, {rotated.changed:,} encrypted anew. The other keys can go now: restart after that."
         self.report(options, document, text)
