@@ -126,7 +126,7 @@ RETENTION_DAYS = env.int("RETENTION_DAYS", default=90)
 # The largest body the API takes, in bytes.
 MAX_BODY_BYTES = 10 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
-# Pushes and events per store and second; 0 means no limit.
+# Pushes and events per store and second, over all web processes and hosts; 0 means no limit.
 PUSH_RATE_LIMIT = env.int("PUSH_RATE_LIMIT", default=0)
 # Events that came more hops than this through receivers' answers, or other Hookdesks, are stored and not sent on.
 HOP_LIMIT = env.int("HOP_LIMIT", default=8)

@@ -1,6 +1,7 @@
 from deliveries.models.delivery import Attempt, Delivery, FailureGroup, Revision
 from deliveries.models.engine import Engine
 from deliveries.models.event import Event, IdempotencyKey, Record
+from deliveries.models.push_window import PushWindow
 from deliveries.models.replay import Replay
 from deliveries.models.stats import StatSlot
 from deliveries.models.visit import WizardVisit
@@ -12,6 +13,7 @@ __all__ = [
     "Event",
     "FailureGroup",
     "IdempotencyKey",
+    "PushWindow",
     "Record",
     "Replay",
     "Revision",

@@ -1,0 +1,160 @@
+"""`PUSH_RATE_LIMIT`: a store's pushes per second, over threads, processes and hosts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from deliveries import push_rate
+from deliveries.models import PushWindow
+from tests.api_client import ApiClient, only_error
+
+#: Takes pushes for some seconds, in a process of its own, with one thread beside; prints when each was let in.
+PROCESS = """
+import json, sys, threading, time, uuid
+import django; django.setup()
+from deliveries.push_rate import take_push
+store, limit, seconds = uuid.UUID(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+print("ready", flush=True); sys.stdin.readline()
+let_in, until = [], time.monotonic() + seconds
+def push():
+    while time.monotonic() < until:
+        before = time.time()
+        if take_push(store, limit) is None:
+            let_in.append((before, time.time()))
+        else:
+            time.sleep(0.002)
+threads = [threading.Thread(target=push) for _ in range(2)]
+[t.start() for t in threads]; [t.join() for t in threads]
+print(json.dumps(let_in))
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered():
+    push_rate._slices.clear()
+    yield
+    push_rate._slices.clear()
+
+
+def in_one_second(needed: float = 0.5) -> None:
+    """Wait for a second that has room for the test: windows end with it."""
+    while time.time() % 1 > 1 - needed:
+        time.sleep(0.01)
+
+
+@pytest.mark.django_db
+class TestOneProcess:
+    @pytest.mark.parametrize("path", ["push", "events"])
+    def test_exactly_the_limit_comes_in_and_the_rest_is_told_when_to_come_back(self, settings, path):
+        settings.PUSH_RATE_LIMIT = 3
+        client = ApiClient()
+        body = {"orders": []} if path == "push" else {"topic": "a.b"}
+        in_one_second()
+        second = int(time.time())
+        answers = [client.post(path, body) for _ in range(5)]
+        assert [a.status_code for a in answers] == [202, 202, 202, 429, 429]
+        assert only_error(answers[3])["code"] == "rate_limit_exceeded"
+        headers = answers[3].headers
+        assert headers["Retry-After"] == "1"
+        assert [headers[f"X-RateLimit-{name}"] for name in ("Limit", "Remaining")] == ["3", "0"]
+        assert int(headers["X-RateLimit-Reset"]) == second + 1
+
+    def test_other_stores_are_not_held_up(self, settings):
+        settings.PUSH_RATE_LIMIT = 1
+        in_one_second()
+        one, other = ApiClient(), ApiClient()
+        assert [c.post("events", {"topic": "a"}).status_code for c in (one, one, other)] == [202, 429, 202]
+
+    def test_the_next_second_has_a_budget_of_its_own(self, settings):
+        settings.PUSH_RATE_LIMIT = 2
+        client = ApiClient()
+        in_one_second()
+        assert [client.post("events", {"topic": "a"}).status_code for _ in range(3)] == [202, 202, 429]
+        time.sleep(1 - time.time() % 1 + 0.01)
+        assert client.post("events", {"topic": "a"}).status_code == 202
+
+    def test_without_a_limit_it_costs_no_statement(self, settings):
+        client = ApiClient()
+        client.post("events", {"topic": "a"})
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            client.post("events", {"topic": "a"})
+        assert not any("pushwindow" in query["sql"] for query in queries)
+        assert not PushWindow.objects.exists()
+
+    def test_a_second_that_is_used_up_is_not_asked_for_again(self, monkeypatch):
+        asked = []
+        count = push_rate._count
+        monkeypatch.setattr(push_rate, "_count", lambda *a: asked.append(a) or count(*a))
+        store = ApiClient().store.id
+        in_one_second()
+        refused = [push_rate.take_push(store, 5) for _ in range(100)]
+        assert refused.count(None) == 5 and len(asked) == 5
+
+    def test_a_large_limit_is_taken_in_slices(self, monkeypatch):
+        asked = []
+        count = push_rate._count
+        monkeypatch.setattr(push_rate, "_count", lambda *a: asked.append(a) or count(*a))
+        store = ApiClient().store.id
+        in_one_second(0.9)
+        refused = [push_rate.take_push(store, 10_000) for _ in range(300)]
+        assert refused.count(None) == 300 and len(asked) <= 4 + 3
+
+    def test_what_is_remembered_stays_small(self, monkeypatch):
+        monkeypatch.setattr(push_rate, "MOST_REMEMBERED", 20)
+        for _ in range(50):
+            push_rate.take_push(uuid.uuid4(), 10)
+        assert len(push_rate._slices) <= 20
+
+
+@pytest.mark.django_db(transaction=True)
+class TestManyProcesses:
+    @pytest.mark.parametrize("limit", [7, 40, 450])
+    def test_no_second_lets_more_in_than_the_limit(self, limit, tmp_path):
+        """Four processes, eight threads, each as eager as it can be."""
+        store = ApiClient().store.id
+        url = self._url(tmp_path)
+        environment = {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "config.settings"}
+        started = [
+            subprocess.Popen(
+                [sys.executable, "-c", PROCESS, str(store), str(limit), "3"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | environment,
+            )
+            for _ in range(4)
+        ]  # fmt: skip
+        for process in started:
+            assert process.stdout.readline() == "ready\n"
+        for process in started:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        let_in = [tuple(pair) for p in started for pair in json.loads(p.communicate(timeout=60)[0])]
+        assert all(process.returncode == 0 for process in started)
+        # A push that began in one second and came in in the next may be of either.
+        sure = Counter(int(begin) for begin, end in let_in if int(begin) == int(end))
+        assert max(sure.values()) <= limit
+        assert len(let_in) <= limit * len({int(t) for pair in let_in for t in pair})
+        assert len(let_in) >= limit * 2 * 0.5, "the budget is used, too"
+
+    def _url(self, folder):
+        """The test's database, or one like it: SQLite's is in memory, which is nobody else's."""
+        if connection.vendor == "postgresql":
+            s = connection.settings_dict
+            return f"postgres://{s['USER']}:{s['PASSWORD'] or ''}@{s['HOST']}:{s['PORT'] or 5432}/{s['NAME']}"
+        url = f"sqlite:///{folder}/rate.sqlite3"
+        made = subprocess.run(
+            [sys.executable, "manage.py", "migrate", "-v0"], env=os.environ | {"DATABASE_URL": url},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert made.returncode == 0, made.stderr
+        return url
