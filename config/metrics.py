@@ -10,7 +10,7 @@ from ipaddress import ip_address, ip_network
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db.models import Count, Sum
+from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -19,11 +19,13 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from deliveries.models import Attempt, Delivery, Engine, Event
+from config.row_counts import EXACT, attempt_count, delivery_counts, event_count
+from deliveries.models import Delivery, Engine
 from deliveries.stats import heartbeat
 
-#: Counting everything that is kept is not free; scrapes within so many seconds share one count.
+#: Scrapes within so many seconds share one look.
 KEPT_FOR = 15.0
+_BEYOND = f"An estimate in tables of more than {EXACT:,} rows."
 
 _lock = threading.Lock()
 _kept: tuple[float, bytes] | None = None
@@ -71,13 +73,15 @@ class _Figures(Collector):
         now = timezone.now()
         beat = heartbeat(now)
         engines = Engine.objects.alive(now)
-        by_status = GaugeMetricFamily("hookdesk_deliveries", "Deliveries kept, by status.", labels=["status"])
-        found = dict(Delivery.objects.order_by().values_list("status").annotate(Count("pk")))
+        by_status = GaugeMetricFamily(
+            "hookdesk_deliveries", f"Deliveries kept, by status. {_BEYOND}", labels=["status"]
+        )
+        found = delivery_counts()
         for status in Delivery.Status.values:
             by_status.add_metric([status], found.get(status, 0))
         yield by_status
-        yield _gauge("events_accepted", "Events accepted and kept.", Event.objects.count())
-        yield _gauge("attempts", "Attempts kept.", Attempt.objects.count())
+        yield _gauge("events_accepted", f"Events accepted and kept. {_BEYOND}", event_count())
+        yield _gauge("attempts", f"Attempts kept. {_BEYOND}", attempt_count())
         yield _gauge("in_flight", "Deliveries that are being sent.", found.get(Delivery.Status.SENDING, 0))
         yield _gauge("oldest_due_seconds", "Age of the oldest delivery that is due.", beat.oldest_due or 0)
         yield _gauge("engines_alive", "Engines whose heartbeat is fresh.", engines.count())

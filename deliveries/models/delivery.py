@@ -169,6 +169,10 @@ class Delivery(models.Model):
             models.Index(
                 fields=["status", "-id"], name="delivery_failing", condition=Q(status__in=["retrying", "failed"])
             ),
+            # Metrics: how many staff set aside, without counting the table.
+            models.Index(
+                fields=["status"], name="delivery_set_aside", condition=Q(status__in=["discarded", "superseded"])
+            ),
             # Lists: of one store, of one integration. Few, because each claim and each result rewrites all of them.
             models.Index(fields=["store", "-id"], name="delivery_of_store"),
             models.Index(fields=["integration", "-id"], name="delivery_of_integration"),

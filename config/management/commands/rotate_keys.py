@@ -36,5 +36,6 @@ class Command(ReportCommand):
                 f"{len(rotated.unreadable):,} values are opened by none of the keys (first: {some}). Add the key that "
                 "they were encrypted with to the end of ENCRYPTION_KEYS, or enter them anew."
             )
-        text = f"{rotated.seen:,} values looked at, {rotated.changed:,} encrypted anew. The other keys can go now: restart after that."
+        seen = f"{rotated.seen:,} values looked at, {rotated.changed:,} encrypted anew."
+        text = f"{seen} The other keys can go now; restart after that."
         self.report(options, document, text)
