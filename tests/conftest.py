@@ -14,6 +14,21 @@ def no_background_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wakeup._notifier, "wake", lambda: None)
 
 
+@pytest.fixture(autouse=True)
+def no_dns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of the outside world do not resolve. Hookdesk's own look-ups ask for absolute names, with a dot."""
+    import socket
+
+    ask = socket.getaddrinfo
+
+    def getaddrinfo(host: object, *rest: object, **named: object) -> object:
+        if isinstance(host, str) and host.endswith("."):
+            raise socket.gaierror(socket.EAI_NONAME, "tests have no DNS")
+        return ask(host, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
 @pytest.fixture
 def receiver() -> Iterator["object"]:
     """A scriptable HTTP server on 127.0.0.1; answers 200 until told otherwise."""

@@ -18,7 +18,7 @@ from integrations.parameters import mask_parameters, unmask_parameters
 from integrations.ports import integration_deleted
 from integrations.redaction import MASK, masked_headers
 from integrations.services.secrets import check_secret_fits, first_secret, needed_secret, replace_secret
-from integrations.services.values import IntegrationValues, clean_values
+from integrations.services.values import IntegrationValues, check_destination, clean_values
 from integrations.wire_formats import get_wire_format
 from integrations.wire_formats.base import WireFormat
 
@@ -44,13 +44,18 @@ _MASKED = ("token", "secret", "additional_data")
 _FIELDS = ("name", "slug", *_PLAIN_DEFAULTS, *_OF_THE_FORMAT)
 
 
-def create_integration(*, store: Store, actor: Actor, **values: Unpack[IntegrationValues]) -> Integration:
+def create_integration(
+    *, store: Store, actor: Actor, is_looked_up: bool = False, **values: Unpack[IntegrationValues]
+) -> Integration:
     """A new integration, with a signing secret where its format signs (`active_secrets` has it).
 
     One in `turn` format is asked for its handshake after the commit. Raises ValidationError by field; its code
-    is `required` for what is missing and `conflict` for a slug that is taken.
+    is `required` for what is missing and `conflict` for a slug that is taken. `is_looked_up`: the caller, who holds a
+    transaction, has asked `check_destination` before it.
     """
     cleaned = clean_values(values)
+    if cleaned.get("url") and not is_looked_up:
+        check_destination(cleaned["url"])
     if "name" not in cleaned:
         raise ValidationError({"name": ValidationError("name is required.", code="required")})
     integration = Integration(store=store, name=cleaned["name"])
@@ -70,12 +75,17 @@ def create_integration(*, store: Store, actor: Actor, **values: Unpack[Integrati
     return integration
 
 
-def update_integration(*, integration: Integration, actor: Actor, **values: Unpack[IntegrationValues]) -> Integration:
+def update_integration(
+    *, integration: Integration, actor: Actor, is_looked_up: bool = False, **values: Unpack[IntegrationValues]
+) -> Integration:
     """Change what is given. A secret that is given replaces the current one as in a rotation.
 
     Masked parameters keep their values, so that an answer of the API can be sent back. Raises ValidationError.
+    `is_looked_up` as in `create_integration`.
     """
     cleaned = clean_values(values)
+    if cleaned.get("url") and cleaned["url"] != integration.url and not is_looked_up:
+        check_destination(cleaned["url"])
     with transaction.atomic():
         current = locked(integration)
         before = {name: getattr(current, name) for name in _FIELDS}

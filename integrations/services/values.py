@@ -16,7 +16,7 @@ from integrations.connectors import CONNECTORS
 from integrations.models import Integration
 from integrations.retry import POLICIES, parse_policy
 from integrations.strict_json import DocumentError, dump_document
-from integrations.transport import check_url, current_policy
+from integrations.transport import UrlRefused, check_url, current_policy, refuse_forbidden_name
 from integrations.wire_formats import WIRE_FORMATS
 from integrations.wire_formats.auth import check_header_name, check_header_value, check_static_headers
 
@@ -25,6 +25,8 @@ PARAMETERS_LIMIT = 64 * 1024
 IN_FLIGHT_LIMIT = 100_000
 RATE_LIMIT = 100_000
 TIMEOUT_LIMIT = 180
+#: Whoever saves a URL waits no longer for the DNS.
+LOOKUP_SECONDS = 2.0
 
 _SLUG = re.compile(r"[-a-zA-Z0-9_]{1,100}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -66,6 +68,17 @@ def clean_values(values: Mapping[str, Any]) -> dict[str, Any]:
     if errors:
         raise ValidationError(errors)
     return cleaned
+
+
+def check_destination(url: str) -> None:
+    """Raises ValidationError for `url` where its host name leads to forbidden addresses only.
+
+    Asks the DNS, for LOOKUP_SECONDS at most: call it before a transaction, never inside.
+    """
+    try:
+        refuse_forbidden_name(url, current_policy(), LOOKUP_SECONDS)
+    except UrlRefused as refused:
+        raise ValidationError({"url": ValidationError(refused.reason, code="invalid")}) from None
 
 
 def clean_line(value: Any, *, limit: int, is_required: bool = False) -> str:

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from integrations.transport.addresses import AddressPolicy, UrlRefused, check_url, parse_allow
 from integrations.transport.base import Headers, Request, Response, Result, Transport, TransportError
+from integrations.transport.dns import refuse_forbidden_name
 from integrations.transport.requests_transport import RequestsTransport, send
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "current_policy",
     "make_transport",
     "parse_allow",
+    "refuse_forbidden_name",
     "send",
 ]
 

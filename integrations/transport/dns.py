@@ -17,7 +17,14 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from functools import lru_cache
 from ipaddress import ip_address
 
-from integrations.transport.addresses import AddressPolicy, Target, describe_refusal, is_loopback_name
+from integrations.transport.addresses import (
+    AddressPolicy,
+    Target,
+    UrlRefused,
+    describe_refusal,
+    is_loopback_name,
+    parse_url,
+)
 from integrations.transport.base import TransportError
 from integrations.transport.daemon_pool import DaemonPool
 
@@ -111,6 +118,23 @@ def permitted_addresses(target: Target, addresses: Addresses, policy: AddressPol
                 permanent=target.address is not None,
             )
     return addresses
+
+
+def refuse_forbidden_name(url: str, policy: AddressPolicy, timeout: float) -> None:
+    """Raises UrlRefused where the host name of `url` resolves, within `timeout` seconds, to forbidden addresses only.
+
+    A name that does not resolve now, or to some permitted address, may be saved: whoever connects looks again. May wait
+    for the DNS, so never call it in a transaction.
+    """
+    target = parse_url(url, policy)
+    if target.address is not None:
+        return
+    try:
+        addresses = shared_resolver().resolve(target.host, timeout)
+    except TransportError:
+        return
+    if not any(map(policy.permits, addresses)):
+        raise UrlRefused(f"{target.host} resolves to a forbidden address: {describe_refusal(addresses[0])}")
 
 
 def _system_lookup(name: str) -> Addresses:

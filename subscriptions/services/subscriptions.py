@@ -17,6 +17,7 @@ from integrations.identifiers import public_id
 from integrations.models import ConfigClock, Integration, Store
 from integrations.parameters import mask_parameters, unmask_parameters
 from integrations.services import create_integration, delete_integration, update_integration
+from integrations.services.values import check_destination
 from subscriptions.models import Subscription
 from subscriptions.ports import subscription_created, subscription_deleted
 from subscriptions.services.values import SubscriptionValues, check_together, clean_values
@@ -37,6 +38,8 @@ def create_subscription(*, store: Store, actor: Actor, **values: Unpack[Subscrip
     """
     now = timezone.now()
     cleaned = clean_values(values, store)
+    if cleaned.get("url") and cleaned.get("integration") is None:
+        check_destination(cleaned["url"])
     with transaction.atomic():
         ConfigClock.hold()  # also: two requests at once must not both find room for the last one
         subscription = Subscription(id=uuid.uuid4(), store=store)
@@ -63,6 +66,8 @@ def update_subscription(
 ) -> Subscription:
     """Change what is given; arrays replace, masked parameters keep their values. Raises ValidationError."""
     cleaned = clean_values(values, subscription.store)
+    if cleaned.get("url") and cleaned["url"] != subscription.integration.url:
+        check_destination(cleaned["url"])
     now = timezone.now()
     with transaction.atomic():
         current = locked(subscription)
@@ -178,6 +183,7 @@ def _own_integration(subscription: Subscription, actor: Actor, cleaned: dict[str
         return create_integration(
             store=subscription.store,
             actor=actor,
+            is_looked_up=True,
             name=_name_of(url),
             slug=public_id("nsub", subscription.id),
             url=url,
@@ -212,7 +218,9 @@ def _redirect(subscription: Subscription, actor: Actor, cleaned: dict[str, Any])
             raise ValidationError({field: message})
         return
     with _errors_as_ours():
-        subscription.integration = update_integration(integration=subscription.integration, actor=actor, **changes)
+        subscription.integration = update_integration(
+            integration=subscription.integration, actor=actor, is_looked_up=True, **changes
+        )
 
 
 def _check_usable(integration: Integration, store: Store, cleaned: dict[str, Any]) -> None:
