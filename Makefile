@@ -23,6 +23,7 @@ demo: setup
 	@exec $(PYTHON) manage.py demo $(if $(filter command line,$(origin PORT)),--port $(PORT))
 
 run: setup
+	@$(PYTHON) -m config.first_env
 	@exec $(PYTHON) manage.py run --port $(PORT)
 
 test: setup
@@ -32,7 +33,7 @@ check: setup
 	@exec $(PYTHON) -m tests.checks
 
 bench: setup
-	@exec $(PYTHON) manage.py bench $(ARGS)
+	@exec $(PYTHON) -m tests.benchmarks $(ARGS)
 
 faults: setup
 	@exec $(PYTHON) -m pytest -p no:randomly -m slow $(ARGS) tests

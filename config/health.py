@@ -6,14 +6,17 @@ import logging
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
+from deliveries.broker_outage import OutageLog
 from deliveries.stats import Heartbeat, heartbeat
 
 logger = logging.getLogger("hookdesk.health")
+_queue_outage = OutageLog(logger, "readyz: the task queue")
 
 
 @never_cache
@@ -68,7 +71,11 @@ def _is_queue_reachable() -> bool:
     from django_q.brokers import get_broker
 
     try:
-        return bool(get_broker().ping())
+        broker = get_broker()
+        # django-q2's own ping of Redis logs each failure, and health checks come every few seconds.
+        is_reachable = bool(broker.connection.ping() if settings.REDIS_URL else broker.ping())
     except Exception as error:  # each broker has errors of its own
-        logger.warning("readyz: the task queue does not answer: %s", error)
+        _queue_outage.note(error)
         return False
+    _queue_outage.note_end()
+    return is_reachable

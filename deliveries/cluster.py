@@ -27,6 +27,7 @@ from django.db import connections
 from django.utils import timezone
 from django_q.cluster import Cluster, Sentinel, get_mp_context
 
+from deliveries.broker_outage import GuardBroker, push_tasks
 from deliveries.engine import control
 from deliveries.process_ties import die_with_parent
 
@@ -65,8 +66,12 @@ class Watchman(Sentinel):  # type: ignore[misc]
 
     def start(self) -> None:
         # Without django-q2's ping: engines need no broker, so that one which is away must not keep them from work.
+        self.broker: Any = GuardBroker(self.broker)
         self.spawn_cluster()
         self.guard()
+
+    def spawn_pusher(self) -> Any:
+        return self.spawn_process(push_tasks, self.task_queue, self.event_out, self.broker)
 
     def _provide_engines(self) -> None:
         """Give a worker each engine that this host lacks, past the broker."""

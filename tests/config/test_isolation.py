@@ -77,6 +77,7 @@ def populate(store: Any) -> dict[str, str]:
         "slug": integration.slug,
         "subscription_id": f"nsub_{subscription.id}",
         "delivery_id": delivery.public_id,
+        "event_id": delivery.event.public_id,
         "notification_id": NotificationFactory(store=store).public_id,
         "token_id": str(AccessToken.objects.filter(store=store).first().id),
         "name": TopicFactory(store=store, name="theirs.only").name,

@@ -5,10 +5,21 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+
+ROOT = Path(__file__).resolve().parent.parent.parent.parent
+
+
+def run(arguments: Sequence[str]) -> NoReturn:
+    """This process becomes the benchmarks. Needs no settings."""
+    if importlib.util.find_spec("tests.benchmarks") is None:
+        raise SystemExit("CommandError: The benchmarks are not installed: run this in a full checkout.")
+    os.chdir(ROOT)
+    os.execv(sys.executable, [sys.executable, "-m", "tests.benchmarks", *arguments])  # noqa: S606 - our own module
 
 
 class Command(BaseCommand):
@@ -16,10 +27,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def run_from_argv(self, argv: list[str]) -> None:
-        if importlib.util.find_spec("tests.benchmarks") is None:
-            raise SystemExit("CommandError: The benchmarks are not installed: run this in a full checkout.")
-        os.chdir(settings.BASE_DIR)
-        os.execv(sys.executable, [sys.executable, "-m", "tests.benchmarks", *argv[2:]])  # noqa: S606 - our own module
+        run(argv[2:])
 
     def handle(self, *args: Any, **options: Any) -> None:
         raise CommandError("Run it from the command line: manage.py bench")

@@ -1,0 +1,90 @@
+"""A broker that may be away: said once a minute, asked now and then, and never in the way of a stop.
+
+django-q2's pusher logs a traceback and sleeps for ten seconds when its broker is away, whoever wants to stop; its guard
+writes a status to the broker with each look-round, ten times a second while it stops, and logs each failure.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+logger = logging.getLogger("hookdesk.cluster")
+
+#: How long an outage is kept quiet about, once it was said.
+SAY_EVERY = 60.0
+#: How long a broker that did not answer is left alone.
+PAUSE = 2.0
+STATUS_PAUSE = 10.0
+
+
+class OutageLog:
+    """Says at most once a minute what is away, however often it is noticed, and when it is back."""
+
+    def __init__(self, log: logging.Logger, what: str) -> None:
+        self._log, self._what = log, what
+        self._said_at: float | None = None
+
+    def note(self, cause: object) -> None:
+        now = time.monotonic()
+        if self._said_at is None or now - self._said_at >= SAY_EVERY:
+            self._said_at = now
+            self._log.warning("%s does not answer: %s", self._what, cause)
+
+    def note_end(self) -> None:
+        if self._said_at is not None:
+            self._said_at = None
+            self._log.warning("%s answers again", self._what)
+
+
+class _Broker:
+    """Another broker, but for what a subclass does its own way."""
+
+    def __init__(self, broker: Any) -> None:
+        self._broker = broker
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_broker":  # not there yet, while it is unpickled
+            raise AttributeError(name)
+        return getattr(self._broker, name)
+
+
+class PusherBroker(_Broker):
+    """For the pusher: waits for the broker to come back, or for the stop."""
+
+    def __init__(self, broker: Any, stop_event: Any) -> None:
+        super().__init__(broker)
+        self._stop_event = stop_event
+        self._outage = OutageLog(logger, "the task queue (deliveries need it not; messages and replays wait)")
+
+    def dequeue(self) -> Any:
+        try:
+            tasks = self._broker.dequeue()
+        except Exception as error:  # each broker has errors of its own
+            self._outage.note(error)
+            self._stop_event.wait(PAUSE)
+            return None
+        self._outage.note_end()
+        return tasks
+
+
+class GuardBroker(_Broker):
+    """For the guard: its status is worth no waiting, and the pusher says what is wrong."""
+
+    _away_until = 0.0
+
+    def set_stat(self, key: str, value: str, timeout: int) -> None:
+        if time.monotonic() < self._away_until:
+            return
+        try:
+            self._broker.set_stat(key, value, timeout)
+        except Exception:  # each broker has errors of its own
+            self._away_until = time.monotonic() + STATUS_PAUSE
+
+
+def push_tasks(task_queue: Any, stop_event: Any, broker: Any) -> None:
+    """django-q2's pusher, with a broker that may be away."""
+    from django_q.pusher import pusher
+
+    pusher(task_queue, stop_event, PusherBroker(broker, stop_event))
