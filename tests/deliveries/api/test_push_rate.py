@@ -46,10 +46,16 @@ def nothing_remembered():
     push_rate._slices.clear()
 
 
-def in_one_second(needed: float = 0.5) -> None:
-    """Wait for a second that has room for the test: windows end with it."""
-    while time.time() % 1 > 1 - needed:
-        time.sleep(0.01)
+def in_one_second(act):
+    """What `act` returns, once it began and ended in the same second: windows end with it, and machines may be slow."""
+    for _ in range(30):
+        time.sleep(1 - time.time() % 1)
+        push_rate._slices.clear()
+        second = int(time.time())
+        found = act()
+        if int(time.time()) == second:
+            return found
+    raise AssertionError("this machine does not get it done in a second")
 
 
 @pytest.mark.django_db
@@ -57,11 +63,13 @@ class TestOneProcess:
     @pytest.mark.parametrize("path", ["push", "events"])
     def test_exactly_the_limit_comes_in_and_the_rest_is_told_when_to_come_back(self, settings, path):
         settings.PUSH_RATE_LIMIT = 3
-        client = ApiClient()
         body = {"orders": []} if path == "push" else {"topic": "a.b"}
-        in_one_second()
-        second = int(time.time())
-        answers = [client.post(path, body) for _ in range(5)]
+
+        def act():
+            client = ApiClient()
+            return int(time.time()), [client.post(path, body) for _ in range(5)]
+
+        second, answers = in_one_second(act)
         assert [a.status_code for a in answers] == [202, 202, 202, 429, 429]
         assert only_error(answers[3])["code"] == "rate_limit_exceeded"
         headers = answers[3].headers
@@ -71,16 +79,23 @@ class TestOneProcess:
 
     def test_other_stores_are_not_held_up(self, settings):
         settings.PUSH_RATE_LIMIT = 1
-        in_one_second()
-        one, other = ApiClient(), ApiClient()
-        assert [c.post("events", {"topic": "a"}).status_code for c in (one, one, other)] == [202, 429, 202]
+
+        def act():
+            one, other = ApiClient(), ApiClient()
+            return [client.post("events", {"topic": "a"}).status_code for client in (one, one, other)]
+
+        assert in_one_second(act) == [202, 429, 202]
 
     def test_the_next_second_has_a_budget_of_its_own(self, settings):
         settings.PUSH_RATE_LIMIT = 2
-        client = ApiClient()
-        in_one_second()
-        assert [client.post("events", {"topic": "a"}).status_code for _ in range(3)] == [202, 202, 429]
-        time.sleep(1 - time.time() % 1 + 0.01)
+
+        def act():
+            client = ApiClient()
+            return client, [client.post("events", {"topic": "a"}).status_code for _ in range(3)]
+
+        client, statuses = in_one_second(act)
+        assert statuses == [202, 202, 429]
+        time.sleep(1 - time.time() % 1)
         assert client.post("events", {"topic": "a"}).status_code == 202
 
     def test_without_a_limit_it_costs_no_statement(self, settings):
@@ -93,23 +108,25 @@ class TestOneProcess:
         assert not any("pushwindow" in query["sql"] for query in queries)
         assert not PushWindow.objects.exists()
 
-    def test_a_second_that_is_used_up_is_not_asked_for_again(self, monkeypatch):
+    @pytest.fixture
+    def asked(self, monkeypatch):
+        """Each question to the database."""
         asked = []
         count = push_rate._count
-        monkeypatch.setattr(push_rate, "_count", lambda *a: asked.append(a) or count(*a))
-        store = ApiClient().store.id
-        in_one_second()
-        refused = [push_rate.take_push(store, 5) for _ in range(100)]
-        assert refused.count(None) == 5 and len(asked) == 5
+        monkeypatch.setattr(push_rate, "_count", lambda *given: asked.append(given) or count(*given))
+        return asked
 
-    def test_a_large_limit_is_taken_in_slices(self, monkeypatch):
-        asked = []
-        count = push_rate._count
-        monkeypatch.setattr(push_rate, "_count", lambda *a: asked.append(a) or count(*a))
-        store = ApiClient().store.id
-        in_one_second(0.9)
-        refused = [push_rate.take_push(store, 10_000) for _ in range(300)]
-        assert refused.count(None) == 300 and len(asked) <= 4 + 3
+    @pytest.mark.parametrize(("limit", "tries", "let_in", "most_asked"), [(5, 100, 5, 5), (10_000, 300, 300, 4)])
+    def test_a_used_up_second_is_not_asked_for_again_and_a_large_limit_is_taken_in_slices(
+        self, asked, limit, tries, let_in, most_asked
+    ):
+        def act():
+            asked.clear()
+            store = ApiClient().store.id
+            return [push_rate.take_push(store, limit) for _ in range(tries)].count(None), len(asked)
+
+        found, number = in_one_second(act)
+        assert found == let_in and number <= most_asked
 
     def test_what_is_remembered_stays_small(self, monkeypatch):
         monkeypatch.setattr(push_rate, "MOST_REMEMBERED", 20)

@@ -71,8 +71,12 @@ class TestHops:
         deliver()
         # The push goes to both, and each of the two begins a chain of its own.
         assert len(receiver.requests) == 2 + 2 * limit
-        assert Event.objects.filter(is_stopped=True).values_list("hops", flat=True)[0] == limit + 1
-        assert Record.objects.get().data["n"] == 2 + 2 * limit, "what is not sent on is stored all the same"
+        stopped = Event.objects.filter(is_stopped=True)
+        assert {event.hops for event in stopped} == {limit + 1}
+        # The two chains run side by side: either may be the last.
+        assert Record.objects.get().data in [event.data for event in stopped], (
+            "what is not sent on is stored all the same"
+        )
 
     def test_staff_are_told_once_for_each_integration_with_cause_and_place(self, receiver, deliver, client, ping_pong):
         for number in range(3):
