@@ -11,11 +11,12 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from deliveries.ingest import Receipt
-from deliveries.ingest.plan import SchemaViolation
+from deliveries.ingest.plan import TooMuchWork
 from deliveries.ingest.reading import Invalid
 from deliveries.ingest.services import Busy, KeyConflict, Revoked
 from integrations.access import Principal, authenticate, create_token
 from integrations.models import Store
+from subscriptions.routing import SchemaViolation
 
 
 @contextmanager
@@ -45,6 +46,8 @@ def accepted(ingest: Callable[[], Receipt]) -> Any:
         raise CommandError(f"{error.field}: {error.message}" if error.field else error.message) from None
     except SchemaViolation as error:
         raise CommandError(f"{error.path or 'data'} breaks the schema of {error.topic}: {error.message}") from None
+    except TooMuchWork as error:
+        raise CommandError(f"{error.path}: {error.message}" if error.path else error.message) from None
     except KeyConflict:
         raise CommandError("This idempotency key was used with another body.") from None
     except Revoked:

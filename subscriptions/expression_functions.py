@@ -1,12 +1,12 @@
 """The functions that expressions may call beside JMESPath's own, and the bounds on what they may make.
 
 Filters and transforms are written by whoever holds a store's token, so a short expression must not be able to fill
-the memory: `concat(@, @) | concat(@, @) | …` doubles at each step. Everything that is made is weighed as it is made.
+the memory: `concat(@, @) | concat(@, @) | …` doubles at each step. Everything that is made is weighed as it is made,
+and everything that a function is given is charged before it runs.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -17,13 +17,17 @@ from typing import Any, Final
 from jmespath import exceptions
 from jmespath.functions import Functions, signature
 
-#: Characters of JSON that a result, or any part made on the way to it, may have.
-SIZE_LIMIT: Final = 1_000_000
-#: Arrays and objects within each other, as in a document that is pushed (contract §9).
-DEPTH_LIMIT: Final = 100
+from subscriptions.expression_values import (
+    SIZE_LIMIT,
+    ExpressionError,
+    cost_of_comparing,
+    cost_of_reading,
+    is_equal,
+    shown,
+    text_of,
+)
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBER = re.compile(r"-?\d{1,400}(\.\d{1,400})?([eE][+-]?\d{1,3})?", re.ASCII)
 _DATE_PATTERN = re.compile(r"([^%]|%[YmdHMSpIbBaAjyZz%]){0,100}", re.DOTALL)
 _TYPE_WORDS: Final = {
@@ -39,82 +43,22 @@ _TYPE_WORDS: Final = {
 }
 
 
-class ExpressionError(ValueError):
-    """An expression that cannot be read, or not be worked out on this data. `column` counts from 1, where known."""
-
-    def __init__(self, message: str, column: int | None = None) -> None:
-        self.message = message if len(message) <= 500 else f"{message[:499]}…"
-        self.column = column
-        super().__init__(self.message)
-
-
-def weigh(value: Any, limit: int = SIZE_LIMIT) -> int:
-    """About how many characters of JSON `value` has. Raises ExpressionError past `limit` or `DEPTH_LIMIT`, and for
-    what JSON cannot hold.
-
-    Parts that are shared count each time, as they would be written each time.
-    """
-    weight = 0
-    waiting = [(value, 1)]
-    while waiting:
-        item, depth = waiting.pop()
-        weight += 2
-        if isinstance(item, str):
-            weight += _weight_of_text(item)
-        elif isinstance(item, dict):
-            weight += sum(map(_weight_of_text, item))
-            waiting.extend((inner, depth + 1) for inner in item.values())
-        elif isinstance(item, list):
-            # Before the list is unrolled: it may be far longer than what is left of the limit.
-            weight += len(item)
-            if weight <= limit:
-                waiting.extend((inner, depth + 1) for inner in item)
-        else:
-            weight += _weight_of_scalar(item)
-        if weight > limit:
-            raise ExpressionError(f"The result has more than {limit:,} characters. Select less.")
-        if depth > DEPTH_LIMIT:
-            raise ExpressionError(f"The result is nested more than {DEPTH_LIMIT} levels deep.")
-    return weight
-
-
-def _weight_of_text(text: str) -> int:
-    if not text.isascii() and _SURROGATE.search(text):
-        raise ExpressionError("The result holds half of a surrogate pair (\\ud800–\\udfff), which no text may.")
-    return len(text)
-
-
-def _weight_of_scalar(item: Any) -> int:
-    if item is None or isinstance(item, bool):
-        return 4
-    if isinstance(item, int):
-        return item.bit_length() // 3 + 1
-    if isinstance(item, float):
-        if not math.isfinite(item):
-            raise ExpressionError("The result holds a number that is not finite.")
-        return 8
-    raise ExpressionError("& makes an expression for a function such as sort_by() and is no value by itself.")
-
-
-def text_of(value: Any) -> str:
-    """`value` as it stands in a message: text as it is, null as nothing, all else as JSON."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    weigh(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
 def _bounded(length: int) -> None:
     if length > SIZE_LIMIT:
         raise ExpressionError(f"The text has more than {SIZE_LIMIT:,} characters. Select less.")
 
 
+#: Functions that look at no more than whether their arguments are there, or how long they are.
+_LOOKING_ONLY: Final = frozenset({"context", "default", "length", "not_null", "to_array", "type"})
+#: Functions that compare the items of their list again and again.
+_SORTING: Final = frozenset({"sort", "sort_by"})
+
+
 class ExpressionFunctions(Functions):
     """JMESPath's functions and those below; the first line of each docstring is its help.
 
-    `charge` is told the cost of each result, so that the whole evaluation has a bound. `context` answers `context()`.
+    `charge` is told the cost of the arguments and of each result, so that the whole evaluation has a bound. `context`
+    answers `context()`.
     """
 
     def __init__(self, charge: Callable[[int], None], context: Mapping[str, Any]) -> None:
@@ -122,6 +66,7 @@ class ExpressionFunctions(Functions):
         self._context = context
 
     def call_function(self, function_name: str, resolved_args: Any) -> Any:
+        self._charge_arguments(function_name, resolved_args)
         try:
             result = super().call_function(function_name, resolved_args)
         except exceptions.JMESPathTypeError as error:
@@ -131,6 +76,14 @@ class ExpressionFunctions(Functions):
         elif isinstance(result, list | dict):
             self._charge(len(result))
         return result
+
+    def _charge_arguments(self, function_name: str, arguments: Any) -> None:
+        if function_name in _LOOKING_ONLY:
+            return
+        for argument in arguments:
+            self._charge(cost_of_reading(argument))
+            if function_name in _SORTING and isinstance(argument, list):
+                self._charge(cost_of_comparing(argument) * len(argument).bit_length() >> 3)
 
     @signature({"types": [], "variadic": True})
     def _func_concat(self, *values: Any) -> str:
@@ -216,6 +169,28 @@ class ExpressionFunctions(Functions):
 
     # JMESPath's own, with bounds.
 
+    @signature({"types": ["array", "string"]}, {"types": []})
+    def _func_contains(self, subject: Any, search: Any) -> bool:
+        if isinstance(subject, str):
+            if not isinstance(search, str):
+                raise ExpressionError(f"contains() looks for text in a text, and was given {shown(search)}.")
+            return search in subject
+        return any(self._is_same(item, search) for item in subject)
+
+    def _is_same(self, item: Any, search: Any) -> bool:
+        self._charge(1)
+        return is_equal(item, search, self._charge)
+
+    @signature({"types": ["array-number", "array-string"]})
+    def _func_max(self, values: list[Any]) -> Any:
+        self._charge(cost_of_comparing(values) >> 3)
+        return max(values, default=None)
+
+    @signature({"types": ["array-number", "array-string"]})
+    def _func_min(self, values: list[Any]) -> Any:
+        self._charge(cost_of_comparing(values) >> 3)
+        return min(values, default=None)
+
     @signature({"types": ["string"]}, {"types": ["array-string"]})
     def _func_join(self, separator: str, texts: list[str]) -> str:
         _bounded(sum(map(len, texts)) + len(separator) * len(texts))
@@ -247,16 +222,6 @@ def _looked_up(values: Any, path: str) -> Any:
         else:
             return None
     return values
-
-
-def shown(value: Any) -> str:
-    """`value` as JSON for a message, cut to 80 characters."""
-    try:
-        weigh(value, 10_000)
-    except ExpressionError:
-        return "a large value" if isinstance(value, str | list | dict) else "no value"
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def _type_message(function_name: str, error: exceptions.JMESPathTypeError) -> str:

@@ -5,8 +5,9 @@ Everything that the library may raise comes out as an ExpressionError with a sen
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -14,18 +15,24 @@ from jmespath import exceptions
 from jmespath.parser import Parser
 from jmespath.visitor import Options, TreeInterpreter
 
-from subscriptions.expression_functions import ExpressionError, ExpressionFunctions, shown, weigh
+from subscriptions.budget import Budget, BudgetExceeded
+from subscriptions.expression_functions import ExpressionFunctions
+from subscriptions.expression_values import ExpressionError, WorkExceeded, cost_of_reading, is_equal, shown, weigh
+from subscriptions.json_schema.values import is_number
 
 #: Characters of one expression.
 LENGTH_LIMIT: Final = 10_000
-#: Steps of one evaluation: about a second of work.
-WORK_LIMIT: Final = 1_000_000
 
 #: A node of the library's syntax tree: `type`, `children` and mostly `value`.
 Node = dict[str, Any]
 
 _TOO_NESTED: Final = "The expression is nested too deeply. Write it in simpler steps."
-_ORDERINGS: Final = frozenset({"lt", "lte", "gt", "gte"})
+_ORDERINGS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "lt": operator.lt,
+    "lte": operator.le,
+    "gt": operator.gt,
+    "gte": operator.ge,
+}
 
 
 @lru_cache(maxsize=1024)
@@ -94,47 +101,65 @@ def _check(text: str, tree: Node) -> None:
 
 def _check_call(text: str, node: Node) -> None:
     name = node["value"]
-    found = re.search(rf"\b{re.escape(name)}\s*\(", text)
-    column = found.start() + 1 if found else None
     specification = ExpressionFunctions.FUNCTION_TABLE.get(name)
     if specification is None:
-        raise ExpressionError(f"There is no function {name}().", column)
+        raise ExpressionError(f"There is no function {name}().", _column_of_call(text, name))
     wanted, given = len(specification["signature"]), len(node["children"])
     is_variadic = bool(wanted) and bool(specification["signature"][-1].get("variadic"))
     if given < wanted or (given > wanted and not is_variadic):
         count = f"at least {wanted}" if is_variadic else str(wanted)
-        raise ExpressionError(f"{name}() takes {count} argument{'s' * (wanted != 1)}, not {given}.", column)
+        message = f"{name}() takes {count} argument{'s' * (wanted != 1)}, not {given}."
+        raise ExpressionError(message, _column_of_call(text, name))
+
+
+def _column_of_call(text: str, name: str) -> int | None:
+    found = re.search(rf"\b{re.escape(name)}\s*\(", text)
+    return found.start() + 1 if found else None
 
 
 class Interpreter(TreeInterpreter):
-    """Walks a tree over data, counting the steps; one for each evaluation.
+    """Walks a tree over data under a budget; one for each evaluation.
 
     `context` is what `context('topic')` reads.
     """
 
-    def __init__(self, context: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, context: Mapping[str, Any] | None = None, budget: Budget | None = None) -> None:
+        self.charge = (budget or Budget()).charge
         super().__init__(Options(custom_functions=ExpressionFunctions(self.charge, context or {})))
-        self._work_left = WORK_LIMIT
-
-    def charge(self, steps: int) -> None:
-        self._work_left -= steps
-        if self._work_left < 0:
-            raise ExpressionError("The expression takes too much work on this data. Select less, or in simpler steps.")
 
     def visit(self, node: Any, *args: Any, **options: Any) -> Any:
         self.charge(1)
         return super().visit(node, *args, **options)
 
+    def visit_literal(self, node: Any, value: Any) -> Any:
+        self.charge(cost_of_reading(node["value"]) >> 2)
+        return super().visit_literal(node, value)
+
     def visit_comparator(self, node: Any, value: Any) -> Any:
-        try:
-            return super().visit_comparator(node, value)
-        except TypeError:
-            if node["value"] in _ORDERINGS:
-                return None  # a text and a number: JMESPath has null for what cannot be ordered
-            raise
+        left, right = (self.visit(child, value) for child in node["children"])
+        name = node["value"]
+        if name in _ORDERINGS:
+            return self._ordered(name, left, right)
+        return is_equal(left, right, self.charge) is (name == "eq")
+
+    def _ordered(self, name: str, left: Any, right: Any) -> bool | None:
+        if isinstance(left, str) and isinstance(right, str):
+            self.charge(min(len(left), len(right)) >> 8)
+        elif not (is_number(left) and is_number(right)):
+            return None  # a text and a number: JMESPath has null for what cannot be ordered
+        return bool(_ORDERINGS[name](left, right))
+
+    def visit_slice(self, node: Any, value: Any) -> Any:
+        self.charge(cost_of_reading(value))
+        return super().visit_slice(node, value)
 
     def visit_flatten(self, node: Any, value: Any) -> Any:
-        return self._weighed_list(super().visit_flatten(node, value))
+        base = self.visit(node["children"][0], value)
+        if not isinstance(base, list):
+            return None
+        # Before it is made: a hundred thousand times the same list of a literal does not fit into the memory.
+        self.charge(sum(len(item) if isinstance(item, list) else 1 for item in base))
+        return [part for item in base for part in (item if isinstance(item, list) else [item])]
 
     def visit_multi_select_list(self, node: Any, value: Any) -> Any:
         return self._weighed(super().visit_multi_select_list(node, value))
@@ -147,10 +172,6 @@ class Interpreter(TreeInterpreter):
         self.charge(weigh(made) >> 3)
         return made
 
-    def _weighed_list(self, made: list[Any] | None) -> list[Any] | None:
-        self.charge(len(made or ()))
-        return made
-
 
 def work_out(interpreter: Interpreter, node: Node, data: Any) -> Any:
     """The value of a tree, or of a part of one, on `data`. Raises ExpressionError."""
@@ -158,6 +179,8 @@ def work_out(interpreter: Interpreter, node: Node, data: Any) -> Any:
         return interpreter.visit(node, data)
     except ExpressionError:
         raise
+    except BudgetExceeded as error:
+        raise WorkExceeded from error
     except RecursionError as error:
         raise ExpressionError(_TOO_NESTED) from error
     except Exception as error:  # the engine must not fall over an expression, whatever the library meets

@@ -11,7 +11,8 @@ fixed(number, digits), date(moment, '%d.%m.%Y') and context('topic' or 'intent')
     format('Order of {number_of_pizzas} pizza to {address}', @)
     {phone: shipping_address.phone, message: concat('On its way: ', default(tracking, 'no tracking yet'))}
 
-An expression has at most 10,000 characters, a result 1,000,000, and an evaluation about a second of work.
+An expression has at most 10,000 characters, a result 1,000,000, and an evaluation about a second of work: each runs
+under a `Budget`, of its own unless one is given.
 All functions raise ExpressionError, and nothing else, for what is wrong with an expression or its use.
 """
 
@@ -21,10 +22,21 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from subscriptions.expression_functions import ExpressionError, function_help, shown, weigh
+from subscriptions.budget import Budget
+from subscriptions.expression_functions import function_help
 from subscriptions.expression_language import Interpreter, Node, compiled, is_true, work_out
+from subscriptions.expression_values import ExpressionError, WorkExceeded, shown, weigh
 
-__all__ = ["ExpressionError", "check_expression", "explain", "function_help", "holds", "passes", "transform"]
+__all__ = [
+    "ExpressionError",
+    "WorkExceeded",
+    "check_expression",
+    "explain",
+    "function_help",
+    "holds",
+    "passes",
+    "transform",
+]
 
 Context = Mapping[str, Any]
 
@@ -37,14 +49,14 @@ def check_expression(text: str) -> None:
     compiled(text)
 
 
-def passes(filter_text: str, data: Any, context: Context | None = None) -> bool:
+def passes(filter_text: str, data: Any, context: Context | None = None, budget: Budget | None = None) -> bool:
     """Whether the data passes the filter; an empty filter passes everything. Raises ExpressionError.
 
     `context` holds what is known of the event beside its data (`topic`, `intent`), for the function `context()`.
     """
     if not filter_text.strip():
         return True
-    return is_true(work_out(Interpreter(context), compiled(filter_text), data))
+    return is_true(work_out(Interpreter(context, budget), compiled(filter_text), data))
 
 
 def transform(text: str, data: Any, context: Context | None = None) -> Any:
@@ -59,12 +71,12 @@ def transform(text: str, data: Any, context: Context | None = None) -> Any:
     return result
 
 
-def holds(condition: str, old: Any, new: Any) -> bool:
+def holds(condition: str, old: Any, new: Any, budget: Budget | None = None) -> bool:
     """Whether a topic's condition is true of a change, `old` to `new` (`old` is null at creation).
 
     `old.financial_status != 'paid' && new.financial_status == 'paid'`. Raises ExpressionError, also when empty.
     """
-    return is_true(work_out(Interpreter(), compiled(condition), {"old": old, "new": new}))
+    return is_true(work_out(Interpreter(budget=budget), compiled(condition), {"old": old, "new": new}))
 
 
 def explain(filter_text: str, data: Any, context: Context | None = None) -> tuple[bool, str]:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-from referencing import Registry
-
 from integrations.models import Store
 from integrations.object_types import singular
+from subscriptions.budget import Budget
+from subscriptions.json_schema import Schema, SchemaError, Violation, compile_schema
 from subscriptions.matching import Interest, SubscriptionIndex, normalise_topic
 from subscriptions.models import Subscription
-
-logger = logging.getLogger("hookdesk.routing")
 
 CACHE_SIZE = 1_000
 
@@ -33,6 +28,16 @@ class Route:
     is_ordered: bool
 
 
+class SchemaViolation(ValueError):
+    """Data breaks the JSON Schema of its topic; `path` is inside the data: `shipping_address.phone`."""
+
+    def __init__(self, topic: str, path: str, message: str) -> None:
+        super().__init__(message)
+        self.topic = topic
+        self.path = path
+        self.message = message
+
+
 @dataclass(frozen=True)
 class TopicRule:
     """What a store has declared about a topic."""
@@ -42,18 +47,24 @@ class TopicRule:
     condition: str
 
     @cached_property
-    def _validator(self) -> Draft202012Validator:
-        # An empty registry: a `$ref` to another document is an error and never a request.
-        return Draft202012Validator(self.schema, registry=Registry())
-
-    def violations(self, data: Any) -> Iterator[ValidationError]:
-        """What the schema objects to, as it is found. A schema that cannot be used objects to nothing."""
-        if self.schema is None:
-            return
+    def _compiled(self) -> Schema | SchemaError | None:
         try:
-            yield from self._validator.iter_errors(data)
-        except Exception:  # schemas are checked when they are saved; one that slipped through must not stop a push
-            logger.exception("the schema of the topic %s cannot be used", self.name)
+            return None if self.schema is None else compile_schema(self.schema)
+        except SchemaError as error:
+            return error
+
+    def violations(self, data: Any, budget: Budget | None = None, limit: int = 100) -> list[Violation]:
+        """What the schema objects to, by place, at most `limit`.
+
+        Schemas are checked when they are saved. One that was saved before the present rules, and cannot be applied
+        under them, objects to everything: data that nobody has checked must not pass for checked.
+        """
+        compiled = self._compiled
+        if compiled is None:
+            return []
+        if isinstance(compiled, SchemaError):
+            return [Violation((), f"the schema of the topic cannot be used, and has to be corrected: {compiled}")]
+        return compiled.violations(data, budget or Budget(), limit)
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,16 @@ class StoreConfig:
         if not self.rules:
             return None
         return self.rules.get(normalise_topic(topic, partial(singular, overrides=self.singular_overrides)))
+
+    def check_schema(self, topic: str, data: Any, budget: Budget | None = None, path: str = "") -> None:
+        """Raises SchemaViolation for the first place where data breaks the schema of its topic, if there is one.
+
+        `path` is where the data stands in what was sent.
+        """
+        rule = self.rule_of(topic)
+        violations = rule.violations(data, budget) if rule is not None else []
+        if violations:
+            raise SchemaViolation(topic, violations[0].place(path), violations[0].message)
 
 
 _cache: dict[uuid.UUID, StoreConfig] = {}

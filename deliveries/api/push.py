@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from deliveries.api.limits import check_rate
 from deliveries.ingest import Receipt, publish_events, push_objects
-from deliveries.ingest.plan import SchemaViolation
+from deliveries.ingest.plan import TooMuchWork
 from deliveries.ingest.reading import CONTROL, Invalid
 from deliveries.ingest.services import Busy, KeyConflict, Revoked
 from integrations.api.authentication import MESSAGE, CachedStoreAuthentication, principal_of
@@ -23,6 +23,7 @@ from integrations.api.parsing import as_api_error, read_body
 from integrations.models import AccessToken
 from integrations.strict_json import DocumentError, dump_document, parse_document
 from integrations.wire_formats.base import HOPS_HEADER
+from subscriptions.routing import SchemaViolation
 
 HOPS_PARAMETER = OpenApiParameter(
     HOPS_HEADER,
@@ -64,6 +65,8 @@ class IngestView(APIView):
         except SchemaViolation as error:
             message = f"The data does not fit the schema of {error.topic}: {error.message}"
             raise APIError(400, message, code="parameter_invalid", field=error.path or None) from None
+        except TooMuchWork as error:
+            raise APIError(400, error.message, code="parameter_invalid", field=error.path or None) from None
         except KeyConflict:
             raise APIError(409, "This Idempotency-Key was used with another body.", field="Idempotency-Key") from None
         except Revoked:

@@ -12,7 +12,8 @@ from deliveries.documents import is_same, merge_document
 from deliveries.models import Event
 from integrations.identifiers import uuid7
 from integrations.strict_json import dump_document
-from subscriptions.expressions import ExpressionError, holds, passes
+from subscriptions.budget import Allowance, BudgetExceeded
+from subscriptions.expressions import ExpressionError, WorkExceeded, holds, passes
 from subscriptions.routing import Route, StoreConfig, TopicRule
 
 #: Records by type and id: their versions and data.
@@ -61,6 +62,8 @@ class Plan:
     hops: int = 0
     cascade_left: int | None = None
     is_stopped: bool = False
+    #: What schemas, conditions and filters may still cost.
+    allowance: Allowance = field(default_factory=Allowance)
     #: The records were not looked up, but taken for new.
     is_guess: bool = False
     records: list[RecordRow] = field(default_factory=list)
@@ -97,14 +100,15 @@ class RecordsExist(Exception):
         self.known = known
 
 
-class SchemaViolation(ValueError):
-    """Data breaks the JSON Schema of its topic; `path` is inside the data: `shipping_address.phone`."""
+class TooMuchWork(ValueError):
+    """Schemas, conditions and filters would take too long on this data; `path` is the object that went too far."""
 
-    def __init__(self, topic: str, path: str, message: str) -> None:
-        super().__init__(message)
-        self.topic = topic
+    def __init__(self, path: str) -> None:
         self.path = path
-        self.message = message
+        self.message = (
+            "The store's schemas, conditions and filters take too much work on this. Make them simpler, or send less."
+        )
+        super().__init__(self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,7 @@ def plan_push(
     origin: str = Event.Origin.PUSH,
     except_subscription: uuid.UUID | None = None,
 ) -> Plan:
-    """Merge each object into its record; what changed becomes events. Raises SchemaViolation."""
+    """Merge each object into its record; what changed becomes events. Raises SchemaViolation or TooMuchWork."""
     plan = Plan(config.store_id, config.version, origin, now)
     state = dict(known)
     for pushed in objects:
@@ -148,12 +152,16 @@ def plan_push(
             continue
         state[key] = (version + 1, new)
         topics = [f"{pushed.type}.{'created' if old is None else 'updated'}"]
-        topics += [rule.name for rule in config.conditions.get(pushed.type, ()) if _holds(rule, old, new)]
         data_json = dump_document(new)
-        for topic in topics:
-            check_schema(config, topic, new)
-            row = EventRow(uuid7(), topic, None, pushed.type, pushed.external_id, data_json, now)
-            add_event(plan, config, row, new, except_subscription)
+        plan.allowance.grant(len(data_json))
+        try:
+            topics += [rule.name for rule in config.conditions.get(pushed.type, ()) if _holds(plan, rule, old, new)]
+            for topic in topics:
+                _check_schema(plan, config, topic, new)
+                row = EventRow(uuid7(), topic, None, pushed.type, pushed.external_id, data_json, now)
+                add_event(plan, config, row, new, except_subscription)
+        except BudgetExceeded:
+            raise TooMuchWork(pushed.path) from None
     for key, (version, data) in state.items():
         read_version = known[key][0] if key in known else 0
         if version != read_version:
@@ -162,11 +170,11 @@ def plan_push(
 
 
 def plan_events(*, config: StoreConfig, events: Collection[PublishedEvent], now: datetime) -> Plan:
-    """Raises SchemaViolation."""
+    """Raises SchemaViolation or TooMuchWork."""
     plan = Plan(config.store_id, config.version, Event.Origin.EVENT, now)
     for event in events:
-        if event.topic is not None:
-            check_schema(config, event.topic, event.data, event.path)
+        data_json = dump_document(event.data)
+        plan.allowance.grant(len(data_json))
         identity = event.data.get("id")
         row = EventRow(
             id=uuid7(),
@@ -174,10 +182,15 @@ def plan_events(*, config: StoreConfig, events: Collection[PublishedEvent], now:
             intent=event.intent,
             object_type=(event.topic or event.intent or "").split(".", 1)[0],
             object_id=str(identity)[:255] if isinstance(identity, str | int) and identity is not True else "",
-            data_json=dump_document(event.data),
+            data_json=data_json,
             occurred_at=event.occurred_at,
         )
-        add_event(plan, config, row, event.data, None)
+        try:
+            if event.topic is not None:
+                _check_schema(plan, config, event.topic, event.data, event.path)
+            add_event(plan, config, row, event.data, None)
+        except BudgetExceeded:
+            raise TooMuchWork(event.path) from None
     return plan
 
 
@@ -186,7 +199,7 @@ def add_event(plan: Plan, config: StoreConfig, row: EventRow, data: Any, except_
     plan.events.append(row)
     name = row.topic or row.intent or ""
     for route in config.index.matching(row.topic, row.intent, data):
-        if route.subscription_id == except_subscription or not _passes(route, row, data):
+        if route.subscription_id == except_subscription or not _passes(plan, route, row, data):
             continue
         order_key = f"{row.object_type}/{row.object_id}" if route.is_ordered and row.object_id else None
         plan.deliveries.append(
@@ -194,28 +207,32 @@ def add_event(plan: Plan, config: StoreConfig, row: EventRow, data: Any, except_
         )
 
 
-def check_schema(config: StoreConfig, topic: str, data: Any, path: str = "") -> None:
+def _check_schema(plan: Plan, config: StoreConfig, topic: str, data: Any, path: str = "") -> None:
     rule = config.rule_of(topic)
-    if rule is None:
-        return
-    errors = sorted(rule.violations(data), key=lambda error: list(map(str, error.absolute_path)))
-    if errors:
-        inside = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in errors[0].absolute_path)
-        raise SchemaViolation(topic, (path + inside).lstrip("."), errors[0].message)
+    if rule is not None and rule.schema is not None:
+        with plan.allowance.evaluation() as budget:
+            config.check_schema(topic, data, budget, path)
 
 
-def _passes(route: Route, row: EventRow, data: Any) -> bool:
+def _passes(plan: Plan, route: Route, row: EventRow, data: Any) -> bool:
     if not route.filter:
         return True
     try:
-        return passes(route.filter, data, {"topic": row.topic, "intent": row.intent})
+        with plan.allowance.evaluation() as budget:
+            return passes(route.filter, data, {"topic": row.topic, "intent": row.intent}, budget)
     except ExpressionError:
+        if plan.allowance.is_used_up:  # it may be innocent: others have used up what there was
+            raise BudgetExceeded from None
         # Not silently dropped: the delivery is made, and fails visibly when it is built.
         return True
 
 
-def _holds(rule: TopicRule, old: Any, new: Any) -> bool:
+def _holds(plan: Plan, rule: TopicRule, old: Any, new: Any) -> bool:
     try:
-        return holds(rule.condition, old, new)
+        with plan.allowance.evaluation() as budget:
+            return holds(rule.condition, old, new, budget)
+    except WorkExceeded as error:
+        # Nobody would ever see that the event is missing.
+        raise BudgetExceeded from error
     except ExpressionError:
         return False

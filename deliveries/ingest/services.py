@@ -23,7 +23,7 @@ from deliveries.ingest.plan import (
     PushedObject,
     RecordsExist,
     Repetition,
-    SchemaViolation,
+    TooMuchWork,
     plan_events,
     plan_push,
 )
@@ -33,7 +33,7 @@ from deliveries.models import Event, IdempotencyKey, Record
 from deliveries.wakeup import take_quiet_moment, wake
 from integrations.access import Principal, refresh
 from integrations.identifiers import public_id
-from subscriptions.routing import StoreConfig, config_of
+from subscriptions.routing import SchemaViolation, StoreConfig, config_of
 
 #: A plan is made again when its premises changed under it; past this the store is told to come back.
 TRIES = 12
@@ -66,7 +66,7 @@ class Receipt:
 def push_objects(*, principal: Principal, document: Any, raw: bytes, key: str | None = None, hops: int = 0) -> Receipt:
     """`{"<plural>": [object, …]}` into records and events (contract §3): all or nothing. `hops`: how far it came.
 
-    Raises Invalid, SchemaViolation, KeyConflict, Revoked or Busy, and nothing is stored.
+    Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or Busy, and nothing is stored.
     """
 
     def plan(config: StoreConfig, now: datetime, known: Known | None) -> tuple[Plan, Any]:
@@ -87,7 +87,7 @@ def publish_events(
 ) -> Receipt:
     """One event, or an array of them, into events and deliveries: all or nothing. `hops`: how far they came.
 
-    Raises Invalid, SchemaViolation, KeyConflict, Revoked or Busy, and nothing is stored.
+    Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or Busy, and nothing is stored.
     """
 
     def plan(config: StoreConfig, now: datetime, _known: Known | None) -> tuple[Plan, Any]:
@@ -154,7 +154,7 @@ def push_back(
                 if attempt == TRIES - 1:
                     result.problems.append(f"{plural}: the records were busy")
                 continue
-            except (Invalid, SchemaViolation) as error:
+            except (Invalid, SchemaViolation, TooMuchWork) as error:
                 result.problems.append(f"{plural}: {error}")
             break
     return result
@@ -166,7 +166,7 @@ def _guess(config: StoreConfig, objects: Collection[PushedObject], now: datetime
         return None
     try:
         plan = plan_push(config=config, objects=objects, known={}, now=now)
-    except SchemaViolation:
+    except (SchemaViolation, TooMuchWork):
         return None  # merged into its record, it may be whole
     plan.is_guess = True
     return plan

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
-from deliveries.ingest.plan import SchemaViolation, check_schema
 from deliveries.models import Delivery
 from deliveries.resolution.rules import ResolutionError
 from integrations.strict_json import DocumentError, dump_document, parse_document
-from subscriptions.routing import config_of
+from subscriptions.routing import SchemaViolation, config_of
 
 #: Problems that are shown at once; a payload of the wrong shape altogether may have thousands.
 PROBLEMS_LIMIT = 20
@@ -48,7 +46,7 @@ def check_payload(delivery: Delivery, payload: str | bytes | dict[str, Any]) -> 
     topic = delivery.event.topic
     if topic is not None:
         try:
-            check_schema(config_of(delivery.store_id), topic, data)
+            config_of(delivery.store_id).check_schema(topic, data)
         except SchemaViolation as violation:
             place = violation.path or "the payload"
             raise ResolutionError("invalid", f"{place}: {violation.message}", violation.path or None) from None
@@ -72,11 +70,7 @@ def schema_problems(delivery: Delivery, payload: Any) -> list[SchemaProblem]:
     rule = config_of(delivery.store_id).rule_of(topic) if topic is not None else None
     if rule is None:
         return []
-    found = islice(rule.violations(payload), PROBLEMS_LIMIT)
-    problems = [SchemaProblem(place_of(error.absolute_path), error.message) for error in found]
-    return sorted(problems, key=lambda problem: problem.path)
-
-
-def place_of(parts: Any) -> str:
-    """`["items", 0, "price"]` as the API names fields: `items[0].price`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
+    return [
+        SchemaProblem(violation.place(), violation.message)
+        for violation in rule.violations(payload, limit=PROBLEMS_LIMIT)
+    ]

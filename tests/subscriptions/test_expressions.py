@@ -205,7 +205,7 @@ def test_a_right_expression_is_accepted():
         ("date('yesterday', '%Y')", 'cannot read "yesterday" as a date'),
         ("date(`1e300`, '%Y')", "as a date"),
         ("date('2014-02-03', '%s%n')", "takes a pattern"),
-        ("contains('abc', `1`)", "cannot be worked out on this data"),
+        ("contains('abc', `1`)", "contains() looks for text in a text, and was given 1."),
         ("`1e400`", "not finite"),
         ("[`NaN`]", "not finite"),
         ("sum(`[1e308, 1e308]`)", "not finite"),

@@ -1,0 +1,137 @@
+"""Values that expressions read and make: what they weigh, what it costs to read and to compare them."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+#: Characters of JSON that a result, or any part made on the way to it, may have.
+SIZE_LIMIT: Final = 1_000_000
+#: Arrays and objects within each other, as in a document that is pushed (contract §9).
+DEPTH_LIMIT: Final = 100
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class ExpressionError(ValueError):
+    """An expression that cannot be read, or not be worked out on this data. `column` counts from 1, where known."""
+
+    def __init__(self, message: str, column: int | None = None) -> None:
+        self.message = message if len(message) <= 500 else f"{message[:499]}…"
+        self.column = column
+        super().__init__(self.message)
+
+
+class WorkExceeded(ExpressionError):
+    """The evaluation was stopped, because it takes too much work on this data."""
+
+    def __init__(self) -> None:
+        super().__init__("The expression takes too much work on this data. Select less, or in simpler steps.")
+
+
+def weigh(value: Any, limit: int = SIZE_LIMIT) -> int:
+    """About how many characters of JSON `value` has. Raises ExpressionError past `limit` or `DEPTH_LIMIT`, and for
+    what JSON cannot hold.
+
+    Parts that are shared count each time, as they would be written each time.
+    """
+    weight = 0
+    waiting = [(value, 1)]
+    while waiting:
+        item, depth = waiting.pop()
+        weight += 2
+        if isinstance(item, str):
+            weight += _weight_of_text(item)
+        elif isinstance(item, dict):
+            weight += sum(map(_weight_of_text, item))
+            waiting.extend((inner, depth + 1) for inner in item.values())
+        elif isinstance(item, list):
+            # Before the list is unrolled: it may be far longer than what is left of the limit.
+            weight += len(item)
+            if weight <= limit:
+                waiting.extend((inner, depth + 1) for inner in item)
+        else:
+            weight += _weight_of_scalar(item)
+        if weight > limit:
+            raise ExpressionError(f"The result has more than {limit:,} characters. Select less.")
+        if depth > DEPTH_LIMIT:
+            raise ExpressionError(f"The result is nested more than {DEPTH_LIMIT} levels deep.")
+    return weight
+
+
+def _weight_of_text(text: str) -> int:
+    if not text.isascii() and _SURROGATE.search(text):
+        raise ExpressionError("The result holds half of a surrogate pair (\\ud800–\\udfff), which no text may.")
+    return len(text)
+
+
+def _weight_of_scalar(item: Any) -> int:
+    if item is None or isinstance(item, bool):
+        return 4
+    if isinstance(item, int):
+        return item.bit_length() // 3 + 1
+    if isinstance(item, float):
+        if not math.isfinite(item):
+            raise ExpressionError("The result holds a number that is not finite.")
+        return 8
+    raise ExpressionError("& makes an expression for a function such as sort_by() and is no value by itself.")
+
+
+def text_of(value: Any) -> str:
+    """`value` as it stands in a message: text as it is, null as nothing, all else as JSON."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    weigh(value)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def shown(value: Any) -> str:
+    """`value` as JSON for a message, cut to 80 characters."""
+    try:
+        weigh(value, 10_000)
+    except ExpressionError:
+        return "a large value" if isinstance(value, str | list | dict) else "no value"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def cost_of_reading(value: Any) -> int:
+    """Steps that a function may need to go through `value` once, its parts not included."""
+    if isinstance(value, str):
+        return len(value) >> 5
+    return len(value) >> 2 if isinstance(value, list | dict) else 0
+
+
+def cost_of_comparing(items: list[Any]) -> int:
+    """Steps to find the largest of these, or a certain one: long texts take long to compare."""
+    return len(items) + (sum(len(item) for item in items if isinstance(item, str)) >> 8)
+
+
+def is_equal(left: Any, right: Any, charge: Callable[[int], None]) -> bool:
+    """`left == right` as JMESPath has it: 1 is not true. Charged as far as the two have to be looked at."""
+    waiting = [(left, right)]
+    while waiting:
+        one, other = waiting.pop()
+        if isinstance(one, bool) is not isinstance(other, bool):
+            return False
+        if isinstance(one, list) and isinstance(other, list):
+            if len(one) != len(other):
+                return False
+            charge(len(one))
+            waiting.extend(zip(one, other, strict=True))
+        elif isinstance(one, dict) and isinstance(other, dict):
+            if one.keys() != other.keys():
+                return False
+            charge(len(one))
+            waiting.extend((value, other[name]) for name, value in one.items())
+        else:
+            if isinstance(one, str) and isinstance(other, str) and len(one) == len(other):
+                charge(len(one) >> 8)
+            if one != other:
+                return False
+    return True

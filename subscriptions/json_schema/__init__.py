@@ -1,0 +1,57 @@
+"""JSON Schema, draft 2020-12, for schemas that come from anybody: every step is counted, and nothing can backtrack.
+
+    schema = compile_schema({"properties": {"id": {"type": "string"}}})   # SchemaError: cannot be used
+    schema.violations({"id": 5}, Budget())                                # [Violation(("id",), "5 is not of …")]
+
+References lead inside the schema only; nothing is ever fetched. `format` and the `content…` keywords describe and
+assert nothing, as the draft has it. Why there is an evaluator of our own: docs/adr/0007.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from subscriptions.budget import Budget, BudgetExceeded
+from subscriptions.json_schema.compiler import DIALECT, Compiler
+from subscriptions.json_schema.errors import SchemaError, Violation
+from subscriptions.json_schema.nodes import Enough, Node, Run
+
+__all__ = ["DIALECT", "Schema", "SchemaError", "Violation", "compile_schema"]
+
+_TOO_MUCH: Final = "the schema takes too much work on this data; make the schema simpler, or send less data"
+
+
+class Schema:
+    """A compiled schema."""
+
+    def __init__(self, root: Node) -> None:
+        self._root = root
+
+    def violations(self, data: Any, budget: Budget, limit: int = 100) -> list[Violation]:
+        """What the schema objects to in `data`, at most `limit`, by place. Too much work is a violation as well."""
+        run = Run(budget, limit)
+        try:
+            if not self._root.is_valid(data, run):
+                self._root.report(data, run, ())
+        except Enough:
+            pass
+        except BudgetExceeded:
+            # What was found until then says more.
+            return _sorted(run.found) or [Violation((), _TOO_MUCH)]
+        except RecursionError:
+            return [Violation((), "the data is nested too deeply for the schema")]
+        return _sorted(run.found)
+
+
+def _sorted(found: list[Violation]) -> list[Violation]:
+    return sorted(dict.fromkeys(found), key=lambda violation: list(map(str, violation.path)))
+
+
+def compile_schema(schema: Any) -> Schema:
+    """Raises SchemaError with the place, also for what could not be evaluated at a bounded cost."""
+    if not isinstance(schema, dict):
+        raise SchemaError("A JSON Schema is an object, or null for none.")
+    try:
+        return Schema(Compiler(schema).compile())
+    except RecursionError:
+        raise SchemaError("The schema is nested too deeply.") from None

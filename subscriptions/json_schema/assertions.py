@@ -1,0 +1,158 @@
+"""Keywords that look at one value: type, enum, bounds, pattern, required, uniqueItems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence, Sized
+from fractions import Fraction
+from typing import Any
+
+from subscriptions.json_schema.nodes import Keyword, Path, Run
+from subscriptions.json_schema.patterns import Pattern
+from subscriptions.json_schema.values import TYPES, is_number, key_of, shown
+
+
+class Type(Keyword):
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        self.tests = [TYPES[name] for name in names]
+
+    def is_valid(self, value: Any, run: Run) -> bool:
+        for test in self.tests:
+            if test(value):
+                return True
+        return False
+
+    def message(self, value: Any) -> str:
+        return f"{shown(value)} is not of type {', '.join(map(repr, self.names))}"
+
+
+class Enum(Keyword):
+    """Also `const`, which is an enum of one."""
+
+    def __init__(self, values: Sequence[Any], *, is_const: bool = False) -> None:
+        self.values = values
+        self.is_const = is_const
+        self.keys = {key_of(value, _for_free) for value in values}
+        self.has_containers = any(isinstance(value, list | dict) for value in values)
+
+    def is_valid(self, value: Any, run: Run) -> bool:
+        if isinstance(value, list | dict) and not self.has_containers:
+            return False
+        return key_of(value, run.charge) in self.keys
+
+    def message(self, value: Any) -> str:
+        if self.is_const:
+            return f"{shown(self.values[0])} was expected"
+        return f"{shown(value)} is not one of {shown(list(self.values))}"
+
+
+def _for_free(_steps: int) -> None:
+    """The values of the schema itself are bounded by its size."""
+
+
+class NumberBound(Keyword):
+    def __init__(self, holds: Callable[[Any, Any], bool], bound: float, words: str) -> None:
+        self.holds = holds
+        self.bound = bound
+        self.words = words
+
+    def is_valid(self, value: Any, run: Run) -> bool:
+        return not is_number(value) or self.holds(value, self.bound)
+
+    def message(self, value: Any) -> str:
+        return f"{shown(value)} is {self.words} {shown(self.bound)}"
+
+
+class MultipleOf(Keyword):
+    """In the decimal digits that were written: 19.99 is a multiple of 0.01, which binary fractions deny."""
+
+    def __init__(self, divisor: float) -> None:
+        self.divisor = divisor
+        self.fraction = Fraction(repr(divisor))
+
+    def is_valid(self, value: Any, run: Run) -> bool:
+        if not is_number(value):
+            return True
+        run.charge(5)
+        return (Fraction(repr(value)) if isinstance(value, float) else value) % self.fraction == 0
+
+    def message(self, value: Any) -> str:
+        return f"{shown(value)} is not a multiple of {shown(self.divisor)}"
+
+
+class SizeBound(Keyword):
+    """minLength, maxItems, minProperties and the like."""
+
+    def __init__(self, kind: type[Sized], holds: Callable[[int, int], bool], bound: int, words: str) -> None:
+        self.kind = kind
+        self.holds = holds
+        self.bound = bound
+        self.words = words
+
+    def is_valid(self, value: Any, run: Run) -> bool:
+        return not isinstance(value, self.kind) or self.holds(len(value), self.bound)
+
+    def message(self, value: Any) -> str:
+        return f"{shown(value)} {self.words} ({self.bound})"
+
+
+class MatchesPattern(Keyword):
+    def __init__(self, pattern: Pattern) -> None:
+        self.pattern = pattern
+
+    def is_valid(self, value: Any, run: Run) -> bool:
+        return not isinstance(value, str) or self.pattern.is_in(value, run.charge)
+
+    def message(self, value: Any) -> str:
+        return f"{shown(value)} does not match {shown(self.pattern.text)}"
+
+
+class UniqueItems(Keyword):
+    def is_valid(self, value: Any, run: Run) -> bool:
+        if not isinstance(value, list):
+            return True
+        return len({key_of(item, run.charge) for item in value}) == len(value)
+
+    def message(self, value: Any) -> str:
+        return f"{shown(value)} has non-unique elements"
+
+
+class Required(Keyword):
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        self.cost = 1 + (len(names) >> 3)
+
+    def is_valid(self, value: Any, run: Run) -> bool:
+        if isinstance(value, dict):
+            for name in self.names:
+                if name not in value:
+                    return False
+        return True
+
+    def report(self, value: Any, run: Run, path: Path) -> None:
+        if isinstance(value, dict):
+            for name in self.names:
+                if name not in value:
+                    run.add(path, f"{shown(name)} is a required property")
+
+
+class DependentRequired(Keyword):
+    def __init__(self, needs: Mapping[str, Sequence[str]]) -> None:
+        self.needs = needs
+        self.cost = 1 + (sum(1 + len(names) for names in needs.values()) >> 3)
+
+    def _missing(self, value: Any) -> tuple[str, str] | None:
+        if isinstance(value, dict):
+            for name, needed in self.needs.items():
+                if name in value:
+                    for other in needed:
+                        if other not in value:
+                            return name, other
+        return None
+
+    def is_valid(self, value: Any, run: Run) -> bool:
+        return self._missing(value) is None
+
+    def message(self, value: Any) -> str:
+        name, other = self._missing(value) or ("", "")
+        return f"{shown(other)} is a dependency of {shown(name)}"

@@ -1,0 +1,72 @@
+"""Regular expressions of tenants, in RE2: it cannot backtrack, and takes time in proportion to pattern × text.
+
+They mean what they mean in JSON Schema (ECMA-262): `\\d` and `\\w` are ASCII, `$` is the end of the text. Look-ahead,
+look-behind and back-references do not exist in RE2, and a repetition counts to 1,000 at most.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+import re2
+
+from subscriptions.json_schema.errors import SchemaError
+
+#: Instructions of one compiled pattern; `\p{L}` takes about 1,200.
+PROGRAM_LIMIT: Final = 5_000
+#: Bytes that RE2 may use for one pattern.
+_MEMORY: Final = 1 << 19
+#: RE2's slowest way does about 200 instructions × bytes in a microsecond, which is one step.
+_PER_STEP_SHIFT: Final = 7
+
+_ECMA_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|c([A-Za-z])|[\s\S])")
+
+
+class Pattern:
+    """One pattern, compiled."""
+
+    __slots__ = ("_compiled", "_size", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        options = re2.Options()
+        options.log_errors = False
+        options.max_mem = _MEMORY
+        options.never_capture = True
+        try:
+            self._compiled = re2.compile(_ECMA_ESCAPE.sub(_in_re2, text), options=options)
+        except re2.error as error:
+            reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
+            raise SchemaError(f"The pattern {text[:100]!r} cannot be used: {reason}. {_ADVICE}") from None
+        self._size: int = self._compiled.programsize
+        if self._size > PROGRAM_LIMIT:
+            raise SchemaError(f"The pattern {text[:100]!r} is too large. Use shorter repetitions, or maxLength.")
+
+    def is_in(self, text: str, charge: Callable[[int], None]) -> bool:
+        """Whether the pattern is found anywhere in `text`. Raises BudgetExceeded before it takes too long."""
+        charge(1 + (self._size * len(text) >> _PER_STEP_SHIFT))
+        return self._compiled.search(text) is not None
+
+
+_ADVICE: Final = (
+    "Patterns are those of RE2, without look-around (?=…), back-references \\1 and repetitions beyond 1,000."
+)
+
+
+def _in_re2(match: re.Match[str]) -> str:
+    if match[1]:
+        return f"\\x{{{match[1]}}}"
+    if match[2]:
+        return f"\\x{ord(match[2]) & 31:02x}"
+    return match[0]
+
+
+@lru_cache(maxsize=512)
+def compiled_pattern(text: str) -> Pattern:
+    """Raises SchemaError."""
+    if len(text) > 10_000:
+        raise SchemaError(f"The pattern {text[:100]!r} has more than 10,000 characters.")
+    return Pattern(text)
