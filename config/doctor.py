@@ -20,10 +20,13 @@ from deliveries.models import Engine, FailureGroup
 from deliveries.stats import LATE_AFTER, heartbeat
 from integrations.encryption import EncryptionKeyError, encrypt_text
 from integrations.models import AccessToken, Integration, Store
+from subscriptions.models import Topic
+from subscriptions.services import problem_of_topic
 
 START_A_WORKER = "Start one: make run (web and worker), or manage.py qcluster (worker alone)."
 #: Tasks that wait; a healthy queue is empty nearly all the time.
 QUEUE_LIMIT = 100
+TOPICS_LIMIT = 2_000  #: descriptions of topics that are looked at
 CLOCK_LIMIT = 5.0  #: seconds between this machine's clock and the database's
 
 
@@ -178,6 +181,14 @@ def _integrations(now: datetime) -> Iterator[Finding]:
         yield Finding("failures", "warning", f"{failing:,} kinds of failure are open.", "See /admin/, under Failures.")
 
 
+def _topics(now: datetime) -> Iterator[Finding]:
+    unusable = [(topic, reason) for topic in Topic.objects.select_related("store")[:TOPICS_LIMIT].iterator()
+                if (reason := problem_of_topic(topic))]  # fmt: skip
+    for topic, reason in unusable[:20]:
+        yield Finding("topic", "warning", f"The topic {topic.name} of {topic.store.name} cannot be used: {reason}",
+                      "Correct it on its page in the admin; until then what is pushed to it is refused.")  # fmt: skip
+
+
 def _stores(now: datetime) -> Iterator[Finding]:
     if not Store.objects.exists():
         yield Finding("stores", "problem", "There is no store yet, so nothing can be pushed.",
@@ -211,5 +222,5 @@ def _disk(now: datetime) -> Iterator[Finding]:
 
 Check = Callable[[datetime], Iterator[Any]]
 _WITH_DATABASE: tuple[Check, ...] = (
-    _disk, _worker, _oldest_due, _task_queue, _clock, _stores, _staff, _integrations,
+    _disk, _worker, _oldest_due, _task_queue, _clock, _stores, _staff, _integrations, _topics,
 )  # fmt: skip

@@ -133,6 +133,7 @@ class ExpressionFunctions(Functions):
         parts: list[str] = []
         length = end = 0
         for match in _PLACEHOLDER.finditer(template):
+            self._charge(2)
             filled = match[0][0] if match[1] is None else text_of(_looked_up(values, match[1].strip()))
             parts += [template[end : match.start()], filled]
             end = match.end()

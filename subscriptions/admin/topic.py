@@ -16,7 +16,7 @@ from integrations.models import Store
 from subscriptions.expressions import ExpressionError, check_expression
 from subscriptions.matching import check_topic
 from subscriptions.models import Topic
-from subscriptions.services import check_schema, create_topic, delete_topic, update_topic
+from subscriptions.services import check_schema, create_topic, delete_topic, problem_of_topic, update_topic
 
 
 class SchemaField(forms.JSONField):
@@ -34,7 +34,7 @@ class TopicForm(forms.ModelForm):
     schema = SchemaField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 16, "class": "code-small", "spellcheck": "false"}),
-        help_text="JSON Schema. A push that breaks it is refused, and the wizard checks against it.",
+        help_text="JSON Schema, draft 2020-12. A push that breaks it is refused, and the wizard checks against it.",
     )
 
     class Meta:
@@ -73,13 +73,18 @@ class TopicForm(forms.ModelForm):
 @admin.register(Topic)
 class TopicAdmin(DeskAdmin):
     form = TopicForm
-    list_display = ["name", "store", "description", "has_schema", "condition"]
+    list_display = ["name", "store", "description", "has_schema", "condition", "problem"]
     list_select_related = ["store"]
     search_fields = ["name"]
 
     @admin.display(description="schema", boolean=True)
     def has_schema(self, topic: Topic) -> bool:
         return topic.schema is not None
+
+    @admin.display(description="problem", empty_value="")
+    def problem(self, topic: Topic) -> str | None:
+        """What was saved before the present rules and cannot be used under them: pushes to the topic are refused."""
+        return problem_of_topic(topic)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ["store"] if obj is not None else []

@@ -162,10 +162,12 @@ class Compiler:
             yield combine.DependentSchemas(parts["dependentSchemas"])
         yield from self._of_objects(parts)
         yield from _of_arrays(schema, parts)
-        for keyword, value_type in (("unevaluatedProperties", dict), ("unevaluatedItems", list)):
-            if keyword in parts:
-                self.has_unevaluated = True
-                yield apply.Unevaluated(value_type, parts[keyword], node)
+        if "unevaluatedProperties" in parts:
+            self.has_unevaluated = True
+            yield apply.Unevaluated(dict, parts["unevaluatedProperties"], node)
+        if "unevaluatedItems" in parts:
+            self.has_unevaluated = True
+            yield apply.Unevaluated(list, parts["unevaluatedItems"], node)
 
     def _of_objects(self, parts: Mapping[str, Any]) -> Iterator[Keyword]:
         named = [

@@ -40,14 +40,14 @@ class Pattern:
             self._compiled = re2.compile(_ECMA_ESCAPE.sub(_in_re2, text), options=options)
         except re2.error as error:
             reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
-            raise SchemaError(f"The pattern {text[:100]!r} cannot be used: {reason}. {_ADVICE}") from None
+            raise SchemaError(f"The pattern {text[:100]!r} cannot be used: {reason[:100]}. {_ADVICE}") from None
         self._size: int = self._compiled.programsize
         if self._size > PROGRAM_LIMIT:
             raise SchemaError(f"The pattern {text[:100]!r} is too large. Use shorter repetitions, or maxLength.")
 
     def is_in(self, text: str, charge: Callable[[int], None]) -> bool:
         """Whether the pattern is found anywhere in `text`. Raises BudgetExceeded before it takes too long."""
-        charge(1 + (self._size * len(text) >> _PER_STEP_SHIFT))
+        charge(3 + (self._size * len(text) >> _PER_STEP_SHIFT))
         return self._compiled.search(text) is not None
 
 

@@ -9,7 +9,14 @@ from subscriptions.services.subscriptions import (
     has_own_integration,
     update_subscription,
 )
-from subscriptions.services.topics import TopicValues, check_schema, create_topic, delete_topic, update_topic
+from subscriptions.services.topics import (
+    TopicValues,
+    check_schema,
+    create_topic,
+    delete_topic,
+    problem_of_topic,
+    update_topic,
+)
 from subscriptions.services.values import SubscriptionValues
 
 __all__ = [
@@ -24,6 +31,7 @@ __all__ = [
     "delete_subscriptions_of",
     "delete_topic",
     "has_own_integration",
+    "problem_of_topic",
     "update_subscription",
     "update_topic",
 ]

@@ -80,6 +80,18 @@ def check_schema(schema: Any) -> None:
     compile_schema(dict(schema))
 
 
+def problem_of_topic(topic: Topic) -> str | None:
+    """Why the schema or the condition of a topic cannot be used, if it was saved before the present rules."""
+    try:
+        if topic.schema is not None:
+            check_schema(topic.schema)
+        if topic.condition.strip():
+            check_expression(topic.condition)
+    except ValueError as error:  # ExpressionError is one
+        return str(error)
+    return None
+
+
 def _clean(values: Mapping[str, Any]) -> dict[str, Any]:
     cleaned: dict[str, Any] = {}
     errors: dict[str, ValidationError] = {}
