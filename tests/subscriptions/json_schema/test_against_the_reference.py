@@ -77,7 +77,7 @@ def reference_of(schema: Any) -> Draft202012Validator:
 
 
 @settings(
-    max_examples=400,
+    max_examples=150,
     suppress_health_check=list(HealthCheck),
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
@@ -95,7 +95,7 @@ def test_verdicts_and_places_are_those_of_the_reference(schema: dict[str, Any], 
         assert {violation.path for violation in found} == expected, f"{schema!r} on {document!r}: {found!r}"
 
 
-@settings(max_examples=300, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(
