@@ -10,7 +10,7 @@ from typing import Any, Final
 
 #: Characters of JSON that a result, or any part made on the way to it, may have.
 SIZE_LIMIT: Final = 1_000_000
-#: Arrays and objects within each other, as in a document that is pushed (contract §9).
+#: Arrays and objects within each other, as in a document that is pushed.
 DEPTH_LIMIT: Final = 100
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
