@@ -19,6 +19,7 @@ HIDDEN = {
     "integrations.secret",
     "integrations.configclock",
     "deliveries.idempotencykey",
+    "deliveries.replayitem",
     "deliveries.wizardvisit",
 }
 #: An Operator mends what is broken.

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from deliveries import ports
-from deliveries.messages import fingerprint, normalise_message
+from deliveries.messages import fingerprint, former_fingerprint, normalise_message, title_of
 from deliveries.models import Delivery, FailureGroup
+from deliveries.payload_values import values_of
 from integrations.audit import Actor
 from integrations.models import AuditEntry
 
@@ -33,17 +35,18 @@ __all__ = [
     "resolve_group",
 ]
 
-#: Rows of one statement; ten parameters each, within every database's bound.
+#: Rows of one statement; eleven parameters each, within every database's bound.
 ROWS_PER_STATEMENT = 500
 #: Characters of a message that a group keeps.
 MESSAGE_LIMIT = 2_000
 
 _UPSERT = """
 INSERT INTO deliveries_failuregroup
-    (store_id, integration_id, kind, fingerprint, message, status, occurrences, sample_id, first_at, last_at)
+    (store_id, integration_id, kind, fingerprint, message, title, status, occurrences, sample_id, first_at, last_at)
 VALUES {rows}
 ON CONFLICT (integration_id, kind, fingerprint) DO UPDATE SET
-    status = 'open', resolved_at = NULL, message = excluded.message, sample_id = excluded.sample_id,
+    status = 'open', resolved_at = NULL, message = excluded.message, title = excluded.title,
+    sample_id = excluded.sample_id,
     occurrences = deliveries_failuregroup.occurrences + excluded.occurrences, last_at = excluded.last_at,
     first_at = CASE WHEN deliveries_failuregroup.status = 'open'
         THEN deliveries_failuregroup.first_at ELSE excluded.first_at END
@@ -62,11 +65,16 @@ class Failure:
     integration_id: int
     kind: str
     message: str
+    #: The payload as pushed and as sent, in which the message's values are looked for.
+    documents: tuple[str | bytes, ...] = ()
 
 
 @dataclass(slots=True)
 class _Tally:
     latest: Failure
+    title: str = ""
+    #: What the group's fingerprint was before payloads were looked at.
+    former: str = ""
     count: int = 0
 
 
@@ -80,20 +88,49 @@ def group_failures(failures: Sequence[Failure], now: datetime, leaving: Collecti
     tallies: dict[_GroupKey, _Tally] = {}
     key_of: dict[uuid.UUID, _GroupKey] = {}
     for failure in failures:
-        key = (failure.integration_id, fingerprint(failure.kind, failure.message))
-        tally = tallies.setdefault(key, _Tally(failure))
-        tally.latest = failure
-        tally.count += 1
-        key_of[failure.delivery_id] = key
-    _lock(
-        Q(id__in=set(leaving))
-        | Q(integration_id__in={key[0] for key in tallies}, fingerprint__in={key[1] for key in tallies})
-    )
+        key_of[failure.delivery_id] = _count(failure, tallies)
+    prints = {key[1] for key in tallies} | {tally.former for tally in tallies.values()}
+    _lock(Q(id__in=set(leaving)) | Q(integration_id__in={key[0] for key in tallies}, fingerprint__in=prints))
+    _adopt(tallies)
     ids: dict[_GroupKey, int] = {}
     ordered = sorted(tallies.items())
     for start in range(0, len(ordered), ROWS_PER_STATEMENT):
         ids |= _upsert(ordered[start : start + ROWS_PER_STATEMENT], now)
     return {delivery_id: ids[key] for delivery_id, key in key_of.items()}
+
+
+def _count(failure: Failure, tallies: dict[_GroupKey, _Tally]) -> _GroupKey:
+    values = values_of(failure.documents)
+    key = (failure.integration_id, fingerprint(failure.kind, failure.message, values))
+    tally = tallies.setdefault(key, _Tally(failure))
+    tally.latest = failure
+    tally.title = title_of(failure.message, values)
+    tally.former = former_fingerprint(failure.kind, failure.message)
+    tally.count += 1
+    return key
+
+
+def _adopt(tallies: dict[_GroupKey, _Tally]) -> None:
+    """Groups of the time before payloads were looked at go on under the new fingerprint, with their history.
+
+    Where the new one has a group already, the old one is left, and closes when its deliveries have left it.
+    """
+    renamed = {(key[0], tally.former): key[1] for key, tally in tallies.items() if tally.former != key[1]}
+    if not renamed:
+        return
+    wanted = {key[0] for key in renamed}, {key[1] for key in renamed} | set(renamed.values())
+    found = FailureGroup.objects.filter(integration_id__in=wanted[0], fingerprint__in=wanted[1])
+    rows = {
+        (integration, print_): pk
+        for integration, print_, pk in found.values_list("integration_id", "fingerprint", "id")
+    }
+    for (integration_id, former), new in renamed.items():
+        pk = rows.get((integration_id, former))
+        if pk is None or (integration_id, new) in rows:
+            continue
+        rows[integration_id, new] = pk
+        with suppress(IntegrityError), transaction.atomic():  # another engine has made the new one meanwhile
+            FailureGroup.objects.filter(id=pk).update(fingerprint=new)
 
 
 def _upsert(tallies: Sequence[tuple[_GroupKey, _Tally]], now: datetime) -> dict[_GroupKey, int]:
@@ -103,9 +140,10 @@ def _upsert(tallies: Sequence[tuple[_GroupKey, _Tally]], now: datetime) -> dict[
     for (integration_id, digest), tally in tallies:
         latest = tally.latest
         values += [to_uuid(latest.store_id, connection), integration_id, latest.kind[:50], digest]
-        values += [latest.message.replace("\0", "")[:MESSAGE_LIMIT], FailureGroup.Status.OPEN.value, tally.count]
+        values += [latest.message.replace("\0", "")[:MESSAGE_LIMIT], tally.title.replace("\0", "")]
+        values += [FailureGroup.Status.OPEN.value, tally.count]
         values += [to_uuid(latest.delivery_id, connection), moment, moment]
-    row = f"({', '.join(['%s'] * 10)})"
+    row = f"({', '.join(['%s'] * 11)})"
     with connection.cursor() as cursor:
         cursor.execute(_UPSERT.format(rows=", ".join([row] * len(tallies))), values)
         return {(integration_id, digest): group_id for group_id, integration_id, digest in cursor.fetchall()}
@@ -178,7 +216,7 @@ def _audit(group: FailureGroup, actor: Actor, action: str, before: str, after: s
         action=action,
         target_type="failuregroup",
         target_id=str(group.pk),
-        target_name=group.message[:300],
+        target_name=group.headline[:300],
         before={"status": str(before)},
         after={"status": str(after)},
     )

@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from deliveries.failures import close_empty_groups, lock_groups
-from deliveries.models import Delivery, Event, IdempotencyKey, WizardVisit
+from deliveries.models import Delivery, Event, IdempotencyKey, ReplayItem, WizardVisit
 
 #: The contract keeps idempotency keys for 24 h at least.
 KEYS_KEPT = timedelta(hours=24)
@@ -68,6 +68,8 @@ def prune(
     for count in _until_none(lambda: _prune_keys(now - KEYS_KEPT, batch)):
         pruned.idempotency_keys += count
         progress(count)
+    for _ in _until_none(lambda: _prune_items(before, batch)):
+        pass
     WizardVisit.objects.filter(at__lt=now - VISITS_KEPT).delete()
     return pruned
 
@@ -126,3 +128,10 @@ def _prune_keys(before: datetime, batch: int) -> int:
     with transaction.atomic():
         ids = IdempotencyKey.objects.filter(created_at__lt=before).order_by("created_at").values_list("id", flat=True)
         return IdempotencyKey.objects.filter(id__in=list(ids[:batch])).delete()[0]
+
+
+def _prune_items(before: datetime, batch: int) -> int:
+    """What old replays came to; the replays themselves stay, with their counts."""
+    with transaction.atomic():
+        ids = ReplayItem.objects.filter(replay__finished_at__lt=before).values_list("id", flat=True)[:batch]
+        return ReplayItem.objects.filter(id__in=list(ids)).delete()[0]

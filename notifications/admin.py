@@ -71,7 +71,8 @@ class NotificationAdmin(ReadOnlyAdmin):
             "told": ChannelMessage.objects.filter(notification=found).select_related("channel").order_by("-id")[:20],
             "may_resolve": request.user.has_perm("notifications.change_notification"),
         }
-        return _page(self, request, "notification/change_form", found.summary[:80], context)
+        title = f"{found.integration.name}: {found.headline}" if found.integration else found.headline
+        return _page(self, request, "notification/change_form", title[:80], context)
 
     @method_decorator(require_POST)
     def resolve_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:

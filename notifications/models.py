@@ -68,6 +68,11 @@ class Notification(models.Model):
         return self.summary
 
     @property
+    def headline(self) -> str:
+        """What is wrong, for all failures that it stands for; `summary` is the latest one's."""
+        return self.failure_group.title or self.summary if self.failure_group else self.summary
+
+    @property
     def public_id(self) -> str:
         return public_id("notif", self.id)
 

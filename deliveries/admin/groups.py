@@ -63,7 +63,7 @@ class FailureGroupAdmin(ReadOnlyAdmin):
             .order_by("-id")[:DELIVERIES_SHOWN]
         )
         context = {"group": group, "rows": rows, "shown": DELIVERIES_SHOWN}
-        title = f"{group.integration.name}: {group.message[:80]}"
+        title = f"{group.integration.name}: {group.headline[:80]}"
         return render(request, "admin/deliveries/failuregroup/change_form.html", title, context)
 
     def resolve_view(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -103,6 +103,7 @@ def _group(settlements: Sequence[Settlement], now: datetime) -> None:
             integration_id=claimed.integration_id,
             kind=s.landing.outcome.kind or "error",
             message=s.landing.outcome.summary or s.last_error,
+            documents=_documents(s),
         )
         for s in failing
         if (claimed := _claimed(s)).id in held
@@ -111,6 +112,12 @@ def _group(settlements: Sequence[Settlement], now: datetime) -> None:
     groups = group_failures(failures, now, leaving=sorted(left)) if failures else {}
     for s in failing:
         s.group_id = groups.get(_claimed(s).id)
+
+
+def _documents(settlement: Settlement) -> tuple[str | bytes, ...]:
+    """The payload as pushed (or edited), and as it was sent: a transform may have changed its values."""
+    request = settlement.landing.flight.request
+    return (_claimed(settlement).data_json, *([request.body] if request is not None else []))
 
 
 def _still_held(claims: Sequence[Claimed]) -> set[uuid.UUID]:

@@ -2,7 +2,7 @@ from deliveries.models.delivery import Attempt, Delivery, FailureGroup, Revision
 from deliveries.models.engine import Engine
 from deliveries.models.event import Event, IdempotencyKey, Record
 from deliveries.models.push_window import PushWindow
-from deliveries.models.replay import Replay
+from deliveries.models.replay import Replay, ReplayItem
 from deliveries.models.stats import StatSlot
 from deliveries.models.visit import WizardVisit
 
@@ -16,6 +16,7 @@ __all__ = [
     "PushWindow",
     "Record",
     "Replay",
+    "ReplayItem",
     "Revision",
     "StatSlot",
     "WizardVisit",

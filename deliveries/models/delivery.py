@@ -17,7 +17,7 @@ from subscriptions.models import Subscription
 
 
 class FailureGroup(models.Model):
-    """Failures that are alike: same integration, kind of error and normalised message."""
+    """Failures that are alike: same integration, kind of error, and message but for values of the payload."""
 
     class Status(models.TextChoices):
         OPEN = "open", "open"
@@ -27,7 +27,14 @@ class FailureGroup(models.Model):
     integration = models.ForeignKey(Integration, models.CASCADE, related_name="failure_groups")
     kind = models.CharField(max_length=50)
     fingerprint = models.CharField(max_length=64, help_text="SHA-256 of the normalised message.")
-    message = models.TextField()
+    message = models.TextField(help_text="The latest failure's.")
+    title = models.CharField(
+        max_length=300,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Names the payload's field in place of one failure's value.",
+    )
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.OPEN)
     occurrences = models.PositiveBigIntegerField(default=0)
     sample = models.ForeignKey("Delivery", models.SET_NULL, null=True, related_name="+")
@@ -46,7 +53,12 @@ class FailureGroup(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.integration.name}: {self.message}"
+        return f"{self.integration.name}: {self.headline}"
+
+    @property
+    def headline(self) -> str:
+        """What is wrong, for all of the group."""
+        return self.title or self.message
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):

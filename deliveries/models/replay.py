@@ -57,3 +57,23 @@ class Replay(models.Model):
     @property
     def percent(self) -> int:
         return 100 if not self.total else min(100, self.done * 100 // self.total)
+
+
+class ReplayItem(models.Model):
+    """One delivery that a replay came to. What became of it is told by the delivery itself.
+
+    `is_left_alone`: it was being sent, awaits approval or had changed meanwhile, so the replay did not touch it.
+    """
+
+    replay = models.ForeignKey(Replay, models.CASCADE, related_name="items", db_index=False)
+    # Not a foreign key: retention deletes deliveries a thousand at a time and must not look here for each of them.
+    delivery_id = models.UUIDField()
+    is_left_alone = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["replay", "delivery_id"], name="replay_item_is_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.delivery_id} of {self.replay_id}"

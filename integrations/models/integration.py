@@ -136,6 +136,9 @@ class IntegrationHealth(models.Model):
     rate_refilled_at = models.DateTimeField(null=True, blank=True)
     last_success_at = models.DateTimeField(null=True, blank=True)
     last_failure_at = models.DateTimeField(null=True, blank=True)
+    recent = models.JSONField(
+        null=True, blank=True, default=list, help_text="The last outcomes, oldest first: [what, how many in a row]."
+    )
 
     class Meta:
         verbose_name_plural = "integration health"

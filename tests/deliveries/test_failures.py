@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from deliveries import ports
 from deliveries.failures import Failure, close_empty_groups, group_failures, reopen_group, resolve_group
+from deliveries.messages import former_fingerprint
 from deliveries.models import Delivery, FailureGroup
 from integrations.audit import Actor
 from integrations.models import AuditEntry
@@ -159,3 +161,41 @@ def test_two_recorders_that_cross_over_do_not_deadlock() -> None:
     for thread in threads:
         thread.join(20)
     assert errors == []
+
+
+def test_values_of_the_payload_do_not_split_a_group_and_the_title_names_the_field() -> None:
+    subscription = SubscriptionFactory()
+    failures = []
+    for phone in ("0000000000", "call me", "+1 (555) 010-9999", "n/a"):
+        delivery = DeliveryFactory(status="failed", subscription=subscription)
+        document = json.dumps({"shipment": {"to": {"phone": phone}}})
+        message = f"Unable to send SMS message. Error: {phone} is not a phone number"
+        failures.append(
+            Failure(delivery.id, delivery.store_id, delivery.integration_id, "http_500", message, (document,))
+        )
+    assert len(set(group_failures(failures, NOW).values())) == 1
+    group = FailureGroup.objects.get()
+    assert group.headline == "phone: Unable to send SMS message. Error: … is not a phone number"
+    assert group.message.endswith("n/a is not a phone number")
+
+
+def test_a_group_of_the_time_before_payloads_were_looked_at_goes_on() -> None:
+    delivery = DeliveryFactory(status="failed")
+    message = "phone 0000000000 refused"
+    old = FailureGroupFactory(
+        integration=delivery.integration, kind="http_500", fingerprint=former_fingerprint("http_500", message)
+    )
+    failure = Failure(
+        delivery.id, delivery.store_id, delivery.integration_id, "http_500", message, ('{"phone":"0000000000"}',)
+    )
+    assert group_failures([failure], NOW) == {delivery.id: old.id}
+    letters = Failure(
+        delivery.id,
+        delivery.store_id,
+        delivery.integration_id,
+        "http_500",
+        "phone call me refused",
+        ('{"phone":"call me"}',),
+    )
+    assert group_failures([letters], NOW) == {delivery.id: old.id}
+    assert FailureGroup.objects.count() == 1

@@ -264,3 +264,23 @@ def test_several_answers_of_410_at_once_disable_and_announce_once(receiver, deli
     deliver()
     notice = Notification.objects.get(summary__contains="disabled")
     assert notice.occurrences == 1
+
+
+def test_bad_values_of_any_spelling_are_one_failure_that_names_the_field(receiver, deliver):
+    phones = ["0000000000", "call me", "none yet", "555 CALL"]
+    made = IntegrationFactory(url=receiver.url("/hook"), permanent_statuses=[500])
+    subscription = SubscriptionFactory(integration=made)
+    for phone in phones:
+        event = EventFactory(store=made.store, data={"id": "1", "shipping_address": {"phone": phone}})
+        DeliveryFactory(subscription=subscription, event=event)
+
+    def refuse(exchange):
+        phone = json.loads(exchange.request.body)["data"]["shipping_address"]["phone"]
+        return answer(500, f"Error: {phone} is no phone number".encode())(exchange)
+
+    receiver.script(refuse)
+    deliver()
+    group = FailureGroup.objects.get()
+    assert group.occurrences == len(phones)
+    assert group.title.startswith("phone: ")
+    assert not any(phone in group.title for phone in phones)
