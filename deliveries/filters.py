@@ -17,7 +17,7 @@ from django.db.models import Q
 from django.db.models.expressions import RawSQL
 from django.utils.dateparse import parse_date, parse_datetime
 
-from deliveries.models import Delivery, Event
+from deliveries.models import Delivery, Event, ReplayItem
 from deliveries.topics import known_names
 from integrations.identifiers import parse_public_id
 from integrations.models import Integration, Store
@@ -56,7 +56,8 @@ def apply_filters(queryset: Deliveries, params: Mapping[str, Any]) -> Deliveries
 
     `status` (one or several, comma-separated), `integration` (slug, uuid or primary key), `topic` (exact, or
     `shipment.*`), `since` and `until` (ISO 8601, the latter exclusive), `q` (an id of delivery, event or request,
-    an object's id, or how a topic begins), `store` (one or several), `group`, `subscription`.
+    an object's id, or how a topic begins), `store` (one or several), `group`, `subscription`,
+    `replay` (what a bulk action took up), `left_alone` (what it did not).
     Raises FilterError, a ValueError, for unknown names and values.
     """
     cleaned = clean_filters(params)
@@ -162,6 +163,22 @@ def _group(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
     return queryset.filter(failure_group_id=int(text))
 
 
+def _replay(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
+    return queryset.filter(id__in=_items(text, "replay", is_left_alone=False))
+
+
+def _left_alone(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
+    return queryset.filter(id__in=_items(text, "left_alone", is_left_alone=True))
+
+
+def _items(text: str, field: str, *, is_left_alone: bool) -> Any:
+    try:
+        replay_id = uuid.UUID(text)
+    except ValueError:
+        raise FilterError(field, f"{text!r} is not the id of a bulk resend or discard.") from None
+    return ReplayItem.objects.filter(replay_id=replay_id, is_left_alone=is_left_alone).values("delivery_id")
+
+
 def _search(queryset: Deliveries, text: str, cleaned: Mapping[str, str]) -> Deliveries:
     """The most exact meaning that finds something. Each is found by an index, so a search costs little."""
     for prefix in ("dlv", "notif"):
@@ -189,6 +206,8 @@ _FILTERS: dict[str, Callable[[Deliveries, str, Mapping[str, str]], Deliveries]] 
     "subscription": _subscription,
     "topic": _topic,
     "group": _group,
+    "replay": _replay,
+    "left_alone": _left_alone,
     "since": _since,
     "until": _until,
     "q": _search,

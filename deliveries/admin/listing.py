@@ -15,7 +15,7 @@ from deliveries.filters import FilterError, apply_filters
 from deliveries.models import Delivery
 from deliveries.stats import capped_count, in_failing_index, shown_count
 from deliveries.visibility import stores_for, visible
-from integrations.models import Integration
+from integrations.models import Integration, Store
 
 PAGE_SIZE = 50
 #: Tab → (its label, the statuses it shows).
@@ -24,7 +24,19 @@ TABS = {
     "retrying": ("Retrying", "retrying"),
     "all": ("All", ""),
 }
-FILTERS = ("q", "integration", "topic", "status", "store", "since", "until", "group", "subscription")
+FILTERS = (
+    "q",
+    "integration",
+    "topic",
+    "status",
+    "store",
+    "since",
+    "until",
+    "group",
+    "subscription",
+    "replay",
+    "left_alone",
+)
 SINCE = (("", "any time"), ("1h", "last hour"), ("24h", "last 24 h"), ("7d", "last 7 days"))
 
 
@@ -72,6 +84,23 @@ def resolved(filters: dict[str, str]) -> dict[str, str]:
     spans = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
     span = spans.get(filters.get("since", ""))
     return filters if span is None else {**filters, "since": (timezone.now() - span).isoformat()}
+
+
+def described(filters: dict[str, str]) -> list[tuple[str, str]]:
+    """The filters as people read them: stores and integrations by name."""
+    shown = []
+    for name in FILTERS:
+        if not (value := filters.get(name)):
+            continue
+        if name == "integration" and value.isdecimal() and len(value) < 19:
+            value = Integration.objects.filter(pk=int(value)).values_list("name", flat=True).first() or value
+        elif name == "store":
+            keys = [key for key in map(_id, value.split(",")) if key]
+            value = ", ".join(Store.objects.filter(pk__in=keys).order_by("name").values_list("name", flat=True)[:5])
+        elif name == "status":
+            value = value.replace(",", ", ")
+        shown.append((name.replace("_", " "), value))
+    return shown
 
 
 def _cut(page: Page, rows: QuerySet[Delivery], parameters: Any) -> Page:

@@ -15,11 +15,24 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
-from deliveries.admin.listing import FILTERS, chosen_filters, resolved
+from deliveries.admin.listing import chosen_filters, described, resolved
 from deliveries.admin.opening import render, require
 from deliveries.filters import FilterError, clean_filters
 from deliveries.models import Replay
-from deliveries.replay import ReplayError, cancel_replay, pause_replay, preview, resume_replay, start_replay
+from deliveries.replay import (
+    GUARDED,
+    GUARDED_LIMIT,
+    Preview,
+    ReplayError,
+    cancel_replay,
+    count_guarded,
+    outcome_of,
+    pause_replay,
+    preview,
+    resume_replay,
+    start_replay,
+    with_status,
+)
 from deliveries.visibility import sees_all, stores_for
 from integrations.admin.base import ReadOnlyAdmin, visible_store_ids
 from integrations.audit import Actor
@@ -62,28 +75,35 @@ class ReplayAdmin(ReadOnlyAdmin):
         given = request.POST if request.method == "POST" else request.GET
         action = given.get("action", "retry")
         action = action if action in Replay.Action.values else "retry"
-        filters = self._limited(request, resolved(chosen_filters(given)))
         rate = int(given["rate"]) if given.get("rate", "").isdecimal() and len(given["rate"]) < 6 else DEFAULT_RATE
-        error, found = "", None
+        error, found, guarded, filters = "", None, 0, self._limited(request, resolved(chosen_filters(given)))
         try:
+            plain = without_guarded(filters, action)
             if request.method == "POST":
-                replay = self._start(request, filters, action, rate)
+                replay = self._start(request, plain, action, rate)
                 return redirect("admin:deliveries_replay_change", replay.pk)
         except (ReplayError, FilterError) as problem:
             error = str(problem)
         try:
-            found = preview(filters=filters, action=action)
+            plain = without_guarded(filters, action)
+            guarded = count_guarded(filters=filters, action=action)
+            if guarded:
+                # Typed is the number of now: what is made from here on does not change it.
+                filters.setdefault("until", timezone.now().isoformat())
+            found = preview(filters=plain, action=action) if plain["status"] else Preview(0, {}, [], 0.0)
         except (ReplayError, FilterError) as problem:
             error = str(problem)
         context = {
             "action": action,
             "filters": filters,
-            "shown_filters": [(name, filters[name]) for name in FILTERS if name in filters],
+            "shown_filters": described(plain) if found else [],
             "preview": found,
+            "guarded": guarded,
+            "is_countable": guarded <= GUARDED_LIMIT,
+            "with_guarded": (found.total if found else 0) + guarded,
             "error": error,
             "rates": RATES,
             "rate": rate,
-            "minutes": found.total / max(1, rate) if found else 0,
             "reason": given.get("reason", ""),
         }
         title = "Resend all that match" if action == "retry" else "Discard all that match"
@@ -92,6 +112,14 @@ class ReplayAdmin(ReadOnlyAdmin):
     def _start(self, request: HttpRequest, filters: dict[str, str], action: str, rate: int) -> Replay:
         stores = filters.get("store", "").split(",")
         store = stores_for(request.user).filter(pk=stores[0]).first() if len(stores) == 1 and stores[0] else None
+        confirmed = None
+        if "also" in request.POST:
+            confirmed = _typed(request)
+            filters = (
+                with_status(filters, GUARDED[action]) if filters["status"] else filters | {"status": GUARDED[action]}
+            )
+        elif not filters["status"]:
+            raise ReplayError("Nothing else matches: tick that these are meant, and type their number.")
         return start_replay(
             filters=filters,
             action=action,
@@ -99,6 +127,7 @@ class ReplayAdmin(ReadOnlyAdmin):
             store=store,
             per_second=max(1, rate),
             reason=request.POST.get("reason", "").strip(),
+            confirmed=confirmed,
         )
 
     def _limited(self, request: HttpRequest, filters: dict[str, str]) -> dict[str, str]:
@@ -121,9 +150,12 @@ class ReplayAdmin(ReadOnlyAdmin):
     def live_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         require(request, "deliveries.view_replay")
         replay = get_object_or_404(self.get_queryset(request), pk=pk)
-        response = TemplateResponse(request, "admin/deliveries/replay/live.html", _progress(replay))
-        if replay.status in (Replay.Status.DONE, Replay.Status.CANCELLED):
+        context = _progress(replay)
+        response = TemplateResponse(request, "admin/deliveries/replay/live.html", context)
+        if context["is_over"] and context["outcome"].is_settled:
             response["X-Desk-Over"] = "1"
+        elif context["is_over"]:
+            response["X-Desk-Every"] = "5"
         return response
 
     @method_decorator(require_POST)
@@ -139,8 +171,22 @@ class ReplayAdmin(ReadOnlyAdmin):
         return redirect("admin:deliveries_replay_change", pk)
 
 
+def without_guarded(filters: dict[str, str], action: str) -> dict[str, str]:
+    """The filters with their status spelled out, without the guarded one, which takes a tick; it may be empty then."""
+    cleaned = with_status(filters)
+    return {**cleaned, "status": ",".join(one for one in cleaned["status"].split(",") if one != GUARDED[action])}
+
+
+def _typed(request: HttpRequest) -> int:
+    """The number that was typed beside the tick. Raises ReplayError if it is not the one that the page showed."""
+    text = request.POST.get("confirmed", "").strip().replace(",", "").replace(" ", "")
+    if not text.isdecimal() or len(text) > 9 or text != request.POST.get("guarded", ""):
+        raise ReplayError("Nothing was begun: the number that you typed is not the one beside the tick.")
+    return int(text)
+
+
 def _progress(replay: Replay) -> dict[str, Any]:
-    """Counts, and the rate as it is and not as it was asked for."""
+    """Counts, what became of the deliveries, and the rate as it is and not as it was asked for."""
     took = ((replay.finished_at or timezone.now()) - replay.created_at).total_seconds()
     rate = replay.done / took if took > 0 else 0
     left = replay.total - replay.done
@@ -149,5 +195,6 @@ def _progress(replay: Replay) -> dict[str, Any]:
         "rate": rate,
         "seconds_left": left / rate if rate and left > 0 else None,
         "is_over": replay.status in (Replay.Status.DONE, Replay.Status.CANCELLED),
-        "filters": [(name, value) for name, value in clean_filters(replay.filters).items()],
+        "filters": described(clean_filters(replay.filters)),
+        "outcome": outcome_of(replay),
     }

@@ -1,22 +1,34 @@
 """Replays: many deliveries again (or discarded), by filter and not by ids, in small steps."""
 
+from deliveries.replay.outcome import ReplayOutcome, outcome_of
 from deliveries.replay.services import (
+    GUARDED,
+    GUARDED_LIMIT,
     Preview,
     ReplayError,
+    UnconfirmedError,
     cancel_replay,
+    count_guarded,
     pause_replay,
     preview,
     resume_replay,
     start_replay,
+    with_status,
 )
 from deliveries.replay.steps import Step, matching, run, run_waiting, step
 
 __all__ = [
+    "GUARDED",
+    "GUARDED_LIMIT",
     "Preview",
     "ReplayError",
+    "ReplayOutcome",
     "Step",
+    "UnconfirmedError",
     "cancel_replay",
+    "count_guarded",
     "matching",
+    "outcome_of",
     "pause_replay",
     "preview",
     "resume_replay",
@@ -24,4 +36,5 @@ __all__ = [
     "run_waiting",
     "start_replay",
     "step",
+    "with_status",
 ]

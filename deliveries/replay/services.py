@@ -12,33 +12,56 @@ from django.db.models import Count
 from django.utils import timezone
 
 from deliveries.filters import FilterError, clean_filters
-from deliveries.models import Replay
+from deliveries.models import Delivery, Replay
 from deliveries.replay import steps
 from integrations.audit import Actor
 from integrations.identifiers import uuid7
 from integrations.models import AuditEntry, Integration, Store
 
 MOST_PER_SECOND: Final = 5_000
+#: Without a status, an action is for what has failed.
+DEFAULT_STATUS: Final = Delivery.Status.FAILED.value
+#: What an action is hardly ever meant for: it takes the number of them from whoever asks. Receivers get what was
+#: delivered twice, and what was not tried yet never.
+GUARDED: Final = {
+    Replay.Action.RETRY.value: Delivery.Status.SUCCEEDED.value,
+    Replay.Action.DISCARD.value: Delivery.Status.PENDING.value,
+}
+
+#: Nobody means more of them at once, and they are not counted any further.
+GUARDED_LIMIT: Final = 1_000_000
 
 
 class ReplayError(ValueError):
     """The replay cannot be started, or cannot change so; the message says why."""
 
 
+class UnconfirmedError(ReplayError):
+    """The selection has guarded deliveries, and nobody has said that they are meant: `guarded` is how many."""
+
+    def __init__(self, message: str, guarded: int) -> None:
+        super().__init__(message)
+        self.guarded = guarded
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a replay would do: how many of each status and integration, and how long at this rate, in seconds."""
+    """What a replay would do: how many of each status and integration, and how long at this rate, in seconds.
+
+    `guarded` of the total must be confirmed by their number.
+    """
 
     total: int
     by_status: dict[str, int]
     by_integration: list[tuple[str, int]]
     seconds: float
+    guarded: int = 0
 
 
 def preview(*, filters: Mapping[str, Any], action: str, per_second: int = 200) -> Preview:
     """Counts for the page that asks "are you sure?". Raises FilterError."""
     rows = (
-        steps.matching(filters=filters, action=action)
+        steps.matching(filters=with_status(filters), action=action)
         .order_by()
         .values_list("status", "integration_id")
         .annotate(count=Count("id"))
@@ -51,7 +74,26 @@ def preview(*, filters: Mapping[str, Any], action: str, per_second: int = 200) -
     names = dict(Integration.objects.filter(id__in=by_id).values_list("id", "name"))
     by_integration = sorted(((names[pk], count) for pk, count in by_id.items()), key=lambda pair: (-pair[1], pair[0]))
     total = sum(by_status.values())
-    return Preview(total, by_status, by_integration, total / max(1, per_second))
+    guarded = by_status.get(GUARDED.get(action, ""), 0)
+    return Preview(total, by_status, by_integration, total / max(1, per_second), guarded)
+
+
+def with_status(filters: Mapping[str, Any], also: str = "") -> dict[str, str]:
+    """The filters as they are kept: with the status that goes without saying, and `also`. Raises FilterError."""
+    cleaned = clean_filters(filters)
+    given = [word.strip() for word in cleaned.get("status", "").split(",") if word.strip()]
+    wanted = [*(given or [DEFAULT_STATUS]), *([also] if also else [])]
+    return {**cleaned, "status": ",".join(dict.fromkeys(wanted))}
+
+
+def count_guarded(*, filters: Mapping[str, Any], action: str) -> int:
+    """How many guarded deliveries match, whether or not the status of the filters takes them in.
+
+    Counted up to `GUARDED_LIMIT` + 1. Raises FilterError.
+    """
+    cleaned = clean_filters(filters) | {"status": GUARDED[action]}
+    rows = steps.matching(filters=cleaned, action=action).order_by()
+    return rows.values("pk")[: GUARDED_LIMIT + 1].count()
 
 
 def start_replay(
@@ -63,8 +105,13 @@ def start_replay(
     per_second: int = 200,
     reason: str = "",
     now: datetime | None = None,
+    confirmed: int | None = None,
 ) -> Replay:
-    """Begin; deliveries that are made later are not touched. Raises ReplayError."""
+    """Begin; deliveries that are made later are not touched. Raises ReplayError.
+
+    Without a status in `filters` it is for those that failed. A status that takes in guarded ones (delivered, with
+    retry; not tried yet, with discard) wants `confirmed`: how many of them the asker knows of.
+    """
     now = now or timezone.now()
     if action not in Replay.Action.values:
         raise ReplayError(f"There is no action {action!r}. There are: {', '.join(Replay.Action.values)}.")
@@ -72,7 +119,8 @@ def start_replay(
         raise ReplayError(f"The rate must be between 1 and {MOST_PER_SECOND} deliveries per second.")
     given = dict(filters) | ({"store": str(store.pk)} if store is not None else {})
     try:
-        cleaned = clean_filters(given)
+        cleaned = with_status(given)
+        _require_confirmation(cleaned, action, confirmed)
         total = steps.matching(filters=cleaned, action=action).count()
     except FilterError as error:
         raise ReplayError(str(error)) from error
@@ -93,6 +141,25 @@ def start_replay(
         _audit(replay, actor, "start", None)
         transaction.on_commit(lambda: steps.enqueue(replay.id))
     return replay
+
+
+def _require_confirmation(cleaned: Mapping[str, str], action: str, confirmed: int | None) -> None:
+    if GUARDED[action] not in cleaned["status"].split(","):
+        return
+    guarded = count_guarded(filters=cleaned, action=action)
+    if guarded > GUARDED_LIMIT:
+        raise UnconfirmedError(
+            f"More than {GUARDED_LIMIT:,} of these are {GUARDED[action]}. Narrow the filter, by time for example.",
+            guarded,
+        )
+    # Deliveries go on while somebody types: a number that was right a moment ago is right.
+    if not guarded or (confirmed is not None and abs(confirmed - guarded) <= guarded // 100):
+        return
+    if action == Replay.Action.RETRY:
+        words = f"{guarded:,} of these were delivered: receivers would get them twice."
+    else:
+        words = f"{guarded:,} of these have not been tried yet: receivers would never get them."
+    raise UnconfirmedError(f"{words} Say that they are meant by giving their number, {guarded}.", guarded)
 
 
 def _reason_is_required(cleaned: Mapping[str, str]) -> bool:

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from deliveries import failures, ordering, ports, wakeup
 from deliveries.filters import apply_filters
-from deliveries.models import Delivery, Replay
+from deliveries.models import Delivery, Replay, ReplayItem
 from deliveries.resolution.rules import audit_values
 from integrations.audit import Actor
 from integrations.models import AuditEntry
@@ -109,7 +109,7 @@ def _apply(replay: Replay, batch: Sequence[Delivery], now: datetime) -> int:
     Locks in the usual order: groups, keys of ordered subscriptions, deliveries.
     """
     discarding = replay.action == Replay.Action.DISCARD
-    able = DISCARDABLE if discarding else RETRIABLE
+    able = _statuses(replay)
     if discarding:
         failures.lock_groups({delivery.failure_group_id for delivery in batch})
     ordered = {
@@ -129,6 +129,8 @@ def _apply(replay: Replay, batch: Sequence[Delivery], now: datetime) -> int:
         .values_list("id", "status")
     )
     changed = [delivery for delivery in batch if delivery.pk in free]
+    items = [ReplayItem(replay=replay, delivery_id=one.pk, is_left_alone=one.pk not in free) for one in batch]
+    ReplayItem.objects.bulk_create(items, ignore_conflicts=True)
     rows = Delivery.objects.filter(id__in=free)
     if discarding:
         _discard(rows, changed, replay, now)
@@ -138,6 +140,13 @@ def _apply(replay: Replay, batch: Sequence[Delivery], now: datetime) -> int:
         ordering.release_next(subscription_id, order_key, now)
     _write_history(replay, changed, free)
     return len(changed)
+
+
+def _statuses(replay: Replay) -> list[str]:
+    """In which a delivery is still what was asked for: one that has succeeded meanwhile is not sent a second time."""
+    able = RETRIABLE if replay.action == Replay.Action.RETRY else DISCARDABLE
+    wanted = str(replay.filters.get("status", ""))
+    return [status for status in able if not wanted or status in wanted.replace(" ", "").split(",")]
 
 
 def _put_back(rows: QuerySet[Delivery], now: datetime) -> None:

@@ -9,13 +9,18 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from deliveries.filters import apply_filters
 from deliveries.models import Delivery, FailureGroup, Replay
 from deliveries.replay import (
     ReplayError,
+    ReplayOutcome,
     Step,
+    UnconfirmedError,
     cancel_replay,
     matching,
+    outcome_of,
     pause_replay,
     preview,
     resume_replay,
@@ -36,6 +41,7 @@ from tests.factories import (
     SubscriptionFactory,
     UserFactory,
 )
+from tests.receiver import answer
 
 pytestmark = pytest.mark.django_db
 
@@ -189,7 +195,7 @@ def test_a_replay_of_one_store_leaves_the_others_alone() -> None:
     make(1)
     [ours] = make(1)
     replay = start_replay(filters={}, action="retry", actor=ADA, store=Store.objects.get(pk=ours.store_id))
-    assert (replay.total, replay.filters) == (1, {"store": str(ours.store_id)})
+    assert (replay.total, replay.filters) == (1, {"store": str(ours.store_id), "status": "failed"})
     finish(replay)
     assert Delivery.objects.get(status="pending") == ours
 
@@ -199,11 +205,81 @@ def test_the_preview_counts_by_status_and_integration() -> None:
     make(3, SubscriptionFactory(integration=shop))
     make(1, SubscriptionFactory(integration=erp), status="retrying")
     make(1, SubscriptionFactory(integration=erp), status="pending")
-    seen = preview(filters={}, action="retry", per_second=2)
+    seen = preview(filters={"status": "failed,retrying,pending"}, action="retry", per_second=2)
     assert (seen.total, seen.seconds) == (4, 2.0)
     assert seen.by_status == {"failed": 3, "retrying": 1}
     assert seen.by_integration == [("Shop", 3), ("ERP", 1)]
     assert matching(filters={}, action="discard").count() == 5
+
+
+def test_without_a_status_it_is_for_those_that_failed() -> None:
+    everything = {one.status for status in Delivery.Status.values for one in make(1, status=status, **lease(status))}
+    assert everything == set(Delivery.Status.values)
+    for action in ("retry", "discard"):
+        for filters in ({}, {"status": ""}, {"status": " , "}):
+            assert preview(filters=filters, action=action).by_status == {"failed": 1}
+            replay = start_replay(filters=filters, action=action, actor=ADA, reason="why")
+            assert (replay.total, replay.filters["status"]) == (1, "failed")
+
+
+def lease(status: str) -> dict[str, Any]:
+    return {"lease": uuid4()} if status == "sending" else {}
+
+
+@pytest.mark.parametrize(("action", "status"), [("retry", "succeeded"), ("discard", "pending")])
+@pytest.mark.parametrize("confirmed", [None, 0, 2, 4, 999, -3])
+def test_what_was_delivered_is_sent_twice_only_if_its_number_is_given(
+    action: str, status: str, confirmed: int | None
+) -> None:
+    make(3, status=status)
+    make(1)
+    with pytest.raises(UnconfirmedError, match="number, 3") as refused:
+        start_replay(
+            filters={"status": f"failed, {status}"}, action=action, actor=ADA, reason="why", confirmed=confirmed
+        )
+    assert refused.value.guarded == 3
+    assert not Replay.objects.exists()
+    replay = start_replay(filters={"status": f"failed, {status}"}, action=action, actor=ADA, reason="why", confirmed=3)
+    assert finish(replay).done == 4
+
+
+def test_one_that_succeeds_after_it_was_chosen_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = make(2)
+    chosen = steps._next_batch
+
+    def and_then_somebody_resends(replay: Replay, size: int) -> list[Delivery]:
+        batch = chosen(replay, size)
+        Delivery.objects.filter(pk=one.pk).update(status="succeeded")
+        return batch
+
+    monkeypatch.setattr(steps, "_next_batch", and_then_somebody_resends)
+    replay = start_replay(filters={}, action="retry", actor=ADA)
+    step(replay.id, NOW)
+    replay.refresh_from_db()
+    one.refresh_from_db()
+    assert (one.status, replay.done, replay.skipped) == ("succeeded", 2, 1)
+    assert outcome_of(replay) == ReplayOutcome(under_way=1, left_alone=1)
+    listed = apply_filters(Delivery.objects.all(), {"left_alone": str(replay.pk)})
+    assert list(listed) == [one]
+    assert list(apply_filters(Delivery.objects.all(), {"replay": str(replay.pk)})) == [other]
+
+
+def test_the_result_follows_the_deliveries_through_later_retries(receiver: Any, deliver: Any) -> None:
+    integration = IntegrationFactory(url=receiver.url("/hook"), retry_policy=[60], permanent_statuses=[422])
+    make(5, SubscriptionFactory(integration=integration))
+    replay = start_replay(filters={}, action="retry", actor=ADA, per_second=5000)
+    finish(replay, timezone.now())
+    assert outcome_of(replay) == ReplayOutcome(under_way=5)
+    receiver.script(answer(200), answer(422), answer(500, b"busy"), answer(200))
+    deliver()
+    outcome = outcome_of(replay)
+    assert (outcome.succeeded, outcome.failed, outcome.retrying, outcome.failed_again) == (3, 1, 1, 2)
+    assert not outcome.is_settled
+    deliver(later=timedelta(seconds=90))
+    outcome = outcome_of(replay)
+    assert (outcome.succeeded, outcome.failed_again, outcome.is_settled) == (4, 1, True)
+    Delivery.objects.filter(status="failed").delete()
+    assert outcome_of(replay) == ReplayOutcome(succeeded=4, gone=1)
 
 
 def test_a_step_costs_the_same_few_statements_however_large() -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from deliveries.filters import FilterError
 from deliveries.models import Delivery, Replay
 from deliveries.progress import progress_bar
-from deliveries.replay import Preview, ReplayError, preview, start_replay, step
+from deliveries.replay import Preview, ReplayError, UnconfirmedError, preview, start_replay, step
 from deliveries.resolution import ResolutionError, retry_delivery
 from integrations.audit import Actor
 from integrations.identifiers import parse_public_id
@@ -35,6 +35,12 @@ class Command(ReportCommand):
         parser.add_argument("delivery", nargs="*", help="Ids (dlv_…).")
         parser.add_argument("--failed", action="store_true", help="Those whose retries are used up (the default).")
         parser.add_argument("--status", help="Instead: one status or several, with commas between.")
+        parser.add_argument(
+            "--confirm-delivered",
+            type=int,
+            metavar="N",
+            help="With --status succeeded: how many these are. Receivers get them twice; --dry-run tells the number.",
+        )
         parser.add_argument("--since", help="2026-01-31, 2026-01-31T08:00:00Z, or how long ago: 90m, 24h, 7d.")
         parser.add_argument("--until", help="As --since.")
         parser.add_argument("--integration", help="The slug of an integration.")
@@ -54,8 +60,14 @@ class Command(ReportCommand):
                 self.report(options, {"dry_run": True, **_counts(found)}, _described(found))
                 return
             replay = start_replay(
-                filters=filters, action=Replay.Action.RETRY, actor=ACTOR, per_second=options["per_second"]
+                filters=filters,
+                action=Replay.Action.RETRY,
+                actor=ACTOR,
+                per_second=options["per_second"],
+                confirmed=options["confirm_delivered"],
             )
+        except UnconfirmedError as error:
+            raise CommandError(f"{error} Here: --confirm-delivered {error.guarded}.") from None
         except (ReplayError, FilterError) as error:
             raise CommandError(str(error)) from None
         _work_off(replay)

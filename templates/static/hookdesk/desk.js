@@ -35,6 +35,11 @@
     const closed = new Set(all("details[data-key]:not([open])", box).map((one) => one.dataset.key));
     const said = box.dataset.announce ? box.textContent : "";
     box.innerHTML = html;
+    // What a fragment says of other places of the page changes in the same moment.
+    for (const part of all("template[data-into]", box)) {
+      const place = root.getElementById(part.dataset.into);
+      if (place) { place.replaceChildren(part.content.cloneNode(true)); }
+    }
     for (const one of all("details[data-key]", box)) {
       if (opened.has(one.dataset.key)) { one.open = true; }
       if (closed.has(one.dataset.key)) { one.open = false; }
@@ -51,16 +56,18 @@
     const answer = await fetch(box.dataset.live, { credentials: "same-origin", headers: { "X-Requested-With": "fetch" } });
     if (answer.redirected || answer.status === 403) { return false; }
     if (answer.ok) { replace(box, await answer.text()); }
+    // What changes seldom from here on is asked for less often.
+    box.dataset.every = answer.headers.get("X-Desk-Every") || box.dataset.every;
     return answer.headers.get("X-Desk-Over") !== "1";
   }
   function keepFresh(box) {
-    const every = Number(box.dataset.every || 5) * 1000;
+    const every = () => Number(box.dataset.every || 5) * 1000;
     const turn = async () => {
       let goesOn = true;
       try { goesOn = await refresh(box); } catch (error) { goesOn = true; }
-      if (goesOn && box.isConnected) { setTimeout(turn, every); }
+      if (goesOn && box.isConnected) { setTimeout(turn, every()); }
     };
-    setTimeout(turn, every);
+    setTimeout(turn, every());
   }
   all("[data-live]").forEach(keepFresh);
 
@@ -137,6 +144,17 @@
     if (whole) { whole.hidden = false; whole.addEventListener("change", () => { boxes().forEach((box) => { box.checked = whole.checked; }); update(); }); }
     form.addEventListener("change", update);
     update();
+  }
+
+  /* --- A tick that makes it more of them, as the button says --------------------------------------------- */
+  for (const tick of all("input[data-adds]")) {
+    const sum = tick.form.querySelector("[data-sum]"), typed = tick.form.elements.confirmed;
+    const show = () => {
+      sum.textContent = (Number(sum.dataset.sum) + (tick.checked ? Number(tick.dataset.adds) : 0)).toLocaleString("en");
+      typed.required = tick.checked;
+    };
+    tick.addEventListener("change", show);
+    show();
   }
 
   /* --- Only the fields of the chosen kind --------------------------------------------------------------- */
