@@ -10,7 +10,6 @@ from django.contrib.admin.apps import AdminConfig
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, URLResolver, path, reverse
-from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from integrations.wire_formats.base import VERSION
@@ -69,13 +68,13 @@ class HookdeskAdminSite(AdminSite):
         return [*own, *super().get_urls()]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        from deliveries.stats import heartbeat
+        from config.dashboard import visible_heartbeat
 
         context = super().each_context(request)
         context["hookdesk_version"] = VERSION
         if context["has_permission"]:
             # Lazy: pages without the frame (fragments, answers in JSON) do not ask.
-            context["heartbeat"] = SimpleLazyObject(lambda: heartbeat(timezone.now()))
+            context["heartbeat"] = SimpleLazyObject(lambda: visible_heartbeat(request))
             context["desk_nav"] = SimpleLazyObject(lambda: self._nav(request))
             context["desk_more"] = SimpleLazyObject(lambda: self._more(request))
         return context
@@ -92,9 +91,9 @@ class HookdeskAdminSite(AdminSite):
         return TemplateResponse(request, "admin/desk/dashboard_live.html", dashboard_context(request))
 
     def heartbeat(self, request: HttpRequest) -> HttpResponse:
-        from deliveries.stats import heartbeat
+        from config.dashboard import visible_heartbeat
 
-        return TemplateResponse(request, "admin/desk/heartbeat.html", {"heartbeat": heartbeat(timezone.now())})
+        return TemplateResponse(request, "admin/desk/heartbeat.html", {"heartbeat": visible_heartbeat(request)})
 
     def _nav(self, request: HttpRequest) -> list[NavItem]:
         from config.dashboard import open_group_count

@@ -7,7 +7,7 @@ indexes, and what could be endless is counted up to a limit and shown as "more t
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,6 +26,8 @@ from integrations.models import Integration
 
 #: Rows are counted up to here; more is shown as "1,000+".
 COUNT_LIMIT: Final = 1_000
+#: Deliveries that are being retried are counted up to here; a backlog beyond shows in what was accepted.
+RETRYING_LIMIT: Final = 5_000
 #: A due delivery that waits longer than this is told in red.
 LATE_AFTER: Final = timedelta(seconds=30)
 #: Window → (its length, slots of five minutes per bar).
@@ -35,6 +37,7 @@ WINDOWS: Final = {
     "7d": (timedelta(days=7), 36),
 }
 INTEGRATION_ROWS: Final = 50
+GROUP_ROWS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,15 @@ class Heartbeat:
         return self.oldest_due is not None and self.oldest_due > LATE_AFTER.total_seconds()
 
 
-def heartbeat(now: datetime) -> Heartbeat:
+def heartbeat(now: datetime, stores: Sequence[uuid.UUID] | None = None) -> Heartbeat:
+    """Of all stores, or as far as it concerns these."""
     beat = Engine.objects.order_by("-beat_at").values_list("beat_at", flat=True).first()
     oldest = (
         Delivery.objects.filter(integration=OuterRef("pk"), due_at__lte=now).order_by("due_at").values("due_at")[:1]
     )
     integrations = Integration.objects.filter(is_enabled=True).annotate(waiting_since=Subquery(oldest))
+    if stores is not None:
+        integrations = integrations.filter(store_id__in=stores)
     due = integrations.aggregate(due=Min("waiting_since"))["due"]
     return Heartbeat(
         is_alive=beat is not None and beat > now - HEARTBEAT_STALE,
@@ -85,6 +91,8 @@ class Series:
     accepted: int = 0
     succeeded: int = 0
     failed: int = 0
+    #: Being retried now: not delivered, for all that one knows.
+    retrying: int = 0
     bins: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     by_bucket: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     buckets: range = range(0)
@@ -101,7 +109,8 @@ class Series:
 
     @property
     def rate(self) -> float | None:
-        total = self.succeeded + self.failed
+        """Delivered, of what has finished in the window or is being retried."""
+        total = self.succeeded + self.failed + self.retrying
         return self.succeeded / total if total else None
 
     @property
@@ -144,7 +153,21 @@ def throughput(*, window: str, now: datetime, integrations: Sequence[int] | None
     for count in counts(since=since, now=now, width=width, integrations=integrations):
         total.add(count)
         each.setdefault(count.integration_id, Series(buckets=buckets, width=width)).add(count)
+    retrying = _retrying()
+    wanted = retrying.keys() if integrations is None else retrying.keys() & set(integrations)
+    for integration_id in wanted:
+        each.setdefault(integration_id, Series(buckets=buckets, width=width)).retrying = retrying[integration_id]
+        total.retrying += retrying[integration_id]
+    if retrying.total() >= RETRYING_LIMIT:
+        for series in (total, *each.values()):
+            series.retrying = max(series.retrying, series.accepted - series.succeeded - series.failed)
     return Throughput(total, each)
+
+
+def _retrying() -> Counter[int]:
+    """How many deliveries of each integration are being retried, of the newest `RETRYING_LIMIT` of all."""
+    rows = in_failing_index(Delivery.objects.filter(status=Delivery.Status.RETRYING)).order_by("-id")
+    return Counter(rows.values_list("integration_id", flat=True)[:RETRYING_LIMIT])
 
 
 def capped_count(queryset: QuerySet[Any], limit: int = COUNT_LIMIT) -> int:
@@ -178,10 +201,8 @@ def integration_rows(store_ids: Sequence[uuid.UUID] | None) -> list[Integration]
     rows = Integration.objects.alive().select_related("store", "health")
     if store_ids is not None:
         rows = rows.filter(store_id__in=store_ids)
-    rows = rows.annotate(
-        in_flight=Coalesce(Subquery(in_flight), 0),
-        is_well=Q(is_enabled=True) & (Q(health__isnull=True) | Q(health__breaker="closed")),
-    )
+    is_quiet = Q(health__isnull=True) | Q(health__breaker="closed", health__first_failure_at=None)
+    rows = rows.annotate(in_flight=Coalesce(Subquery(in_flight), 0), is_well=Q(is_enabled=True) & is_quiet)
     latest_failure = F("health__last_failure_at").desc(nulls_last=True)
     return list(rows.order_by("is_well", latest_failure, "name")[:INTEGRATION_ROWS])  # type: ignore[misc]  # annotated
 
@@ -194,7 +215,7 @@ FROM deliveries_failuregroup g WHERE g.id IN ({marks})
 """
 
 
-def open_groups(store_ids: Sequence[uuid.UUID] | None, limit: int = 8) -> list[FailureGroup]:
+def open_groups(store_ids: Sequence[uuid.UUID] | None, limit: int = GROUP_ROWS) -> list[FailureGroup]:
     """The open failure groups that changed last, each with `failing`: how many deliveries need somebody."""
     groups = FailureGroup.objects.filter(status=FailureGroup.Status.OPEN).select_related("integration", "store")
     if store_ids is not None:

@@ -26,6 +26,11 @@ def _assigned(user: AbstractBaseUser | AnonymousUser) -> list[Any]:
     return stores
 
 
+def store_scope(user: AbstractBaseUser | AnonymousUser) -> list[Any] | None:
+    """The keys of the stores that `user` is limited to; None: of no store in particular, which needs no filter."""
+    return _assigned(user) or None
+
+
 def sees_all(user: AbstractBaseUser | AnonymousUser) -> bool:
     return user.is_authenticated and not _assigned(user)
 

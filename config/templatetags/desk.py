@@ -24,6 +24,7 @@ PILLS: Final[dict[str, tuple[str, str]]] = {
     "resolved": ("●", "good"),
     "active": ("●", "good"),
     "closed": ("●", "good"),
+    "healthy": ("●", "good"),
     "done": ("●", "good"),
     "sending": ("◐", "busy"),
     "running": ("◐", "busy"),

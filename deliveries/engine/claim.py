@@ -55,7 +55,7 @@ SELECT i.id,
   (SELECT count(*) FROM deliveries_delivery d
    WHERE d.integration_id = i.id AND d.status = 'sending' AND d.due_at > %s),
   i.max_in_flight, i.rate_limit, coalesce(h.breaker, 'closed'), h.probe_at, h.throttled_until,
-  coalesce(h.rate_tokens, 0), h.rate_refilled_at
+  coalesce(h.rate_tokens, 0), h.rate_refilled_at, h.first_failure_at IS NOT NULL
 FROM queued JOIN integrations_integration i ON i.id = queued.id
 LEFT JOIN integrations_integrationhealth h ON h.integration_id = i.id
 WHERE i.is_enabled AND i.deleted_at IS NULL
@@ -146,6 +146,7 @@ def _candidate(row: Sequence[Any]) -> Candidate:
         throttled_until=to_time(row[7]),
         rate_tokens=row[8],
         rate_refilled_at=to_time(row[9]),
+        is_failing=bool(row[10]),
     )
 
 
@@ -249,6 +250,9 @@ def _note_paced(candidates: list[Candidate], rows: list[Claimed], now: datetime)
     taken = Counter(row.integration_id for row in rows)
     for candidate in candidates:
         count = taken[candidate.integration_id]
+        if count and candidate.is_failing:
+            # Another engine may have written so: the success that ends it must be written at once.
+            noted_health.pop(candidate.integration_id, None)
         if not count or (candidate.rate_limit is None and candidate.breaker == "closed"):
             continue
         health = IntegrationHealth.objects.filter(integration_id=candidate.integration_id)

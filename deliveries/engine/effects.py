@@ -10,7 +10,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q
 
 from deliveries import ports
-from deliveries.engine.pacing import BREAKER_THRESHOLD, noted_health, probe_delay
+from deliveries.engine.pacing import BREAKER_THRESHOLD, noted_health, probe_delay, unnoted_successes
 from deliveries.engine.rows import Claimed, Settlement
 from deliveries.failures import close_empty_groups, lock_groups
 from deliveries.ingest import push_back
@@ -19,6 +19,7 @@ from deliveries.ingest.plan import Plan
 from deliveries.models import Delivery, Event, FailureGroup
 from deliveries.ordering import OrderKey, lock_order_keys, release_next
 from integrations.models import Integration, IntegrationHealth
+from integrations.recent_outcomes import SUCCESS, added
 from integrations.services import disable_integration, save_parameters
 from subscriptions.models import Subscription
 from subscriptions.services import deactivate_subscription
@@ -85,10 +86,11 @@ def are_worth_noting(settlements: Sequence[Settlement], now: datetime) -> bool:
 
 
 def _by_integration(settlements: Sequence[Settlement]) -> dict[int, list[Settlement]]:
-    """Those for which something was sent."""
+    """Those for which something was sent, or for which the integration's own settings stood in the way."""
     found: dict[int, list[Settlement]] = {}
     for settlement in settlements:
-        if settlement.landing.flight.request is not None:
+        landing = settlement.landing
+        if landing.flight.request is not None or landing.outcome.kind == "configuration":
             found.setdefault(_claimed(settlement).integration_id, []).append(settlement)
     return found
 
@@ -96,6 +98,8 @@ def _by_integration(settlements: Sequence[Settlement]) -> dict[int, list[Settlem
 def _note_health(settlements: Sequence[Settlement], now: datetime) -> None:
     by_integration = _by_integration(settlements)
     touched = [key for key, batch in sorted(by_integration.items()) if _is_worth_noting(key, batch, now)]
+    for key in by_integration.keys() - set(touched):
+        unnoted_successes[key] += len(by_integration[key])
     if not touched:
         return
     IntegrationHealth.objects.bulk_create(
@@ -104,6 +108,7 @@ def _note_health(settlements: Sequence[Settlement], now: datetime) -> None:
     rows = IntegrationHealth.objects.select_for_update().filter(integration_id__in=touched).order_by("integration_id")
     for health in rows:
         was = health.breaker
+        health.recent = added(health.recent, SUCCESS, unnoted_successes.pop(health.integration_id, 0))
         for settlement in by_integration[health.integration_id]:
             _note_one(health, settlement, now)
         health.save()
@@ -128,6 +133,7 @@ def _note_one(health: IntegrationHealth, settlement: Settlement, now: datetime) 
     else:
         health.last_failure_at = now
         health.first_failure_at = health.first_failure_at or now
+    health.recent = added(health.recent, _what(settlement))
     if is_down(settlement):
         health.consecutive_failures += 1
         if health.consecutive_failures >= BREAKER_THRESHOLD or health.breaker != "closed":
@@ -143,6 +149,16 @@ def _note_one(health: IntegrationHealth, settlement: Settlement, now: datetime) 
         health.throttled_until = now + min(pause, LONGEST_THROTTLE)
     elif health.throttled_until is not None and health.throttled_until <= now:
         health.throttled_until = None
+
+
+def _what(settlement: Settlement) -> str:
+    """`ok`, the status of the answer, or why there was none: `timeout`, `dns`."""
+    landing = settlement.landing
+    if landing.outcome.is_success:
+        return SUCCESS
+    if landing.response is not None and landing.response.status >= 300:
+        return str(landing.response.status)
+    return landing.outcome.kind[:30] or "error"
 
 
 def _push_back(settlement: Settlement) -> Plan | None:

@@ -5,6 +5,7 @@ Pure: time is passed in (monotonic seconds for windows, wall clock for what is k
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,6 +28,8 @@ PROBE_PATIENCE = timedelta(seconds=30)
 #: What this process last wrote about an integration's health: when, and whether there was nothing to remember. A
 #: success need not be written then, unless a claim has seen that another engine knows of trouble.
 noted_health: dict[int, tuple[datetime, bool]] = {}
+#: Successes that it has not written since: they are added when there is something else to write.
+unnoted_successes: Counter[int] = Counter()
 
 
 class Reach:

@@ -67,6 +67,7 @@ class Candidate:
     throttled_until: datetime | None
     rate_tokens: float
     rate_refilled_at: datetime | None
+    is_failing: bool = False
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from integrations.connectors import CONNECTORS
-from integrations.models import AccessToken, Integration
+from integrations.models import AccessToken, Integration, IntegrationHealth
 from integrations.parameters import mask_parameters
 from integrations.redaction import MASK
 from integrations.retry import POLICIES
@@ -22,6 +22,20 @@ RETRY_POLICY = {
         {"type": "array", "items": {"type": "number"}, "description": "Seconds before each retry."},
     ]
 }
+
+
+class HealthSerializer(serializers.Serializer[Integration]):
+    """How an integration does, from its last outcomes."""
+
+    state = serializers.ChoiceField(["healthy", "failing", "disabled"])
+    failing_since = serializers.DateTimeField(allow_null=True, help_text="Nothing has succeeded since.")
+    failures_in_a_row = serializers.IntegerField(help_text="Since the last success, counted up to 200.")
+    recent_failed = serializers.IntegerField(help_text="Of the last `recent_total` attempts.")
+    recent_total = serializers.IntegerField()
+    last_failure = serializers.CharField(allow_null=True, help_text="`401`, `timeout` …: the commonest since then.")
+    breaker = serializers.ChoiceField(["closed", "open", "half_open"])
+    last_success_at = serializers.DateTimeField(allow_null=True)
+    last_failure_at = serializers.DateTimeField(allow_null=True)
 
 
 @extend_schema_field(RETRY_POLICY)
@@ -51,8 +65,26 @@ class IntegrationSerializer(serializers.Serializer[Integration]):
     is_enabled = serializers.BooleanField()
     disabled_reason = serializers.CharField(allow_blank=True)
     handshake = serializers.JSONField(allow_null=True)
+    health = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
+
+    @extend_schema_field(HealthSerializer)
+    def get_health(self, integration: Integration) -> dict[str, Any]:
+        health = getattr(integration, "health", None) or IntegrationHealth(integration=integration)
+        latest = health.latest
+        shown = {
+            "state": integration.state,
+            "failing_since": health.first_failure_at,
+            "failures_in_a_row": latest.in_a_row,
+            "recent_failed": latest.failed,
+            "recent_total": latest.total,
+            "last_failure": latest.with_what or None,
+            "breaker": health.breaker,
+            "last_success_at": health.last_success_at,
+            "last_failure_at": health.last_failure_at,
+        }
+        return dict(HealthSerializer(shown).data)  # type: ignore[arg-type]  # a mapping does as well
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_parameters(self, integration: Integration) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def actor_of(request: Request) -> Actor:
 
 def integration_of(request: Request, slug: str) -> Integration:
     """Raises not_found, also for another store's."""
-    found = Integration.objects.alive().filter(store_id=principal_of(request).store_id, slug=slug).first()
+    mine = Integration.objects.alive().filter(store_id=principal_of(request).store_id, slug=slug)
+    found = mine.select_related("health").first()
     if found is None:
         raise not_found("integration")
     return found
@@ -71,9 +72,8 @@ class IntegrationsView(APIView):
         responses=answers(page_of(IntegrationSerializer, "Integration"), more=(400,)),
     )
     def get(self, request: Request) -> Response:
-        return page(
-            request, Integration.objects.alive().filter(store_id=principal_of(request).store_id), integration_json
-        )
+        mine = Integration.objects.alive().filter(store_id=principal_of(request).store_id)
+        return page(request, mine.select_related("health"), integration_json)
 
     @extend_schema(
         operation_id="create_integration",

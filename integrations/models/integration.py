@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from integrations.encrypted_fields import EncryptedJSONField, EncryptedTextField
 from integrations.models.store import Store
+from integrations.recent_outcomes import Recent, recent_of
 
 
 class IntegrationQuerySet(models.QuerySet["Integration"]):
@@ -90,6 +91,14 @@ class Integration(models.Model):
         return self.name
 
     @property
+    def state(self) -> str:
+        """How it does: `disabled`, `failing` (nothing succeeded since a failure) or `healthy`."""
+        if not self.is_enabled:
+            return "disabled"
+        health = getattr(self, "health", None)
+        return "failing" if health is not None and (health.is_failing or health.breaker != "closed") else "healthy"
+
+    @property
     def kind_label(self) -> str:
         """What staff call it: the connector's name, or the wire format's."""
         return self.get_connector_display() if self.connector else self.get_wire_format_display()
@@ -150,3 +159,13 @@ class IntegrationHealth(models.Model):
 
     def __str__(self) -> str:
         return f"breaker {self.get_breaker_display()}"
+
+    @property
+    def is_failing(self) -> bool:
+        """Nothing has succeeded since `first_failure_at`."""
+        return self.first_failure_at is not None
+
+    @property
+    def latest(self) -> Recent:
+        """The last outcomes, counted."""
+        return recent_of(self.recent)

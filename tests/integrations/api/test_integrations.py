@@ -34,6 +34,7 @@ def test_a_new_integration_has_every_default_and_shows_its_secret_once(client: A
     secret = body.pop("secret")
     assert Webhook(secret)
     assert endpoint_of(integration, timezone.now()).secrets == (secret,)
+    assert body.pop("health")["state"] == "healthy"
     assert body.pop("created_at").endswith("Z")
     assert body.pop("updated_at").endswith("Z")
     assert body == {

@@ -1,0 +1,105 @@
+"""The last outcomes of an integration, as its health row keeps them: runs of equal ones, oldest first. Pure.
+
+`[["ok", 12], ["401", 150]]`: twelve successes, then 150 answers of 401. A run is one small pair however long it is, so
+that the row stays small for an integration that refuses everything, which is the one that matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+#: How many outcomes are remembered, and in how many runs at most.
+OUTCOMES_KEPT = 200
+RUNS_KEPT = 40
+SUCCESS = "ok"
+
+Runs = list[list[Any]]
+
+_PHRASES = {
+    "timeout": "timed out",
+    "dns": "not reached: its name is not known",
+    "connection": "not reached",
+    "tls": "not reached: its certificate is not valid",
+    "refused_address": "not reached: its address may not be reached from here",
+    "configuration": "not sent: its settings cannot be used",
+    "protocol": "answered with no proper HTTP",
+}
+
+
+def added(runs: Sequence[Sequence[Any]] | None, what: str, count: int = 1) -> Runs:
+    """`runs` with `count` more outcomes at the end; the oldest are forgotten."""
+    found: Runs = [[str(name), int(number)] for name, number in runs or ()]
+    if count > 0:
+        if found and found[-1][0] == what:
+            found[-1][1] += count
+        else:
+            found.append([what, count])
+    found = found[-RUNS_KEPT:]
+    excess = sum(number for _, number in found) - OUTCOMES_KEPT
+    while excess > 0:
+        taken = min(excess, found[0][1])
+        found[0][1] -= taken
+        excess -= taken
+        if not found[0][1]:
+            found.pop(0)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """`failed` of the last `total`; `in_a_row` of them since the last success. `with_what` is the commonest failure."""
+
+    total: int = 0
+    failed: int = 0
+    in_a_row: int = 0
+    with_what: str = ""
+    is_uniform: bool = True
+
+    @property
+    def refuses_everything(self) -> bool:
+        """Nothing gets through: all that is known failed, or at least the last three."""
+        return self.in_a_row > 0 and (self.in_a_row >= 3 or self.in_a_row == self.total)
+
+    @property
+    def is_poor(self) -> bool:
+        """Whether at least half of the last ones failed, although the very last succeeded."""
+        return self.total > 0 and not self.in_a_row and self.failed * 2 >= self.total
+
+    @property
+    def words(self) -> str:
+        """`150 of the last 150 refused with 401`."""
+        counted = f"{self.in_a_row:,} of the last {self.in_a_row:,}"
+        return (
+            f"{counted} {phrase(self.with_what)}"
+            if self.is_uniform
+            else (f"{counted} failed, most of them {phrase(self.with_what)}")
+        )
+
+
+def recent_of(runs: Sequence[Sequence[Any]] | None) -> Recent:
+    pairs = [(str(name), int(number)) for name, number in runs or ()]
+    total = sum(number for _, number in pairs)
+    failed = sum(number for name, number in pairs if name != SUCCESS)
+    trailing = []
+    for name, number in reversed(pairs):
+        if name == SUCCESS:
+            break
+        trailing.append((name, number))
+    kinds = _summed(trailing)
+    common = max(kinds, key=lambda name: kinds[name], default="")
+    return Recent(total, failed, sum(number for _, number in trailing), common, len(kinds) < 2)
+
+
+def _summed(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name, number in pairs:
+        found[name] = found.get(name, 0) + number
+    return found
+
+
+def phrase(what: str) -> str:
+    if what.isdecimal():
+        return f"refused with {what}" if what.startswith("4") else f"answered with {what}"
+    return _PHRASES.get(what, f"failed ({what})" if what else "failed")
