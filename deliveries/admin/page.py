@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any
 
+from deliveries.admin.history import history
 from deliveries.attempts import readable_body, readable_response
 from deliveries.diagnosis import Diagnosis, diagnose
-from deliveries.documents import describe_patch
-from deliveries.models import Attempt, Delivery, Record, Revision
-from deliveries.resolution import actions_for, alike, history_of, payload_of, schema_problems
+from deliveries.models import Attempt, Delivery, Record
+from deliveries.resolution import actions_for, alike, payload_of, schema_problems
 from deliveries.stats import capped_count, in_failing_index, shown_count
 from deliveries.visibility import visible
 
@@ -24,15 +23,6 @@ PERMISSIONS = {
     "discard": "deliveries.resolve_delivery",
     "wait": "deliveries.resolve_delivery",
     "release": "deliveries.release_delivery",
-}
-AUDIT_WORDS = {
-    "retry": "resent it unchanged",
-    "edit": "edited the payload",
-    "discard": "discarded it",
-    "wait_for_source": "waits for a fix at the source",
-    "release_hold": "released it",
-    "approve": "approved the edited payload",
-    "reject": "rejected the edited payload",
 }
 
 
@@ -52,17 +42,6 @@ class ShownAttempt:
     @property
     def body_type(self) -> str:
         return _header(self.attempt.request_headers, "content-type")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of the history."""
-
-    at: datetime
-    who: str
-    what: str
-    reason: str = ""
-    lines: list[str] = field(default_factory=list)
 
 
 def shown_attempts(delivery: Delivery) -> list[ShownAttempt]:
@@ -101,20 +80,6 @@ def possible_actions(delivery: Delivery, user: Any) -> dict[str, bool]:
     """What this person can do about the delivery now."""
     possible = actions_for(delivery)
     return {action: action in possible and user.has_perm(PERMISSIONS[action]) for action in PERMISSIONS}
-
-
-def history(delivery: Delivery, revisions: list[Revision]) -> list[Entry]:
-    """Who did what and why, newest first; attempts have their own part of the page."""
-    event = delivery.event
-    entries = [Entry(event.created_at, event.get_origin_display(), "was received")]
-    notes = {revision.number: revision for revision in revisions}
-    for audit in history_of(delivery)[:200]:
-        number = (audit.after or {}).get("revision")
-        revision = notes.get(number) if audit.action == "edit" and isinstance(number, int) else None
-        lines = describe_patch(revision.patch)[:20] if revision else []
-        what = AUDIT_WORDS.get(audit.action, audit.action.replace("_", " "))
-        entries.append(Entry(audit.created_at, audit.actor, what, audit.reason, lines))
-    return sorted(entries, key=lambda entry: entry.at, reverse=True)
 
 
 def neighbours(delivery: Delivery, user: Any) -> tuple[Delivery | None, Delivery | None]:

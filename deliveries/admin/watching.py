@@ -16,7 +16,7 @@ from deliveries.admin.opening import open_delivery, render, require
 from deliveries.admin.page import PERMISSIONS, possible_actions
 from deliveries.admin.wizard import PERMISSION, wizard_page
 from deliveries.models import Delivery, FailureGroup, Replay
-from deliveries.replay import ReplayError, start_replay
+from deliveries.replay import ReplayError, outcome_of, start_replay
 from deliveries.resolution import (
     ResolutionError,
     alike,
@@ -48,8 +48,10 @@ def watch_fragment(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     delivery = open_delivery(request, pk, PERMISSION)
     context = {"delivery": delivery, **_outcome(request, delivery)}
     response = TemplateResponse(request, "admin/deliveries/wizard/watch_live.html", context)
-    if context["is_over"]:
+    if not context["is_changing"]:
         response["X-Desk-Over"] = "1"
+    elif context["is_over"]:
+        response["X-Desk-Every"] = "5"
     return response
 
 
@@ -61,7 +63,9 @@ def _outcome(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
     replay = Replay.objects.filter(pk=draft.replay).first() if draft.replay else None
     awaiting = delivery.revisions.filter(is_awaiting_approval=True).first()
     under_way = sum(statuses[status] for status in (Delivery.Status.PENDING, Delivery.Status.SENDING))
-    is_replaying = replay is not None and replay.status == Replay.Status.RUNNING
+    is_replaying = replay is not None and replay.status in (Replay.Status.RUNNING, Replay.Status.PAUSED)
+    outcome = outcome_of(replay) if replay is not None else None
+    is_over = not under_way and not is_replaying and not (outcome and outcome.under_way)
     group = FailureGroup.objects.filter(pk=draft.group or delivery.failure_group_id or 0).first()
     rest = capped_count(Delivery.objects.filter(failure_group=group).failing()) if group else 0
     shown = rows.select_related("event", "integration").defer("event__data").order_by("status", "-id")[:ROWS_SHOWN]
@@ -81,7 +85,10 @@ def _outcome(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
         "rest": rest,
         "rest_text": shown_count(rest),
         "next_group": _next_group(request, group),
-        "is_over": not under_way and not is_replaying,
+        "outcome": outcome,
+        "is_over": is_over,
+        # What is retried or approved later moves the page on without anybody's doing.
+        "is_changing": not is_over or statuses[Delivery.Status.RETRYING] or (outcome and outcome.retrying) or awaiting,
     }
 
 

@@ -1,0 +1,102 @@
+"""Who did what with a delivery and why; and what a resend sent differently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db.models import Q
+
+from deliveries.attempts import readable_body
+from deliveries.documents import describe_patch
+from deliveries.models import Attempt, Delivery, Revision
+from deliveries.request_changes import SentRequest, request_changes
+from deliveries.resolution import history_of
+from integrations.models import AuditEntry
+
+LISTED = 200
+#: Of so many resends, the newest, the requests are compared.
+RESENDS_COMPARED = 5
+ATTEMPTS_LOOKED_AT = 200
+WORDS = {
+    "retry": "resent the same payload",
+    "edit": "edited the payload",
+    "discard": "discarded it",
+    "wait_for_source": "waits for a fix at the source",
+    "release_hold": "released it",
+    "approve": "approved the edited payload",
+    "reject": "rejected the edited payload",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the history."""
+
+    at: datetime
+    who: str
+    what: str
+    reason: str = ""
+    lines: list[str] = field(default_factory=list)
+
+
+def history(delivery: Delivery, revisions: list[Revision]) -> list[Entry]:
+    """Who did what and why, newest first; attempts have their own part of the page."""
+    event = delivery.event
+    audits = list(history_of(delivery)[:LISTED])
+    compared = _compared(delivery, [audit for audit in audits if audit.action == "retry"][:RESENDS_COMPARED])
+    notes = {revision.number: revision for revision in revisions}
+    entries = [Entry(event.created_at, event.get_origin_display(), "was received")]
+    for audit in audits:
+        number = (audit.after or {}).get("revision")
+        revision = notes.get(number) if audit.action == "edit" and isinstance(number, int) else None
+        lines = describe_patch(revision.patch)[:20] if revision else []
+        what = WORDS.get(audit.action, audit.action.replace("_", " "))
+        if (found := compared.get(audit.pk)) is not None:
+            what = "resent it, but the request differed from the one before" if found else "resent it unchanged"
+            lines = found
+        entries.append(Entry(audit.created_at, audit.actor, what, audit.reason, lines))
+    return sorted(entries, key=lambda entry: entry.at, reverse=True)
+
+
+def _compared(delivery: Delivery, resends: list[AuditEntry]) -> dict[int, list[str]]:
+    """For each resend that was tried and had an attempt before it: what differed, and who had changed what."""
+    if not resends:
+        return {}
+    times = list(delivery.attempts.order_by("-number").values_list("pk", "started_at")[:ATTEMPTS_LOOKED_AT])
+    pairs = {}
+    for resend in resends:
+        before = next((pk for pk, at in times if at < resend.created_at), None)
+        after = next((pk for pk, at in reversed(times) if at >= resend.created_at), None)
+        if before is not None and after is not None:
+            pairs[resend.pk] = (before, after)
+    keys = {pk for pair in pairs.values() for pk in pair}
+    rows = {row.pk: row for row in Attempt.objects.filter(pk__in=keys).defer("response_body")}
+    changes = _configuration_changes(delivery, list(rows.values()))
+    found = {}
+    for key, (before, after) in pairs.items():
+        old, new = rows[before], rows[after]
+        if lines := request_changes(_request(old, delivery), _request(new, delivery)):
+            lines += [words for at, words in changes if old.started_at <= at <= new.started_at]
+        found[key] = lines
+    return found
+
+
+def _request(attempt: Attempt, delivery: Delivery) -> SentRequest:
+    attempt.delivery = delivery
+    return SentRequest(attempt.method, attempt.url, attempt.request_headers or [], readable_body(attempt))
+
+
+def _configuration_changes(delivery: Delivery, attempts: list[Attempt]) -> list[tuple[datetime, str]]:
+    """What was changed in the subscription and the integration between these attempts."""
+    if not attempts:
+        return []
+    mine = Q(target_type="integration", target_id=str(delivery.integration_id))
+    if delivery.subscription_id is not None:
+        mine |= Q(target_type="subscription", target_id=str(delivery.subscription_id))
+    since, until = min(one.started_at for one in attempts), max(one.started_at for one in attempts)
+    rows = AuditEntry.objects.filter(mine, action="change", created_at__gte=since, created_at__lte=until)
+    return [
+        (row.created_at, f"{row.actor} had changed the {row.target_type}: {', '.join(row.after or {})}")
+        for row in rows.order_by("id")[:LISTED]
+    ]
