@@ -39,6 +39,8 @@ _NEIGHBOURS = re.compile(r"<value>(?:[\s().,;:/+#-]*<value>)+")
 #: What sticks to a value of the payload goes with it: `+1 (555) 0100` and `555 0100` leave the same behind.
 _STICKING_BEFORE, _STICKING_AFTER = re.compile(r"[^\w\s'\"`“”‘’«»<>]{1,8}$"), re.compile(r"[^\w\s'\"`“”‘’«»<>]{1,8}")
 
+_SIGN = re.compile(r"[+#-]+(?=…)")
+
 
 def normalise_message(text: str) -> str:
     """`text` with all that differs between alike failures replaced by placeholders.
@@ -88,7 +90,7 @@ def title_of(text: str, values: PayloadValues) -> str:
     spans = [span for span in find_values(text, values) if span.name]
     if not spans:
         return ""
-    name, shown = spans[0].name, _replaced(text, spans, "…")
+    name, shown = spans[0].name, _SIGN.sub("", _replaced(text, spans, "…"))
     is_named = shown.lower().startswith(f"{name.lower()}:")
     return (shown if is_named else f"{name}: {shown}")[:TITLE_LIMIT]
 

@@ -106,9 +106,8 @@ def find_values(text: str, values: PayloadValues) -> list[Span]:
             spans.append(Span(words[index][0], words[index + length - 1][1], name))
         index += max(1, length)
     for match in _SIGNS.finditer(text) if values.signs else ():
-        name = next((name for signs, name in values.signs.items() if signs in match[0]), None)
-        if name is not None:
-            spans.append(Span(match.start(), match.end(), name))
+        if names := [name for signs, name in values.signs.items() if signs in match[0]]:
+            spans.append(Span(match.start(), match.end(), names[0]))
     return sorted(spans, key=lambda span: span.start)
 
 

@@ -69,7 +69,9 @@ class Recent:
 
     @property
     def words(self) -> str:
-        """`150 of the last 150 refused with 401`."""
+        """`150 of the last 150 refused with 401`; empty if nothing is known of what failed."""
+        if not self.in_a_row:
+            return ""
         counted = f"{self.in_a_row:,} of the last {self.in_a_row:,}"
         return (
             f"{counted} {phrase(self.with_what)}"

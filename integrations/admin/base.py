@@ -32,7 +32,7 @@ class CappedPaginator(Paginator):
         return int(rows.order_by().values("pk")[: LISTED_ROWS + 1].count())
 
     @property
-    def count(self) -> int:  # type: ignore[override]  # Django caches it, here what it is made of is cached
+    def count(self) -> int:
         return min(LISTED_ROWS, self._counted)
 
     @property
