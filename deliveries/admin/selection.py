@@ -37,8 +37,12 @@ def selection_view(request: HttpRequest) -> HttpResponse:
         return redirect("admin:deliveries_delivery_changelist")
     able = [row for row in rows if action in actions_for(row)]
     unable = [row for row in rows if action not in actions_for(row)]
+    delivered = [row for row in able if action == "retry" and row.status == Delivery.Status.SUCCEEDED]
     error = ""
     if "confirmed" in request.POST:
+        if "also" not in request.POST:
+            # Delivered ones go a second time only where somebody has ticked that they are meant.
+            able = [row for row in able if row not in delivered]
         reason = request.POST.get("reason", "").strip()
         if action == "discard" and not reason and any(row.store.is_reason_required for row in able):
             error = "A store of these wants to know why: give a reason."
@@ -49,6 +53,8 @@ def selection_view(request: HttpRequest) -> HttpResponse:
         "verb": VERBS[action],
         "able": able,
         "unable": unable,
+        "delivered": len(delivered),
+        "plain_count": len(able) - len(delivered),
         "error": error,
         "is_reason_required": action == "discard" and any(row.store.is_reason_required for row in able),
     }

@@ -95,12 +95,25 @@ def test_selected_ones_are_discarded_after_a_question(admin: Client, failed: Cal
     succeeded = made(1, status="succeeded")[0]
     ids = [str(delivery.pk), str(succeeded.pk)]
     asked = admin.post(reverse("admin:deliveries_delivery_selection"), {"id": ids, "action": "discard"})
-    assert "Discard 1 delivery" in asked.text
+    assert 'Discard <span data-sum="1">1</span> delivery' in asked.text
     assert "Left alone" in asked.text
     assert Delivery.objects.filter(status="discarded").count() == 0
     admin.post(reverse("admin:deliveries_delivery_selection"), {"id": ids, "action": "discard", "confirmed": "1"})
     assert Delivery.objects.filter(status="discarded").get() == delivery
     assert AuditEntry.objects.filter(action="discard", target_id=str(delivery.pk)).exists()
+
+
+def test_selected_ones_that_were_delivered_are_resent_only_with_a_tick(
+    admin: Client, failed: Callable[..., Delivery]
+) -> None:
+    delivery, succeeded = failed(), made(1, status="succeeded")[0]
+    form: dict[str, Any] = {"id": [str(delivery.pk), str(succeeded.pk)], "action": "retry"}
+    address = reverse("admin:deliveries_delivery_selection")
+    assert "also 1 that was delivered: receivers get it twice" in admin.post(address, form).text
+    admin.post(address, {**form, "confirmed": "1"})
+    assert list(Delivery.objects.filter(status="pending")) == [delivery]
+    admin.post(address, {**form, "confirmed": "1", "also": "on"})
+    assert Delivery.objects.filter(status="pending").count() == 2
 
 
 def test_selected_ones_go_into_the_wizard_together(admin: Client, failed: Callable[..., Delivery]) -> None:

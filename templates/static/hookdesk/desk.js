@@ -151,7 +151,7 @@
     const sum = tick.form.querySelector("[data-sum]"), typed = tick.form.elements.confirmed;
     const show = () => {
       sum.textContent = (Number(sum.dataset.sum) + (tick.checked ? Number(tick.dataset.adds) : 0)).toLocaleString("en");
-      typed.required = tick.checked;
+      if (typed && typed.type === "text") { typed.required = tick.checked; }
     };
     tick.addEventListener("change", show);
     show();
