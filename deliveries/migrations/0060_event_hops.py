@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deliveries', '0004_room_to_finish'),
+        ("deliveries", "0050_title_and_replay_items"),
     ]
 
     operations = [
