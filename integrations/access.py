@@ -44,7 +44,10 @@ _last_used: dict[uuid.UUID, datetime] = {}
 def create_token(
     *, store: Store, name: str, scopes: Collection[str], expires_at: datetime | None = None
 ) -> tuple[AccessToken, str]:
-    """A new token and its text, which is not kept: `hkd_<prefix>_<secret>`. Raises ValueError for a bad scope."""
+    """A new token and its text, which is not kept: `hkd_<prefix>_<secret>`. Raises ValueError for a bad scope.
+
+    No person stands behind it; `issue_token` makes those of people and of programs.
+    """
     unknown = sorted(set(scopes) - set(AccessToken.Scope.values))
     if unknown or not scopes:
         raise ValueError(
@@ -59,6 +62,7 @@ def create_token(
         token_hash=AccessToken.hash_of(text),
         scopes=[scope for scope in AccessToken.Scope.values if scope in scopes],
         expires_at=expires_at,
+        is_issuer_known=True,
     )
     return token, text
 

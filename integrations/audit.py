@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,14 @@ from integrations.models import AuditEntry, Store
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something: a member of staff, or a program (`user` is None and `name` says which)."""
+    """Who does something: a member of staff, or a program (`user` is None and `name` says which).
+
+    `token_id` is the access token by which a program came, if it did.
+    """
 
     user: User | None
     name: str
+    token_id: uuid.UUID | None = None
 
     @classmethod
     def of_user(cls, user: AbstractBaseUser | AnonymousUser) -> Actor:
@@ -27,7 +32,7 @@ class Actor:
 
     @classmethod
     def of_principal(cls, principal: Principal) -> Actor:
-        return cls(None, principal.label)
+        return cls(None, principal.label, principal.token_id)
 
 
 #: Hookdesk itself: an engine that disables an integration, a sweep.

@@ -22,7 +22,7 @@ from deliveries.admin.selection import selection_view
 from deliveries.attempts import readable_body, readable_response
 from deliveries.documents import describe_patch
 from deliveries.models import Delivery
-from deliveries.resolution import ResolutionError, approve_revision, reject_revision
+from deliveries.resolution import ResolutionError, approve_revision, reject_revision, why_not_approver
 from integrations.admin.base import ReadOnlyAdmin
 from integrations.audit import Actor
 
@@ -74,9 +74,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
         context["suspects"] = existing_pointers(diagnosis.suspicious_fields if diagnosis else (), context["payload"])
         if awaiting is not None:
             context["awaiting_lines"] = describe_patch(awaiting.patch)[:30]
-            context["may_approve"] = (
-                request.user.has_perm("deliveries.approve_revision") and awaiting.author_id != request.user.pk
-            )
+            context["may_decide"] = request.user.has_perm("deliveries.approve_revision")
+            context["why_not"] = why_not_approver(awaiting, Actor.of_user(request.user))
         return render(
             request, "admin/deliveries/delivery/change_form.html", f"{delivery.topic} → {delivery.integration}", context
         )

@@ -12,7 +12,7 @@ from django.db.models import Q
 from deliveries.models.event import Event
 from integrations.documents_field import DocumentField
 from integrations.identifiers import public_id, uuid7
-from integrations.models import Integration, Store
+from integrations.models import AccessToken, Integration, Store
 from subscriptions.models import Subscription
 
 
@@ -279,6 +279,18 @@ class Revision(models.Model):
     reason = models.TextField(blank=True)
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     author_name = models.CharField(max_length=200)
+    token = models.ForeignKey(
+        AccessToken, models.SET_NULL, null=True, related_name="+", help_text="By which a program edited."
+    )
+    people = models.ManyToManyField(
+        settings.AUTH_USER_MODEL,
+        related_name="+",
+        help_text="Who made it, or stood behind the token that did: they cannot approve it.",
+    )
+    is_issuer_known = models.BooleanField(
+        null=True,
+        help_text="False: it is not known who issued the token, so whoever may issue tokens cannot approve it.",
+    )
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     approved_at = models.DateTimeField(null=True)
     is_awaiting_approval = models.BooleanField(default=False)

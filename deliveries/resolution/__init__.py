@@ -2,7 +2,7 @@
 
 from deliveries.resolution.actions import discard_delivery, release_hold, retry_delivery, wait_for_source
 from deliveries.resolution.alike import AlikeReport, AlikeResult, alike, change, edit_alike, fits
-from deliveries.resolution.approval import approve_revision, is_paused, reject_revision
+from deliveries.resolution.approval import approve_revision, is_paused, reject_revision, why_not_approver
 from deliveries.resolution.editing import edit_delivery
 from deliveries.resolution.payloads import SchemaProblem, check_payload, payload_of, schema_problems
 from deliveries.resolution.presence import Visitor, visit
@@ -32,4 +32,5 @@ __all__ = [
     "schema_problems",
     "visit",
     "wait_for_source",
+    "why_not_approver",
 ]

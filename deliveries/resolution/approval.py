@@ -17,13 +17,16 @@ Status = Delivery.Status
 
 
 def approve_revision(*, revision: Revision, actor: Actor, now: datetime | None = None) -> Delivery:
-    """The edited payload goes out now. The author cannot approve it, nor can a program. Raises ResolutionError."""
+    """The edited payload goes out now. Raises ResolutionError.
+
+    No program can approve, nor anybody who made the edit or may know the token that did (`why_not_approver`).
+    """
     now = now or timezone.now()
     with transaction.atomic():
         found = locked(revision.delivery, "edit")
         waiting = _waiting(revision)
-        if actor.user is None or waiting.author_id == actor.user.pk:
-            raise ResolutionError("not_allowed", "Somebody other than the author must approve an edited payload.")
+        if objection := why_not_approver(waiting, actor):
+            raise ResolutionError("not_allowed", objection)
         data = check_payload(found, waiting.data)
         before, previous = state_of(found), payload_of(found)
         waiting.is_awaiting_approval = False
@@ -36,6 +39,26 @@ def approve_revision(*, revision: Revision, actor: Actor, now: datetime | None =
             update_record_of(found, previous, data, now)
         audit(found, actor, "approve", before=before, after=state_of(found))
     return found
+
+
+def why_not_approver(revision: Revision, actor: Actor) -> str:
+    """Why `actor` cannot be the second person of this edit, for staff to read; empty for one who can."""
+    user = actor.user
+    if user is None:
+        return "A person must approve an edited payload, and no program."
+    if revision.author_id == user.pk:
+        return "Somebody other than the author must approve an edited payload."
+    if revision.people.filter(pk=user.pk).exists():
+        return (
+            f"You issued the token that made this edit ({revision.author_name}), or the one that issued it. "
+            "Somebody else must approve it."
+        )
+    if revision.is_issuer_known is False and user.has_perm("integrations.add_accesstoken"):
+        return (
+            "Who issued the token that made this edit is not known, so it may have been you. Somebody who may not "
+            "issue tokens must approve it; or reject it, and edit with a token that is issued now."
+        )
+    return ""
 
 
 def reject_revision(*, revision: Revision, actor: Actor, reason: str = "", now: datetime | None = None) -> Delivery:
@@ -62,9 +85,14 @@ def is_paused(delivery: Delivery) -> bool:
     return delivery.status == Status.RETRYING and delivery.due_at is None
 
 
+def is_awaiting_approval(delivery: Delivery) -> bool:
+    """Does an edited payload of this delivery await approval?"""
+    return delivery.revisions.filter(is_awaiting_approval=True).exists()
+
+
 def refuse_while_awaiting(delivery: Delivery) -> None:
     """Raises ResolutionError if an edited payload of this delivery awaits approval."""
-    if delivery.revisions.filter(is_awaiting_approval=True).exists():
+    if is_awaiting_approval(delivery):
         raise ResolutionError(
             "awaiting_approval", "An edited payload of this delivery awaits approval. Approve or reject it first."
         )

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from deliveries.documents import is_same, json_patch
 from deliveries.models import Delivery, Revision
-from deliveries.resolution.approval import reject_waiting
+from deliveries.resolution.approval import is_awaiting_approval, reject_waiting
 from deliveries.resolution.payloads import check_payload, payload_of
 from deliveries.resolution.records import differing_keys, refuse_other_id, update_record_of
 from deliveries.resolution.rules import (
@@ -23,6 +23,7 @@ from deliveries.resolution.rules import (
     state_of,
 )
 from integrations.audit import Actor
+from integrations.services import people_behind
 
 Status = Delivery.Status
 
@@ -60,7 +61,8 @@ def edit_delivery(
         if update_record:
             refuse_other_id(found, data)
         before = state_of(found)
-        is_awaiting = found.store.is_approval_required
+        # What waits goes on waiting when the store stops asking: a new edit does not overtake the second person.
+        is_awaiting = found.store.is_approval_required or is_awaiting_approval(found)
         reject_waiting(found, actor, now)
         revision = _revise(found, previous, data, actor, reason, is_awaiting, update_record)
         if is_awaiting:
@@ -88,7 +90,8 @@ def _revise(
     is_awaiting: bool,
     updates_record: bool,
 ) -> Revision:
-    return Revision.objects.create(
+    people, is_issuer_known = people_behind(actor)
+    revision = Revision.objects.create(
         delivery=delivery,
         number=latest_number(delivery) + 1,
         data=data,
@@ -96,9 +99,13 @@ def _revise(
         reason=reason.strip(),
         author=actor.user,
         author_name=actor.name,
+        token_id=actor.token_id,
+        is_issuer_known=is_issuer_known,
         is_awaiting_approval=is_awaiting,
         updates_record=updates_record,
     )
+    revision.people.set(people)
+    return revision
 
 
 def _pause(delivery: Delivery) -> None:

@@ -91,6 +91,15 @@ class AccessToken(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    issuers = models.ManyToManyField(
+        settings.AUTH_USER_MODEL,
+        related_name="+",
+        help_text="The people who issued it, or the token that issued it: they may know its text.",
+    )
+    # Null, so that SQLite adds it without making the table anew: that would drop the triggers of the clock.
+    is_issuer_known = models.BooleanField(
+        null=True, editable=False, help_text="Not true: anybody who may issue tokens may have issued it."
+    )
 
     objects = AccessTokenQuerySet.as_manager()
 

@@ -11,7 +11,7 @@ from integrations.services.changes import (
     update_integration,
 )
 from integrations.services.secrets import ROTATION_OVERLAP, rotate_secret
-from integrations.services.tokens import issue_token, withdraw_token
+from integrations.services.tokens import issue_token, people_behind, withdraw_token
 from integrations.services.values import IntegrationValues
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "endpoint_of",
     "issue_token",
     "mask_parameters",
+    "people_behind",
     "rotate_secret",
     "save_parameters",
     "speaker_of",

@@ -30,8 +30,30 @@ def issue_token(
             token, text = create_token(store=store, name=name, scopes=scopes, expires_at=expires_at)
         except ValueError as error:
             raise ValidationError({"scopes": f"{str(error)[:1].upper()}{str(error)[1:]}."}) from None
+        _remember_issuers(token, actor)
         record_change(actor=actor, action="create", target=token, store=store, after=_shown(token))
     return token, text
+
+
+def _remember_issuers(token: AccessToken, actor: Actor) -> None:
+    """A token that was made by a token has the people of that one behind it: whoever held it may have asked."""
+    people, is_known = people_behind(actor)
+    token.issuers.set(people)
+    if not is_known:
+        token.is_issuer_known = False
+        token.save(update_fields=["is_issuer_known"])
+
+
+def people_behind(actor: Actor) -> tuple[set[int], bool]:
+    """The ids of the users who act, or may act, as `actor`; and whether these are all that may."""
+    if actor.user is not None:
+        return {actor.user.pk}, True
+    if actor.token_id is None:
+        return set(), True
+    token = AccessToken.objects.filter(pk=actor.token_id).first()
+    if token is None:
+        return set(), False
+    return set(token.issuers.values_list("pk", flat=True)), token.is_issuer_known is True
 
 
 def withdraw_token(*, token: AccessToken, actor: Actor, reason: str = "") -> None:
