@@ -18,6 +18,7 @@ APPS = ("integrations", "subscriptions", "deliveries", "notifications")
 HIDDEN = {
     "integrations.secret",
     "integrations.configclock",
+    "integrations.liftrequest",
     "deliveries.idempotencykey",
     "deliveries.replayitem",
     "deliveries.wizardvisit",
@@ -30,7 +31,7 @@ OPERATOR = {
     "notifications.change_notification",
 }
 #: A Manager also sets things up, and is the second person who approves an edited payload.
-MANAGER = OPERATOR | {"deliveries.approve_revision"}
+MANAGER = OPERATOR | {"deliveries.approve_revision", "integrations.set_approval_rule"}
 MANAGED = {
     "integrations.integration": ("add", "change", "delete"),
     "integrations.accesstoken": ("add", "change", "delete"),

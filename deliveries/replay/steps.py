@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from deliveries import failures, ordering, ports, wakeup
 from deliveries.filters import apply_filters
-from deliveries.models import Delivery, Replay, ReplayItem
+from deliveries.models import Delivery, Replay, ReplayItem, Revision
 from deliveries.resolution.rules import audit_values
 from integrations.audit import Actor
 from integrations.models import AuditEntry
@@ -123,11 +123,13 @@ def _apply(replay: Replay, batch: Sequence[Delivery], now: datetime) -> int:
     )
     free = dict(
         locked.filter(id__in=[delivery.pk for delivery in batch], status__in=able)
-        # An edited payload that awaits approval is a person's matter, not a replay's.
-        .exclude(revisions__is_awaiting_approval=True)
         .order_by("id")
         .values_list("id", "status")
     )
+    # An edited payload that awaits approval is a person's matter, not a replay's. Looked for under the locks: an edit
+    # may have been made while this statement waited for them.
+    for waiting in Revision.objects.filter(delivery_id__in=free, is_awaiting_approval=True).values_list("delivery_id"):
+        free.pop(waiting[0], None)
     changed = [delivery for delivery in batch if delivery.pk in free]
     items = [ReplayItem(replay=replay, delivery_id=one.pk, is_left_alone=one.pk not in free) for one in batch]
     ReplayItem.objects.bulk_create(items, ignore_conflicts=True)

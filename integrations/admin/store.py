@@ -22,6 +22,15 @@ from integrations.admin.base import DeskAdmin, ReadOnlyAdmin
 from integrations.audit import Actor, record_change
 from integrations.models import AccessToken, AuditEntry, Store
 from integrations.services import issue_token, withdraw_token
+from integrations.services.approval_rule import (
+    PERMISSION,
+    ask_to_lift,
+    confirm_lifting,
+    refuse_lifting,
+    require_approval,
+    waiting_request,
+    why_not_confirm,
+)
 
 AUDITED = ("name", "singular_overrides", "is_reason_required", "is_approval_required")
 
@@ -53,12 +62,23 @@ class StoreAdmin(DeskAdmin):
         return [
             own("<uuid:pk>/tokens/", self.issue_view, "issue"),
             own("<uuid:pk>/tokens/<uuid:token>/revoke/", self.revoke_view, "revoke"),
+            own("<uuid:pk>/approval-rule/", self.approval_rule_view, "approval_rule"),
             *super().get_urls(),
         ]
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """The second approver of a store that exists is switched by `approval_rule_view`, and not by a tick."""
+        names = list(super().get_fields(request, obj))
+        return [name for name in names if name != "is_approval_required"] if obj is not None else names
+
     def save_model(self, request: HttpRequest, obj: Store, form: Any, change: bool) -> None:
         before = Store.objects.filter(pk=obj.pk).values(*AUDITED).first()
-        super().save_model(request, obj, form, change)
+        if change:
+            # What the form does not show was read before somebody may have changed it: it is not written back.
+            obj.save(update_fields=[name for name in form.cleaned_data if name in AUDITED])
+            obj.refresh_from_db(fields=AUDITED)
+        else:
+            super().save_model(request, obj, form, change)
         after = {name: getattr(obj, name) for name in AUDITED}
         if before != after:
             record_change(
@@ -96,6 +116,9 @@ class StoreAdmin(DeskAdmin):
                 may_see=request.user.has_perm("integrations.view_accesstoken"),
                 may_issue=request.user.has_perm("integrations.add_accesstoken"),
                 may_revoke=request.user.has_perm("integrations.delete_accesstoken"),
+                may_set_rule=request.user.has_perm(PERMISSION),
+                lift_request=(lifting := waiting_request(store, now)),
+                why_not_confirm=why_not_confirm(lifting, Actor.of_user(request.user)) if lifting else "",
                 now=now,
             )
         return super().render_change_form(request, context, *args, **kwargs)
@@ -129,6 +152,31 @@ class StoreAdmin(DeskAdmin):
             raise Http404("There is no such token, or it is revoked already.")
         withdraw_token(token=found, actor=Actor.of_user(request.user))
         messages.success(request, f"{found.name} is revoked. It stopped working at once.")
+        return redirect("admin:integrations_store_change", pk)
+
+    @method_decorator(require_POST)
+    def approval_rule_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        """`decision`: on, ask (to switch it off), confirm and refuse (what somebody has asked for)."""
+        store = self._open(request, pk, PERMISSION)
+        actor, decision = Actor.of_user(request.user), request.POST.get("decision", "")
+        waiting = waiting_request(store, timezone.now())
+        try:
+            if decision == "on":
+                require_approval(store=store, actor=actor)
+                messages.success(request, "From now on an edited payload waits for a second person.")
+            elif decision == "ask":
+                ask_to_lift(store=store, actor=actor, reason=request.POST.get("reason", ""))
+                messages.success(request, "Asked. The rule stays until somebody else confirms it here.")
+            elif waiting is None or str(waiting.pk) != request.POST.get("request", ""):
+                messages.warning(request, "This request was decided already, or has expired.")
+            elif decision == "confirm":
+                confirm_lifting(request=waiting, actor=actor)
+                messages.success(request, "Edited payloads go out at once from now on. Those that wait go on waiting.")
+            elif decision == "refuse":
+                refuse_lifting(request=waiting, actor=actor)
+                messages.success(request, "The second approver stays.")
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
         return redirect("admin:integrations_store_change", pk)
 
     def _open(self, request: HttpRequest, pk: uuid.UUID, permission: str) -> Store:

@@ -1,3 +1,4 @@
+from integrations.models.approval_rule import LiftRequest
 from integrations.models.audit import AuditEntry
 from integrations.models.integration import Integration, IntegrationHealth, Secret
 from integrations.models.store import AccessToken, ConfigClock, Store
@@ -9,6 +10,7 @@ __all__ = [
     "ConfigClock",
     "Integration",
     "IntegrationHealth",
+    "LiftRequest",
     "Secret",
     "Store",
     "TurnContext",

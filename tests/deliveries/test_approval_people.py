@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,16 @@ from django.db import connection
 from django.utils import timezone
 
 from deliveries.models import Delivery, Revision
-from deliveries.resolution import ResolutionError, approve_revision, edit_alike, edit_delivery, retry_delivery
+from deliveries.replay import start_replay, step
+from deliveries.resolution import (
+    ResolutionError,
+    approve_revision,
+    discard_delivery,
+    edit_alike,
+    edit_delivery,
+    retry_delivery,
+    wait_for_source,
+)
 from integrations.access import authenticate
 from integrations.audit import Actor
 from integrations.models import AccessToken, Store
@@ -165,3 +175,31 @@ def test_the_migration_recalls_from_the_audit_who_issued_a_token(store: Store, a
         token.refresh_from_db()
         assert (token.is_issuer_known, [person.pk for person in token.issuers.all()]) == (is_known, people), token.name
     refused(waiting, ada)
+
+
+def test_what_waits_goes_on_waiting_whatever_happens_to_the_rule(store: Store, ada: Any, bob: Any) -> None:
+    delivery = failed(store)
+    first = edit_delivery(delivery=delivery, payload={"id": "7", "phone": "+4"}, actor=Actor.of_user(ada))
+    for is_on in (False, True, False):
+        Store.objects.update(is_approval_required=is_on)
+        for attempt in (
+            lambda: retry_delivery(delivery=delivery, actor=Actor.of_user(ada)),
+            lambda: wait_for_source(delivery=delivery, actor=Actor.of_user(ada)),
+            lambda waiting=first: approve_revision(revision=waiting, actor=Actor.of_user(ada)),
+        ):
+            with pytest.raises(ResolutionError):
+                attempt()
+        replay = start_replay(filters={"status": "failed"}, action="retry", actor=Actor.of_user(ada))
+        while not step(replay.id, timezone.now() + timedelta(seconds=1)).is_over:
+            pass
+        delivery.refresh_from_db()
+        assert (delivery.status, delivery.revision) == ("failed", 0)
+        second = edit_delivery(delivery=delivery, payload={"id": "7", "phone": f"+5{is_on}"}, actor=Actor.of_user(ada))
+        assert second.is_awaiting_approval
+        first = second
+    discard_delivery(delivery=delivery, actor=Actor.of_user(ada))
+    retry_delivery(delivery=delivery, actor=Actor.of_user(ada))
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.revision) == ("pending", 0)
+    with pytest.raises(ResolutionError, match="rejected"):
+        approve_revision(revision=first, actor=Actor.of_user(bob))
