@@ -33,6 +33,7 @@ from deliveries.models import Event, IdempotencyKey, Record
 from deliveries.wakeup import take_quiet_moment, wake
 from integrations.access import Principal, refresh
 from integrations.identifiers import public_id
+from integrations.models import AccessToken
 from subscriptions.routing import SchemaViolation, StoreConfig, config_of
 
 #: A plan is made again when its premises changed under it; past this the store is told to come back.
@@ -44,7 +45,7 @@ MOST_REMEMBERED = 10_000
 
 
 class Revoked(Exception):
-    """The caller's token was revoked or has expired since it was cached."""
+    """The caller's token was revoked, has expired or may not push any more since it was cached."""
 
 
 class KeyConflict(Exception):
@@ -188,7 +189,7 @@ def _ingest(
     body_hash = hashlib.sha256(raw).hexdigest() if key is not None else ""
     known: Known | None = None
     for _attempt in range(TRIES):
-        if key is not None and (receipt := _earlier_answer(principal.store_id, key, body_hash)):
+        if key is not None and (receipt := _earlier_answer(principal, key, body_hash)):
             return receipt
         config = config_of(principal.store_id, principal.config_version)
         if config.version != principal.config_version:
@@ -223,15 +224,17 @@ def _ingest(
 
 def _refreshed(principal: Principal) -> Principal:
     current = refresh(principal)
-    if current is None:
+    if current is None or AccessToken.Scope.PUSH not in current.scopes:
         raise Revoked
     return current
 
 
-def _earlier_answer(store_id: uuid.UUID, key: str, body_hash: str) -> Receipt | None:
-    found = IdempotencyKey.objects.filter(store_id=store_id, key=key).first()
+def _earlier_answer(principal: Principal, key: str, body_hash: str) -> Receipt | None:
+    """What the key was answered before. Nothing is written that could prove the caller: it is looked up first."""
+    found = IdempotencyKey.objects.filter(store_id=principal.store_id, key=key).first()
     if found is None:
         return None
+    _refreshed(principal)
     if found.body_hash != body_hash:
         raise KeyConflict
     return Receipt(found.response, is_replay=True)

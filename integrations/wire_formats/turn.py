@@ -180,11 +180,13 @@ def action_uuid(endpoint: Endpoint, code: str) -> str:
 
 
 def _signed_post(endpoint: Endpoint, url: str, content: Mapping[str, Any]) -> Request:
-    """The token goes to the integration's own origin only: an action may name any other."""
+    """Token, signature and extra headers go to the integration's own origin only: an action may name any other, and
+    whoever is there could pass a signed request on as ours."""
     body = utf_8(dumps(content))
     prepared = prepare(endpoint)
-    own = prepared.headers if _origin(url) == _origin(endpoint.url) else ()
-    headers = JSON_HEADERS + _signatures(endpoint.secrets, body) + own
+    headers: Headers = JSON_HEADERS
+    if _origin(url) == _origin(endpoint.url):
+        headers += _signatures(endpoint.secrets, body) + prepared.headers
     return Request("POST", url, headers, body, endpoint.timeout, prepared.secrets)
 
 

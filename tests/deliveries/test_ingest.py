@@ -281,6 +281,24 @@ class TestIdempotency:
         assert (response.status_code, response.json()["errors"][0]["code"]) == (409, "conflict")
         assert Event.objects.count() == 1
 
+    @pytest.mark.parametrize("change", ["revoked", "expired", "weakened", "deleted"])
+    @pytest.mark.parametrize("body", [{"topic": "a.b"}, {"topic": "a.c"}])
+    def test_a_token_that_may_not_push_any_more_gets_no_earlier_answer(self, post, token, change, body):
+        assert post(EVENTS, {"topic": "a.b"}, **{"Idempotency-Key": "k1"}).status_code == 202
+        mine = AccessToken.objects.filter(pk=token.pk)
+        if change == "revoked":
+            mine.update(revoked_at="2026-01-01T00:00:00Z")
+        elif change == "expired":
+            mine.update(expires_at="2026-01-01T00:00:00Z")
+        elif change == "weakened":
+            mine.update(scopes=["manage"])
+        else:
+            mine.delete()
+        response = post(EVENTS, body, **{"Idempotency-Key": "k1"})
+        assert response.status_code in ((401, 403) if change == "weakened" else (401,)), response.content
+        assert "Idempotent-Replay" not in response
+        assert Event.objects.count() == 1
+
     def test_a_key_that_is_too_long_is_400(self, post):
         assert post(EVENTS, {"topic": "a.b"}, **{"Idempotency-Key": "k" * 256}).status_code == 400
 
