@@ -60,12 +60,44 @@ class HookdeskAdminSite(AdminSite):
     enable_nav_sidebar = False
     site_url = None
 
+    @property
+    def login_form(self) -> Any:  # type: ignore[override]  # this module is loaded before there are models
+        from config.login import LoginForm
+
+        return LoginForm
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        from config.reauthentication import guarded
+
+        return super().admin_view(guarded(view), cacheable)
+
     def get_urls(self) -> list[URLPattern | URLResolver]:
         own = [
             path("desk/heartbeat/", self.admin_view(self.heartbeat), name="desk_heartbeat"),
+            path("desk/confirm/", self.admin_view(self.confirm), name="desk_confirm"),
             path("desk/fragment/", self.admin_view(self.dashboard_fragment), name="desk_fragment"),
         ]
         return [*own, *super().get_urls()]
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        from config.login import remember_browser
+
+        response = super().login(request, extra_context)
+        if request.method != "POST":
+            return response
+        form = (getattr(response, "context_data", None) or {}).get("form")
+        if (throttled := getattr(form, "throttled", None)) is not None:
+            response.status_code = 429
+            response["Retry-After"] = str(throttled.seconds)
+        elif form is None and request.user.is_authenticated:
+            remember_browser(request, response, request.user.get_username())
+        return response
+
+    def confirm(self, request: HttpRequest) -> HttpResponse:
+        """The password once more; then on to where somebody wanted to go, or with the form that was kept."""
+        from config.confirm_page import confirm_page
+
+        return confirm_page(request, {**self.each_context(request), "title": "Confirm your password"})
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         from config.dashboard import visible_heartbeat

@@ -138,6 +138,20 @@ ANSWER_MAX_OBJECTS = env.int("ANSWER_MAX_OBJECTS", default=1_000)
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 METRICS_ALLOW = env.list("METRICS_ALLOW", default=["127.0.0.0/8", "::1/128"])
 
+# --- Logging in ---------------------------------------------------------------------------------------
+
+# Proxies whose X-Forwarded-For is believed, as CIDRs: by it failed logins are counted per address. Behind TLS the
+# proxy is taken to be on this machine.
+TRUSTED_PROXIES = env.list(
+    "TRUSTED_PROXIES", default=["127.0.0.0/8", "::1/128"] if PUBLIC_URL.startswith("https://") else []
+)
+# Staff who may change things confirm their password after so many minutes without doing anything, and in any case
+# after so many hours.
+STAFF_IDLE_MINUTES = env.int("STAFF_IDLE_MINUTES", default=60)
+STAFF_SESSION_HOURS = env.int("STAFF_SESSION_HOURS", default=12)
+# For tokens, secrets, approval settings, users and roles: unless they did within so many minutes.
+CONFIRM_MINUTES = env.int("CONFIRM_MINUTES", default=10)
+
 # --- Django -------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [

@@ -6,6 +6,10 @@
   const all = (selector, within) => Array.from((within || root).querySelectorAll(selector));
   const announce = (text) => { const box = root.getElementById("announcer"); if (box) { box.textContent = text; } };
 
+  /* --- A form that was kept while its sender confirmed the password ------------------------------------ */
+  const kept = root.querySelector("form[data-resubmit]");
+  if (kept) { HTMLFormElement.prototype.submit.call(kept); }
+
   /* --- Relative times ------------------------------------------------------------------------------ */
   const STEPS = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [5184000, 86400, "d"]];
   function relative(moment) {

@@ -1,0 +1,24 @@
+"""What the frame keeps in the database: how often logins failed."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class LoginLimit(models.Model):
+    """Failed logins of one name, address, both together, or one known browser; see `config.login_throttle`.
+
+    `key` is a keyed hash: what people type into the name field may be a password.
+    """
+
+    key = models.CharField(primary_key=True, max_length=64)
+    count = models.PositiveIntegerField(default=0)
+    blocked_until = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["updated_at"], name="login_limit_age")]
+
+    def __str__(self) -> str:
+        return f"{self.count} failed logins"
