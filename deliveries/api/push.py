@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpResponse
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -15,10 +14,11 @@ from rest_framework.views import APIView
 from deliveries.api.limits import check_rate
 from deliveries.ingest import Receipt, publish_events, push_objects
 from deliveries.ingest.plan import TooMuchWork
-from deliveries.ingest.reading import CONTROL, Invalid
+from deliveries.ingest.reading import CONTROL, MAX_BATCH, MAX_NAME, Invalid
 from deliveries.ingest.services import Busy, KeyConflict, Revoked
 from integrations.api.authentication import MESSAGE, CachedStoreAuthentication, principal_of
 from integrations.api.errors import APIError
+from integrations.api.openapi import answers
 from integrations.api.parsing import as_api_error, read_body
 from integrations.models import AccessToken
 from integrations.strict_json import DocumentError, dump_document, parse_document
@@ -27,13 +27,13 @@ from subscriptions.routing import SchemaViolation
 
 HOPS_PARAMETER = OpenApiParameter(
     HOPS_HEADER,
-    int,
+    {"type": "integer", "minimum": 0, "maximum": 9999},
     OpenApiParameter.HEADER,
     description="A program that passes on what Hookdesk sent it copies this header, so that loops can be stopped.",
 )
 KEY_PARAMETER = OpenApiParameter(
     "Idempotency-Key",
-    str,
+    {"type": "string", "minLength": 1, "maxLength": 255},
     OpenApiParameter.HEADER,
     description="The same key and body again answers the first response and stores nothing.",
 )
@@ -41,6 +41,60 @@ KEY_PARAMETER = OpenApiParameter(
 
 #: Of the number of hops; the database has room for 32,767.
 MOST_DIGITS = 4
+INGEST_ANSWERS = answers(None, status=202, more=(400, 409, 429))
+PUSH_BODY = {
+    "type": "object",
+    "description": "By plural type (`^[a-z][a-z0-9_-]*$`) the objects of that type.",
+    "additionalProperties": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["id"],
+            "properties": {
+                "id": {"oneOf": [{"type": "string", "minLength": 1, "maxLength": MAX_NAME}, {"type": "integer"}]}
+            },
+            "additionalProperties": True,
+        },
+    },
+    "example": {"shipments": [{"id": "12836", "status": "ready"}]},
+}
+PUSH_ANSWER = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}}
+_EVENT = {
+    "type": "object",
+    "description": "One of topic and intent is required.",
+    "properties": {
+        "topic": {"type": "string", "minLength": 1, "maxLength": MAX_NAME, "nullable": True},
+        "intent": {"type": "string", "minLength": 1, "maxLength": MAX_NAME, "nullable": True},
+        "data": {"type": "object", "additionalProperties": True},
+        "occurred_at": {
+            "oneOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 1}],
+            "nullable": True,
+            "description": "ISO 8601 or unix seconds; now if absent.",
+        },
+    },
+    "example": {"topic": "user.created", "data": {"id": "7"}},
+}
+EVENTS_BODY = {"oneOf": [_EVENT, {"type": "array", "items": _EVENT, "minItems": 1, "maxItems": MAX_BATCH}]}
+_PUBLISHED = {
+    "type": "object",
+    "required": ["id", "topic", "intent", "created_at"],
+    "properties": {
+        "id": {"type": "string"},
+        "topic": {"type": "string", "nullable": True},
+        "intent": {"type": "string", "nullable": True},
+        "created_at": {"type": "string", "format": "date-time"},
+    },
+}
+EVENTS_ANSWER = {
+    "oneOf": [
+        _PUBLISHED,
+        {
+            "type": "object",
+            "required": ["events"],
+            "properties": {"events": {"type": "array", "items": _PUBLISHED}},
+        },
+    ]
+}
 
 
 class IngestView(APIView):
@@ -84,21 +138,27 @@ class IngestView(APIView):
         return response
 
 
-@extend_schema(
-    summary="Push objects",
-    request=OpenApiTypes.OBJECT,
-    responses={202: OpenApiTypes.OBJECT},
-    parameters=[KEY_PARAMETER, HOPS_PARAMETER],
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="push",
+        summary="Push objects",
+        request={"application/json": PUSH_BODY},
+        responses=INGEST_ANSWERS | {202: OpenApiResponse(PUSH_ANSWER, "Committed: how many of each type.")},
+        parameters=[KEY_PARAMETER, HOPS_PARAMETER],
+    )
 )
 class PushView(IngestView):
     ingest = staticmethod(push_objects)
 
 
-@extend_schema(
-    summary="Publish one event, or an array of up to 1,000",
-    request=OpenApiTypes.OBJECT,
-    responses={202: OpenApiTypes.OBJECT},
-    parameters=[KEY_PARAMETER, HOPS_PARAMETER],
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="publish_events",
+        summary="Publish one event, or an array of up to 1,000",
+        request={"application/json": EVENTS_BODY},
+        responses=INGEST_ANSWERS | {202: OpenApiResponse(EVENTS_ANSWER, "Committed.")},
+        parameters=[KEY_PARAMETER, HOPS_PARAMETER],
+    )
 )
 class EventsView(IngestView):
     ingest = staticmethod(publish_events)

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from deliveries.attempts import readable_body, readable_response
 from deliveries.ingest.loops import why_stopped
 from deliveries.models import Attempt, Delivery, Event
+from integrations.api.bodies import TEXT_LIMIT
 from integrations.api.openapi import PagesSerializer
 from integrations.identifiers import public_id
 
@@ -211,7 +212,7 @@ class AttemptSerializer(serializers.Serializer[Any]):
 class ResolveBodySerializer(serializers.Serializer[Any]):
     action = serializers.ChoiceField(["retry", "edit", "discard"])
     payload = serializers.DictField(required=False, help_text="With edit: the whole data, before the transform.")
-    reason = serializers.CharField(required=False)
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=TEXT_LIMIT)
     update_record = serializers.BooleanField(required=False, help_text="With edit: the store's record is changed too.")
 
 

@@ -25,19 +25,25 @@ from integrations.api.authentication import principal_of
 from integrations.api.bodies import body_of, boolean, mapping, text
 from integrations.api.errors import APIError, invalid, missing, not_found
 from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
-from integrations.api.paging import page, query_text
+from integrations.api.paging import LONGEST_QUERY_TEXT, page, query_text
 from integrations.audit import Actor
 from integrations.identifiers import parse_public_id
 
 FILTERS = ("status", "integration", "subscription", "topic", "since", "until", "q")
+_STATUS = f"({'|'.join(Delivery.Status.values)})"
+_TEXT = {"type": "string", "maxLength": LONGEST_QUERY_TEXT}
 _FILTER_PARAMETERS = [
-    OpenApiParameter("status", str, description="One or several, comma-separated."),
-    OpenApiParameter("integration", str, description="A slug."),
-    OpenApiParameter("subscription", str, description="nsub_…"),
-    OpenApiParameter("topic", str, description="A topic, an intent, or shipment.*"),
-    OpenApiParameter("since", str, description="ISO 8601, inclusive."),
-    OpenApiParameter("until", str, description="ISO 8601, exclusive."),
-    OpenApiParameter("q", str, description="An id of a delivery, event, request or object; how a topic begins."),
+    OpenApiParameter(
+        "status",
+        {"type": "string", "pattern": f"^{_STATUS}(,{_STATUS})*$", "maxLength": LONGEST_QUERY_TEXT},
+        description="One or several, comma-separated.",
+    ),
+    OpenApiParameter("integration", _TEXT, description="A slug. Empty, here and below: as if absent."),
+    OpenApiParameter("subscription", _TEXT, description="nsub_…"),
+    OpenApiParameter("topic", _TEXT, description="A topic, an intent, or shipment.*"),
+    OpenApiParameter("since", _TEXT, description="ISO 8601, inclusive."),
+    OpenApiParameter("until", _TEXT, description="ISO 8601, exclusive."),
+    OpenApiParameter("q", _TEXT, description="An id of a delivery, event, request or object; how a topic begins."),
 ]
 
 
@@ -72,6 +78,8 @@ class DeliveriesView(APIView):
     )
     def get(self, request: Request) -> Response:
         filters: dict[str, Any] = {name: query_text(request, name) for name in FILTERS}
+        if "status" in request.query_params and not filters["status"]:
+            raise invalid(f"status is one or several of {', '.join(Delivery.Status.values)}.", "status")
         store_id = principal_of(request).store_id
         mine = Delivery.objects.filter(store_id=store_id).select_related("event", "integration")
         try:

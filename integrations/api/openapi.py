@@ -8,8 +8,16 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
-CURSOR = OpenApiParameter("cursor", str, description="From `pages.next` of the page before.")
-LIMIT = OpenApiParameter("limit", int, description="Items per page, 1 to 200; 50 if absent.")
+from integrations.api.paging import DEFAULT_LIMIT, LARGEST_LIMIT, LONGEST_QUERY_TEXT
+
+CURSOR = OpenApiParameter(
+    "cursor", {"type": "string", "maxLength": LONGEST_QUERY_TEXT}, description="From `pages.next` of the page before."
+)
+LIMIT = OpenApiParameter(
+    "limit",
+    {"type": "integer", "minimum": 1, "maximum": LARGEST_LIMIT, "default": DEFAULT_LIMIT},
+    description="Items per page.",
+)
 
 
 class StoreScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -63,13 +71,15 @@ _MEANINGS = {
     404: "There is no such thing in this store.",
     409: "It cannot be done in the present state.",
     413: "The body is larger than 10 MB.",
+    429: "The store calls too often: Retry-After says when to come back.",
     502: "The integration did not answer as it should.",
+    503: "The database cannot take it at the moment. Nothing was stored: try again.",
 }
 
 
 def answers(success: Any, *, status: int = 200, more: tuple[int, ...] = (400, 404)) -> dict[int, Any]:
     """The responses of an operation: its success, and the errors that any call can have."""
-    codes = sorted({401, 403, 413, *more})
+    codes = sorted({400, 401, 403, 413, 503, *more})
     return {status: success} | {code: OpenApiResponse(ErrorListSerializer, _MEANINGS[code]) for code in codes}
 
 

@@ -18,12 +18,14 @@ from integrations.api.errors import invalid
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 200
+#: Characters of a query parameter.
+LONGEST_QUERY_TEXT = 1000
 
 
 def query_text(request: Request, name: str) -> str:
     """A query parameter, empty where it is not there. Raises parameter_invalid for what no database can hold."""
     value = request.query_params.get(name, "")
-    if "\0" in value or len(value) > 1000:
+    if "\0" in value or len(value) > LONGEST_QUERY_TEXT:
         raise invalid(f"{name} holds a NUL character or more than 1,000 characters.", name)
     return value.strip()
 
@@ -50,9 +52,9 @@ def page(
 
 
 def _limit(request: Request) -> int:
-    written = query_text(request, "limit")
-    if not written:
+    if "limit" not in request.query_params:
         return DEFAULT_LIMIT
+    written = query_text(request, "limit")
     if not (written.isascii() and written.isdecimal() and len(written) < 5 and 1 <= int(written) <= LARGEST_LIMIT):
         raise invalid(f"limit is a number from 1 to {LARGEST_LIMIT}.", "limit")
     return int(written)

@@ -13,7 +13,10 @@ from integrations.models import AccessToken, Integration, IntegrationHealth
 from integrations.parameters import mask_parameters
 from integrations.redaction import MASK
 from integrations.retry import POLICIES
+from integrations.services.values import IN_FLIGHT_LIMIT, RATE_LIMIT, TIMEOUT_LIMIT
+from integrations.transport.addresses import URL_LIMIT
 from integrations.wire_formats import WIRE_FORMATS
+from integrations.wire_formats.auth import MAX_VALUE_LENGTH
 
 #: JSON Schema of what is a policy's name or a list of seconds.
 RETRY_POLICY = {
@@ -105,7 +108,7 @@ class IntegrationBodySerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField(max_length=200)
     slug = serializers.SlugField(max_length=100, required=False, help_text="From the name if absent.")
-    url = serializers.CharField(required=False, help_text="Required without a connector.")
+    url = serializers.CharField(required=False, max_length=URL_LIMIT, help_text="Required without a connector.")
     connector = serializers.ChoiceField(list(CONNECTORS), required=False, allow_null=True)
     wire_format = serializers.ChoiceField(list(WIRE_FORMATS), required=False)
     auth_type = serializers.ChoiceField(Integration.AuthType.values, required=False)
@@ -113,15 +116,19 @@ class IntegrationBodySerializer(serializers.Serializer[Any]):
     token = serializers.CharField(required=False, write_only=True)
     secret = serializers.CharField(required=False, write_only=True, help_text="Generated if absent.")
     parameters = serializers.DictField(required=False)
-    headers = serializers.DictField(child=serializers.CharField(), required=False)
-    additional_data = serializers.CharField(required=False, max_length=500)
+    headers = serializers.DictField(
+        child=serializers.CharField(max_length=MAX_VALUE_LENGTH, allow_blank=True), required=False
+    )
+    additional_data = serializers.CharField(required=False, max_length=500, allow_blank=True)
     retry_policy = RetryPolicyField(required=False)
-    timeout = serializers.FloatField(required=False, max_value=180)
-    max_in_flight = serializers.IntegerField(required=False, min_value=1)
-    rate_limit = serializers.FloatField(required=False, allow_null=True)
-    permanent_statuses = serializers.ListField(child=serializers.IntegerField(), required=False)
+    timeout = serializers.FloatField(required=False, min_value=0.001, max_value=TIMEOUT_LIMIT)
+    max_in_flight = serializers.IntegerField(required=False, min_value=1, max_value=IN_FLIGHT_LIMIT)
+    rate_limit = serializers.FloatField(required=False, allow_null=True, min_value=0.001, max_value=RATE_LIMIT)
+    permanent_statuses = serializers.ListField(
+        child=serializers.IntegerField(min_value=100, max_value=599), required=False
+    )
     is_enabled = serializers.BooleanField(required=False)
-    disabled_reason = serializers.CharField(required=False)
+    disabled_reason = serializers.CharField(required=False, max_length=500, allow_blank=True)
 
 
 class SecretAnswerSerializer(serializers.Serializer[Any]):
@@ -178,5 +185,7 @@ class NewTokenSerializer(TokenSerializer):
 
 class TokenBodySerializer(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=100)
-    scopes = serializers.ListField(child=serializers.ChoiceField(AccessToken.Scope.values), required=False)
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(AccessToken.Scope.values), required=False, min_length=1
+    )
     expires_at = serializers.DateTimeField(required=False, allow_null=True)

@@ -61,8 +61,8 @@ class NotificationsView(APIView):
     )
     def get(self, request: Request) -> Response:
         rows = Notification.objects.filter(store_id=principal_of(request).store_id).select_related("integration")
-        if status := query_text(request, "status"):
-            if status not in Notification.Status.values:
+        if "status" in request.query_params:
+            if (status := query_text(request, "status")) not in Notification.Status.values:
                 raise invalid("status must be open or resolved.", "status")
             rows = rows.filter(status=status)
         return page(request, rows, notification_json, by=("created_at", "id"))

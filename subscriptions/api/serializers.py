@@ -13,6 +13,8 @@ from integrations.models import Secret
 from integrations.parameters import mask_parameters
 from integrations.redaction import MASK
 from subscriptions.models import Subscription, Topic
+from subscriptions.services.topics import DESCRIPTION_LIMIT
+from subscriptions.services.values import ENTRIES_LIMIT, LONGEST_POLL
 
 
 def subscription_json(subscription: Subscription, request: Request) -> dict[str, Any]:
@@ -54,6 +56,9 @@ def _is_current(secret: Secret) -> bool:
 
 def topic_json(topic: Topic) -> dict[str, Any]:
     return dict(TopicSerializer(topic).data)
+
+
+_NAME = serializers.CharField(max_length=255)
 
 
 class LinksSerializer(serializers.Serializer[Any]):
@@ -103,17 +108,23 @@ class SubscriptionBodySerializer(serializers.Serializer[Any]):
 
     url = serializers.CharField(required=False, help_text="Or `integration`.")
     integration = serializers.CharField(required=False, help_text="The slug of one that exists.")
-    topics = serializers.ListField(child=serializers.CharField(), required=False)
-    intents = serializers.ListField(child=serializers.CharField(), required=False)
+    topics = serializers.ListField(
+        child=serializers.CharField(max_length=255), required=False, max_length=ENTRIES_LIMIT
+    )
+    intents = serializers.ListField(
+        child=serializers.CharField(max_length=255), required=False, max_length=ENTRIES_LIMIT
+    )
     metadata = serializers.DictField(required=False, help_text='`{"event_names": […]}` for the topic event.created.')
     hub_secret = serializers.CharField(required=False, write_only=True)
     active = serializers.BooleanField(required=False)
-    path = serializers.CharField(required=False)
+    path = serializers.CharField(required=False, allow_blank=True, max_length=500)
     filter = serializers.CharField(required=False, help_text="JMESPath; what is truthy passes.")
     transform = serializers.CharField(required=False, help_text="JMESPath; its result is sent.")
     parameters = serializers.DictField(required=False)
     ordered = serializers.BooleanField(required=False)
-    poll_every = serializers.IntegerField(required=False, allow_null=True)
+    poll_every = serializers.IntegerField(
+        required=False, allow_null=True, max_value=LONGEST_POLL, help_text="Seconds, at least POLL_MIN_SECONDS."
+    )
 
 
 class TopicSerializer(serializers.Serializer[Topic]):
@@ -127,6 +138,6 @@ class TopicSerializer(serializers.Serializer[Topic]):
 
 class TopicBodySerializer(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=255)
-    description = serializers.CharField(required=False)
+    description = serializers.CharField(required=False, allow_blank=True, max_length=DESCRIPTION_LIMIT)
     schema = serializers.DictField(required=False, allow_null=True, help_text="JSON Schema of the data.")
     condition = serializers.CharField(required=False, help_text="JMESPath over `old` and `new`.")
