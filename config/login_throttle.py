@@ -34,7 +34,7 @@ class Rule:
     def wait_after(self, count: int) -> timedelta | None:
         if count < self.free:
             return None
-        return min(self.longest, self.first * 2 ** min(count - self.free, 20))
+        return min(self.longest, self.first * (1 << min(count - self.free, 20)))
 
 
 PAIR = Rule(5, timedelta(seconds=30), timedelta(minutes=15))

@@ -123,7 +123,7 @@ def _may_change(user: Any) -> bool:
 def _ask(request: HttpRequest) -> HttpResponse:
     if request.headers.get("X-Requested-With") == "fetch":
         return HttpResponseForbidden("Confirm your password: reload the page.")
-    if not request.user.has_usable_password():
+    if request.user.is_anonymous or not request.user.has_usable_password():
         # Nothing that could be confirmed: who logs in elsewhere does so again.
         logout(request)
         return redirect(f"{reverse('admin:login')}?{urlencode({'next': request.get_full_path()})}")

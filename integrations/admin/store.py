@@ -66,7 +66,7 @@ class StoreAdmin(DeskAdmin):
             *super().get_urls(),
         ]
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """The second approver of a store that exists is switched by `approval_rule_view`, and not by a tick."""
         names = list(super().get_fields(request, obj))
         return [name for name in names if name != "is_approval_required"] if obj is not None else names
