@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deliveries', '0004_room_to_finish'),
+        ("deliveries", "0041_recall_people"),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0004_store_ticks_the_clock'),
+        ("integrations", "0042_approval_rule"),
     ]
 
     operations = [
