@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.apps import apps
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import ImproperlyConfigured
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, URLResolver, path, reverse
 from django.utils.functional import SimpleLazyObject
@@ -72,12 +74,32 @@ class HookdeskAdminSite(AdminSite):
         return super().admin_view(guarded(view), cacheable)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
+        from integrations.admin.base import DeskAdmin
+
         own = [
             path("desk/heartbeat/", self.admin_view(self.heartbeat), name="desk_heartbeat"),
             path("desk/confirm/", self.admin_view(self.confirm), name="desk_confirm"),
             path("desk/fragment/", self.admin_view(self.dashboard_fragment), name="desk_fragment"),
         ]
-        return [*own, *super().get_urls()]
+        for model, page in self._registry.items():
+            if not isinstance(page, DeskAdmin):
+                raise ImproperlyConfigured(
+                    f"The admin of {model._meta.label} is no DeskAdmin: its rows have two addresses."
+                )
+        # Nothing of the desk is viewed on a site of its own.
+        return [*own, *(found for found in super().get_urls() if getattr(found, "name", "") != "view_on_site")]
+
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
+        """For fields that an admin offers by search, and no others."""
+        app, name, field = (request.GET.get(each, "") for each in ("app_label", "model_name", "field_name"))
+        offered = {
+            (model._meta.app_label, model._meta.model_name, name)
+            for model, page in self._registry.items()
+            for name in page.get_autocomplete_fields(request)
+        }
+        if (app, name, field) not in offered:
+            raise Http404("No form asks for this.")
+        return super().autocomplete_view(request)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         from config.login import remember_browser
@@ -147,7 +169,8 @@ class HookdeskAdminSite(AdminSite):
         return sections
 
     def _list_url(self, request: HttpRequest, app: str, model: str) -> str | None:
-        if not (request.user.has_perm(f"{app}.view_{model}") or request.user.has_perm(f"{app}.change_{model}")):
+        page = self._registry.get(apps.get_model(app, model))
+        if page is None or not page.has_view_or_change_permission(request):
             return None
         try:
             return reverse(f"admin:{app}_{model}_changelist")

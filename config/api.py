@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.generators import SchemaGenerator
@@ -14,6 +16,8 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.request import Request
 
 from integrations.api.errors import CODES, error_list
+
+ODD_PAGE = "It is malformed, or its Host is not one of ALLOWED_HOSTS."
 
 
 @csrf_exempt
@@ -51,7 +55,8 @@ def not_found(request: HttpRequest) -> HttpResponse:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A request that Django refused before any view saw it: a host name that is not ours, for example."""
     if not _is_api(request):
-        return defaults.bad_request(request, exception)
+        reason = str(exception) if isinstance(exception, BadRequest) else ODD_PAGE
+        return render(request, "400.html", {"reason": reason}, status=400)
     return _error(400, "The request is malformed, or its Host is not one of ALLOWED_HOSTS.")
 
 

@@ -19,6 +19,7 @@ HIDDEN = {
     "integrations.secret",
     "integrations.configclock",
     "integrations.liftrequest",
+    "integrations.staffprofile",
     "deliveries.idempotencykey",
     "deliveries.replayitem",
     "deliveries.wizardvisit",

@@ -159,7 +159,6 @@ INSTALLED_APPS = [
     "subscriptions",
     "deliveries",
     "notifications",
-    "config",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -172,9 +171,12 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "csp",
+    # The last: its admins take the place of other apps'.
+    "config",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "config.odd_input.RefuseNul",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.page_policy.PagePolicyMiddleware",
     "config.page_middleware.PageSessionMiddleware",

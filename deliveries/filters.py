@@ -109,7 +109,7 @@ def _integration(queryset: Deliveries, text: str, cleaned: Mapping[str, str]) ->
     ids = list(candidates.filter(slug=text).values_list("id", flat=True))
     if not ids and (number := parse_public_id("int", text)):
         ids = list(candidates.filter(uuid=number).values_list("id", flat=True))
-    if not ids and text.isdecimal() and len(text) < 19:
+    if not ids and text.isascii() and text.isdecimal() and len(text) < 19:
         ids = list(candidates.filter(id=int(text)).values_list("id", flat=True))
     if not ids:
         raise FilterError("integration", f"There is no integration {text!r}.")
@@ -158,7 +158,7 @@ def _id_at(moment: datetime) -> uuid.UUID:
 
 
 def _group(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
-    if not text.isdecimal() or len(text) > 18:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
         raise FilterError("group", f"{text!r} is not the number of a failure group.")
     return queryset.filter(failure_group_id=int(text))
 

@@ -1,29 +1,18 @@
-"""Which stores a member of staff sees: those that they are assigned to; all, if to none, or if they are superusers."""
+"""Querysets limited to the stores that a member of staff sees: see `integrations.staff`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from django.db.models import Model, QuerySet
 
 from integrations.models import Store
+from integrations.staff import visible_store_ids
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 Row = TypeVar("Row", bound=Model)
-_CACHE = "_hookdesk_stores"
-
-
-def _assigned(user: AbstractBaseUser | AnonymousUser) -> list[Any]:
-    """Empty: not limited. Looked up once for each user object, which lives as long as one request."""
-    if getattr(user, "is_superuser", False) or not user.is_authenticated:
-        return []
-    stores: list[Any] | None = getattr(user, _CACHE, None)
-    if stores is None:
-        stores = list(Store.objects.filter(staff=user.pk).values_list("pk", flat=True))
-        setattr(user, _CACHE, stores)
-    return stores
 
 
 def store_scope(user: AbstractBaseUser | AnonymousUser) -> list[Any] | None:
@@ -32,7 +21,7 @@ def store_scope(user: AbstractBaseUser | AnonymousUser) -> list[Any] | None:
 
 
 def sees_all(user: AbstractBaseUser | AnonymousUser) -> bool:
-    return user.is_authenticated and not _assigned(user)
+    return visible_store_ids(user) is None
 
 
 def stores_for(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Store]:
@@ -41,7 +30,5 @@ def stores_for(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Store]:
 
 def visible(queryset: QuerySet[Row], user: AbstractBaseUser | AnonymousUser, path: str = "store") -> QuerySet[Row]:
     """What `user` may see of `queryset`; `path` leads from its rows to their store (`delivery__store`)."""
-    if not user.is_authenticated:
-        return queryset.none()
-    stores = _assigned(user)
-    return queryset.filter(**{f"{path}__in": stores}) if stores else queryset
+    stores = visible_store_ids(user)
+    return queryset if stores is None else queryset.filter(**{f"{path}__in": stores})

@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import inflection
 
 #: What a key of a push must look like (contract §3). `\Z` and not `$`, which lets a newline follow.
 KEY_PATTERN: Final = re.compile(r"^[a-z][a-z0-9_-]*\Z", re.ASCII)
+#: Characters of a name, and words that a store can have of its own.
+NAME_LIMIT: Final = 200
+OVERRIDES_LIMIT: Final = 1_000
 
 
 def _words(text: str) -> frozenset[str]:
@@ -95,6 +98,21 @@ def singular(plural_name: str, overrides: Mapping[str, str] | None = None) -> st
     if overrides and plural_name in overrides:
         return overrides[plural_name]
     return _inflected(plural_name, is_plural_wanted=False)
+
+
+def check_overrides(value: Any) -> None:
+    """Raises ValueError unless `value` is what `singular` takes: `{plural: singular}`, both names of object types."""
+    if not isinstance(value, dict):
+        raise ValueError('Write an object of plurals and their singulars, such as {"kudos": "kudos"}.')
+    if len(value) > OVERRIDES_LIMIT:
+        raise ValueError(f"These are {len(value)} words; {OVERRIDES_LIMIT} is the most.")
+    for word in (word for pair in value.items() for word in pair):
+        if not isinstance(word, str) or len(word) > NAME_LIMIT or not KEY_PATTERN.match(word):
+            shown = str(word)[:40] if isinstance(word, str) else type(word).__name__
+            raise ValueError(
+                f"{shown!r} is not the name of an object type. A name begins with a small letter and has small "
+                f"letters, digits, hyphens and underscores, at most {NAME_LIMIT} of them."
+            )
 
 
 def plural(singular_name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -27,11 +27,18 @@ from notifications.models import Channel, ChannelMessage, Notification
 from notifications.services import reopen_notification, resolve_notification
 
 PAGE_SIZE = 50
+#: 30 days. What is longer was a slip, and no date could be reckoned with it.
+MINUTES_LIMIT = 30 * 24 * 60
+#: Recipients of one channel, and characters of one (as messages keep them).
+RECIPIENTS_LIMIT = 100
+RECIPIENT_LENGTH = 200
 TABS = (("open", "Open"), ("resolved", "Resolved"))
 
 
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin):
+    stock_pages = ("changelist",)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
         return super().get_queryset(request).select_related("integration", "store", "failure_group")
 
@@ -106,6 +113,19 @@ class ChannelForm(forms.ModelForm):
         help_text="One a line: +15551234567 for SMS, an address for e-mail.",
     )
 
+    window_minutes = forms.IntegerField(
+        min_value=1,
+        max_value=MINUTES_LIMIT,
+        initial=60,
+        help_text="One message per incident, recipient and so many minutes.",
+    )
+    digest_minutes = forms.IntegerField(
+        min_value=0,
+        max_value=MINUTES_LIMIT,
+        initial=0,
+        help_text="0: a message per incident at once. Else: one message with all of so many minutes.",
+    )
+
     class Meta:
         model = Channel
         fields = (
@@ -120,8 +140,9 @@ class ChannelForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["auth_token"].required = False
-        self.fields["auth_token"].help_text = "Empty: it stays, or the installation's is used."
+        if "auth_token" in self.fields:
+            self.fields["auth_token"].required = False
+            self.fields["auth_token"].help_text = "Empty: it stays, or the installation's is used."
         if self.instance.pk:
             self.initial["recipients"] = "\n".join(self.instance.recipients)
 
@@ -133,6 +154,10 @@ class ChannelForm(forms.ModelForm):
         cleaned = super().clean() or {}
         found = [line.strip() for line in str(cleaned.get("recipients", "")).replace(",", "\n").splitlines()]
         cleaned["recipients"] = list(dict.fromkeys(line for line in found if line))
+        if len(cleaned["recipients"]) > RECIPIENTS_LIMIT or any(map(_is_long, cleaned["recipients"])):
+            raise ValidationError(
+                {"recipients": f"{RECIPIENTS_LIMIT} recipients of {RECIPIENT_LENGTH} characters each are the most."}
+            )
         if "kind" in cleaned:
             provider = provider_for(Channel(kind=cleaned["kind"]))
             for recipient in cleaned["recipients"]:
@@ -141,6 +166,10 @@ class ChannelForm(forms.ModelForm):
                 except ValueError as error:
                     raise ValidationError({"recipients": str(error)}) from None
         return cleaned
+
+
+def _is_long(recipient: str) -> bool:
+    return len(recipient) > RECIPIENT_LENGTH
 
 
 @admin.register(Channel)
@@ -159,13 +188,37 @@ class ChannelAdmin(DeskAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.test_view)
-        return [path("<int:pk>/test/", view, name="notifications_channel_test"), *super().get_urls()]
+        return [path("<number:pk>/test/", view, name="notifications_channel_test"), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
         """Whoever is limited to stores sees the channels that are for these stores only."""
         rows = super().get_queryset(request)
         ids = visible_store_ids(request.user)
-        return rows if ids is None else rows.filter(stores__in=ids).exclude(stores__in=_others(ids)).distinct()
+        if ids is None:
+            return rows
+        others = Store.objects.exclude(pk__in=ids)
+        own = rows.filter(stores__in=ids).exclude(stores__in=others).exclude(integrations__store__in=others)
+        return own.distinct()
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "stores" and visible_store_ids(request.user) is not None:
+            # None chosen would mean all stores, those of others too.
+            kwargs |= {"required": True, "help_text": "At least one of yours."}
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Django shows whoever may only look each value as it is stored."""
+        return [] if self._may_write(request, obj) else ["auth_token"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        left_out = self.get_exclude(request, obj)
+        return [
+            (title, {**options, "fields": [name for name in options["fields"] if name not in left_out]})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
+
+    def _may_write(self, request: HttpRequest, channel: Channel | None) -> bool:
+        return self.has_change_permission(request) if channel else self.has_add_permission(request)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         before = None if not change else getattr(form, "shown_before", None)
@@ -197,6 +250,9 @@ class ChannelAdmin(DeskAdmin):
         channel = kwargs.get("obj")
         if channel is not None:
             rows = ChannelMessage.objects.filter(channel=channel).select_related("notification")
+            if (ids := visible_store_ids(request.user)) is not None:
+                # What went out before the channel was for these stores only.
+                rows = rows.filter(Q(notification=None) | Q(notification__store__in=ids))
             context.update(channel=channel, sent_messages=rows.order_by("-id")[:20])
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -213,10 +269,6 @@ class ChannelAdmin(DeskAdmin):
         except ChannelError as error:
             messages.error(request, f"The test did not go out. {error.message}")
         return redirect("admin:notifications_channel_change", pk)
-
-
-def _others(ids: list[uuid.UUID]) -> Any:
-    return Store.objects.exclude(pk__in=ids)
 
 
 def _shown(channel: Channel) -> dict[str, Any]:

@@ -24,12 +24,18 @@ from deliveries.documents import describe_patch
 from deliveries.models import Delivery
 from deliveries.resolution import ResolutionError, approve_revision, reject_revision, why_not_approver
 from integrations.admin.base import ReadOnlyAdmin
+from integrations.admin.keys import parse_number
 from integrations.audit import Actor
+
+#: More than anybody edits one payload, and what every database keeps in an integer.
+REVISION_LIMIT = 2**31 - 1
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
     """Deliveries are never edited: what staff decide goes through services, each with a permission and a trace."""
+
+    stock_pages = ("changelist",)
 
     def get_urls(self) -> list[URLPattern]:
         def own(route: str, view: Any, name: str) -> URLPattern:
@@ -38,7 +44,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return [
             own("selection/", selection_view, "selection"),
             own("preview/", trials.preview_view, "preview"),
-            own("test/<int:pk>/", trials.test_view, "test"),
+            own("test/<number:pk>/", trials.test_view, "test"),
             own("<uuid:pk>/resolve/", wizard.diagnose_step, "resolve"),
             own("<uuid:pk>/resolve/edit/", wizard.edit_step, "edit"),
             own("<uuid:pk>/resolve/check/", wizard.check_payload_view, "check"),
@@ -48,8 +54,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
             own("<uuid:pk>/resolve/watch/live/", watching.watch_fragment, "watch_live"),
             own("<uuid:pk>/approval/", self.approval_view, "approval"),
             own("<uuid:pk>/status/", self.status_view, "status"),
-            own("<uuid:pk>/attempts/<int:number>/", self.attempt_view, "attempt"),
-            own("<uuid:pk>/attempts/<int:number>/raw/", self.raw_view, "raw"),
+            own("<uuid:pk>/attempts/<number:number>/", self.attempt_view, "attempt"),
+            own("<uuid:pk>/attempts/<number:number>/raw/", self.raw_view, "raw"),
             own("<uuid:pk>/change/", self.delivery_page, "change"),
             *super().get_urls(),
         ]
@@ -111,8 +117,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @method_decorator(require_POST)
     def approval_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         delivery = open_delivery(request, pk, "deliveries.approve_revision")
-        number = request.POST.get("revision", "")
-        revision = delivery.revisions.filter(number=int(number)).first() if number.isdecimal() else None
+        number = parse_number(request.POST.get("revision"), REVISION_LIMIT)
+        revision = delivery.revisions.filter(number=number).first() if number else None
         if revision is None:
             raise Http404
         actor = Actor.of_user(request.user)

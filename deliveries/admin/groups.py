@@ -24,14 +24,16 @@ TABS = (("open", "Open"), ("resolved", "Resolved"))
 
 @admin.register(FailureGroup)
 class FailureGroupAdmin(ReadOnlyAdmin):
+    stock_pages = ("changelist",)
+
     def get_urls(self) -> list[URLPattern]:
         def own(route: str, view: Any, name: str) -> URLPattern:
             return path(route, self.admin_site.admin_view(view), name=f"deliveries_failuregroup_{name}")
 
         return [
-            own("<int:pk>/resolve/", self.resolve_view, "resolve"),
-            own("<int:pk>/close/", self.close_view, "close"),
-            own("<int:pk>/change/", self.group_page, "change"),
+            own("<number:pk>/resolve/", self.resolve_view, "resolve"),
+            own("<number:pk>/close/", self.close_view, "close"),
+            own("<number:pk>/change/", self.group_page, "change"),
             *super().get_urls(),
         ]
 

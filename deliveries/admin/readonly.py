@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
@@ -53,7 +53,7 @@ class EventAdmin(ReadOnlyAdmin):
         require(request, "deliveries.view_event")
         event = self.get_object(request, object_id)
         if event is None:
-            return redirect("admin:deliveries_event_changelist")
+            raise Http404("There is no such event: it may have been pruned.")
         rows = Delivery.objects.filter(event=event).select_related("integration", "store", "event")
         stopped = why_stopped(event.hops) if event.is_stopped else None
         context = {
@@ -86,7 +86,7 @@ class RecordAdmin(ReadOnlyAdmin):
         require(request, "deliveries.view_record")
         record = self.get_object(request, object_id)
         if record is None:
-            return redirect("admin:deliveries_record_changelist")
+            raise Http404("There is no such record.")
         events = Event.objects.filter(object_id=record.external_id, store=record.store, object_type=record.type)
         context = {"record": record, "events": events.defer("data").order_by("-id")[:DELIVERIES_SHOWN]}
         return render(request, "admin/deliveries/record/change_form.html", str(record), context)

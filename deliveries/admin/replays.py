@@ -34,7 +34,8 @@ from deliveries.replay import (
     with_status,
 )
 from deliveries.visibility import sees_all, stores_for
-from integrations.admin.base import ReadOnlyAdmin, visible_store_ids
+from integrations.admin.base import LISTED_ROWS, ReadOnlyAdmin, visible_store_ids
+from integrations.admin.keys import parse_uuid
 from integrations.audit import Actor
 
 RATES = (10, 50, 200, 1_000)
@@ -45,12 +46,19 @@ STEPS = {"pause": pause_replay, "resume": resume_replay, "cancel": cancel_replay
 @admin.register(Replay)
 class ReplayAdmin(ReadOnlyAdmin):
     store_path = None
+    stock_pages = ("changelist",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Replay]:
         rows = super().get_queryset(request)
         ids = visible_store_ids(request.user)
-        # One over several stores belongs to none of them: whoever began it goes on seeing it.
-        return rows if ids is None else rows.filter(Q(store__in=ids) | Q(created_by=request.user))
+        return rows if ids is None else rows.filter(Q(store__in=ids) | Q(pk__in=self._own(request, ids)))
+
+    def _own(self, request: HttpRequest, ids: list[uuid.UUID]) -> list[uuid.UUID]:
+        """One over several stores belongs to none of them: whoever began it goes on seeing it while they see these."""
+        mine = {str(pk) for pk in ids}
+        several = Replay.objects.filter(store=None, created_by_id=request.user.pk).order_by("-created_at")[:LISTED_ROWS]
+        asked = {replay.pk: set(str(replay.filters.get("store", "")).split(",")) for replay in several}
+        return [pk for pk, stores in asked.items() if stores <= mine]
 
     def get_urls(self) -> list[URLPattern]:
         def own(route: str, view: Any, name: str) -> URLPattern:
@@ -111,7 +119,8 @@ class ReplayAdmin(ReadOnlyAdmin):
 
     def _start(self, request: HttpRequest, filters: dict[str, str], action: str, rate: int) -> Replay:
         stores = filters.get("store", "").split(",")
-        store = stores_for(request.user).filter(pk=stores[0]).first() if len(stores) == 1 and stores[0] else None
+        pk = parse_uuid(stores[0]) if len(stores) == 1 else None
+        store = stores_for(request.user).filter(pk=pk).first() if pk else None
         confirmed = None
         if "also" in request.POST:
             confirmed = _typed(request)

@@ -18,6 +18,7 @@ from deliveries.models import Attempt, Event
 from deliveries.pings import ping_now
 from deliveries.preview import preview
 from deliveries.visibility import visible
+from integrations.admin.keys import parse_number
 from integrations.models import Integration
 from integrations.wire_formats.base import PayloadError
 from subscriptions.models import Subscription
@@ -57,9 +58,9 @@ def preview_view(request: HttpRequest) -> HttpResponse:
 
 
 def _previewed(request: HttpRequest) -> dict[str, Any]:
-    number = request.POST.get("integration", "")
+    number = parse_number(request.POST.get("integration"))
     rows = visible(Integration.objects.alive().select_related("store"), request.user)
-    integration = rows.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 18 else None
+    integration = rows.filter(pk=number).first() if number else None
     if integration is None:
         return {"hint": "Choose an integration."}
     values: dict[str, Any] = {

@@ -1,54 +1,74 @@
-"""What all lists and pages of the desk share: only the stores that a member of staff may see, and no endless counts."""
+"""What every admin of the desk shares: one address for each row, and only the stores that its viewer may see."""
 
 from __future__ import annotations
 
-import uuid
-from typing import Any, ClassVar
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any, ClassVar, NoReturn
 
 from django.contrib import admin
-from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest
-from django.utils.functional import cached_property
+from django.contrib.admin.filters import SimpleListFilter
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.core.exceptions import BadRequest
+from django.db import transaction
+from django.db.models import JSONField, Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 
-#: Rows of a large table that can be paged to; searching and filtering reach the others.
-LISTED_ROWS = 1_000
+from integrations.admin.fields import KnownRowField, KnownRowsField, StrictJSONField
+from integrations.admin.keys import key_route, parse_key
+from integrations.admin.lists import LISTED_ROWS, ODD_LIST, SEARCH_LIMIT, CappedPaginator, DeskChangeList
+from integrations.staff import visible_store_ids
 
-
-def visible_store_ids(user: Any) -> list[uuid.UUID] | None:
-    """The stores to which this member of staff is limited; None: every store."""
-    if user.is_superuser:
-        return None
-    ids: list[uuid.UUID] = list(user.stores.values_list("id", flat=True))
-    return ids or None
-
-
-class CappedPaginator(Paginator):
-    """Counts no further than people page: a count of a million rows would cost more than the page itself."""
-
-    @cached_property
-    def _counted(self) -> int:
-        rows: Any = self.object_list
-        return int(rows.order_by().values("pk")[: LISTED_ROWS + 1].count())
-
-    @property
-    def count(self) -> int:
-        return min(LISTED_ROWS, self._counted)
-
-    @property
-    def shown_count(self) -> str:
-        """`412`, or `more than 1,000`."""
-        return f"more than {LISTED_ROWS:,}" if self._counted > LISTED_ROWS else f"{self._counted:,}"
+__all__ = ["LISTED_ROWS", "DeskAdmin", "ReadOnlyAdmin", "visible_store_ids"]
 
 
 class DeskAdmin(admin.ModelAdmin):
-    """A ModelAdmin that shows what belongs to the stores its viewer may see. `store_path` leads to the store."""
+    """A ModelAdmin that shows what belongs to the stores its viewer may see. `store_path` leads to the store.
+
+    Every admin of the site is one (the site refuses others). Of Django's own pages it has those in `stock_pages`,
+    under the one spelling of a key. An admin with a page of its own in the place of a stock one leaves that out.
+    """
 
     store_path: ClassVar[str | None] = "store"
+    stock_pages: ClassVar[tuple[str, ...]] = ("changelist", "add", "change", "delete")
+    formfield_overrides = {JSONField: {"form_class": StrictJSONField}}
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     paginator = CappedPaginator
+
+    # --- Addresses --------------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        """In the place of Django's, which take any spelling of a key. The history is the audit list's."""
+        key = key_route(self.opts.pk, "object_id")
+        pages: dict[str, tuple[str, Callable[..., Any]]] = {
+            "changelist": ("", self.changelist_view),
+            "add": ("add/", self.add_view),
+            "change": (f"{key}/change/", _with_text_key(self.change_view)),
+            "delete": (f"{key}/delete/", _with_text_key(self.delete_view)),
+        }
+        return [self.route(*pages[name], name) for name in self.stock_pages]
+
+    def route(self, address: str, view: Callable[..., Any], name: str) -> URLPattern:
+        full_name = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
+        return path(address, self.admin_site.admin_view(view), name=full_name)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """By the primary key, whatever `_to_field` says."""
+        key = parse_key(self.opts.pk, str(object_id))
+        return None if key is None else self.get_queryset(request).filter(pk=key).first()
+
+    def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
+        return to_field == self.opts.pk.name
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
+        raise Http404(f"There is no such {opts.verbose_name}: it may have been deleted.")
+
+    # --- What a viewer may see --------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
@@ -58,32 +78,89 @@ class DeskAdmin(admin.ModelAdmin):
         key = "pk" if self.store_path == "self" else self.store_path
         return rows.filter(**{f"{key}__in": ids})
 
+    def choices_of(self, model: type[Model], request: HttpRequest) -> QuerySet[Any]:
+        """What forms and filters may offer of another model: what its own list would show to this person."""
+        related = self.admin_site._registry.get(model)
+        if isinstance(related, DeskAdmin):
+            return related.get_queryset(request)
+        rows = model._default_manager.all()
+        return rows if visible_store_ids(request.user) is None else rows.none()
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            # Its links would open Django's pop-ups, which the desk's own pages are not.
+            field.widget = field.widget.widget
+        return field
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        kwargs.setdefault("queryset", self.choices_of(db_field.remote_field.model, request))
+        return super().formfield_for_foreignkey(db_field, request, **{"form_class": KnownRowField, **kwargs})
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        kwargs.setdefault("queryset", self.choices_of(db_field.remote_field.model, request))
+        return super().formfield_for_manytomany(db_field, request, **{"form_class": KnownRowsField, **kwargs})
+
+    # --- Lists ------------------------------------------------------------------------------------------
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Titled by what is listed, not by what one is asked to select."""
+        """Titled by what is listed, not by what one is asked to select. An action and its history are one change."""
         title = str(self.opts.verbose_name_plural).capitalize()
-        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+        context = {"title": title, **(extra_context or {})}
+        if request.method != "POST":
+            return super().changelist_view(request, context)
+        with transaction.atomic():
+            return super().changelist_view(request, context)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeskChangeList]:
+        return DeskChangeList
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        try:
+            return super().get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            raise BadRequest(ODD_LIST) from None
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """The filters at the side of the list; no other field of the row, nor of rows behind it."""
+        offered: set[Any] = set()
+        for item in self.get_list_filter(request):
+            if isinstance(item, type) and issubclass(item, SimpleListFilter):
+                offered.add(item.parameter_name)
+            else:
+                offered.add(item[0] if isinstance(item, list | tuple) else item)
+        name, _, rest = lookup.partition("__")
+        # `groups__id__exact` is how a filter names the related row; `groups__user__password` would be a question.
+        return name in offered and rest in ("", "exact", "isnull", "gte", "lt", "id__exact")
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        return super().get_search_results(request, queryset, search_term[:SEARCH_LIMIT])
+
+    def response_action(self, request: HttpRequest, queryset: Any, *args: Any) -> HttpResponse | None:
+        chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        if any(parse_key(self.opts.pk, text) is None for text in chosen):
+            raise BadRequest("One of the selected rows has an id that is none. Open the list anew and select again.")
+        return super().response_action(request, queryset, *args)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         if (row := kwargs.get("obj")) is not None:
             context |= {"title": str(row), "subtitle": None}
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Stores and integrations that are offered in forms are those that the viewer may see."""
-        ids = visible_store_ids(request.user)
-        related = db_field.related_model._meta.label
-        if ids is not None and related in _STORE_PATHS:
-            rows = kwargs.get("queryset") or db_field.related_model._default_manager.all()
-            kwargs["queryset"] = rows.filter(**{f"{_STORE_PATHS[related]}__in": ids})
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
+def _with_text_key(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Django's pages take the key as the text of the address."""
 
-_STORE_PATHS = {"integrations.Store": "pk", "integrations.Integration": "store"}
+    def with_text_key(request: HttpRequest, object_id: Any) -> Any:
+        return view(request, str(object_id))
+
+    return update_wrapper(with_text_key, view)
 
 
 class ReadOnlyAdmin(DeskAdmin):
-    """For what has happened: nobody adds, changes or deletes it here."""
+    """For what has happened: nobody adds, changes or deletes it here, and there are no addresses to do it at."""
 
+    stock_pages: ClassVar[tuple[str, ...]] = ("changelist", "change")
     actions = None
 
     def has_add_permission(self, request: HttpRequest) -> bool:

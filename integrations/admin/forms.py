@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 
+from integrations.admin.fields import KnownRowField, parse_json_text
 from integrations.connectors import CONNECTORS
 from integrations.models import Integration, Store
 from integrations.retry import POLICIES
@@ -36,10 +38,7 @@ class JSONText(forms.CharField):
 
     def clean(self, value: Any) -> Any:
         text = (value or "").strip()
-        try:
-            found = json.loads(text) if text else {}
-        except ValueError as error:
-            raise ValidationError(f"This is not JSON: {error}. Write it as {{“name”: “value”}}.") from None
+        found = parse_json_text(text) if text else {}
         if not isinstance(found, dict):
             raise ValidationError("Write a JSON object: {“name”: “value”}.")
         return found
@@ -48,7 +47,7 @@ class JSONText(forms.CharField):
 class IntegrationForm(forms.Form):
     """Checks only what a form can; the services say the rest, by field."""
 
-    store = forms.ModelChoiceField(Store.objects.none(), help_text="Whose deliveries go there.")
+    store = KnownRowField(Store.objects.none(), help_text="Whose deliveries go there.")
     name = forms.CharField(max_length=200, help_text="What staff call it: Twilio SMS, ERP.")
     url = forms.CharField(
         label="URL",
@@ -166,7 +165,8 @@ class IntegrationForm(forms.Form):
 
 def _numbers(text: Any) -> list[Any] | None:
     words = [word for word in str(text or "").replace(",", " ").split() if word]
-    return [int(word) if word.isdecimal() else word for word in words] or None
+    # What is no status is handed on as it is: the service says so.
+    return [int(word) if re.fullmatch("[0-9]{1,9}", word) else word for word in words] or None
 
 
 def initial_of(integration: Integration, shown_parameters: dict[str, Any]) -> dict[str, Any]:

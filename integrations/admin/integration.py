@@ -17,8 +17,9 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
 from integrations.admin import shown_once, turn
-from integrations.admin.base import DeskAdmin, visible_store_ids
+from integrations.admin.base import DeskAdmin
 from integrations.admin.forms import FORMAT_FIELDS, IntegrationForm, initial_of, kinds
+from integrations.admin.lists import SEARCH_LIMIT
 from integrations.audit import Actor
 from integrations.connectors import CONNECTORS
 from integrations.models import AuditEntry, Integration, Store
@@ -38,6 +39,7 @@ LISTED = 200
 @admin.register(Integration)
 class IntegrationAdmin(DeskAdmin):
     search_fields = ["name", "slug", "url"]
+    stock_pages = ("changelist", "add")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).filter(deleted_at=None).select_related("store", "health")
@@ -47,18 +49,18 @@ class IntegrationAdmin(DeskAdmin):
             return path(route, self.admin_site.admin_view(view), name=f"integrations_integration_{name}")
 
         return [
-            own("<int:pk>/change/", self.edit_view, "change"),
-            own("<int:pk>/switch/", self.switch_view, "switch"),
-            own("<int:pk>/secret/", self.secret_view, "secret"),
-            own("<int:pk>/delete/", self.remove_view, "delete"),
-            own("<int:pk>/handshake/", self.handshake_view, "handshake"),
-            own("<int:pk>/turn/", self.turn_view, "turn"),
+            own("<number:pk>/change/", self.edit_view, "change"),
+            own("<number:pk>/switch/", self.switch_view, "switch"),
+            own("<number:pk>/secret/", self.secret_view, "secret"),
+            own("<number:pk>/delete/", self.remove_view, "delete"),
+            own("<number:pk>/handshake/", self.handshake_view, "handshake"),
+            own("<number:pk>/turn/", self.turn_view, "turn"),
             *super().get_urls(),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self._require(request, "view")
-        search = request.GET.get("q", "").strip()
+        search = request.GET.get("q", "").strip()[:SEARCH_LIMIT]
         rows = self.get_queryset(request).order_by("name")
         if search:
             rows, _ = self.get_search_results(request, rows, search)
@@ -193,9 +195,7 @@ class IntegrationAdmin(DeskAdmin):
             raise PermissionDenied
 
     def _stores(self, request: HttpRequest) -> Any:
-        ids = visible_store_ids(request.user)
-        rows = Store.objects.order_by("name")
-        return rows if ids is None else rows.filter(pk__in=ids)
+        return self.choices_of(Store, request).order_by("name")
 
     def _page(self, request: HttpRequest, name: str, title: str, context: dict[str, Any]) -> HttpResponse:
         frame = self.admin_site.each_context(request)

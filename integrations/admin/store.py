@@ -18,7 +18,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
 from integrations.admin import shown_once
-from integrations.admin.base import DeskAdmin, ReadOnlyAdmin
+from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
 from integrations.audit import Actor, record_change
 from integrations.models import AccessToken, AuditEntry, Store
 from integrations.services import issue_token, withdraw_token
@@ -45,11 +45,20 @@ class StoreForm(forms.ModelForm):
 @admin.register(Store)
 class StoreAdmin(DeskAdmin):
     store_path = "self"
+    stock_pages = ("changelist", "add", "change")
     form = StoreForm
     list_display = ["name", "pk", "is_reason_required", "is_approval_required", "created_at"]
     search_fields = ["name"]
     filter_horizontal = ["staff"]
     change_form_template = "admin/integrations/store/change_form.html"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        # Whoever is limited to stores would not see what they made, or would widen their own limit by it.
+        return super().has_add_permission(request) and visible_store_ids(request.user) is None
+
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Who sees a store is for superusers to say; others are not even shown who there is."""
+        return [] if request.user.is_superuser else ["staff"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # Everything hangs on it, history included: a store is not deleted by a click.

@@ -6,9 +6,11 @@ import json
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
 
+from integrations.admin.fields import parse_json_text
 from integrations.models import Integration
 from integrations.turn_calls import ActionNotOffered, NotTurn, handshake, request_context, run_action
 
@@ -37,9 +39,9 @@ def turn_context(request: HttpRequest, integration: Integration) -> dict[str, An
     if request.method != "POST":
         return shown
     try:
-        document = json.loads(text)
-    except ValueError as error:
-        return {**shown, "error": f"This is not JSON: {error}"}
+        document = parse_json_text(text)
+    except ValidationError as error:
+        return {**shown, "error": " ".join(error.messages)}
     chat = document.get("chat") if isinstance(document, dict) else None
     if not isinstance(chat, dict) or not isinstance(document.get("messages", []), list):
         return {**shown, "error": "Write an object with a chat (an object) and messages (an array)."}

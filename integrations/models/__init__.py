@@ -1,6 +1,7 @@
 from integrations.models.approval_rule import LiftRequest
 from integrations.models.audit import AuditEntry
 from integrations.models.integration import Integration, IntegrationHealth, Secret
+from integrations.models.staff import StaffProfile
 from integrations.models.store import AccessToken, ConfigClock, Store
 from integrations.models.turn import TurnContext
 
@@ -12,6 +13,7 @@ __all__ = [
     "IntegrationHealth",
     "LiftRequest",
     "Secret",
+    "StaffProfile",
     "Store",
     "TurnContext",
 ]

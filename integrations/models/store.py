@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import uuid
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+
+from integrations.object_types import check_overrides
 
 
 class ConfigClock(models.Model):
@@ -33,13 +37,23 @@ class ConfigClock(models.Model):
         list(cls.objects.select_for_update().filter(id=1))
 
 
+def validate_overrides(value: Any) -> None:
+    try:
+        check_overrides(value)
+    except ValueError as error:
+        raise ValidationError(str(error), code="invalid") from None
+
+
 class Store(models.Model):
     """The tenant; owns everything below it. Its id is the store id that clients send."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=200)
     singular_overrides = models.JSONField(
-        default=dict, blank=True, help_text='Plural to singular, where English rules fail: {"kudos": "kudos"}.'
+        default=dict,
+        blank=True,
+        validators=[validate_overrides],
+        help_text='Plural to singular, where English rules fail: {"kudos": "kudos"}.',
     )
     is_reason_required = models.BooleanField(
         "a reason is required", default=False, help_text="Staff must say why when they edit or discard a payload."
@@ -54,7 +68,7 @@ class Store(models.Model):
         settings.AUTH_USER_MODEL,
         blank=True,
         related_name="stores",
-        help_text="Staff who are limited to certain stores see these. Staff with no store at all see every store.",
+        help_text="Who sees this store, beside superusers and those who see all stores. Superusers set this.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

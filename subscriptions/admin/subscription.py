@@ -14,8 +14,11 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from integrations.admin.base import DeskAdmin, visible_store_ids
+from integrations.admin.base import DeskAdmin
+from integrations.admin.fields import KnownRowField
 from integrations.admin.forms import JSONText
+from integrations.admin.keys import parse_number
+from integrations.admin.lists import SEARCH_LIMIT
 from integrations.audit import Actor
 from integrations.models import AuditEntry, Integration
 from integrations.parameters import mask_parameters
@@ -32,7 +35,7 @@ LISTED = 200
 class SubscriptionForm(forms.Form):
     """Lists are typed as words; the preview beside the form reads the same fields."""
 
-    integration = forms.ModelChoiceField(Integration.objects.none(), help_text="Where what matches is sent.")
+    integration = KnownRowField(Integration.objects.none(), help_text="Where what matches is sent.")
     topics = forms.CharField(
         required=False,
         help_text="shipment.updated, shipment.* or all; several with spaces between them.",
@@ -99,6 +102,8 @@ def words_of(text: str) -> list[str]:
 
 @admin.register(Subscription)
 class SubscriptionAdmin(DeskAdmin):
+    stock_pages = ("changelist", "add")
+
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).filter(deleted_at=None).select_related("integration", "store")
 
@@ -115,7 +120,7 @@ class SubscriptionAdmin(DeskAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self._require(request, "view")
         rows = self.get_queryset(request).order_by("integration__name", "-created_at")
-        if search := request.GET.get("q", "").strip():
+        if search := request.GET.get("q", "").strip()[:SEARCH_LIMIT]:
             rows = rows.filter(integration__name__icontains=search) | rows.filter(topics__icontains=search)
         context = {"rows": list(rows[:LISTED]), "search": search, "listed": LISTED}
         return self._page(request, "change_list", "Subscriptions", context)
@@ -123,7 +128,7 @@ class SubscriptionAdmin(DeskAdmin):
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         self._require(request, "add")
         given = request.GET.get("integration", "")
-        initial = {"integration": given if given.isdecimal() else None, "topics": request.GET.get("topics", "")}
+        initial = {"integration": parse_number(given), "topics": request.GET.get("topics", "")}
         form = SubscriptionForm(
             request.POST or None, integrations=self._integrations(request), initial=initial | {"is_active": True}
         )
@@ -185,9 +190,7 @@ class SubscriptionAdmin(DeskAdmin):
             raise PermissionDenied
 
     def _integrations(self, request: HttpRequest, subscription: Subscription | None = None) -> Any:
-        rows = Integration.objects.alive().select_related("store").order_by("name")
-        ids = visible_store_ids(request.user)
-        rows = rows if ids is None else rows.filter(store_id__in=ids)
+        rows = self.choices_of(Integration, request).order_by("name")
         return rows if subscription is None else rows.filter(store_id=subscription.store_id)
 
     def _page(self, request: HttpRequest, name: str, title: str, context: dict[str, Any]) -> HttpResponse:

@@ -10,7 +10,8 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from integrations.admin.base import DeskAdmin, visible_store_ids
+from integrations.admin.base import DeskAdmin
+from integrations.admin.fields import StrictJSONField
 from integrations.audit import Actor
 from integrations.models import Store
 from subscriptions.expressions import ExpressionError, check_expression
@@ -19,7 +20,7 @@ from subscriptions.models import Topic
 from subscriptions.services import check_schema, create_topic, delete_topic, problem_of_topic, update_topic
 
 
-class SchemaField(forms.JSONField):
+class SchemaField(StrictJSONField):
     """JSON as people read it."""
 
     def prepare_value(self, value: Any) -> Any:
@@ -90,8 +91,7 @@ class TopicAdmin(DeskAdmin):
         return ["store"] if obj is not None else []
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        ids = visible_store_ids(request.user)
-        first = (Store.objects.all() if ids is None else Store.objects.filter(pk__in=ids)).first()
+        first = self.choices_of(Store, request).first()
         return {"store": first, **super().get_changeform_initial_data(request)}
 
     def save_model(self, request: HttpRequest, obj: Topic, form: Any, change: bool) -> None:

@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from deliveries.models import Attempt, Delivery, FailureGroup
+from integrations.models import StaffProfile
 from tests.factories import (
     AttemptFactory,
     DeliveryFactory,
@@ -27,13 +28,15 @@ WRONG = "'0000000000' is not a phone number"
 
 @pytest.fixture
 def staff(db: None) -> Callable[..., User]:
-    """`staff("Operator")` is a member of that group; `staff("Operator", stores=[…])` is limited to these stores."""
+    """`staff("Operator")` is a member of that group and sees all stores; `staff("Operator", stores=[…])` sees these."""
 
-    def make(role: str | None, stores: Any = (), **values: Any) -> User:
+    def make(role: str | None, stores: Any = (), is_unlimited: bool = True, **values: Any) -> User:
         user: User = UserFactory(is_superuser=role is None, **values)
         if role is not None:
             user.groups.add(Group.objects.get(name=role))
         user.stores.set(stores)
+        if not stores and is_unlimited:
+            StaffProfile.objects.create(user=user, sees_all_stores=True)
         return user
 
     return make

@@ -7,13 +7,24 @@ from django.contrib.auth.models import AnonymousUser
 
 from deliveries.models import Attempt, Delivery
 from deliveries.visibility import sees_all, stores_for, visible
+from integrations.models import StaffProfile
 from tests.factories import AttemptFactory, DeliveryFactory, StoreFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
 
-def test_staff_without_a_store_see_all() -> None:
+def test_staff_without_a_store_see_none() -> None:
+    StoreFactory()
+    user = UserFactory(is_superuser=False)
+    DeliveryFactory()
+    assert not sees_all(user)
+    assert not stores_for(user).exists()
+    assert not visible(Delivery.objects.all(), user).exists()
+
+
+def test_staff_who_are_said_to_see_all_stores_see_all() -> None:
     store, user = StoreFactory(), UserFactory(is_superuser=False)
+    StaffProfile.objects.create(user=user, sees_all_stores=True)
     DeliveryFactory()
     assert sees_all(user)
     assert store in stores_for(user)

@@ -1,0 +1,176 @@
+"""Pages of other apps in the desk: staff and roles, which superusers set, and the task queue, to be read.
+
+This app is the last installed one, so that these admins take the place of the apps' own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.widgets import FilteredSelectMultiple
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.models import Group, User
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.urls import URLPattern
+from django_q import admin as queue
+from django_q.models import Failure, OrmQ, Schedule, Success
+
+from integrations.admin.base import DeskAdmin, ReadOnlyAdmin
+from integrations.admin.fields import KnownRowsField
+from integrations.audit import Actor, record_change
+from integrations.models import StaffProfile, Store
+from integrations.staff import visible_store_ids
+
+
+class WholeInstallationAdmin(DeskAdmin):
+    """For what belongs to no store: nothing for those who are limited to some."""
+
+    store_path = None
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_view_permission(request, obj) and visible_store_ids(request.user) is None
+
+
+class SuperusersAdmin(WholeInstallationAdmin):
+    """Changed by superusers only: whoever sets roles could give themselves any. Each change is in the audit list."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _is_superuser(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_superuser(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_superuser(request)
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        self._record(request, "create", obj)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        self._record(request, "change", obj, message)
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        for row in queryset:
+            self._record(request, "delete", row)
+        return super().log_deletions(request, queryset)
+
+    def _record(self, request: HttpRequest, action: str, row: Model, message: Any = None) -> None:
+        after = None if action == "delete" else self.shown(row)
+        if isinstance(message, list):
+            after = {**(after or {}), "changed": _fields_of(message)}
+        record_change(actor=Actor.of_user(request.user), action=action, target=row, store=None, after=after)
+
+    def shown(self, row: Any) -> dict[str, Any]:
+        """What the audit list keeps of a row: nothing that is secret."""
+        raise NotImplementedError
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(request.user.is_active and request.user.is_superuser)
+
+
+def _fields_of(message: list[Any]) -> list[str]:
+    changed = [part["changed"] for part in message if isinstance(part, dict) and "changed" in part]
+    return [str(name) for part in changed for name in part.get("fields", ())]
+
+
+class RoleAdmin(SuperusersAdmin, GroupAdmin):  # type: ignore[misc]  # stubs name a parameter otherwise
+    def shown(self, row: Group) -> dict[str, Any]:
+        return {"name": row.name, "permissions": sorted(row.permissions.values_list("codename", flat=True))}
+
+
+class StaffForm(UserChangeForm):
+    sees_all_stores = forms.BooleanField(
+        required=False,
+        label="Sees all stores",
+        help_text="Those that are made later, too. Superusers always do.",
+    )
+    stores = KnownRowsField(
+        Store.objects.all(),
+        required=False,
+        widget=FilteredSelectMultiple("stores", is_stacked=False),
+        help_text="Without the tick above, this person sees these stores only; without any, none.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        user = self.instance
+        if user.pk is not None:
+            self.initial.setdefault("stores", list(user.stores.values_list("pk", flat=True)))
+            profiles = StaffProfile.objects.filter(user_id=user.pk, sees_all_stores=True)
+            self.initial.setdefault("sees_all_stores", profiles.exists())
+
+
+class StaffAdmin(SuperusersAdmin, UserAdmin):
+    form = StaffForm
+    fieldsets = [*(UserAdmin.fieldsets or ()), ("Stores", {"fields": ("sees_all_stores", "stores")})]
+
+    def get_urls(self) -> list[URLPattern]:
+        password = self.route("<number:pk>/password/", self._password_view, "password_change")
+        return [password, *super().get_urls()]
+
+    def _password_view(self, request: HttpRequest, pk: int) -> Any:
+        return self.user_change_password(request, str(pk))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Whoever may only look is not shown the fields that are no column of the user's."""
+        found = super().get_fieldsets(request, obj)
+        return found if _is_superuser(request) else [part for part in found if part[0] != "Stores"]
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        if "stores" in form.cleaned_data:
+            form.instance.stores.set(form.cleaned_data["stores"])
+            StaffProfile.objects.update_or_create(
+                user=form.instance, defaults={"sees_all_stores": form.cleaned_data["sees_all_stores"]}
+            )
+
+    def shown(self, row: User) -> dict[str, Any]:
+        return {
+            "username": row.username,
+            "is_active": row.is_active,
+            "is_staff": row.is_staff,
+            "is_superuser": row.is_superuser,
+            "roles": sorted(row.groups.values_list("name", flat=True)),
+            "permissions": sorted(row.user_permissions.values_list("codename", flat=True)),
+            "sees_all_stores": StaffProfile.objects.filter(user=row, sees_all_stores=True).exists(),
+            "stores": sorted(row.stores.values_list("name", flat=True)),
+        }
+
+
+class TaskPages(WholeInstallationAdmin, ReadOnlyAdmin):
+    """Looked at only: a schedule names code that workers run, and what a task does is recorded by its service."""
+
+
+class ScheduleAdmin(TaskPages, queue.ScheduleAdmin):  # type: ignore[misc]  # no stubs
+    pass
+
+
+class SuccessAdmin(TaskPages, queue.TaskAdmin):  # type: ignore[misc]  # no stubs
+    pass
+
+
+class FailureAdmin(TaskPages, queue.FailAdmin):  # type: ignore[misc]  # no stubs
+    pass
+
+
+class QueueAdmin(TaskPages, queue.QueueAdmin):  # type: ignore[misc]  # no stubs
+    pass
+
+
+def take_over() -> None:
+    own = {User: StaffAdmin, Group: RoleAdmin, Schedule: ScheduleAdmin, Success: SuccessAdmin, Failure: FailureAdmin}
+    for model, page in {**own, OrmQ: QueueAdmin}.items():
+        # The queue's table has a page only where it is in the database.
+        if admin.site.is_registered(model):
+            admin.site.unregister(model)
+            admin.site.register(model, page)
+
+
+take_over()

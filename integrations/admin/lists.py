@@ -1,0 +1,72 @@
+"""Django's lists, kept to what the desk offers: bounded counts, filters that exist, values that a database takes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.contrib.admin import RelatedFieldListFilter
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
+from django.db import DataError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+
+from integrations.admin.keys import LARGEST
+
+#: Rows of a large table that can be paged to; searching and filtering reach the others.
+LISTED_ROWS = 1_000
+#: Characters of a search, and of a filter's value.
+SEARCH_LIMIT = 200
+ODD_LIST = "This list does not know that filter, or cannot read its value. Open the list anew and choose from its side."
+
+_INTEGER = re.compile(r"\s*[-+]?\d+\s*")
+
+
+class CappedPaginator(Paginator):
+    """Counts no further than people page: a count of a million rows would cost more than the page itself."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        return min(LISTED_ROWS, rows.order_by().values("pk")[:LISTED_ROWS].count())
+
+
+class DeskChangeList(ChangeList):
+    """Refuses values that would fail in the database, and fetches the page here, where a failure has an answer."""
+
+    def get_filters_params(self, params: Any = None) -> Any:
+        found = super().get_filters_params(params)
+        for values in found.values():
+            for value in values if isinstance(values, list) else [values]:
+                if len(str(value)) > SEARCH_LIMIT or _is_too_large(str(value)):
+                    raise IncorrectLookupParameters(ODD_LIST)
+        return found
+
+    def get_results(self, request: HttpRequest) -> None:
+        try:
+            super().get_results(request)
+            len(self.result_list)
+        except (DataError, OverflowError, ValueError) as error:
+            raise IncorrectLookupParameters(ODD_LIST) from error
+
+
+def _is_too_large(text: str) -> bool:
+    """Some part of a list of values is an integer that no column holds."""
+    return any(
+        len(part) > 40 or abs(int(part)) > LARGEST for part in re.split("[,.]", text) if _INTEGER.fullmatch(part)
+    )
+
+
+class VisibleRelatedFilter(RelatedFieldListFilter):
+    """The side of a list offers what its viewer may see of the related rows, and takes nothing else."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        rows: QuerySet[Any] = model_admin.choices_of(field.remote_field.model, request)
+        ordering = self.field_admin_ordering(field, request, model_admin)
+        return field.get_choices(include_blank=False, ordering=ordering, limit_choices_to={"pk__in": rows.values("pk")})
+
+
+VisibleRelatedFilter.register(lambda field: bool(field.remote_field), VisibleRelatedFilter, take_priority=True)
