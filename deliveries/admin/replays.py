@@ -145,8 +145,8 @@ class ReplayAdmin(ReadOnlyAdmin):
             return filters
         mine = {str(pk) for pk in stores_for(request.user).values_list("pk", flat=True)}
         asked = {text for text in filters.get("store", "").split(",") if text} or mine
-        # Never an empty filter, which would mean all stores.
-        if not asked <= mine:
+        # Never an empty filter, which would mean all stores: also not for those who see none.
+        if not asked or not asked <= mine:
             raise Http404("There is no such store.")
         return {**filters, "store": ",".join(sorted(asked))}
 

@@ -29,9 +29,18 @@ class CappedPaginator(Paginator):
     """Counts no further than people page: a count of a million rows would cost more than the page itself."""
 
     @cached_property
-    def count(self) -> int:
+    def _counted(self) -> int:
         rows: Any = self.object_list
-        return min(LISTED_ROWS, rows.order_by().values("pk")[:LISTED_ROWS].count())
+        return int(rows.order_by().values("pk")[: LISTED_ROWS + 1].count())
+
+    @property
+    def count(self) -> int:
+        return min(LISTED_ROWS, self._counted)
+
+    @property
+    def shown_count(self) -> str:
+        """`412`, or `more than 1,000`."""
+        return f"more than {LISTED_ROWS:,}" if self._counted > LISTED_ROWS else f"{self._counted:,}"
 
 
 class DeskChangeList(ChangeList):

@@ -21,6 +21,7 @@ from integrations.admin import shown_once
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
 from integrations.audit import Actor, record_change
 from integrations.models import AccessToken, AuditEntry, Store
+from integrations.models.store import validate_overrides
 from integrations.services import issue_token, withdraw_token
 from integrations.services.approval_rule import (
     PERMISSION,
@@ -40,6 +41,12 @@ class StoreForm(forms.ModelForm):
         model = Store
         fields = ("name", "is_reason_required", "is_approval_required", "singular_overrides", "staff")
         widgets = {"singular_overrides": forms.Textarea(attrs={"rows": 2, "class": "code-small"})}
+
+    def clean_singular_overrides(self) -> Any:
+        """Again, as Django asks no validator about what is empty: an empty list is not an empty object."""
+        given = self.cleaned_data["singular_overrides"]
+        validate_overrides({} if given is None else given)
+        return given or {}
 
 
 @admin.register(Store)
