@@ -90,7 +90,7 @@ def test_another_spelling_is_not_found_and_changes_nothing(world: World, person:
             method = random.Random(address).choice(("GET", "POST"))
             response = ask(client, method, address, data={"post": "yes"})
             check(response, f"{method} {address[:200]}")
-            if not is_another_number(odd):
+            if not is_another_number(odd) and "<word:" not in route.pattern:
                 assert response.status_code == 404, f"{method} {address[:200]}"
     assert snapshot() == before
 
