@@ -27,6 +27,7 @@ DATABASE_FOLDERS = [
     "tests/subscriptions",
     "tests/notifications",
     "tests/config",
+    "tests/doors",
     "tests/systems",
 ]
 #: … but these need no database at all.
