@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from deliveries import stats
 from deliveries.models import Delivery, Event, FailureGroup
-from deliveries.visibility import store_scope, stores_for, visible
+from deliveries.visibility import stores_for, visible
 from integrations.models import AccessToken, Integration, Store
+from integrations.staff import visible_store_ids
 from subscriptions.models import Subscription
 
 WINDOW_LABELS = {"1h": "1 h", "24h": "24 h", "7d": "7 d"}
@@ -67,14 +68,14 @@ def dashboard_context(request: HttpRequest) -> dict[str, Any]:
     }
     if steps:
         return {**context, "public_url": request.build_absolute_uri("/").rstrip("/")}
-    return {**context, **_numbers(window, now, [chosen.id] if chosen else store_scope(request.user), parts)}
+    return {**context, **_numbers(window, now, [chosen.id] if chosen else visible_store_ids(request.user), parts)}
 
 
 def visible_heartbeat(request: HttpRequest) -> stats.Heartbeat | None:
     """None for those who may not see deliveries: how long they wait is about them."""
     if not request.user.has_perm("deliveries.view_delivery"):
         return None
-    return stats.heartbeat(timezone.now(), store_scope(request.user))
+    return stats.heartbeat(timezone.now(), visible_store_ids(request.user))
 
 
 def _numbers(window: str, now: datetime, scope: list[uuid.UUID] | None, parts: Parts) -> dict[str, Any]:

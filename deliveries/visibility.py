@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 Row = TypeVar("Row", bound=Model)
 
 
-def store_scope(user: AbstractBaseUser | AnonymousUser) -> list[Any] | None:
-    """The keys of the stores that `user` is limited to; None: of no store in particular, which needs no filter."""
-    return _assigned(user) or None
-
-
 def sees_all(user: AbstractBaseUser | AnonymousUser) -> bool:
     return visible_store_ids(user) is None
 

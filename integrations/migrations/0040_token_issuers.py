@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
-        ("integrations", "0004_store_ticks_the_clock"),
+        ("integrations", "0030_staff_profile"),
     ]
 
     operations = [
