@@ -16,6 +16,14 @@ from subscriptions.json_schema.patterns import Pattern, compiled_pattern
 from subscriptions.json_schema.shapes import wrong_shape
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+#: A schema for one of these means the same in 2020-12, unless it uses a keyword that has gone since.
+EARLIER: Final = ("http://json-schema.org/draft-06/schema", "http://json-schema.org/draft-07/schema",
+                  "https://json-schema.org/draft/2019-09/schema")  # fmt: skip
+_GONE: Final = {
+    "additionalItems": "items beside prefixItems",
+    "dependencies": "dependentRequired or dependentSchemas",
+    "$recursiveRef": "$dynamicRef",
+}
 #: Schemas within a schema.
 SUBSCHEMAS_LIMIT: Final = 5_000
 #: Different patterns in a schema: each may keep half a megabyte.
@@ -41,6 +49,7 @@ class Compiler:
         #: References whose target is looked up at the end: the list that takes it, the reference, and where it stands.
         self.pending: list[tuple[list[Node], str, str]] = []
         self.has_unevaluated = False
+        self.is_earlier = False
 
     def compile(self) -> Node:
         """Raises SchemaError."""
@@ -89,12 +98,16 @@ class Compiler:
                 "The schema has an $id. Leave it out: references are resolved inside the schema only", pointer
             )
         dialect = schema.get("$schema", DIALECT)
-        if not isinstance(dialect, str) or dialect.removesuffix("#") != DIALECT:
+        name = dialect.removesuffix("#") if isinstance(dialect, str) else ""
+        if name not in (DIALECT, *EARLIER):
             raise SchemaError(
-                f"The schema is written for {str(dialect)[:100]!r}. Only draft 2020-12 is known here: "
+                f"The schema is written for {str(dialect)[:100]!r}. Drafts 6 to 2020-12 are known here: "
                 f"rewrite it for {DIALECT}, or leave $schema out if it means the same there",
                 f"{pointer}/$schema",
             )
+        self.is_earlier = self.is_earlier or name != DIALECT
+        for keyword in _GONE.keys() & schema.keys() if self.is_earlier else ():
+            raise SchemaError(f"{keyword} is not in draft 2020-12: write {_GONE[keyword]}", f"{pointer}/{keyword}")
 
     def _parts(self, schema: Mapping[str, Any], pointer: str) -> dict[str, Any]:
         """The nodes of all schemas in this one, by keyword: a node, a list or a dict of nodes."""
