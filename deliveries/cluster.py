@@ -18,7 +18,6 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing import Event
 from queue import Full
 from typing import Any
 
@@ -41,28 +40,33 @@ DRAIN_SECONDS = 14.0
 LOOK_SECONDS = 2.0
 
 
-class _StopEvent:
-    """The event that ends django-q2's guard, which waits on it once a second and has no other hook."""
+class _GuardsPause:
+    """What django-q2's guard of the workers sees of the stop flag. The guard has no hook but its pause, on this.
 
-    def __init__(self, event: Any, look_round: Callable[[], None]) -> None:
-        self._event = event
-        self._look_round = look_round
-        self.is_set = event.is_set
+    `each_second` is called in each pause of the guard, before it looks whether to stop.
+    """
+
+    def __init__(self, flag: control.StopFlag, each_second: Callable[[], None]) -> None:
+        self._flag = flag
+        self._each_second = each_second
+
+    def is_set(self) -> bool:
+        return self._flag.is_set()
 
     def wait(self, seconds: float) -> bool:
-        self._look_round()
-        return bool(self._event.wait(seconds))
+        self._each_second()
+        return self._flag.wait(seconds)
 
 
 class Watchman(Sentinel):  # type: ignore[misc]
     """django-q2's guard of the workers, with an eye on how they die, and on the engines of this host."""
 
-    def __init__(self, stop_event: Any, *args: Any, **options: Any) -> None:
+    def __init__(self, stop_event: control.StopFlag, *args: Any, **options: Any) -> None:
         # Whatever this process forks must not outlive it: an orphaned pusher would go on taking tasks.
         os.register_at_fork(after_in_child=die_with_parent)
         die_with_parent()
         self._look_at = 0.0
-        super().__init__(_StopEvent(stop_event, self._provide_engines), *args, **options)
+        super().__init__(_GuardsPause(stop_event, self._provide_engines), *args, **options)
 
     def start(self) -> None:
         # Without django-q2's ping: engines need no broker, so that one which is away must not keep them from work.
@@ -124,7 +128,8 @@ class HookdeskCluster(Cluster):  # type: ignore[misc]
         self.is_stop_asked = True
 
     def start(self) -> int:
-        self.stop_event, self.start_event = Event(), Event()
+        # Not multiprocessing's events, whose lock can die with a process: see `StopFlag`.
+        self.stop_event, self.start_event = control.StopFlag(), control.StopFlag()
         arguments = (self.stop_event, self.start_event, self.cluster_id, self.broker, self.timeout)
         self.sentinel = get_mp_context().Process(target=Watchman, name="watchman", args=arguments)
         self.sentinel.start()

@@ -80,6 +80,12 @@ _BY_KIND: dict[str, _Verdict] = {
         "The request could not be built, because something is missing or wrong in the integration.",
         "integration",
     ),
+    "internal": (
+        "Hookdesk failed at this delivery",
+        "Something in its data or settings is not as Hookdesk expects it. The worker's log has the details. Once that "
+        "is mended, resend it.",
+        "integration",
+    ),
     "payload": (
         "The payload cannot be sent in this format",
         "The request could not be built from this payload.",

@@ -1,8 +1,4 @@
-"""Failure groups: failures that are alike are one matter for staff.
-
-Locks are taken in one order everywhere, so that engines and staff cannot wait for each other in a circle:
-first groups (by id), then deliveries.
-"""
+"""Failure groups: failures that are alike are one matter for staff. They are locked by id: see `deliveries.locks`."""
 
 from __future__ import annotations
 
@@ -150,7 +146,7 @@ def _upsert(tallies: Sequence[tuple[_GroupKey, _Tally]], now: datetime) -> dict[
 
 
 def lock_groups(group_ids: Collection[int | None]) -> None:
-    """Hold these groups until the transaction ends. Before any lock on deliveries."""
+    """Hold these groups until the transaction ends, before order keys and deliveries: see `deliveries.locks`."""
     _lock(Q(id__in={group_id for group_id in group_ids if group_id is not None}))
 
 

@@ -1,19 +1,40 @@
-"""What becomes of deliveries when an integration or a subscription is made or deleted. Connected in `apps.py`."""
+"""What becomes of deliveries when an integration or a subscription is made or deleted. Connected in `apps.py`.
+
+Deleting only notes that there is a backlog to discard. It is discarded after the commit, in small transactions, so
+that pushes and engines never wait for it; what a process did not get to the end of, the engines' housekeeping goes on
+with. Engines send nothing of it meanwhile: see `leave_out_deleted`.
+"""
 
 from __future__ import annotations
 
+import logging
+import time
+import uuid
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
 
 from deliveries import failures, ports
-from deliveries.models import Delivery
+from deliveries.engine.rows import Claimed
+from deliveries.locks import lock_deliveries
+from deliveries.models import Backlog, Delivery
+from deliveries.models.delivery import DeliveryQuerySet
 from deliveries.pings import request_ping
 from integrations.models import Integration
 from subscriptions.models import Subscription
 
-#: Rows per statement, so that neither parameters nor memory grow with the backlog.
-BATCH = 500
+logger = logging.getLogger("hookdesk.lifecycle")
+
+#: Deliveries of one transaction.
+BATCH = 200
+#: Who deletes waits so long for the backlog to be gone, in seconds; the rest is left to the engines' housekeeping.
+SECONDS = 2.0
+#: Between two transactions, so that others get to write on SQLite.
+PAUSE = 0.005
 _ENDED_BY_DELETION = [Delivery.Status.PENDING, Delivery.Status.RETRYING, Delivery.Status.FAILED]
 
 
@@ -25,23 +46,62 @@ def ping_new_subscription(subscription: Subscription, now: datetime) -> None:
 
 
 def discard_deliveries_of_integration(integration: Integration, now: datetime) -> None:
-    _discard(Delivery.objects.filter(integration=integration), now)
+    _note(integration.pk, None, now)
 
 
 def discard_deliveries_of_subscription(subscription: Subscription, now: datetime) -> None:
-    _discard(Delivery.objects.filter(integration=subscription.integration_id, subscription=subscription), now)
+    _note(subscription.integration_id, subscription.pk, now)
 
 
-def _discard(deliveries: QuerySet[Delivery], now: datetime) -> None:
-    """Nobody wants them any more. One that is being sent is left to the engine, which records its outcome.
+def _note(integration_id: int, subscription_id: uuid.UUID | None, now: datetime) -> None:
+    """In the deleting transaction."""
+    mine = Q(subscription=subscription_id) if subscription_id is not None else Q(subscription=None)
+    backlog = Backlog.objects.filter(mine, integration=integration_id).first() or Backlog.objects.create(
+        integration_id=integration_id, subscription_id=subscription_id, created_at=now
+    )
+    transaction.on_commit(partial(_discard_for_a_while, backlog.pk), robust=True)
 
-    Inside a transaction. Locks are taken in the order that holds everywhere: failure groups, then deliveries.
+
+def _discard_for_a_while(backlog_id: int) -> None:
+    backlog = Backlog.objects.filter(pk=backlog_id).first()
+    if backlog is not None:
+        discard(backlog, timezone.now(), seconds=SECONDS)
+
+
+def go_on(now: datetime) -> int:
+    """With the backlogs that are left; how many deliveries were discarded. Part of the engines' housekeeping."""
+    return sum(discard(backlog, now, seconds=SECONDS) for backlog in Backlog.objects.order_by("pk")[:20])
+
+
+def discard(backlog: Backlog, now: datetime, *, seconds: float) -> int:
+    """Nobody wants them any more; how many that were. Outside a transaction. Safe to interrupt and to run twice.
+
+    One that is being sent is left to the engine, which records its outcome, and then to the next look.
     """
-    ended = deliveries.filter(status__in=_ENDED_BY_DELETION)
-    groups = set(ended.exclude(failure_group=None).order_by().values_list("failure_group_id", flat=True).distinct())
-    failures.lock_groups(groups)
-    while batch := list(ended.order_by("id").values_list("id", "store_id", "integration_id", "trigger")[:BATCH]):
-        ended.filter(id__in=[row[0] for row in batch]).update(
+    until = time.monotonic() + seconds
+    ended = deliveries_of(backlog).filter(status__in=_ENDED_BY_DELETION)
+    count, cursor = 0, uuid.UUID(int=0)
+    while ids := list(ended.filter(id__gt=cursor).order_by("id").values_list("id", flat=True)[:BATCH]):
+        cursor = ids[-1]
+        count += _discard_batch(ended, ids, now)
+        if time.monotonic() > until:
+            logger.info("%s: %s deliveries discarded, to be gone on with", backlog, count)
+            return count
+        time.sleep(PAUSE)
+    if not deliveries_of(backlog).filter(status__in=[*_ENDED_BY_DELETION, Delivery.Status.SENDING]).exists():
+        backlog.delete()
+    return count
+
+
+def deliveries_of(backlog: Backlog) -> DeliveryQuerySet:
+    found: DeliveryQuerySet = Delivery.objects.filter(integration_id=backlog.integration_id)
+    return found.filter(subscription_id=backlog.subscription_id) if backlog.subscription_id is not None else found
+
+
+def _discard_batch(ended: DeliveryQuerySet, ids: Sequence[uuid.UUID], now: datetime) -> int:
+    with transaction.atomic():
+        rows = lock_deliveries(ended, ids)
+        Delivery.objects.filter(id__in=[row.id for row in rows]).update(
             status=Delivery.Status.DISCARDED,
             due_at=None,
             lease=None,
@@ -49,10 +109,30 @@ def _discard(deliveries: QuerySet[Delivery], now: datetime) -> None:
             finished_at=now,
             is_awaiting_source=False,
         )
-        settled = [
-            ports.Settled(delivery_id, store_id, integration_id, Delivery.Status.DISCARDED)
-            for delivery_id, store_id, integration_id, trigger in batch
-            if trigger != Delivery.Trigger.TEST
-        ]
-        ports.settled(settled, now)
-    failures.close_empty_groups(groups, now)
+        failures.close_empty_groups({row.failure_group_id for row in rows}, now)
+        said = [row for row in rows if row.trigger != Delivery.Trigger.TEST]
+        ports.settled(
+            [ports.Settled(row.id, row.store_id, row.integration_id, Delivery.Status.DISCARDED) for row in said], now
+        )
+    return len(rows)
+
+
+def leave_out_deleted(claims: list[Claimed], deleted: set[uuid.UUID], now: datetime) -> list[Claimed]:
+    """Those of the claims whose subscription is not among the `deleted`. Inside the claim's transaction.
+
+    The others are given up without a time, and noted: a push that was under way may have made them after the rest of
+    the backlog was discarded.
+    """
+    unwanted = [claimed for claimed in claims if claimed.subscription_id in deleted]
+    for claimed in unwanted:
+        assert claimed.subscription_id is not None
+        Delivery.objects.filter(id=claimed.id, lease=claimed.lease).update(
+            status=Delivery.Status.RETRYING, lease=None, due_at=None, attempt_count=F("attempt_count") - 1
+        )
+    if unwanted:
+        backlogs = {claimed.subscription_id: claimed.integration_id for claimed in unwanted}
+        Backlog.objects.bulk_create(
+            [Backlog(integration_id=key, subscription_id=pk, created_at=now) for pk, key in backlogs.items()],
+            ignore_conflicts=True,
+        )
+    return [claimed for claimed in claims if claimed.subscription_id not in deleted]

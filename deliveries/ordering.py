@@ -7,19 +7,28 @@ the next is made due. Ingest and engine take the same lock per key, so neither c
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from hashlib import blake2b
 
-from django.db import connection
+from django.db import connection, transaction
 
 from deliveries.models import Delivery
 
 OrderKey = tuple[uuid.UUID, str]
 
 
+def keys_of(deliveries: Iterable[Delivery]) -> set[OrderKey]:
+    """Of the ordered ones among them."""
+    return {
+        (delivery.subscription_id, delivery.order_key)
+        for delivery in deliveries
+        if delivery.subscription_id is not None and delivery.order_key is not None
+    }
+
+
 def lock_order_keys(keys: Collection[OrderKey]) -> None:
-    """Hold the keys until the transaction ends. In one order, so that two holders cannot wait for each other.
+    """Hold the keys until the transaction ends: all that it needs at once, in the order of `deliveries.locks`.
 
     SQLite has one writer at a time, which is the same lock.
     """
@@ -52,12 +61,20 @@ def is_one_in_flight(subscription_id: uuid.UUID, order_key: str) -> bool:
 
 
 def release_next(subscription_id: uuid.UUID, order_key: str, now: datetime) -> bool:
-    """Make the next held delivery of the record due, if nothing before it holds it. Inside a transaction."""
-    lock_order_keys([(subscription_id, order_key)])
+    """Make the next held delivery of the record due, if nothing before it holds it.
+
+    Inside a transaction that has locked the key.
+    """
     first = first_in_line(subscription_id, order_key)
     if first is None or not first.is_held or is_one_in_flight(subscription_id, order_key):
         return False
     return bool(Delivery.objects.filter(id=first.id, status="pending", due_at=None).update(due_at=now))
+
+
+def release_all(keys: Collection[OrderKey], now: datetime) -> int:
+    """`release_next` for each of them, all locked at once. Returns how many were released."""
+    lock_order_keys(keys)
+    return sum(release_next(*key, now) for key in sorted(keys))
 
 
 def release_forgotten(now: datetime, limit: int = 100) -> int:
@@ -68,4 +85,9 @@ def release_forgotten(now: datetime, limit: int = 100) -> int:
         .values_list("subscription_id", "order_key")
         .distinct()[:limit]
     )
-    return sum(release_next(subscription_id, key, now) for subscription_id, key in held if subscription_id and key)
+    count = 0
+    for subscription_id, key in held:
+        if subscription_id and key:
+            with transaction.atomic():
+                count += release_all([(subscription_id, key)], now)
+    return count

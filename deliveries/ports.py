@@ -34,3 +34,5 @@ groups_resolved: Port[[Sequence[int], str, datetime]] = Port()
 #: Something else that staff should know (an integration was disabled): store, integration, key, level, text, now.
 #: One open notification per store and key.
 announced: Port[[uuid.UUID, int | None, str, str, str, datetime]] = Port()
+#: These deliveries are about to be deleted, in this transaction: whoever refers to them lets go.
+deliveries_pruned: Port[[Sequence[uuid.UUID]]] = Port()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
+
+from django.db import InterfaceError, OperationalError
 
 from deliveries.engine.build import build_message, build_request
 from deliveries.engine.directory import Destination, Wish
 from deliveries.engine.rows import Claimed
 from deliveries.models import Delivery, Event
 from integrations.connectors import speaker_for
+from integrations.encryption import DecryptionError
 from integrations.endpoints import endpoint_of, merge_parameters
 from integrations.identifiers import uuid7
 from integrations.models import Integration
@@ -21,6 +25,8 @@ from integrations.wire_formats.base import PayloadError
 from subscriptions.expressions import ExpressionError, explain
 from subscriptions.matching import Interest, SubscriptionIndex
 from subscriptions.models import Subscription
+
+logger = logging.getLogger("hookdesk.preview")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,25 @@ def request_for(
     delivery: Delivery | None = None,
 ) -> tuple[Request | None, str]:
     """The masked request, or None and the reason."""
+    try:
+        return _request_for(integration, subscription, event, data_json, now, delivery)
+    except DecryptionError as error:
+        return None, f"The settings cannot be read: {error}"
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        logger.exception("the request for event %s could not be built", event.pk)
+        return None, f"Hookdesk failed to build this request ({type(error).__name__}). The log has the traceback."
+
+
+def _request_for(
+    integration: Integration,
+    subscription: Subscription | None,
+    event: Event,
+    data_json: str,
+    now: datetime,
+    delivery: Delivery | None,
+) -> tuple[Request | None, str]:
     endpoint = endpoint_of(integration, now)
     wish = Wish("", dict(endpoint.parameters), "", "")
     if subscription is not None:

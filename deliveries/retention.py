@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from deliveries import ports
 from deliveries.failures import close_empty_groups, lock_groups
-from deliveries.models import Delivery, Event, IdempotencyKey, ReplayItem, WizardVisit
+from deliveries.models import Delivery, Event, FailureGroup, IdempotencyKey, ReplayItem, WizardVisit
 
 #: The contract keeps idempotency keys for 24 h at least.
 KEYS_KEPT = timedelta(hours=24)
@@ -88,16 +89,17 @@ def _prune_deliveries(before: datetime, batch: int, now: datetime) -> int:
     with transaction.atomic():
         old = Delivery.objects.filter(finished_at__lt=before).order_by("finished_at")
         rows = list(old.values_list("id", "failure_group_id")[:batch])
+        ids = [key for key, _ in rows]
         groups = {group for _, group in rows if group is not None}
-        # Groups before deliveries: the order in which everybody locks.
-        lock_groups(groups)
-        mine = Delivery.objects.filter(id__in=[key for key, _ in rows], finished_at__lt=before)
-        if connection.features.has_select_for_update_skip_locked:
-            # Resent by staff at this moment: then it is not old any more.
-            mine = Delivery.objects.filter(
-                id__in=list(mine.select_for_update(skip_locked=True).values_list("id", flat=True))
-            )
-        deleted: int = mine.delete()[1].get("deliveries.Delivery", 0)
+        # A group loses its sample with it. In the order of `deliveries.locks`: groups before deliveries.
+        lock_groups(groups.union(FailureGroup.objects.filter(sample__in=ids).values_list("id", flat=True)))
+        # Resent by staff at this moment, or being referred to: then it is for the next look. What deletes takes the
+        # strongest lock, and skips.
+        mine = Delivery.objects.filter(id__in=ids, finished_at__lt=before).order_by("id")
+        found = list(mine.select_for_update(skip_locked=True).values_list("id", "failure_group_id"))
+        free = [key for key, group in found if group is None or group in groups]
+        ports.deliveries_pruned(free)
+        deleted: int = Delivery.objects.filter(id__in=free).delete()[1].get("deliveries.Delivery", 0)
         close_empty_groups(groups, now)
     return deleted
 

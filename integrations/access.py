@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -37,7 +38,40 @@ class Principal:
         return f"token {self.token_name}"
 
 
-_cache: dict[tuple[uuid.UUID | None, str], Principal] = {}
+_CacheKey = tuple[uuid.UUID | None, str]
+
+
+class _Cache:
+    """Callers by what they sent, for all threads of a process, which find and forget them at the same time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._principals: dict[_CacheKey, Principal] = {}
+        self._keys: dict[uuid.UUID, set[_CacheKey]] = {}  # by token
+
+    def get(self, key: _CacheKey) -> Principal | None:
+        return self._principals.get(key)
+
+    def put(self, key: _CacheKey, principal: Principal) -> None:
+        with self._lock:
+            if len(self._principals) >= CACHE_SIZE:
+                self._principals.clear()
+                self._keys.clear()
+            self._principals[key] = principal
+            self._keys.setdefault(principal.token_id, set()).add(key)
+
+    def replace(self, token_id: uuid.UUID, principal: Principal | None) -> None:
+        """What is cached of this token, under whatever key; None: nothing any more."""
+        with self._lock:
+            keys = self._keys.get(token_id, set()) if principal is not None else self._keys.pop(token_id, set())
+            for key in keys:
+                if principal is None:
+                    self._principals.pop(key, None)
+                else:
+                    self._principals[key] = principal
+
+
+_cache = _Cache()
 _last_used: dict[uuid.UUID, datetime] = {}
 
 
@@ -78,27 +112,25 @@ def authenticate(*, store_id: uuid.UUID | None, token: str, is_cache_allowed: bo
         return None
     principal = _look_up(store_id, token, key[1], now)
     if principal is None:
-        _cache.pop(key, None)
         return None
-    if len(_cache) >= CACHE_SIZE:
-        _cache.clear()
-    _cache[key] = principal
+    _cache.put(key, principal)
     _touch(principal.token_id, now)
     return principal
 
 
 def forget(principal: Principal) -> None:
     """Drop what is cached about this caller: its configuration has changed."""
-    for key in [key for key, cached in _cache.items() if cached.token_id == principal.token_id]:
-        _cache.pop(key, None)
+    _cache.replace(principal.token_id, None)
 
 
 def refresh(principal: Principal) -> Principal | None:
     """The same caller as of now, or None if its token was revoked or has expired."""
-    forget(principal)
     now = timezone.now()
     found = AccessToken.objects.active(now).select_related("store").filter(id=principal.token_id).first()
-    return None if found is None else _principal(found)
+    current = None if found is None else _principal(found)
+    if current != principal:
+        _cache.replace(principal.token_id, current)
+    return current
 
 
 def _look_up(store_id: uuid.UUID | None, token: str, token_hash: str, now: datetime) -> Principal | None:

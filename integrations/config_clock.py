@@ -45,6 +45,33 @@ def clock_triggers(table: str, columns: Sequence[str], store: str = "{row}.store
     return migrations.RunPython(create, drop)
 
 
+def clock_first(table: str, columns: Sequence[str]) -> migrations.RunPython:
+    """A migration operation: what ticks the clock (see `clock_triggers`, same `columns`) locks it before any row.
+
+    Services hold the clock anyway; this is for a bulk update, a form of the admin or a line in a database shell. SQLite
+    has one writer at a time and needs none of it.
+    """
+    name = f"config_clock_{table}_first"
+
+    def create(apps: Any, schema_editor: Any) -> None:
+        if schema_editor.connection.vendor != "postgresql":
+            return
+        schema_editor.execute(
+            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " PERFORM 1 FROM integrations_configclock WHERE id = 1 FOR NO KEY UPDATE; RETURN NULL; END $$"
+        )
+        schema_editor.execute(
+            f"CREATE TRIGGER {name} BEFORE INSERT OR DELETE OR UPDATE OF {', '.join(columns)} ON {table}"
+            f" FOR EACH STATEMENT EXECUTE FUNCTION {name}()"
+        )
+
+    def drop(apps: Any, schema_editor: Any) -> None:
+        if schema_editor.connection.vendor == "postgresql":
+            schema_editor.execute(f"DROP FUNCTION IF EXISTS {name}() CASCADE")
+
+    return migrations.RunPython(create, drop)
+
+
 def _create(vendor: str, table: str, event: str, name: str, body: str) -> list[str]:
     if vendor == "postgresql":
         return [

@@ -14,12 +14,24 @@ from django import forms
 from django.core.exceptions import FieldError, ValidationError
 from django.db import models
 
-from integrations.encryption import decrypt_text, encrypt_text
+from integrations.encryption import DecryptionError, decrypt_text, encrypt_text
 
 if TYPE_CHECKING:
     _TextField = models.TextField[Any, Any]
 else:
     _TextField = models.TextField
+
+
+#: Stands for a value that no key opens.
+UNREADABLE = "(no key opens it)"
+
+
+def readable(row: models.Model, name: str) -> Any:
+    """A field that was deferred, or UNREADABLE: for what must be possible without a key too, as deleting is."""
+    try:
+        return getattr(row, name)
+    except DecryptionError:
+        return UNREADABLE
 
 
 class _EncryptedField(_TextField):

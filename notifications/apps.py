@@ -12,3 +12,4 @@ class NotificationsConfig(AppConfig):
         ports.settled.connect(services.on_settled)
         ports.groups_resolved.connect(services.on_groups_resolved)
         ports.announced.connect(services.on_announced)
+        ports.deliveries_pruned.connect(services.on_deliveries_pruned)

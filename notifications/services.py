@@ -17,6 +17,8 @@ from hashlib import sha256
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Collate
 from django.utils import timezone
 
 from deliveries import failures
@@ -103,9 +105,10 @@ def _count(rows: _Rows, settled: Settled, key: str, level: str, summary: str, gr
 def on_groups_resolved(group_ids: Sequence[int], by: str, now: datetime) -> None:
     """Listener of `ports.groups_resolved`."""
     with _harmless("resolved groups"):
-        Notification.objects.open().filter(failure_group_id__in=group_ids).update(
-            status=Status.RESOLVED, resolved_by=by[:200], resolved_at=now
-        )
+        found = Notification.objects.open().filter(failure_group_id__in=group_ids)
+        if len(group_ids) > 1:
+            list(_in_order(found).values_list("id"))
+        found.update(status=Status.RESOLVED, resolved_by=by[:200], resolved_at=now)
 
 
 def on_announced(
@@ -115,6 +118,19 @@ def on_announced(
     row = _Row(store_id, key[:200], level, text, integration_id, count=1)
     with _harmless(f"the announcement {key}"):
         _store({(store_id, row.key): row}, now)
+
+
+def on_deliveries_pruned(delivery_ids: Sequence[uuid.UUID]) -> None:
+    """Listener of `ports.deliveries_pruned`: notifications outlive their latest delivery."""
+    found = Notification.objects.filter(delivery__in=delivery_ids)
+    list(_in_order(found).values_list("id"))
+    found.update(delivery=None)
+
+
+def _in_order(found: QuerySet[Notification], *, is_waiting: bool = True) -> QuerySet[Notification]:
+    """Locked in the order of `deliveries.locks`, in which they are written (PostgreSQL sorts uuids as Python does)."""
+    by_key = found.order_by("store_id", Collate("key", "C") if connection.vendor == "postgresql" else "key")
+    return by_key.select_for_update(no_key=is_waiting, skip_locked=not is_waiting)
 
 
 def resolve_announced(store_id: uuid.UUID, key: str, by: str, now: datetime) -> bool:
@@ -234,7 +250,10 @@ def _audit(notification: Notification, actor: Actor, action: str, before: str, a
 
 def prune_notifications(before: datetime, limit: int = 1_000) -> int:
     """Forget what is resolved and older than `before`, at most `limit`; how many that were."""
-    old = Notification.objects.filter(status=Status.RESOLVED, last_at__lt=before).order_by("last_at")
-    ids = list(old.values_list("id", flat=True)[:limit])
-    Notification.objects.filter(id__in=ids, status=Status.RESOLVED, last_at__lt=before).delete()
-    return len(ids)
+    old = Notification.objects.filter(status=Status.RESOLVED, last_at__lt=before)
+    ids = list(old.order_by("last_at").values_list("id", flat=True)[:limit])
+    with transaction.atomic():
+        # One that is opened again at this moment is not old any more.
+        free = list(_in_order(old.filter(id__in=ids), is_waiting=False).values_list("id", flat=True))
+        Notification.objects.filter(id__in=free).delete()
+    return len(free)

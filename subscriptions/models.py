@@ -46,6 +46,10 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def alive(self) -> SubscriptionQuerySet:
         return self.filter(deleted_at=None)
 
+    def without_credentials(self) -> SubscriptionQuerySet:
+        """As `IntegrationQuerySet.without_credentials`, with those of the integration that is selected with it."""
+        return self.defer("parameters", "integration__token", "integration__parameters")
+
     def matching_order(self) -> SubscriptionQuerySet:
         return self.order_by("created_at", "id")
 

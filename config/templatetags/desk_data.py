@@ -27,7 +27,9 @@ def integration_series(integration: Integration) -> Series:
 
 @register.simple_tag
 def subscriptions_of(integration: Integration) -> list[Subscription]:
-    return list(Subscription.objects.alive().filter(integration=integration).order_by("created_at")[:50])
+    return list(
+        Subscription.objects.alive().defer("parameters").filter(integration=integration).order_by("created_at")[:50]
+    )
 
 
 @register.simple_tag

@@ -3,17 +3,55 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.utils.dateparse import parse_datetime
 
-from deliveries.engine.directory import Destination, Wish
+from deliveries.engine.directory import Destination, Directory, Wish
 from deliveries.engine.rows import Claimed
+from integrations.encryption import DecryptionError
 from integrations.strict_json import DocumentError, dump_document
 from integrations.transport.base import Request
 from integrations.wire_formats.base import Message, Outcome, PayloadError, PollWindow, Skip
 from subscriptions.expressions import ExpressionError, passes, transform
+
+logger = logging.getLogger("hookdesk.engine")
+
+
+def prepare(claimed: Claimed, directory: Directory, now: datetime) -> tuple[Message | None, Request | Outcome]:
+    """The request with the message that it is made of, or the outcome of a delivery that is not sent.
+
+    Whatever goes wrong in here is this delivery's own failure, whatever its rows contain. Raises only what says that
+    the database is away.
+    """
+    try:
+        destination = directory.destination(claimed.integration_id)
+        if destination.problem:
+            return None, Outcome(is_success=False, kind="configuration", message=destination.problem)
+        message = build_message(claimed, destination, directory.wish(claimed), now)
+        return message, build_request(message, destination)
+    except PayloadError as error:
+        return None, payload_refused(error)
+    except DecryptionError as error:
+        logger.exception("the request of %s could not be built", claimed.id)
+        return None, _internal(f"The subscription's settings cannot be used: {error}")
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        logger.exception("the request of %s could not be built", claimed.id)
+        return None, internal("build this request", error)
+
+
+def internal(what: str, error: Exception) -> Outcome:
+    """Hookdesk itself failed at one delivery. What it failed at may be secret, so that only its kind is shown."""
+    return _internal(f"Hookdesk failed to {what} ({type(error).__name__}). The worker's log has the traceback.")
+
+
+def _internal(message: str) -> Outcome:
+    return Outcome(is_success=False, kind="internal", message=message, is_permanent=True)
 
 
 def build_message(claimed: Claimed, destination: Destination, wish: Wish, now: datetime) -> Message:
@@ -62,20 +100,16 @@ def _poll_window(claimed: Claimed) -> PollWindow:
 
 
 def build_request(message: Message, destination: Destination) -> Request | Outcome:
-    """The request, or the outcome of a delivery that needs none: skipped, or impossible to put into the format."""
+    """The request, or the outcome of a delivery that needs none: skipped, or impossible to put into the format.
+
+    Raises whatever a faulty format raises: see `prepare`.
+    """
     try:
         return destination.speaker.build(message)
     except Skip as skip:
         return Outcome(is_success=True, summary=skip.summary)
     except PayloadError as error:
         return payload_refused(error)
-    except Exception as error:  # a fault of a format must not stop the engine, nor be retried for days
-        return Outcome(
-            is_success=False,
-            kind="build_error",
-            message=f"The request could not be built: {type(error).__name__}: {error}",
-            is_permanent=True,
-        )
 
 
 def payload_refused(error: PayloadError) -> Outcome:

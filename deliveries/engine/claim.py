@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +12,9 @@ from functools import lru_cache
 from typing import Any, cast
 
 from django.db import connection
+from django.db.models import TextField
+from django.db.models.functions import Cast
+from django.utils import timezone
 
 from deliveries.arrays import big_numbers_array, numbers_array
 from deliveries.engine.pacing import PROBE_PATIENCE, Pacer, next_chance, noted_health, tokens
@@ -19,6 +23,8 @@ from deliveries.models import Revision
 from deliveries.sql import as_time, execute_plain, execute_prepared, to_key, to_time
 from integrations.identifiers import uuid7
 from integrations.models import IntegrationHealth
+
+logger = logging.getLogger("hookdesk.engine")
 
 #: Any constant will do.
 CLAIM_LOCK = 0x486F6F6B
@@ -55,7 +61,9 @@ SELECT i.id,
   (SELECT count(*) FROM deliveries_delivery d
    WHERE d.integration_id = i.id AND d.status = 'sending' AND d.due_at > %s),
   i.max_in_flight, i.rate_limit, coalesce(h.breaker, 'closed'), h.probe_at, h.throttled_until,
-  coalesce(h.rate_tokens, 0), h.rate_refilled_at, h.first_failure_at IS NOT NULL
+  coalesce(h.rate_tokens, 0), h.rate_refilled_at, h.first_failure_at IS NOT NULL,
+  h.last_success_at IS NOT NULL AND h.consecutive_failures = 0
+    AND (h.last_failure_at IS NULL OR h.last_failure_at < h.last_success_at)
 FROM queued JOIN integrations_integration i ON i.id = queued.id
 LEFT JOIN integrations_integrationhealth h ON h.integration_id = i.id
 WHERE i.is_enabled AND i.deleted_at IS NULL
@@ -108,6 +116,12 @@ def lock_claims() -> None:
         execute_plain(_LOCK)
 
 
+def wait_for_disk() -> None:
+    """The commit of this transaction is durable when it returns, although it claims: nothing follows that would be."""
+    if connection.vendor == "postgresql":
+        execute_plain("SET LOCAL synchronous_commit TO DEFAULT")
+
+
 def claim(*, pacer: Pacer, room: int, now: datetime) -> Claim:
     """Lease up to `room` due deliveries. Inside a transaction, which also serialises the claims of all engines."""
     lock_claims()
@@ -147,6 +161,7 @@ def _candidate(row: Sequence[Any]) -> Candidate:
         rate_tokens=row[8],
         rate_refilled_at=to_time(row[9]),
         is_failing=bool(row[10]),
+        answered_last=bool(row[11]),
     )
 
 
@@ -158,7 +173,26 @@ def _lease(cursor: Any, shares: dict[int, int], now: datetime) -> tuple[list[Cla
         found: Sequence[Sequence[Any]] = execute_prepared(_CLAIM_POSTGRESQL, values)
     else:
         found = _lease_portably(cursor, shares, lease, now)
-    return [_claimed(row, lease) for row in found], (found[0][-1] or 0) if found else None
+    return [claimed for row in found if (claimed := _readable(row, lease))], (found[0][-1] or 0) if found else None
+
+
+def _readable(row: Sequence[Any], lease: uuid.UUID) -> Claimed | None:
+    """None for a row that holds what cannot be (SQLite keeps any text anywhere): it fails, the others are sent."""
+    try:
+        return _claimed(row, lease)
+    except Exception:
+        logger.exception("the delivery %s cannot be read", row[0])
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE deliveries_delivery SET status = 'failed', due_at = NULL, lease = NULL, finished_at = %s,"
+                " last_error = %s WHERE id = %s",
+                [
+                    as_time(timezone.now()),
+                    "Hookdesk cannot read this delivery. The worker's log has the details.",
+                    row[0],
+                ],
+            )
+        return None
 
 
 def _lease_portably(cursor: Any, shares: dict[int, int], lease: uuid.UUID, now: datetime) -> list[Sequence[Any]]:
@@ -235,13 +269,12 @@ def _with_revisions(rows: list[Claimed]) -> list[Claimed]:
     """Edited deliveries send their revision's payload instead of the event's."""
     edited = {row.id: row for row in rows if row.revision}
     if edited:
-        for revision in Revision.objects.filter(delivery_id__in=list(edited)).values_list(
-            "delivery_id", "number", "data"
-        ):
-            row = edited[revision[0]]
-            if revision[1] == row.revision:
-                field = Revision._meta.get_field("data")
-                row.data_json = field.get_prep_value(revision[2]) or "null"
+        # As text: what it holds is looked at where a failure concerns this delivery only.
+        data = Cast("data", TextField())
+        found = Revision.objects.filter(delivery_id__in=list(edited)).annotate(text=data)
+        for delivery_id, number, text in found.values_list("delivery_id", "number", "text"):
+            if number == edited[delivery_id].revision:
+                edited[delivery_id].data_json = text
     return rows
 
 

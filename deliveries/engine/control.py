@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import mmap
 import os
 import socket
+import time
 import uuid
 from datetime import datetime
 
@@ -14,9 +15,43 @@ from django.db import IntegrityError, transaction
 from deliveries.models import Engine
 from deliveries.models.engine import HEARTBEAT_STALE
 
+
+class StopFlag:
+    """A flag that this process shares with those that it forks afterwards: one byte of shared memory, and no lock.
+
+    `multiprocessing.Event` takes a lock even to look. A process that is killed while it holds the lock takes it along,
+    and all the others wait for it without end.
+    """
+
+    #: How often `wait` looks, in seconds.
+    LOOK_EVERY = 0.05
+
+    def __init__(self) -> None:
+        self._byte = mmap.mmap(-1, 1)  # anonymous and shared
+
+    def is_set(self) -> bool:
+        return self._byte[0] != 0
+
+    def set(self) -> None:
+        self._byte[0] = 1
+
+    def clear(self) -> None:
+        self._byte[0] = 0
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Until it is set or `seconds` have passed; whether it is set."""
+        until = None if seconds is None else time.monotonic() + seconds
+        while not self.is_set():
+            left = self.LOOK_EVERY if until is None else until - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(self.LOOK_EVERY, left))
+        return True
+
+
 #: Made before the cluster forks its workers, so that all of them share it: django-q2 tells nothing to a worker
 #: that is in the middle of a task.
-stopping = multiprocessing.get_context("fork").Event()
+stopping = StopFlag()
 
 
 def host_name() -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
+from deliveries.engine.rows import Claimed
 from integrations.connectors import speaker_for
 from integrations.encryption import DecryptionError
 from integrations.endpoints import endpoint_of, merge_parameters
@@ -17,6 +21,8 @@ from integrations.retry import parse_policy
 from integrations.wire_formats import get_wire_format
 from integrations.wire_formats.base import Endpoint, WireFormat
 from subscriptions.models import Subscription
+
+logger = logging.getLogger("hookdesk.engine")
 
 #: Secrets of a rotation expire without a tick of the clock.
 LONGEST_MEMORY = 30.0
@@ -49,12 +55,12 @@ def _load(integration_id: int) -> Destination:
     return Destination(endpoint, speaker, parse_policy(integration.retry_policy or speaker.default_retry_policy))
 
 
-def _unusable(integration_id: int, error: Exception) -> Destination:
+def _unusable(integration_id: int, why: str) -> Destination:
     """One integration whose settings cannot be read must not stop the others."""
-    row = Integration.objects.values("uuid", "name", "store_id", "url").get(id=integration_id)
-    endpoint = Endpoint(integration_id, str(row["uuid"]), row["name"], str(row["store_id"]), row["url"])
-    problem = f"The integration's settings cannot be used: {error}"
-    return Destination(endpoint, get_wire_format("standard"), parse_policy("standard"), problem)
+    row = Integration.objects.values("uuid", "name", "store_id", "url").filter(id=integration_id).first()
+    named = (str(row["uuid"]), row["name"], str(row["store_id"]), row["url"]) if row else ("", "", "", "")
+    problem = f"The integration's settings cannot be used: {why}"
+    return Destination(Endpoint(integration_id, *named), get_wire_format("standard"), parse_policy("standard"), problem)
 
 
 class Directory:
@@ -63,6 +69,7 @@ class Directory:
         self._forget_at = 0.0
         self._destinations: dict[int, Destination] = {}
         self._wishes: dict[tuple[int, uuid.UUID | None], Wish] = {}
+        self._are_deleted: dict[uuid.UUID, bool] = {}
 
     def expect(self, version: int) -> None:
         """The clock says `version` now: forget everything if it is another than before."""
@@ -71,22 +78,38 @@ class Directory:
             self._forget_at = time.monotonic() + LONGEST_MEMORY
             self._destinations.clear()
             self._wishes.clear()
+            self._are_deleted.clear()
 
     def destination(self, integration_id: int) -> Destination:
         found = self._destinations.get(integration_id)
         if found is None:
             try:
                 found = _load(integration_id)
+            except (OperationalError, InterfaceError):
+                raise
             except (DecryptionError, LookupError, ValueError) as error:
-                found = _unusable(integration_id, error)
+                found = _unusable(integration_id, str(error))
+            except Exception as error:  # whatever its columns hold
+                logger.exception("the settings of integration %s cannot be used", integration_id)
+                found = _unusable(integration_id, f"{type(error).__name__}. The worker's log has the traceback.")
             self._destinations[integration_id] = found
         return found
 
-    def wish(self, integration_id: int, subscription_id: uuid.UUID | None) -> Wish:
-        key = (integration_id, subscription_id)
+    def deleted(self, subscription_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+        """Those of the subscriptions that were deleted."""
+        if unknown := [key for key in subscription_ids if key not in self._are_deleted]:
+            found = Subscription.objects.filter(id__in=unknown, deleted_at__isnull=False)
+            deleted = set(found.values_list("id", flat=True))
+            self._are_deleted.update((key, key in deleted) for key in unknown)
+        return {key for key in subscription_ids if self._are_deleted[key]}
+
+    def wish(self, claimed: Claimed) -> Wish:
+        """What the claimed delivery's subscription asks for. Raises DecryptionError, and whatever its columns cause."""
+        key = (claimed.integration_id, claimed.subscription_id)
         found = self._wishes.get(key)
         if found is None:
-            found = self._wishes[key] = self._load_wish(self.destination(integration_id).endpoint, subscription_id)
+            endpoint = self.destination(claimed.integration_id).endpoint
+            found = self._wishes[key] = self._load_wish(endpoint, claimed.subscription_id)
         return found
 
     def _load_wish(self, endpoint: Endpoint, subscription_id: uuid.UUID | None) -> Wish:

@@ -1,272 +1,224 @@
-"""What outcomes do beside the delivery itself: health, parameters, pushed-back objects, order, effects."""
+"""What outcomes do besides the delivery itself: parameters, pushed-back objects, order, effects.
+
+`gather` finds out what that will lock before anything is locked; `apply` does it under those locks, in the order of
+`deliveries.locks`.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q
 
 from deliveries import ports
-from deliveries.engine.pacing import BREAKER_THRESHOLD, noted_health, probe_delay, unnoted_successes
 from deliveries.engine.rows import Claimed, Settlement
-from deliveries.failures import close_empty_groups, lock_groups
-from deliveries.ingest import push_back
+from deliveries.engine.superseding import Superfluous, awaiting, is_anyone_awaiting_source, missed_polls, supersede
 from deliveries.ingest.loops import loop_text
-from deliveries.ingest.plan import Plan
-from deliveries.models import Delivery, Event, FailureGroup
-from deliveries.ordering import OrderKey, lock_order_keys, release_next
-from integrations.models import Integration, IntegrationHealth
-from integrations.recent_outcomes import SUCCESS, added
-from integrations.services import disable_integration, save_parameters
+from deliveries.ingest.plan import EventRow
+from deliveries.ingest.push_back import Answer, OrderKeysMissing, PushBack, plan_push_back, write_push_back
+from deliveries.ordering import OrderKey, release_next
+from integrations.models import ConfigClock, Integration, Store
+from integrations.parameters import save_parameters, would_change
+from integrations.services import disable_integration
 from subscriptions.models import Subscription
 from subscriptions.services import deactivate_subscription
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: A receiver's 429 pauses the whole integration, but never for longer than this.
-LONGEST_THROTTLE = timedelta(hours=1)
-#: A success is noted this often at most: the row would otherwise be written with every batch.
-NOTE_SUCCESS_EVERY = timedelta(seconds=10)
+
+@dataclass(slots=True)
+class Needs:
+    """What the effects of a batch lock."""
+
+    push_backs: list[PushBack] = field(default_factory=list)
+    superfluous: list[Superfluous] = field(default_factory=list)
+    order_keys: set[OrderKey] = field(default_factory=set)
+    polled: set[uuid.UUID] = field(default_factory=set)
+    #: Whose configuration may change.
+    stores: set[uuid.UUID] = field(default_factory=set)
+
+    @property
+    def changes_configuration(self) -> bool:
+        return bool(self.stores)
+
+    @property
+    def groups(self) -> set[int]:
+        return {row.group_id for row in self.superfluous if row.group_id is not None}
 
 
-def apply(settlements: Sequence[Settlement], now: datetime) -> None:
-    """All effects of a batch, in its transaction. What an answer asked for in vain is logged, never raised."""
-    _note_health(settlements, now)
-    lock_order_keys(_order_keys(settlements))
-    loops: dict[int, tuple[Claimed, Plan]] = {}
+def gather(settlements: Sequence[Settlement], also: Collection[OrderKey] = ()) -> Needs:
+    """Reads only. `also`: order keys that an earlier try found missing."""
+    needs = Needs(order_keys=_released_keys(settlements) | set(also))
+    succeeded = [_claimed(s) for s in settlements if s.status == "succeeded"]
+    if succeeded and is_anyone_awaiting_source():
+        needs.superfluous = awaiting(succeeded)
     for settlement in settlements:
-        outcome, claimed = settlement.landing.outcome, _claimed(settlement)
-        if outcome.parameters:
-            save_parameters(claimed.integration_id, outcome.parameters)
-        if outcome.pushed and (stopped := _push_back(settlement)):
-            loops[claimed.integration_id] = (claimed, stopped)
+        claimed, outcome = _claimed(settlement), settlement.landing.outcome
         if outcome.effect is not None:
-            _take_effect(settlement, now)
-        if claimed.origin == "poll" and settlement.status == "succeeded":
-            _note_poll(claimed, now)
-    for key in _order_keys(settlements):
+            needs.stores.add(claimed.store_id)
+        elif outcome.parameters and claimed.store_id not in needs.stores:
+            with _in_vain("parameters", claimed):
+                if would_change(claimed.integration_id, outcome.parameters):
+                    needs.stores.add(claimed.store_id)
+        if _is_poll(settlement):
+            assert claimed.subscription_id is not None
+            needs.polled.add(claimed.subscription_id)
+            needs.superfluous += missed_polls(claimed)
+    needs.order_keys |= {key for row in needs.superfluous if (key := row.key) is not None}
+    for store_id, answers in sorted(_answers(settlements).items()):
+        push_back = plan_push_back(store_id, answers)
+        needs.push_backs.append(push_back)
+        needs.order_keys |= push_back.plan.order_keys
+    return needs
+
+
+def lock_configuration(needs: Needs) -> None:
+    """The first of the locks that an engine takes after the claim lock."""
+    if needs.changes_configuration:
+        ConfigClock.hold()
+        # Triggers write the version into the stores, which a push may hold that waits for an order key.
+        stores = Store.objects.filter(id__in=needs.stores).order_by("id")
+        list(stores.select_for_update(no_key=True).values_list("id"))
+    if needs.polled:
+        polled = Subscription.objects.filter(id__in=needs.polled).order_by("id")
+        list(polled.select_for_update(no_key=True).values_list("id"))
+
+
+def apply(settlements: Sequence[Settlement], needs: Needs, now: datetime) -> list[int]:
+    """All effects of a batch, in its transaction, under its locks. Returns the groups that superseded ones left.
+
+    What an answer asked for in vain is logged, never raised. Raises OrderKeysMissing.
+    """
+    groups = supersede(needs.superfluous, now)
+    for key in sorted(_released_keys(settlements) | {row.key for row in needs.superfluous if row.key is not None}):
         release_next(*key, now)
-    _supersede([_claimed(s) for s in settlements if s.status == "succeeded"], now)
-    for claimed, stopped in loops.values():
-        _announce_loop(claimed, stopped, now)
-
-
-def _order_keys(settlements: Sequence[Settlement]) -> set[OrderKey]:
-    """Of the ordered ones that got through: their records' next ones may go."""
-    claims = [_claimed(settlement) for settlement in settlements if settlement.status == "succeeded"]
-    return {(c.subscription_id, c.order_key) for c in claims if c.subscription_id and c.order_key is not None}
+    loops = _push_back(settlements, needs)
+    for settlement in settlements:
+        _ask_of_configuration(settlement, now)
+    for (store_id, integration_id), stopped in sorted(loops.items(), key=lambda item: item[0]):
+        _announce_loop(store_id, integration_id, stopped, now)
+    return groups
 
 
 def _claimed(settlement: Settlement) -> Claimed:
     return settlement.landing.flight.claimed
 
 
-def is_down(settlement: Settlement) -> bool:
-    """Whether the attempt speaks for an integration that is down, and not for a payload that it refuses."""
-    landing = settlement.landing
-    if landing.outcome.is_success or landing.outcome.is_permanent:
-        return False
-    if landing.response is None:
-        return landing.error is not None
-    response = landing.response
-    if response.status in (502, 503, 504):
-        return True
-    # A 500 that says something in its own words is an application that dislikes this payload. An empty one, or
-    # an error page, is a server in trouble.
-    is_wordless = not response.body.strip() or "html" in (response.header("Content-Type") or "").lower()
-    return response.status >= 500 and is_wordless
+def _is_poll(settlement: Settlement) -> bool:
+    return _claimed(settlement).origin == "poll" and settlement.status == "succeeded"
 
 
-def are_worth_noting(settlements: Sequence[Settlement], now: datetime) -> bool:
-    """Whether `apply` will write the health of an integration."""
-    return any(_is_worth_noting(key, batch, now) for key, batch in _by_integration(settlements).items())
+def _released_keys(settlements: Sequence[Settlement]) -> set[OrderKey]:
+    """Of the ordered ones that got through: their records' next ones may go."""
+    claims = [_claimed(settlement) for settlement in settlements if settlement.status == "succeeded"]
+    return {(c.subscription_id, c.order_key) for c in claims if c.subscription_id and c.order_key is not None}
 
 
-def _by_integration(settlements: Sequence[Settlement]) -> dict[int, list[Settlement]]:
-    """Those for which something was sent, or for which the integration's own settings stood in the way."""
-    found: dict[int, list[Settlement]] = {}
+def _answers(settlements: Sequence[Settlement]) -> dict[uuid.UUID, list[Answer]]:
+    """By store. Tests push nothing back, nor does what came too late."""
+    found: dict[uuid.UUID, list[Answer]] = {}
     for settlement in settlements:
-        landing = settlement.landing
-        if landing.flight.request is not None or landing.outcome.kind == "configuration":
-            found.setdefault(_claimed(settlement).integration_id, []).append(settlement)
+        claimed, pushed = _claimed(settlement), settlement.landing.outcome.pushed
+        if pushed and not settlement.is_late and not claimed.is_test:
+            found.setdefault(claimed.store_id, []).append(_answer(claimed, pushed))
     return found
 
 
-def _note_health(settlements: Sequence[Settlement], now: datetime) -> None:
-    by_integration = _by_integration(settlements)
-    touched = [key for key, batch in sorted(by_integration.items()) if _is_worth_noting(key, batch, now)]
-    for key in by_integration.keys() - set(touched):
-        unnoted_successes[key] += len(by_integration[key])
-    if not touched:
-        return
-    IntegrationHealth.objects.bulk_create(
-        [IntegrationHealth(integration_id=key) for key in touched], ignore_conflicts=True
+def _answer(claimed: Claimed, pushed: Mapping[str, list[dict[str, Any]]]) -> Answer:
+    return Answer(
+        delivery_id=claimed.id,
+        integration_id=claimed.integration_id,
+        subscription_id=claimed.subscription_id,
+        pushed=pushed,
+        hops=claimed.hops,
+        cascade_left=claimed.cascade_left,
     )
-    rows = IntegrationHealth.objects.select_for_update().filter(integration_id__in=touched).order_by("integration_id")
-    for health in rows:
-        was = health.breaker
-        health.recent = added(health.recent, SUCCESS, unnoted_successes.pop(health.integration_id, 0))
-        for settlement in by_integration[health.integration_id]:
-            _note_one(health, settlement, now)
-        health.save()
-        is_clean = health.breaker == "closed" and health.first_failure_at is None and health.throttled_until is None
-        noted_health[health.integration_id] = (now, is_clean)
-        if was == "closed" and health.breaker == "open":
-            logger.warning("integration %s does not answer: its breaker is open", health.integration_id)
 
 
-def _is_worth_noting(integration_id: int, batch: Sequence[Settlement], now: datetime) -> bool:
-    at, is_clean = noted_health.get(integration_id, (None, False))
-    if at is None or not is_clean or now - at > NOTE_SUCCESS_EVERY:
-        return True
-    return any(not settlement.landing.outcome.is_success for settlement in batch)
+def _push_back(settlements: Sequence[Settlement], needs: Needs) -> dict[tuple[uuid.UUID, int], EventRow]:
+    """Store what the answers bring; by store and integration, what was not sent on, as it goes round in a loop."""
+    answers = _answers(settlements)
+    loops: dict[tuple[uuid.UUID, int], EventRow] = {}
+    for push_back in needs.push_backs:
+        mine = answers.get(push_back.store_id, [])
+        if len(mine) < len(push_back.answers):  # some came too late
+            push_back = plan_push_back(push_back.store_id, mine, is_locked=True)
+        try:
+            with transaction.atomic():
+                written = write_push_back(push_back, needs.order_keys)
+        except (OperationalError, InterfaceError, OrderKeysMissing):
+            raise  # the whole batch is recorded again
+        except Exception:
+            if len(settlements) > 1:
+                raise  # one by one, so that only the one at fault goes without
+            logger.exception("the objects in the answer to %s could not be stored", _claimed(settlements[0]).id)
+            continue
+        for problem in written.problems:
+            logger.warning("%s", problem)
+        loops |= {(push_back.store_id, integration_id): event for integration_id, event in written.stopped.items()}
+    return loops
 
 
-def _note_one(health: IntegrationHealth, settlement: Settlement, now: datetime) -> None:
-    landing = settlement.landing
-    if landing.outcome.is_success:
-        health.last_success_at = now
-        health.first_failure_at = None
-    else:
-        health.last_failure_at = now
-        health.first_failure_at = health.first_failure_at or now
-    health.recent = added(health.recent, _what(settlement))
-    if is_down(settlement):
-        health.consecutive_failures += 1
-        if health.consecutive_failures >= BREAKER_THRESHOLD or health.breaker != "closed":
-            health.opened_at = health.opened_at or now
-            health.breaker = "open"
-            health.probe_at = now + probe_delay(health.opened_at, now)
-    else:
-        health.consecutive_failures = 0
-        health.breaker = "closed"
-        health.opened_at = health.probe_at = None
-    if landing.response is not None and landing.response.status == 429:
-        pause = timedelta(seconds=landing.outcome.retry_after or 1)
-        health.throttled_until = now + min(pause, LONGEST_THROTTLE)
-    elif health.throttled_until is not None and health.throttled_until <= now:
-        health.throttled_until = None
+def _announce_loop(store_id: uuid.UUID, integration_id: int, stopped: EventRow, now: datetime) -> None:
+    name = Integration.objects.values_list("name", flat=True).get(id=integration_id)
+    text = loop_text(stopped, f"The answers of {name}")
+    ports.announced(store_id, integration_id, f"loop:{integration_id}", "error", text, now)
 
 
-def _what(settlement: Settlement) -> str:
-    """`ok`, the status of the answer, or why there was none: `timeout`, `dns`."""
-    landing = settlement.landing
-    if landing.outcome.is_success:
-        return SUCCESS
-    if landing.response is not None and landing.response.status >= 300:
-        return str(landing.response.status)
-    return landing.outcome.kind[:30] or "error"
-
-
-def _push_back(settlement: Settlement) -> Plan | None:
-    """Store what the answer brings; what was not sent on, because it goes round in a loop."""
-    claimed = _claimed(settlement)
-    assert settlement.landing.outcome.pushed is not None
+@contextmanager
+def _in_vain(what: str, claimed: Claimed) -> Iterator[None]:
+    """What an answer asked for and cannot have must not fail the delivery that it answers."""
     try:
         with transaction.atomic():
-            result = push_back(
-                store_id=claimed.store_id,
-                pushed=settlement.landing.outcome.pushed,
-                except_subscription=claimed.subscription_id,
-                hops=claimed.hops,
-                cascade_left=claimed.cascade_left,
-            )
+            yield
     except (OperationalError, InterfaceError):
-        raise  # the whole batch is recorded again
+        raise
     except Exception:
-        logger.exception("the objects in the answer to %s could not be stored", claimed.id)
-        return None
-    for problem in result.problems:
-        logger.warning("left out of the answer to %s: %s", claimed.id, problem)
-    return result.stopped
+        logger.exception("%s in the answer to %s could not be followed", what, claimed.id)
 
 
-def _announce_loop(claimed: Claimed, stopped: Plan, now: datetime) -> None:
-    integration = Integration.objects.get(id=claimed.integration_id)
-    text = loop_text(stopped, f"The answers of {integration.name}")
-    ports.announced(claimed.store_id, integration.id, f"loop:{integration.id}", "error", text, now)
+def _ask_of_configuration(settlement: Settlement, now: datetime) -> None:
+    outcome, claimed = settlement.landing.outcome, _claimed(settlement)
+    if outcome.parameters:
+        with _in_vain("parameters", claimed):
+            save_parameters(claimed.integration_id, outcome.parameters)
+    if outcome.effect is not None:
+        with _in_vain(outcome.effect, claimed):
+            _take_effect(settlement, now)
+    if _is_poll(settlement):
+        _note_poll(claimed)
 
 
 def _take_effect(settlement: Settlement, now: datetime) -> None:
     claimed, outcome = _claimed(settlement), settlement.landing.outcome
-    integration = Integration.objects.get(id=claimed.integration_id)
     if outcome.effect == "disable_integration":
+        integration = Integration.objects.only("id", "name").get(id=claimed.integration_id)
         if not disable_integration(integration=integration, reason=outcome.message):
             return  # another answer of the same moment has done and said it
         text = f"{integration.name} was disabled: {outcome.message}"
         ports.announced(claimed.store_id, integration.id, f"disabled:{integration.id}", "error", text, now)
     elif outcome.effect == "deactivate_subscription" and claimed.subscription_id is not None:
-        subscription = Subscription.objects.get(id=claimed.subscription_id)
+        subscription = (
+            Subscription.objects.select_related("integration")
+            .only("topics", "intents", "integration__name")
+            .get(id=claimed.subscription_id)
+        )
         if not deactivate_subscription(subscription=subscription, reason=outcome.message):
             return
         text = f"The subscription {subscription} was deactivated: {outcome.message}"
-        ports.announced(claimed.store_id, integration.id, f"deactivated:{subscription.id}", "error", text, now)
+        ports.announced(claimed.store_id, claimed.integration_id, f"deactivated:{subscription.id}", "error", text, now)
 
 
-def _note_poll(claimed: Claimed, now: datetime) -> None:
-    """`last_poll` becomes the time at which the poll that succeeded was made.
-
-    It has asked since the last success, so polls that failed before it have nothing left to bring.
-    """
+def _note_poll(claimed: Claimed) -> None:
+    """`last_poll` becomes the time at which the poll that succeeded was made."""
     assert claimed.subscription_id is not None
     # Never back: staff may resend an old one.
     is_news = Q(last_poll_at=None) | Q(last_poll_at__lt=claimed.occurred_at)
     Subscription.objects.filter(is_news, id=claimed.subscription_id).update(last_poll_at=claimed.occurred_at)
-    groups = FailureGroup.objects.filter(integration_id=claimed.integration_id, status=FailureGroup.Status.OPEN)
-    missed = Delivery.objects.filter(
-        failure_group__in=groups, subscription_id=claimed.subscription_id, topic="poll", status=Delivery.Status.FAILED
-    )
-    for delivery in missed.select_related("event")[:500]:
-        supersede(delivery, now)
-
-
-def _supersede(succeeded: Sequence[Claimed], now: datetime) -> None:
-    """Deliveries that staff left to a later push of the same record, now that one got through."""
-    if not _is_anyone_awaiting_source():
-        return
-    subscriptions = {claimed.subscription_id for claimed in succeeded if claimed.subscription_id and claimed.object_id}
-    waiting = Delivery.objects.filter(is_awaiting_source=True, subscription_id__in=subscriptions).select_related(
-        "event"
-    )
-    for delivery in waiting:
-        for claimed in succeeded:
-            is_later = claimed.subscription_id == delivery.subscription_id and claimed.id > delivery.id
-            event: Event = delivery.event
-            if is_later and (claimed.object_type, claimed.object_id) == (event.object_type, event.object_id):
-                supersede(delivery, now)
-                break
-
-
-def _is_anyone_awaiting_source() -> bool:
-    """Hardly ever, so this is asked first: of an index that holds only those who are."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM deliveries_delivery WHERE is_awaiting_source LIMIT 1")
-        return cursor.fetchone() is not None
-
-
-def supersede(delivery: Delivery, now: datetime) -> None:
-    group = delivery.failure_group_id
-    # Groups before deliveries, as everywhere: two transactions that lock in one order never wait for each other.
-    lock_groups([group])
-    changed = (
-        Delivery.objects.filter(id=delivery.id)
-        .exclude(status__in=["sending", "succeeded"])
-        .update(
-            status="superseded",
-            due_at=None,
-            finished_at=now,
-            is_awaiting_source=False,
-            failure_group=None,
-            last_error="",
-        )
-    )
-    if not changed:
-        return
-    if group is not None:
-        close_empty_groups([group], now)
-    if delivery.order_key is not None and delivery.subscription_id is not None:
-        release_next(delivery.subscription_id, delivery.order_key, now)
-    ports.settled([ports.Settled(delivery.id, delivery.store_id, delivery.integration_id, "superseded")], now)

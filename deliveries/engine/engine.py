@@ -14,8 +14,8 @@ from django.db import DatabaseError, InterfaceError, OperationalError, close_old
 from django.utils import timezone
 
 from deliveries.engine.attempts import STOPPED, UNSENT, give_back, mark_interrupted, open_attempts
-from deliveries.engine.build import build_message, build_request, payload_refused
-from deliveries.engine.claim import claim, lock_claims
+from deliveries.engine.build import internal, prepare
+from deliveries.engine.claim import claim, lock_claims, wait_for_disk
 from deliveries.engine.clock import ClockWatch, adjust_to_clock
 from deliveries.engine.control import beat, leave, stopping
 from deliveries.engine.directory import Directory
@@ -24,13 +24,15 @@ from deliveries.engine.pacing import Pacer, Reach
 from deliveries.engine.quarantine import hold_back, is_killer, set_aside
 from deliveries.engine.rows import LEASE_GRACE, Claimed, Flight, Landing
 from deliveries.engine.sending import landed
-from deliveries.engine.settle import record, settle
+from deliveries.engine.settle import record, repeated, settle
 from deliveries.engine.tick import tick
 from deliveries.engine.turns import Turns, database_file
 from deliveries.failpoints import failpoint
+from deliveries.lifecycle import leave_out_deleted
 from deliveries.models import Engine
+from deliveries.ordering import OrderKey
 from integrations.transport import Request, Result, current_policy, make_transport
-from integrations.wire_formats.base import Outcome, PayloadError
+from integrations.wire_formats.base import Outcome
 
 logger = logging.getLogger("hookdesk.engine")
 
@@ -95,6 +97,10 @@ class DeliveryEngine:
                 self.cycle()
         except (OperationalError, InterfaceError) as error:
             self._recover(error)
+        except Exception:
+            # It must not end the engine: what is claimed would end the next one too, and look like a killer.
+            logger.exception("the engine failed at one turn and goes on")
+            self._pause()
         self.collect(self._nap(deadline))
 
     @property
@@ -145,10 +151,9 @@ class DeliveryEngine:
             give_back(self.unsent, now, UNSENT)
             self.unsent = []
         try:
-            with self.turns.take(), transaction.atomic():
-                if landings:
-                    settle(landings, destination_of=self.directory.destination, now=now, rng=self.rng)
-                claimed = self._claim(now)
+            with self.turns.take():
+                self._follow_clock(now)
+                claimed = repeated(lambda keys: self._settle_and_claim(landings, now, keys))
         except (OperationalError, InterfaceError):
             raise
         except Exception:
@@ -161,20 +166,33 @@ class DeliveryEngine:
         if claimed:
             self._send(claimed, begun)
 
+    def _follow_clock(self, now: datetime) -> None:
+        if self.room > 0 and (seconds := self.clock.was_set(now, time.monotonic())):
+            with transaction.atomic():
+                lock_claims()
+                adjust_to_clock(now, seconds)
+
+    def _settle_and_claim(self, landings: Sequence[Landing], now: datetime, keys: frozenset[OrderKey]) -> list[Claimed]:
+        if landings:
+            settle(landings, destination_of=self.directory.destination, now=now, rng=self.rng, also_lock=keys)
+        return self._claim(now)
+
     def _claim(self, now: datetime) -> list[Claimed]:
         room = self.room
         if room <= 0:
             return []
-        if seconds := self.clock.was_set(now, time.monotonic()):
-            lock_claims()
-            adjust_to_clock(now, seconds)
         found = claim(pacer=self.pacer, room=room, now=now)
         if found.config_version is not None:
             self.directory.expect(found.config_version)
         mark_interrupted([row for row in found.rows if row.was_sending])
         wait = 0.0 if found.is_full else max(0.0, (found.next_chance - now).total_seconds())
         self.claim_at = time.monotonic() + wait
-        return hold_back(found.rows, (flight.claimed for flight in self.flights.values()), now)
+        wanted = {row.subscription_id for row in found.rows if row.subscription_id is not None}
+        claimed = leave_out_deleted(found.rows, self.directory.deleted(wanted), now)
+        claimed = hold_back(claimed, (flight.claimed for flight in self.flights.values()), now)
+        if found.config_version is not None and not claimed:
+            wait_for_disk()
+        return claimed
 
     def _send(self, claims: Sequence[Claimed], begun: float) -> None:
         """`begun`: when the claim began, monotonic."""
@@ -189,13 +207,22 @@ class DeliveryEngine:
             return
         self.unsent = []
         for flight, prepared in flights:
-            if isinstance(prepared, Outcome):
-                self.landings.append(Landing(flight, None, None, 0.0, prepared))
-            else:
-                self.flights[flight.claimed.attempt_id] = flight
-                self.pacer.departed(flight.claimed.integration_id)
-                failpoint("engine.send", prepared.body)
-                self.transport.submit(flight.claimed.attempt_id, prepared)
+            outcome = self._submitted(flight, prepared) if isinstance(prepared, Request) else prepared
+            if outcome is not None:
+                self.landings.append(Landing(flight, None, None, 0.0, outcome))
+
+    def _submitted(self, flight: Flight, request: Request) -> Outcome | None:
+        """On its way: None. What a transport cannot even begin with is the fault of this one request."""
+        failpoint("engine.send", request.body)
+        key = flight.claimed.attempt_id
+        try:
+            self.transport.submit(key, request)
+        except Exception as error:
+            logger.exception("the request of %s could not be sent", flight.claimed.id)
+            return internal("send this request", error)
+        self.flights[key] = flight
+        self.pacer.departed(flight.claimed.integration_id)
+        return None
 
     def _opened(self, flights: list[_Prepared]) -> list[_Prepared]:
         """With their attempts written. What cannot even be written down is not sent, and holds up nobody else."""
@@ -208,24 +235,15 @@ class DeliveryEngine:
             if len(flights) > 1:
                 return [opened for flight in flights for opened in self._opened([flight])]
             logger.exception("the attempt of %s could not be written", flights[0][0].claimed.id)
-            message = f"The request could not be recorded, so it was not sent: {type(error).__name__}."
-            outcome = Outcome(is_success=False, kind="unrecordable", message=message)
-            return [(flights[0][0], outcome)]
+            return [(flights[0][0], internal("record this request, which was therefore not sent", error))]
         return flights
 
     def _prepared(self, flight: Flight) -> _Prepared:
         claimed = flight.claimed
         if is_killer(claimed):
             return flight, set_aside(claimed)
-        destination = flight.destination = self.directory.destination(claimed.integration_id)
-        if destination.problem:
-            return flight, Outcome(is_success=False, kind="configuration", message=destination.problem)
-        wish = self.directory.wish(claimed.integration_id, claimed.subscription_id)
-        try:
-            flight.message = build_message(claimed, destination, wish, flight.started_at)
-        except PayloadError as error:
-            return flight, payload_refused(error)
-        prepared = build_request(flight.message, destination)
+        flight.destination = self.directory.destination(claimed.integration_id)
+        flight.message, prepared = prepare(claimed, self.directory, flight.started_at)
         if isinstance(prepared, Request):
             flight.request = prepared
         return flight, prepared
@@ -252,13 +270,16 @@ class DeliveryEngine:
         with suppress(Exception):
             connection.close()
         close_old_connections()
+        self._pause()
+
+    def _pause(self) -> None:
         self.claim_at = time.monotonic() + 1.0
         time.sleep(0.5)
 
     def _drain(self) -> None:
         """Hand the slot over, let what is in flight end, give back what does not."""
         self.is_draining = True
-        with suppress(DatabaseError):
+        with suppress(DatabaseError, InterfaceError):
             leave(self.slot)
         longest = GRACE_SECONDS if stopping.is_set() else 200.0
         until = time.monotonic() + longest
@@ -271,6 +292,9 @@ class DeliveryEngine:
                     self.cycle()
                 except (OperationalError, InterfaceError) as error:
                     self._recover(error)
-        with suppress(DatabaseError):
-            give_back([flight.claimed for flight in self.flights.values()], timezone.now(), STOPPED)
-            give_back(self.unsent, timezone.now(), UNSENT)
+                except Exception:
+                    logger.exception("outcomes could not be recorded while stopping; trying again")
+                    self._pause()
+        for claims, why in (([flight.claimed for flight in self.flights.values()], STOPPED), (self.unsent, UNSENT)):
+            with suppress(DatabaseError, InterfaceError):
+                give_back(claims, timezone.now(), why)

@@ -6,7 +6,7 @@ Pure: time is passed in (monotonic seconds for windows, wall clock for what is k
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -65,7 +65,7 @@ class Pacer:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self._windows: dict[int, _Window] = {}
-        self._turn = 0
+        self._served = 0  # the last one that got room: the next round begins after it
 
     def departed(self, integration_id: int) -> None:
         self._window(integration_id).in_flight += 1
@@ -81,10 +81,11 @@ class Pacer:
             window.is_proven = False
             window.size = max(1.0, min(window.size, FIRST_WINDOW) / 2)
 
-    def _window(self, integration_id: int) -> _Window:
+    def _window(self, integration_id: int, *, is_proven: bool = False) -> _Window:
+        """`is_proven`: what is known of one that this engine has not sent to yet."""
         window = self._windows.get(integration_id)
         if window is None:
-            window = self._windows[integration_id] = _Window()
+            window = self._windows[integration_id] = _Window(is_proven=is_proven)
         return window
 
     def room_for(self, candidate: Candidate, now: datetime) -> int:
@@ -100,38 +101,43 @@ class Pacer:
         return max(0, room)
 
     def allot(self, candidates: Sequence[Candidate], room: int, now: datetime) -> dict[int, int]:
-        """Share `room` among the candidates in turn: {integration id: how many}."""
-        wanted = {c.integration_id: n for c in candidates if c.next_due <= now and (n := self.room_for(c, now))}
-        self._hold_back_unproven(wanted)
-        order = sorted(wanted)
-        if order:
-            self._turn = (self._turn + 1) % len(order)
-            order = order[self._turn :] + order[: self._turn]
-        shares = dict.fromkeys(order, 0)
-        while room > 0 and order:
-            share = max(1, room // len(order))
-            for integration_id in list(order):
-                taken = min(share, wanted[integration_id] - shares[integration_id], room)
-                shares[integration_id] += taken
-                room -= taken
-                if shares[integration_id] >= wanted[integration_id]:
-                    order.remove(integration_id)
-                if room <= 0:
-                    break
-        return {integration_id: share for integration_id, share in shares.items() if share}
+        """Share `room` among the candidates in turn: {integration id: how many}.
 
-    def _hold_back_unproven(self, wanted: dict[int, int]) -> None:
+        Each round begins after the one that was served last, so that whoever has to wait is next.
+        """
+        for candidate in candidates:
+            self._window(candidate.integration_id, is_proven=candidate.answered_last)
+        wanted = {c.integration_id: n for c in candidates if c.next_due <= now and (n := self.room_for(c, now))}
+        order = sorted(wanted, key=lambda integration_id: (integration_id <= self._served, integration_id))
+        unproven = [integration_id for integration_id in order if not self._windows[integration_id].is_proven]
+        granted = _shared(unproven, wanted, self._room_for_unproven())
+        for integration_id in unproven:
+            wanted[integration_id] = granted[integration_id]
+        shares = {key: share for key, share in _shared(order, wanted, room).items() if share}
+        if shares:
+            self._served = next(reversed(shares))
+        return shares
+
+    def _room_for_unproven(self) -> int:
         held = sum(window.in_flight for window in self._windows.values() if not window.is_proven)
-        left = max(1, int(self.capacity * UNPROVEN_SHARE)) - held
-        for integration_id in list(wanted):
-            if self._window(integration_id).is_proven:
-                continue
-            taken = max(0, min(wanted[integration_id], left))
-            left -= taken
-            if taken:
-                wanted[integration_id] = taken
-            else:
-                del wanted[integration_id]
+        return max(0, max(1, int(self.capacity * UNPROVEN_SHARE)) - held)
+
+
+def _shared(order: Sequence[int], wanted: Mapping[int, int], room: int) -> dict[int, int]:
+    """`room` in equal parts, in this order, nobody more than they want."""
+    shares = dict.fromkeys(order, 0)
+    waiting = [key for key in order if wanted[key]]
+    while room > 0 and waiting:
+        share = max(1, room // len(waiting))
+        for key in list(waiting):
+            taken = min(share, wanted[key] - shares[key], room)
+            shares[key] += taken
+            room -= taken
+            if shares[key] >= wanted[key]:
+                waiting.remove(key)
+            if room <= 0:
+                break
+    return shares
 
 
 def tokens(candidate: Candidate, now: datetime) -> float:

@@ -68,6 +68,8 @@ class Candidate:
     rate_tokens: float
     rate_refilled_at: datetime | None
     is_failing: bool = False
+    #: Its last attempt that was noted succeeded: an engine that begins needs not prove it anew.
+    answered_last: bool = False
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
+from deliveries.engine.build import internal
 from deliveries.engine.directory import Destination
 from deliveries.engine.rows import Flight, Landing
 from integrations.transport import Response, current_policy, send
@@ -22,7 +23,7 @@ logger = logging.getLogger("hookdesk.engine")
 def landed(
     flight: Flight, destination: Destination, response: Response | None, error: TransportError | None, duration: float
 ) -> Landing:
-    """The end of a flight. A format that trips over an odd answer makes a failure, not an exception."""
+    """The end of a flight. A format that trips over an odd answer makes this delivery fail, nothing else."""
     if response is None:
         error = error or TransportError(TransportError.PROTOCOL, "The transport gave no answer.")
         outcome = Outcome(is_success=False, kind=error.kind, message=error.message, is_permanent=error.permanent)
@@ -31,9 +32,8 @@ def landed(
         assert flight.message is not None
         outcome = within_limit(destination.speaker.read(flight.message, response))
     except Exception as fault:
-        logger.exception("an answer could not be read")
-        message = f"The answer could not be read: {type(fault).__name__}: {fault}"
-        outcome = Outcome(is_success=False, kind="unreadable_answer", message=message)
+        logger.exception("the answer to %s could not be read", flight.claimed.id)
+        outcome = internal("read the answer", fault)
     return Landing(flight, response, None, duration, outcome)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import random
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -16,10 +17,16 @@ from deliveries import ports
 from deliveries.arrays import BIG_NUMBER, KEY, NUMBER, TEXT, TIME, as_arrays, as_cells
 from deliveries.engine import effects
 from deliveries.engine.attempts import finish_attempts
+from deliveries.engine.build import internal
 from deliveries.engine.claim import lock_claims
 from deliveries.engine.directory import Destination
+from deliveries.engine.health import are_worth_noting, note_health
 from deliveries.engine.rows import Claimed, Landing, Settlement
-from deliveries.failures import Failure, close_empty_groups, group_failures
+from deliveries.engine.superseding import is_anyone_awaiting_source
+from deliveries.failures import Failure, close_empty_groups, group_failures, lock_groups
+from deliveries.ingest.push_back import OrderKeysMissing
+from deliveries.models import Attempt, Delivery
+from deliveries.ordering import OrderKey, lock_order_keys
 from deliveries.sql import as_key, execute_prepared, to_key
 from integrations.redaction import redact_text
 from integrations.retry import next_delay
@@ -29,6 +36,10 @@ logger = logging.getLogger("hookdesk.engine")
 
 #: A connector that asks for another attempt at once does so this many times at most.
 MOST_LOOKUPS = 20
+#: A transaction that finds order keys missing is begun again so many times.
+MOST_REPETITIONS = 5
+
+T = TypeVar("T")
 
 
 def decide(landing: Landing, policy: Sequence[float], now: datetime, rng: random.Random) -> Settlement:
@@ -51,30 +62,66 @@ def decide(landing: Landing, policy: Sequence[float], now: datetime, rng: random
 
 
 def settle(
-    landings: Sequence[Landing], *, destination_of: Callable[[int], Destination], now: datetime, rng: random.Random
+    landings: Sequence[Landing],
+    *,
+    destination_of: Callable[[int], Destination],
+    now: datetime,
+    rng: random.Random,
+    also_lock: Collection[OrderKey] = (),
 ) -> list[Settlement]:
-    """Record the landings and all that follows from them. Inside a transaction."""
+    """Record the landings and all that follows from them. Inside a transaction: see `repeated`.
+
+    What others change too is locked in the order of `deliveries.locks`; plain successes need nothing of that.
+    """
     settlements = [
         decide(landing, destination_of(landing.flight.claimed.integration_id).policy, now, rng) for landing in landings
     ]
-    if any(map(_reaches_out, settlements)) or effects.are_worth_noting(settlements, now):
+    needs: effects.Needs | None = None
+    if _reach_out(settlements, now):
         lock_claims()
-    _group(settlements, now)
+        needs = effects.gather(settlements, also_lock)
+        effects.lock_configuration(needs)
+    _group(settlements, now, needs.groups if needs is not None else ())
+    if needs is not None:
+        lock_order_keys(needs.order_keys)
     held = _update_deliveries(settlements, now)
     for settlement in settlements:
         settlement.is_late = settlement.landing.flight.claimed.id not in held
     finish_attempts(settlements)
     counted = [s for s in settlements if not s.is_late and not _claimed(s).is_test]
     if counted:
-        _close_groups(counted, now)
-        effects.apply(counted, now)
+        left = effects.apply(counted, needs, now) if needs is not None else []
+        _close_groups(counted, left, now)
         said = [s for s in counted if s.status != "succeeded" or s.landing.outcome.summary]
         ports.settled([_settled(s) for s in said if s.status != "pending"], now)
+        note_health(counted, now)
     return settlements
+
+
+def repeated(run: Callable[[frozenset[OrderKey]], T]) -> T:
+    """`run` in a transaction; rolled back and begun again, with the order keys that it found missing to lock first.
+
+    Raises OrderKeysMissing if that does not end.
+    """
+    keys: frozenset[OrderKey] = frozenset()
+    for _ in range(MOST_REPETITIONS):
+        try:
+            with transaction.atomic():
+                return run(keys)
+        except OrderKeysMissing as missing:
+            keys |= missing.keys
+    raise OrderKeysMissing(keys)
 
 
 def _claimed(settlement: Settlement) -> Claimed:
     return settlement.landing.flight.claimed
+
+
+def _reach_out(settlements: Sequence[Settlement], now: datetime) -> bool:
+    """Whether more is to be locked than these deliveries."""
+    if any(map(_reaches_out, settlements)) or are_worth_noting(settlements, now):
+        return True
+    return any(s.status == "succeeded" for s in settlements) and is_anyone_awaiting_source()
 
 
 def _reaches_out(settlement: Settlement) -> bool:
@@ -90,10 +137,16 @@ def _reaches_out(settlement: Settlement) -> bool:
     return not is_plain
 
 
-def _group(settlements: Sequence[Settlement], now: datetime) -> None:
-    """Give each failure its group. Only those whose lease we still hold count as occurrences."""
+def _group(settlements: Sequence[Settlement], now: datetime, also_left: Collection[int]) -> None:
+    """Give each failure its group. Only those whose lease we still hold count as occurrences.
+
+    Also locks the groups that deliveries of the batch leave, and `also_left`.
+    """
+    left = {group for s in settlements if (group := _claimed(s).failure_group_id) is not None}.union(also_left)
     failing = [s for s in settlements if s.status in ("failed", "retrying") and not _claimed(s).is_test]
     if not failing:
+        if left:
+            lock_groups(left)
         return
     held = _still_held([_claimed(s) for s in failing])
     failures = [
@@ -108,8 +161,7 @@ def _group(settlements: Sequence[Settlement], now: datetime) -> None:
         for s in failing
         if (claimed := _claimed(s)).id in held
     ]
-    left = {group for s in settlements if (group := _claimed(s).failure_group_id) is not None}
-    groups = group_failures(failures, now, leaving=sorted(left)) if failures else {}
+    groups = group_failures(failures, now, leaving=sorted(left)) if failures or left else {}
     for s in failing:
         s.group_id = groups.get(_claimed(s).id)
 
@@ -121,12 +173,12 @@ def _documents(settlement: Settlement) -> tuple[str | bytes, ...]:
 
 
 def _still_held(claims: Sequence[Claimed]) -> set[uuid.UUID]:
+    """Whose lease is still ours. It stays so: only a claim takes leases away, and we hold the claim lock."""
     leases = {claimed.id: claimed.lease for claimed in claims}
-    lock = " FOR UPDATE" if connection.vendor == "postgresql" else ""
     marks = ", ".join(["%s"] * len(leases))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT id, lease FROM deliveries_delivery WHERE status = 'sending' AND id IN ({marks}){lock}",
+            f"SELECT id, lease FROM deliveries_delivery WHERE status = 'sending' AND id IN ({marks})",
             [as_key(key) for key in leases],
         )
         return {key for row in cursor.fetchall() if leases[key := to_key(row[0])] == to_key(row[1])}
@@ -181,13 +233,13 @@ def _row(settlement: Settlement, now: datetime) -> tuple[Any, ...]:
     )
 
 
-def _close_groups(counted: Sequence[Settlement], now: datetime) -> None:
+def _close_groups(counted: Sequence[Settlement], also_left: Collection[int], now: datetime) -> None:
     """Groups that these deliveries have left may be empty now."""
     left = {
         group
         for s in counted
         if s.status != "pending" and (group := _claimed(s).failure_group_id) is not None and group != s.group_id
-    }
+    }.union(also_left)
     if left:
         close_empty_groups(sorted(left), now)
 
@@ -214,16 +266,37 @@ def record(
 
     A landing that cannot be recorded as it is becomes a permanent failure that says so; nothing else waits for it.
     """
+
+    def settle_one(landing: Landing) -> None:
+        repeated(lambda keys: settle([landing], destination_of=destination_of, now=now, rng=rng, also_lock=keys))
+
     for landing in landings:
         try:
-            with transaction.atomic():
-                settle([landing], destination_of=destination_of, now=now, rng=rng)
+            settle_one(landing)
         except (OperationalError, InterfaceError):
             raise
+        except OrderKeysMissing:
+            claimed = landing.flight.claimed
+            logger.warning("the objects in the answer to %s could not be stored: the records were busy", claimed.id)
+            settle_one(replace(landing, outcome=replace(landing.outcome, pushed=None)))
         except Exception as error:
             logger.exception("the outcome of %s could not be recorded", landing.flight.claimed.id)
-            message = f"The outcome could not be recorded: {type(error).__name__}. The answer is not kept."
-            outcome = Outcome(is_success=False, kind="unrecordable", message=message, is_permanent=True)
-            substitute = Landing(landing.flight, None, None, landing.duration, outcome)
-            with transaction.atomic():
-                settle([substitute], destination_of=destination_of, now=now, rng=rng)
+            outcome = internal("record the outcome; the answer is not kept", error)
+            try:
+                settle_one(Landing(landing.flight, None, None, landing.duration, outcome))
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception:
+                logger.exception("%s fails without a trace of its answer", landing.flight.claimed.id)
+                _fail_plainly(landing.flight.claimed, outcome, now)
+
+
+def _fail_plainly(claimed: Claimed, outcome: Outcome, now: datetime) -> None:
+    """Without group, health and whatever else may be at fault: so that it stands in nobody's way."""
+    with transaction.atomic():
+        Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status=Delivery.Status.SENDING).update(
+            status=Delivery.Status.FAILED, due_at=None, lease=None, finished_at=now, last_error=outcome.message
+        )
+        Attempt.objects.filter(id=claimed.attempt_id, outcome=Attempt.Outcome.RUNNING).update(
+            outcome=Attempt.Outcome.FAILED, error_kind=outcome.kind, error_message=outcome.message
+        )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
-from deliveries import ports
+from deliveries import lifecycle, ports
 from deliveries.models import Delivery, Event
 from deliveries.ordering import release_forgotten
 from integrations.identifiers import uuid7
-from integrations.models import IntegrationHealth
+from integrations.models import Integration, IntegrationHealth
 from integrations.services import disable_integration
 from subscriptions.models import Subscription
+
+logger = logging.getLogger("hookdesk.engine")
 
 #: An integration that failed for so long without one success is disabled: announced, reversible, replayable.
 DISABLE_AFTER = timedelta(days=5)
@@ -24,11 +29,24 @@ _swept_at: datetime | None = None
 def tick(now: datetime) -> None:
     """Cheap enough for every heartbeat; all of it may run in several engines at once without harm."""
     global _swept_at
-    make_due_polls(now)
+    jobs: list[Callable[[datetime], object]] = [make_due_polls]
     if _swept_at is None or not timedelta() <= now - _swept_at < SWEEP_EVERY:
         _swept_at = now
-        release_forgotten(now)
-        disable_dead_integrations(now)
+        jobs += [release_forgotten, disable_dead_integrations, lifecycle.go_on]
+    for job in jobs:
+        with harmless(job.__name__, ""):
+            job(now)
+
+
+@contextmanager
+def harmless(what: str, which: object) -> Iterator[None]:
+    """What goes wrong with one must not keep the others waiting."""
+    try:
+        yield
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("%s %s failed; the rest goes on", what, which)
 
 
 def make_due_polls(now: datetime) -> int:
@@ -36,7 +54,12 @@ def make_due_polls(now: datetime) -> int:
     due = Subscription.objects.alive().filter(
         next_poll_at__lte=now, is_active=True, integration__is_enabled=True, integration__deleted_at=None
     )
-    return sum(make_poll(subscription, now) for subscription in due[:500])
+    count = 0
+    # Without its parameters, which may be unreadable: then the poll itself says so.
+    for subscription in due.defer("parameters")[:500]:
+        with harmless("the poll of", subscription.id):
+            count += make_poll(subscription, now)
+    return count
 
 
 def make_poll(subscription: Subscription, now: datetime) -> bool:
@@ -87,21 +110,28 @@ def _bring_forward(poll: Delivery, now: datetime) -> None:
     last = poll.attempts.order_by("-number").values_list("response_headers", flat=True).first()
     if any(name.lower() == "retry-after" for name, _ in last or ()):
         return
-    Delivery.objects.filter(id=poll.id, status=Delivery.Status.RETRYING, lease=poll.lease).update(due_at=now)
+    mine = Delivery.objects.filter(id=poll.id, status=Delivery.Status.RETRYING, lease=poll.lease)
+    Delivery.objects.filter(id__in=list(mine.lock_free().values_list("id", flat=True))).update(due_at=now)
 
 
 def disable_dead_integrations(now: datetime) -> int:
     dead = IntegrationHealth.objects.filter(
         first_failure_at__lt=now - DISABLE_AFTER, integration__is_enabled=True, integration__deleted_at=None
-    ).select_related("integration")
+    )
     count = 0
-    for health in dead:
-        integration = health.integration
-        reason = f"Every attempt has failed since {health.first_failure_at:%Y-%m-%d %H:%M} UTC."
-        with transaction.atomic():
-            if not disable_integration(integration=integration, reason=reason):
-                continue
-            text = f"{integration.name} was disabled. {reason} Repair it and enable it: what is due goes out then."
-            ports.announced(integration.store_id, integration.id, f"disabled:{integration.id}", "error", text, now)
-        count += 1
+    for integration_id, since in dead.values_list("integration_id", "first_failure_at"):
+        with harmless("disabling integration", integration_id):
+            assert since is not None
+            count += _disable(integration_id, since, now)
     return count
+
+
+def _disable(integration_id: int, since: datetime, now: datetime) -> bool:
+    integration = Integration.objects.defer("token", "parameters").get(id=integration_id)
+    reason = f"Every attempt has failed since {since:%Y-%m-%d %H:%M} UTC."
+    with transaction.atomic():
+        if not disable_integration(integration=integration, reason=reason):
+            return False
+        text = f"{integration.name} was disabled. {reason} Repair it and enable it: what is due goes out then."
+        ports.announced(integration.store_id, integration.id, f"disabled:{integration.id}", "error", text, now)
+    return True

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import DataError, connection, transaction
 
-from deliveries.arrays import BIG_NUMBER, KEY, NUMBER, TEXT, TIME, as_arrays, texts_array
+from deliveries.arrays import BIG_NUMBER, FLAG, KEY, NUMBER, TEXT, TIME, as_arrays, texts_array
 from deliveries.failpoints import failpoint
 from deliveries.ingest.plan import Known, Plan, PlanIsStale, RecordsExist, Repetition
 from deliveries.sql import execute_prepared
@@ -35,12 +35,12 @@ _IF_GUESSED = " WHERE (SELECT holds FROM guess)"
 _EVENT = (
     "event AS (INSERT INTO deliveries_event (id, store_id, topic, intent, object_type, object_id, data, origin,"
     f" occurred_at, created_at{{columns}}) SELECT id, {_STORE}, topic, intent, type, object_id, data, {_ORIGIN},"
-    f" occurred_at, {_NOW}{{values}}"
-    " FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])"
-    " AS e(id, topic, intent, type, object_id, data, occurred_at)"
+    f" occurred_at, {_NOW}{{columns}}"
+    " FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
+    " %s::timestamptz[]{arrays}) AS e(id, topic, intent, type, object_id, data, occurred_at{columns})"
 )
 #: Only what came back from a receiver says how far it came: of anything else the columns' defaults are true.
-_HOPS = (", hops, cascade_left, is_stopped", ", %s::smallint, %s::int, %s::bool")
+_HOPS = (", hops, cascade_left, is_stopped", ", %s::int[], %s::int[], %s::bool[]")
 _DELIVERY = (
     "delivery AS (INSERT INTO deliveries_delivery (id, event_id, store_id, integration_id, subscription_id, topic,"
     ' status, "trigger", due_at, attempt_count, retry_count, crash_count, revision, order_key, is_awaiting_source,'
@@ -83,7 +83,7 @@ def write_at_once(
         repetition is not None,
         is_guess=plan.is_guess,
         is_call=is_call,
-        has_hops=bool(plan.hops),
+        has_hops=plan.has_hops,
     )
     values = _values(plan, repetition, held)
     failpoint("ingest.before_commit")
@@ -133,8 +133,8 @@ def _query(
     if is_guess:
         parts += [_FOUND, _GUESS]
     if has_events:
-        columns, hops = _HOPS if has_hops else ("", "")
-        parts.append(f"{_EVENT.format(columns=columns, values=hops)}{only})")
+        columns, arrays = _HOPS if has_hops else ("", "")
+        parts.append(f"{_EVENT.format(columns=columns, arrays=arrays)}{only})")
     if has_deliveries:
         parts.append(f"{_DELIVERY}{only})")
     if has_records:
@@ -152,6 +152,7 @@ def _query(
 
 
 _EVENT_KINDS = (KEY, TEXT, TEXT, TEXT, TEXT, TEXT, TIME)
+_HOPS_KINDS = (NUMBER, NUMBER, FLAG)
 _DELIVERY_KINDS = (KEY, KEY, BIG_NUMBER, KEY, TEXT, TEXT, TIME)
 _RECORD_KINDS = (TEXT, TEXT, TEXT, NUMBER, NUMBER)
 
@@ -163,11 +164,12 @@ def _values(plan: Plan, repetition: Repetition | None, held: frozenset[uuid.UUID
             _RECORD_KINDS, [(r.type, r.external_id, r.data_json, r.version, r.read_version) for r in plan.records]
         )
     if plan.events:
-        values += [plan.hops, plan.cascade_left, plan.is_stopped] if plan.hops else []
         values += as_arrays(
             _EVENT_KINDS,
             [(e.id, e.topic, e.intent, e.object_type, e.object_id, e.data_json, e.occurred_at) for e in plan.events],
         )
+        if plan.has_hops:
+            values += as_arrays(_HOPS_KINDS, [(e.hops, e.cascade_left, e.is_stopped) for e in plan.events])
     if plan.deliveries:
         values += as_arrays(
             _DELIVERY_KINDS,

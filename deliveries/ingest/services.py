@@ -1,21 +1,21 @@
-"""The two ways in, and the way back in for what receivers answer."""
+"""The two ways in. The way back in, for what receivers answer, is `push_back`."""
 
 from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from deliveries import ports
 from deliveries.failpoints import failpoint
-from deliveries.ingest.loops import loop_text, note_answer, note_arrival
-from deliveries.ingest.one_statement import known_at_once
+from deliveries.ingest.loops import loop_text, note_arrival
 from deliveries.ingest.plan import (
     Known,
     Plan,
@@ -27,9 +27,12 @@ from deliveries.ingest.plan import (
     plan_events,
     plan_push,
 )
-from deliveries.ingest.reading import Invalid, read_events, read_objects
+from deliveries.ingest.reading import read_events, read_objects
+from deliveries.ingest.records import known_records
 from deliveries.ingest.write import write_plan
-from deliveries.models import Event, IdempotencyKey, Record
+from deliveries.models import IdempotencyKey
+from deliveries.ordering import OrderKey, lock_order_keys
+from deliveries.sql import execute_prepared
 from deliveries.wakeup import take_quiet_moment, wake
 from integrations.access import Principal, refresh
 from integrations.identifiers import public_id
@@ -70,10 +73,12 @@ def push_objects(*, principal: Principal, document: Any, raw: bytes, key: str | 
     Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or Busy, and nothing is stored.
     """
 
-    def plan(config: StoreConfig, now: datetime, known: Known | None) -> tuple[Plan, Any]:
+    def plan(config: StoreConfig, now: datetime, known: Known | None, is_locked: bool) -> tuple[Plan, Any]:
         objects = read_objects(document, config.singular_overrides)
         counts = {plural: len(items) for plural, items in document.items()}
-        if known is None:
+        if is_locked:
+            known = known_records(config.store_id, objects, is_locked=True)
+        elif known is None:
             if guess := _guess(config, objects, now):
                 return guess, counts
             known = known_records(config.store_id, objects)
@@ -91,7 +96,7 @@ def publish_events(
     Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or Busy, and nothing is stored.
     """
 
-    def plan(config: StoreConfig, now: datetime, _known: Known | None) -> tuple[Plan, Any]:
+    def plan(config: StoreConfig, now: datetime, _known: Known | None, _is_locked: bool) -> tuple[Plan, Any]:
         events = read_events(document, now)
         planned = plan_events(config=config, events=events, now=now)
         items = [
@@ -106,59 +111,6 @@ def publish_events(
         return planned, {"events": items} if isinstance(document, list) else items[0]
 
     return _ingest(principal, plan, raw, key, hops)
-
-
-@dataclass(slots=True)
-class PushedBack:
-    """What became of an answer's objects: sentences about what could not be stored, and what was not sent on."""
-
-    problems: list[str] = field(default_factory=list)
-    stopped: Plan | None = None
-
-
-def push_back(
-    *,
-    store_id: uuid.UUID,
-    pushed: Mapping[str, list[dict[str, Any]]],
-    except_subscription: uuid.UUID | None,
-    hops: int = 0,
-    cascade_left: int | None = None,
-) -> PushedBack:
-    """Objects that a receiver answered with, into the store's records (contract §5.1).
-
-    They never go to the subscription whose delivery they answer. Types that cannot be stored are left out: a
-    receiver's odd answer must not fail the delivery that it accepted. `hops` and `cascade_left` are those of the
-    event that it answers.
-    """
-    now = timezone.now()
-    result = PushedBack()
-    share = None if cascade_left is None else cascade_left // max(1, len(pushed))
-    for plural, items in pushed.items():
-        for attempt in range(TRIES):
-            config = config_of(store_id)
-            try:
-                objects = read_objects({plural: items}, config.singular_overrides)
-                plan = plan_push(
-                    config=config,
-                    objects=objects,
-                    known=known_records(store_id, objects),
-                    now=now,
-                    origin=Event.Origin.PUSHBACK,
-                    except_subscription=except_subscription,
-                )
-                note_answer(plan, hops=hops, cascade_left=share)
-                if not plan.is_empty:
-                    write_plan(plan)
-                if plan.is_stopped:
-                    result.stopped = plan
-            except PlanIsStale:
-                if attempt == TRIES - 1:
-                    result.problems.append(f"{plural}: the records were busy")
-                continue
-            except (Invalid, SchemaViolation, TooMuchWork) as error:
-                result.problems.append(f"{plural}: {error}")
-            break
-    return result
 
 
 def _guess(config: StoreConfig, objects: Collection[PushedObject], now: datetime) -> Plan | None:
@@ -181,45 +133,63 @@ def _remember(store_id: uuid.UUID, *, is_new: bool) -> None:
 
 def _ingest(
     principal: Principal,
-    make_plan: Callable[[StoreConfig, datetime, Known | None], tuple[Plan, Any]],
+    make_plan: Callable[[StoreConfig, datetime, Known | None, bool], tuple[Plan, Any]],
     raw: bytes,
     key: str | None,
     hops: int,
 ) -> Receipt:
     body_hash = hashlib.sha256(raw).hexdigest() if key is not None else ""
     known: Known | None = None
+    held: set[OrderKey] | None = None  # order keys to lock first; None while nothing is in the way
     for _attempt in range(TRIES):
         if key is not None and (receipt := _earlier_answer(principal, key, body_hash)):
             return receipt
-        config = config_of(principal.store_id, principal.config_version)
-        if config.version != principal.config_version:
-            principal = _refreshed(principal)
-            continue
-        plan, response = make_plan(config, timezone.now(), known)
-        if hops:
-            note_arrival(plan, hops)
-        if plan.is_empty and key is None:
-            # Nothing is written that could prove the caller: look.
-            _refreshed(principal)
-            return Receipt(response)
-        is_call = bool(plan.deliveries) and take_quiet_moment()
         try:
-            write_plan(plan, None if key is None else Repetition(key, body_hash, response), is_call=is_call)
+            with nullcontext() if held is None else _holding(principal.store_id, held):
+                config = config_of(principal.store_id, principal.config_version)
+                if config.version != principal.config_version:
+                    principal = _refreshed(principal)
+                    continue
+                plan, response = make_plan(config, timezone.now(), known, held is not None)
+                if hops:
+                    note_arrival(plan, hops)
+                if plan.is_empty and key is None:
+                    # Nothing is written that could prove the caller: look.
+                    _refreshed(principal)
+                    return Receipt(response)
+                if held is not None and not plan.order_keys <= held:
+                    raise PlanIsStale
+                is_call = bool(plan.deliveries) and take_quiet_moment()
+                write_plan(plan, None if key is None else Repetition(key, body_hash, response), is_call=is_call)
         except RecordsExist as found:
             known = found.known
             continue
         except PlanIsStale:
-            known = None
+            # Somebody was quicker. So that they are not again and again, the records are locked while we plan.
+            known, held = None, plan.order_keys.union(held or ())
             principal = _refreshed(principal)
             continue
         failpoint("ingest.after_commit")
-        if plan.is_stopped:
-            text = loop_text(plan, "A program that passes on what it is sent")
+        if stopped := plan.stopped:
+            text = loop_text(stopped, "A program that passes on what it is sent")
             ports.announced(principal.store_id, None, "loop:push", "error", text, plan.now)
         if plan.deliveries and not is_call:
             wake()
         return Receipt(response)
     raise Busy
+
+
+@contextmanager
+def _holding(store_id: uuid.UUID, keys: Collection[OrderKey]) -> Iterator[None]:
+    """In a transaction that nobody can make stale: the store's configuration stays as it is, and the records that it
+    reads are its own. In the order of `deliveries.locks`: configuration, order keys, then records.
+    """
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            # Shared: pushes do not wait for each other here, only for changes of the configuration.
+            execute_prepared("SELECT 1 FROM integrations_store WHERE id = %s FOR SHARE", [store_id])
+        lock_order_keys(keys)
+        yield
 
 
 def _refreshed(principal: Principal) -> Principal:
@@ -238,20 +208,3 @@ def _earlier_answer(principal: Principal, key: str, body_hash: str) -> Receipt |
     if found.body_hash != body_hash:
         raise KeyConflict
     return Receipt(found.response, is_replay=True)
-
-
-def known_records(store_id: uuid.UUID, objects: Collection[PushedObject]) -> Known:
-    """The records that these objects are merged into, with their versions."""
-    wanted = {(item.type, item.external_id) for item in objects}
-    if not wanted:
-        return {}
-    if connection.vendor == "postgresql":
-        return known_at_once(store_id, wanted)
-    rows: Sequence[Any] = []
-    for kind in {key[0] for key in wanted}:
-        of_kind = [key[1] for key in wanted if key[0] == kind]
-        for start in range(0, len(of_kind), 500):
-            chunk = of_kind[start : start + 500]
-            found = Record.objects.filter(store_id=store_id, type=kind, external_id__in=chunk)
-            rows = [*rows, *found.values_list("type", "external_id", "version", "data")]
-    return {(row[0], row[1]): (row[2], row[3]) for row in rows}

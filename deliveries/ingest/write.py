@@ -21,9 +21,8 @@ def write_plan(plan: Plan, repetition: Repetition | None = None, *, is_call: boo
     Raises PlanIsStale or, for a plan that guesses, RecordsExist; nothing is stored then. `is_call`: the commit itself
     wakes the engines, where the database can.
     """
-    if plan.has_ordered:
+    if keys := plan.order_keys:
         with transaction.atomic():
-            keys = {(row.subscription_id, row.order_key) for row in plan.deliveries if row.order_key is not None}
             lock_order_keys(keys)
             _write(plan, repetition, _held_rows(plan), is_call=is_call)
     else:
@@ -60,6 +59,7 @@ def _write_portably(plan: Plan, repetition: Repetition | None, held: frozenset[u
         )
         if cursor.fetchone() is None:
             raise PlanIsStale
+        _write_records(cursor, plan)
         if repetition is not None:
             cursor.execute(
                 "INSERT INTO deliveries_idempotencykey (store_id, key, body_hash, response, created_at)"
@@ -74,7 +74,6 @@ def _write_portably(plan: Plan, repetition: Repetition | None, held: frozenset[u
             )
             if cursor.rowcount != 1:
                 raise PlanIsStale
-        _write_records(cursor, plan)
         store, now = plan.store_id.hex, as_time(plan.now)
         cursor.executemany(
             "INSERT INTO deliveries_event (id, store_id, topic, intent, object_type, object_id, data, origin,"
@@ -82,7 +81,7 @@ def _write_portably(plan: Plan, repetition: Repetition | None, held: frozenset[u
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 (row.id.hex, store, row.topic, row.intent, row.object_type, row.object_id, row.data_json, plan.origin,
-                 as_time(row.occurred_at), now, plan.hops, plan.cascade_left, plan.is_stopped)
+                 as_time(row.occurred_at), now, row.hops, row.cascade_left, row.is_stopped)
                 for row in plan.events
             ],
         )  # fmt: skip

@@ -1,3 +1,4 @@
+from deliveries.models.backlog import Backlog
 from deliveries.models.delivery import Attempt, Delivery, FailureGroup, Revision
 from deliveries.models.engine import Engine
 from deliveries.models.event import Event, IdempotencyKey, Record
@@ -8,6 +9,7 @@ from deliveries.models.visit import WizardVisit
 
 __all__ = [
     "Attempt",
+    "Backlog",
     "Delivery",
     "Engine",
     "Event",

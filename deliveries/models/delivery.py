@@ -72,6 +72,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """What needs staff, now or soon."""
         return self.filter(status__in=[Delivery.Status.FAILED, Delivery.Status.RETRYING])
 
+    def lock_free(self) -> DeliveryQuerySet:
+        """Those that nobody else has locked, held until the transaction ends. Never waits: see `deliveries.locks`."""
+        return self.select_for_update(of=("self",), no_key=True, skip_locked=True)
+
 
 class Delivery(models.Model):
     """One event for one subscription. The row is the queue: whatever has a `due_at` in the past is work.

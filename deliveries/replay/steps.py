@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from deliveries import failures, ordering, ports, wakeup
 from deliveries.filters import apply_filters
+from deliveries.locks import lock_deliveries
 from deliveries.models import Delivery, Replay, ReplayItem, Revision
 from deliveries.resolution.rules import audit_values
 from integrations.audit import Actor
@@ -99,48 +100,32 @@ def _next_batch(replay: Replay, size: int) -> list[Delivery]:
         wanted = wanted.filter(id__lte=replay.until_id)
     if replay.cursor is not None:
         wanted = wanted.filter(id__gt=replay.cursor)
-    fields = ("id", "store_id", "integration_id", "subscription_id", "order_key", "status", "revision", "topic")
-    return list(wanted.order_by("id").only(*fields, "failure_group_id", "attempt_count")[:size])
+    return list(wanted.order_by("id").only("id")[:size])
 
 
 def _apply(replay: Replay, batch: Sequence[Delivery], now: datetime) -> int:
     """Change what can be changed of the batch; how many that was.
 
-    Locks in the usual order: groups, keys of ordered subscriptions, deliveries.
+    What somebody else holds at this moment is left alone.
     """
     discarding = replay.action == Replay.Action.DISCARD
-    able = _statuses(replay)
-    if discarding:
-        failures.lock_groups({delivery.failure_group_id for delivery in batch})
-    ordered = {
-        (delivery.subscription_id, delivery.order_key)
-        for delivery in batch
-        if delivery.order_key is not None and delivery.subscription_id is not None
-    }
-    ordering.lock_order_keys(ordered)
-    locked = Delivery.objects.select_for_update(
-        of=("self",), no_key=True, skip_locked=connection.features.has_select_for_update_skip_locked
-    )
-    free = dict(
-        locked.filter(id__in=[delivery.pk for delivery in batch], status__in=able)
-        .order_by("id")
-        .values_list("id", "status")
-    )
+    locked = lock_deliveries(Delivery.objects.filter(status__in=_statuses(replay)), [one.pk for one in batch])
     # An edited payload that awaits approval is a person's matter, not a replay's. Looked for under the locks: an edit
     # may have been made while this statement waited for them.
-    for waiting in Revision.objects.filter(delivery_id__in=free, is_awaiting_approval=True).values_list("delivery_id"):
-        free.pop(waiting[0], None)
-    changed = [delivery for delivery in batch if delivery.pk in free]
-    items = [ReplayItem(replay=replay, delivery_id=one.pk, is_left_alone=one.pk not in free) for one in batch]
+    waiting = set(
+        Revision.objects.filter(delivery__in=locked, is_awaiting_approval=True).values_list("delivery_id", flat=True)
+    )
+    changed = [delivery for delivery in locked if delivery.pk not in waiting]
+    before = {delivery.pk: str(delivery.status) for delivery in changed}
+    items = [ReplayItem(replay=replay, delivery_id=one.pk, is_left_alone=one.pk not in before) for one in batch]
     ReplayItem.objects.bulk_create(items, ignore_conflicts=True)
-    rows = Delivery.objects.filter(id__in=free)
+    rows = Delivery.objects.filter(id__in=before)
     if discarding:
         _discard(rows, changed, replay, now)
     else:
         _put_back(rows, now)
-    for subscription_id, order_key in sorted(ordered):
-        ordering.release_next(subscription_id, order_key, now)
-    _write_history(replay, changed, free)
+    ordering.release_all(ordering.keys_of(changed), now)
+    _write_history(replay, changed, before)
     return len(changed)
 
 

@@ -185,7 +185,10 @@ class IntegrationAdmin(DeskAdmin):
 
     def _open(self, request: HttpRequest, pk: int, action: str) -> Integration:
         self._require(request, action)
-        found = self.get_queryset(request).filter(pk=pk).first()
+        rows = self.get_queryset(request)
+        if action == "delete":
+            rows = rows.without_credentials()
+        found = rows.filter(pk=pk).first()
         if found is None:
             raise Http404("There is no such integration: it may have been deleted.")
         return found

@@ -18,6 +18,10 @@ class IntegrationQuerySet(models.QuerySet["Integration"]):
         """Those that were not deleted; a deleted one stays for the history of its deliveries."""
         return self.filter(deleted_at=None)
 
+    def without_credentials(self) -> IntegrationQuerySet:
+        """Read only when asked for: where no key opens them, some things must be possible all the same."""
+        return self.defer("token", "parameters")
+
 
 class Integration(models.Model):
     """A destination: a URL in one wire format, or a connector that speaks a vendor's API."""

@@ -13,7 +13,9 @@ from django.utils.text import slugify
 
 from integrations.audit import HOOKDESK, Actor, record_change
 from integrations.connectors import get_connector
+from integrations.encrypted_fields import UNREADABLE, readable
 from integrations.models import ConfigClock, Integration, IntegrationHealth, Store
+from integrations.models.integration import IntegrationQuerySet
 from integrations.parameters import mask_parameters, unmask_parameters
 from integrations.ports import integration_deleted
 from integrations.redaction import MASK, masked_headers
@@ -122,7 +124,8 @@ def delete_integration(*, integration: Integration, actor: Actor, reason: str = 
     """Mark it deleted: its slug is free again, its history stays, what it still had to send is discarded."""
     now = timezone.now()
     with transaction.atomic():
-        current = locked(integration)
+        # Without what may be unreadable, which is a reason to delete it.
+        current = locked(integration, has_credentials=False)
         current.deleted_at = integration.deleted_at = now
         current.save(update_fields=["deleted_at", "updated_at"])
         integration_deleted(current, now)
@@ -142,7 +145,8 @@ def disable_integration(*, integration: Integration, reason: str, actor: Actor =
     False, and nothing is changed, if it is disabled already or was deleted: several answers may ask for it at once.
     """
     with transaction.atomic():
-        current = _locked_or_none(integration)
+        # Without what may be unreadable, which is no reason to go on sending.
+        current = _all_locked(integration).without_credentials().first()
         if current is None or not current.is_enabled:
             return False
         current.is_enabled, current.disabled_reason = False, reason[:500]
@@ -158,7 +162,7 @@ def enable_integration(*, integration: Integration, actor: Actor, reason: str = 
     False, and nothing is changed, if it is enabled already or was deleted.
     """
     with transaction.atomic():
-        current = _locked_or_none(integration)
+        current = _all_locked(integration).first()
         if current is None or current.is_enabled:
             return False
         current.is_enabled, current.disabled_reason = True, ""
@@ -174,17 +178,18 @@ def speaker_of(integration: Integration) -> WireFormat:
     return get_connector(integration.connector) if integration.connector else get_wire_format(integration.wire_format)
 
 
-def locked(integration: Integration) -> Integration:
+def locked(integration: Integration, *, has_credentials: bool = True) -> Integration:
     """The row as it is now, held until the transaction ends. Raises ValidationError if it was deleted meanwhile."""
-    current = _locked_or_none(integration)
+    rows = _all_locked(integration)
+    current = (rows if has_credentials else rows.without_credentials()).first()
     if current is None:
         raise ValidationError("This integration was deleted meanwhile.", code="conflict")
     return current
 
 
-def _locked_or_none(integration: Integration) -> Integration | None:
+def _all_locked(integration: Integration) -> IntegrationQuerySet:
     ConfigClock.hold()
-    return Integration.objects.alive().select_for_update().filter(id=integration.id).first()
+    return Integration.objects.alive().select_for_update(no_key=True).filter(id=integration.id)
 
 
 def _apply(integration: Integration, values: dict[str, Any]) -> None:
@@ -284,10 +289,10 @@ def _shown(integration: Integration, names: Any) -> dict[str, Any]:
     """Fields for the history, credentials masked."""
     shown: dict[str, Any] = {}
     for name in names:
-        value = getattr(integration, name)
-        if name in ("token", "additional_data"):
+        value = readable(integration, name)
+        if name in ("token", "additional_data") and value is not UNREADABLE:
             value = MASK if value else ""
-        elif name == "parameters":
+        elif name == "parameters" and value is not UNREADABLE:
             value = mask_parameters(value)
         elif name == "headers":
             value = dict(masked_headers(tuple(value.items()), ()))

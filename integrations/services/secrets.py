@@ -28,7 +28,7 @@ def rotate_secret(*, integration: Integration, actor: Actor, now: datetime) -> s
         raise ValidationError("This integration does not sign its requests, so it has no secret to rotate.")
     with transaction.atomic():
         ConfigClock.hold()
-        current = Integration.objects.select_for_update().get(id=integration.id)
+        current = Integration.objects.select_for_update(no_key=True).get(id=integration.id)
         secret = generate_secret(style)
         replace_secret(current, secret, now)
         record_change(actor=actor, action="rotate secret", target=current, store=current.store)

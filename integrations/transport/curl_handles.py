@@ -12,7 +12,7 @@ from typing import Any
 import pycurl
 
 from integrations.transport.addresses import AddressPolicy
-from integrations.transport.base import RESPONSE_BODY_LIMIT, Headers, Response, Result, TransportError
+from integrations.transport.base import RESPONSE_BODY_LIMIT, Headers, Response, Result, TransportError, transport_error
 from integrations.transport.curl_sockets import CurlSockets
 from integrations.transport.wire import HEAD_LIMIT, INTERIM_LIMIT, Prepared, printable
 
@@ -123,8 +123,8 @@ class CurlHandle:
         duration = time.monotonic() - self.started
         try:
             return Result(self._key, self._response(code, message), None, duration)
-        except TransportError as error:
-            return Result(self._key, None, error, duration)
+        except Exception as error:
+            return Result(self._key, None, transport_error(error), duration)
 
     def close(self) -> None:
         self.easy.close()

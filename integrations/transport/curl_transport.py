@@ -12,7 +12,7 @@ from typing import Any
 import certifi
 
 from integrations.transport.addresses import AddressPolicy
-from integrations.transport.base import Request, Response, Result, TransportError
+from integrations.transport.base import Request, Response, Result, TransportError, transport_error
 from integrations.transport.daemon_pool import DaemonPool
 from integrations.transport.dns import Addresses, Resolver, permitted_addresses, shared_resolver
 from integrations.transport.mail import is_mail, send_mail_request
@@ -148,8 +148,8 @@ class CurlTransport:
         def start(future: Future[Addresses]) -> Result | None:
             try:
                 self._start(key, prepared, future.result(), deadline)
-            except TransportError as error:
-                return Result(key, None, error, 0.0)
+            except Exception as error:  # in `collect`
+                return Result(key, None, transport_error(error), 0.0)
             return None
 
         finish = self._outside.expect(key, deadline, f"Looking up {prepared.target.host} took until the deadline.")

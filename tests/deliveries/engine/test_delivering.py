@@ -240,12 +240,12 @@ def test_an_outcome_that_cannot_be_recorded_fails_visibly_and_alone(receiver, de
         if any(s.landing.flight.claimed.id == poison.id and s.landing.outcome.is_success for s in settlements):
             raise RuntimeError("a bug")
 
-    monkeypatch.setattr("deliveries.engine.effects.apply", break_on_poison)
+    monkeypatch.setattr("deliveries.engine.settle.note_health", break_on_poison)
     deliver()
     poison.refresh_from_db()
     fine.refresh_from_db()
     assert (poison.status, fine.status) == ("failed", "succeeded")
-    assert "could not be recorded" in poison.last_error
+    assert "failed to record the outcome" in poison.last_error
 
 
 def test_a_receiver_that_explains_what_it_dislikes_is_not_down(receiver, deliver):

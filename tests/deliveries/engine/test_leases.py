@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from django.db import DataError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from deliveries.engine import engine as engine_module
@@ -175,9 +175,24 @@ class TestGivingBack:
         engine.cycle()
         finish(engine)
         bad.refresh_from_db()
-        assert (bad.status, len(receiver.requests)) == ("retrying", 3)
-        assert "could not be recorded" in bad.last_error
+        assert (bad.status, len(receiver.requests)) == ("failed", 3)
+        assert "failed to record this request" in bad.last_error
         assert all(outcomes(delivery) == ["succeeded"] for delivery in fine)
+
+
+class TestDraining:
+    @pytest.mark.parametrize("error", [OperationalError, InterfaceError, DataError])
+    def test_a_database_that_is_away_does_not_keep_what_landed_from_being_recorded(
+        self, start_engine, subscription, receiver, monkeypatch, error
+    ):
+        delivery = DeliveryFactory(subscription=subscription)
+        engine = start_engine()
+        engine.cycle()
+        monkeypatch.setattr(engine_module, "leave", lambda slot: _raise(error("gone away")))
+        monkeypatch.setattr(engine_module, "give_back", lambda *_: _raise(error("gone away")))
+        engine._drain()
+        delivery.refresh_from_db()
+        assert (delivery.status, outcomes(delivery)) == ("succeeded", ["succeeded"])
 
 
 class TestQuarantine:
@@ -221,6 +236,27 @@ class TestQuarantine:
         engine = start_engine()
         engine.cycle()
         assert len(engine.flights) == 4
+
+
+class TestDurability:
+    def test_a_commit_that_claims_but_sends_nothing_waits_for_the_disk(self, start_engine, subscription, receiver):
+        """Nothing would follow that makes the results in it durable."""
+        if connection.vendor != "postgresql":
+            pytest.skip("SQLite's commits all wait")
+        TestQuarantine().crashed(subscription, 3, MOST_CRASHES)
+        receiver.script(hang())
+        engine = start_engine()
+        engine.cycle()
+        assert (len(engine.flights), synchronous_commit()) == (1, "off"), "its attempts follow"
+        with time_machine.travel(timezone.now() + timedelta(seconds=3), tick=True):
+            engine.cycle()
+        assert (len(engine.flights), synchronous_commit()) == (1, "on")
+
+
+def synchronous_commit():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('synchronous_commit')")
+        return cursor.fetchone()[0]
 
 
 class TestAClockThatIsSet:

@@ -7,7 +7,10 @@ import pytest
 from django.utils import timezone
 
 from deliveries.engine.tick import make_due_polls
+from deliveries.ingest.push_back import Answer, plan_push_back, write_push_back
 from deliveries.models import Delivery, Event, Record
+from deliveries.ordering import lock_order_keys
+from integrations.identifiers import uuid7
 from notifications.models import Notification
 from tests.api_client import ApiClient, only_error
 from tests.factories import EventFactory, IntegrationFactory, StoreFactory, SubscriptionFactory
@@ -173,6 +176,63 @@ class TestFanOut:
         push(client, "1")
         deliver()
         assert len(receiver.requests) == 1 + 40
+
+
+class TestAnswersOfOneBatch:
+    """They are written by one plan, and yet each has come as far, and may cost as much, as its own event says."""
+
+    @pytest.fixture
+    def answers(self, client):
+        def make(**values):
+            integration = IntegrationFactory(store=client.store)
+            return Answer(
+                **{"delivery_id": uuid7(), "integration_id": integration.id, "subscription_id": None} | values
+            )
+
+        return make
+
+    @pytest.fixture
+    def store_all(self, client):
+        def store(*answers):
+            planned = plan_push_back(client.store.id, answers)
+            lock_order_keys(planned.plan.order_keys)
+            return write_push_back(planned, planned.plan.order_keys)
+
+        return store
+
+    def test_each_has_its_own_hops_and_its_own_share(self, settings, client, receiver, answers, store_all):
+        settings.HOP_LIMIT, settings.CASCADE_LIMIT = 3, 100
+        for _ in range(2):
+            hub(receiver, client.store)
+        far = answers(pushed={"orders": [{"id": "far"}]}, hops=3, cascade_left=50)
+        dear = answers(pushed={"orders": [{"id": "dear"}]}, hops=1, cascade_left=1)
+        half = answers(pushed={"orders": [{"id": "half"}], "notes": [{"id": "n"}]}, hops=1, cascade_left=21)
+        first = answers(pushed={"orders": [{"id": "first"}]}, hops=0, cascade_left=None)
+        written = store_all(far, dear, half, first)
+        found = {e.object_id: (e.hops, e.cascade_left, e.is_stopped, e.deliveries.count()) for e in Event.objects.all()}
+        assert found == {
+            "far": (4, None, True, 0),
+            "dear": (2, None, True, 0),
+            "half": (2, 4, False, 2),  # (21 // 2 - 2) // 2
+            "n": (2, None, False, 0),
+            "first": (1, 50, False, 2),
+        }
+        assert {id_: row.object_id for id_, row in written.stopped.items()} == {
+            far.integration_id: "far",
+            dear.integration_id: "dear",
+        }
+        assert Record.objects.count() == 5, "what is not sent on is stored all the same"
+
+    def test_a_stopped_one_needs_no_order_key_and_one_after_it_merges_into_its_record(
+        self, settings, client, receiver, answers, store_all
+    ):
+        settings.HOP_LIMIT = 3
+        hub(receiver, client.store, is_ordered=True)
+        far = answers(pushed={"orders": [{"id": "1", "far": True}]}, hops=3)
+        assert not plan_push_back(client.store.id, [far]).plan.order_keys
+        store_all(far, answers(pushed={"orders": [{"id": "1", "near": True}]}, hops=0))
+        assert Record.objects.get().data == {"id": "1", "far": True, "near": True}
+        assert Delivery.objects.get().event.hops == 1
 
 
 class TestObjectsOfOneAnswer:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from datetime import UTC, datetime
 
-from deliveries.engine.pacing import FIRST_REACH, Reach
+import pytest
+
+from deliveries.engine.pacing import FIRST_REACH, FIRST_WINDOW, Pacer, Reach
+from deliveries.engine.rows import Candidate
 from deliveries.engine.turns import Turns
 
 
@@ -75,3 +79,44 @@ def test_where_there_is_no_file_there_are_no_turns(tmp_path):
         with Turns(path).take():
             pass
     assert list(tmp_path.iterdir()) == []
+
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def candidate(integration_id, *, answered_last=False):
+    return Candidate(integration_id, NOW, 0, 512, None, "closed", None, None, 0.0, None, answered_last=answered_last)
+
+
+@pytest.mark.parametrize("capacity", [8, 16, 40])
+@pytest.mark.parametrize("room", [1, 3, 1000])
+def test_integrations_that_hang_starve_nobody_whatever_their_ids(capacity, room):
+    """Every one is served before anybody is served for the third time, though nobody ever answers."""
+    pacer = Pacer(capacity)
+    served = dict.fromkeys(range(1, 31), 0)
+    while min(served.values()) == 0:
+        shares = pacer.allot([candidate(key) for key in served], room, NOW)
+        assert shares
+        for key, count in shares.items():
+            served[key] += 1
+            for _ in range(count):
+                pacer.departed(key)
+            for _ in range(count):  # each times out
+                pacer.returned(key, is_responsive=False)
+        assert max(served.values()) <= 2, served
+
+
+def test_a_new_engine_knows_who_answered_last_and_holds_only_the_others_back():
+    pacer = Pacer(16)
+    hanging = [candidate(key) for key in range(1, 11)]
+    shares = pacer.allot([*hanging, candidate(99, answered_last=True)], 16, NOW)
+    assert shares[99] == FIRST_WINDOW
+    assert sum(share for key, share in shares.items() if key != 99) == 8
+
+
+def test_what_an_engine_has_seen_itself_counts_for_more_than_what_was_noted():
+    pacer = Pacer(16)
+    pacer.allot([candidate(1, answered_last=True)], 16, NOW)
+    pacer.departed(1)
+    pacer.returned(1, is_responsive=False)
+    assert pacer.allot([candidate(1, answered_last=True)], 16, NOW)[1] < FIRST_WINDOW
