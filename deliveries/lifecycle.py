@@ -15,13 +15,14 @@ from datetime import datetime
 from functools import partial
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from deliveries import failures, ports
+from deliveries.engine.attempts import INTERRUPTED
 from deliveries.engine.rows import Claimed
 from deliveries.locks import lock_deliveries
-from deliveries.models import Backlog, Delivery
+from deliveries.models import Attempt, Backlog, Delivery
 from deliveries.models.delivery import DeliveryQuerySet
 from deliveries.pings import request_ping
 from integrations.models import Integration
@@ -68,6 +69,18 @@ def _discard_for_a_while(backlog_id: int) -> None:
         discard(backlog, timezone.now(), seconds=SECONDS)
 
 
+def note_left_behind(now: datetime) -> int:
+    """Deleted integrations that something is due to: a push that was under way may have made it after the rest of the
+    backlog was discarded, and nobody claims of them. Returns how many. Part of the engines' housekeeping."""
+    has_lease = Q(status=Delivery.Status.SENDING, due_at__gt=now)
+    waiting = Delivery.objects.filter(~has_lease, integration=OuterRef("pk"), due_at__isnull=False)
+    deleted = list(Integration.objects.exclude(deleted_at=None).filter(Exists(waiting)).values_list("pk", flat=True))
+    for integration_id in deleted:
+        with transaction.atomic():
+            _note(integration_id, None, now)
+    return len(deleted)
+
+
 def go_on(now: datetime) -> int:
     """With the backlogs that are left; how many deliveries were discarded. Part of the engines' housekeeping."""
     return sum(discard(backlog, now, seconds=SECONDS) for backlog in Backlog.objects.order_by("pk")[:20])
@@ -79,6 +92,7 @@ def discard(backlog: Backlog, now: datetime, *, seconds: float) -> int:
     One that is being sent is left to the engine, which records its outcome, and then to the next look.
     """
     until = time.monotonic() + seconds
+    _end_leases(backlog, now)
     ended = deliveries_of(backlog).filter(status__in=_ENDED_BY_DELETION)
     count, cursor = 0, uuid.UUID(int=0)
     while ids := list(ended.filter(id__gt=cursor).order_by("id").values_list("id", flat=True)[:BATCH]):
@@ -91,6 +105,20 @@ def discard(backlog: Backlog, now: datetime, *, seconds: float) -> int:
     if not deliveries_of(backlog).filter(status__in=[*_ENDED_BY_DELETION, Delivery.Status.SENDING]).exists():
         backlog.delete()
     return count
+
+
+def _end_leases(backlog: Backlog, now: datetime) -> None:
+    """Of engines that died: nobody claims again what nobody wants."""
+    died = deliveries_of(backlog).filter(status=Delivery.Status.SENDING, due_at__lte=now)
+    ids = list(died.order_by("id").values_list("id", flat=True))
+    if not ids:
+        return
+    with transaction.atomic():
+        ended = [row.id for row in lock_deliveries(died, ids)]
+        Delivery.objects.filter(id__in=ended).update(status=Delivery.Status.RETRYING, lease=None, due_at=None)
+        Attempt.objects.filter(delivery_id__in=ended, outcome=Attempt.Outcome.RUNNING).update(
+            outcome=Attempt.Outcome.UNKNOWN, error_kind="interrupted", error_message=INTERRUPTED
+        )
 
 
 def deliveries_of(backlog: Backlog) -> DeliveryQuerySet:

@@ -53,10 +53,10 @@ def first_in_line(subscription_id: uuid.UUID, order_key: str) -> Delivery | None
     )
 
 
-def is_one_in_flight(subscription_id: uuid.UUID, order_key: str) -> bool:
-    """An earlier one that staff resent may be in the queue behind one that is being sent."""
+def is_one_under_way(subscription_id: uuid.UUID, order_key: str) -> bool:
+    """Being sent or due, now or later: one that staff released or resent may go out before the first in line."""
     return Delivery.objects.filter(
-        subscription_id=subscription_id, order_key=order_key, status=Delivery.Status.SENDING
+        subscription_id=subscription_id, order_key=order_key, status__in=Delivery.OPEN, due_at__isnull=False
     ).exists()
 
 
@@ -66,7 +66,7 @@ def release_next(subscription_id: uuid.UUID, order_key: str, now: datetime) -> b
     Inside a transaction that has locked the key.
     """
     first = first_in_line(subscription_id, order_key)
-    if first is None or not first.is_held or is_one_in_flight(subscription_id, order_key):
+    if first is None or not first.is_held or is_one_under_way(subscription_id, order_key):
         return False
     return bool(Delivery.objects.filter(id=first.id, status="pending", due_at=None).update(due_at=now))
 

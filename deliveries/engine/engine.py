@@ -143,7 +143,7 @@ class DeliveryEngine:
     # --- one transaction: record what landed, claim what is due ------------------------------------------
 
     def cycle(self) -> None:
-        landings, now, begun = self.landings, timezone.now(), time.monotonic()
+        landings, now, begun = self._recordable(), timezone.now(), time.monotonic()
         if landings:
             failpoint("engine.before_record")
             self.reach.adjust(landed=len(landings), flying=len(self.flights))
@@ -176,6 +176,19 @@ class DeliveryEngine:
         if landings:
             settle(landings, destination_of=self.directory.destination, now=now, rng=self.rng, also_lock=keys)
         return self._claim(now)
+
+    def _recordable(self) -> list[Landing]:
+        """The landings up to the second one of a delivery, which is for the next transaction.
+
+        After a stand-still this engine may have claimed again what it had in flight: of the two landings, only the
+        one whose lease holds counts, and a transaction that recorded both would take one for the other.
+        """
+        seen = set()
+        for number, landing in enumerate(self.landings):
+            if landing.flight.claimed.id in seen:
+                return self.landings[:number]
+            seen.add(landing.flight.claimed.id)
+        return self.landings
 
     def _claim(self, now: datetime) -> list[Claimed]:
         room = self.room

@@ -32,7 +32,7 @@ def tick(now: datetime) -> None:
     jobs: list[Callable[[datetime], object]] = [make_due_polls]
     if _swept_at is None or not timedelta() <= now - _swept_at < SWEEP_EVERY:
         _swept_at = now
-        jobs += [release_forgotten, disable_dead_integrations, lifecycle.go_on]
+        jobs += [release_forgotten, disable_dead_integrations, lifecycle.note_left_behind, lifecycle.go_on]
     for job in jobs:
         with harmless(job.__name__, ""):
             job(now)

@@ -68,6 +68,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def open(self) -> DeliveryQuerySet:
         return self.filter(status__in=Delivery.OPEN)
 
+    def wanted(self) -> DeliveryQuerySet:
+        """Of subscriptions and integrations that were not deleted: for the others nothing is sent any more."""
+        return self.filter(integration__deleted_at=None, subscription__deleted_at=None)
+
     def failing(self) -> DeliveryQuerySet:
         """What needs staff, now or soon."""
         return self.filter(status__in=[Delivery.Status.FAILED, Delivery.Status.RETRYING])

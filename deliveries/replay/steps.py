@@ -54,8 +54,8 @@ class Step:
 def matching(*, filters: Mapping[str, Any], action: str) -> QuerySet[Delivery]:
     """What the action would touch now. Raises FilterError."""
     able = RETRIABLE if action == Replay.Action.RETRY else DISCARDABLE
-    wanted = apply_filters(Delivery.objects.all(), filters)
-    return wanted.filter(status__in=able).exclude(trigger=Delivery.Trigger.TEST)
+    found = Delivery.objects.wanted() if action == Replay.Action.RETRY else Delivery.objects.all()
+    return apply_filters(found, filters).filter(status__in=able).exclude(trigger=Delivery.Trigger.TEST)
 
 
 def step(replay_id: uuid.UUID, now: datetime) -> Step:

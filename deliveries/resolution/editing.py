@@ -19,6 +19,7 @@ from deliveries.resolution.rules import (
     latest_number,
     locked,
     put_back,
+    refuse_deleted,
     require_reason,
     state_of,
 )
@@ -51,6 +52,7 @@ def edit_delivery(
         found = locked(
             delivery, "edit", expected_revision=expected_revision, expected_attempt_count=expected_attempt_count
         )
+        refuse_deleted(found)
         require_reason(found.store, reason)
         data = check_payload(found, payload)
         previous = payload_of(found)

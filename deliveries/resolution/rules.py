@@ -137,7 +137,11 @@ def require_reason(store: Store, reason: str) -> None:
 
 
 def put_back(delivery: Delivery, trigger: str, now: datetime, fields: Collection[str] = ()) -> None:
-    """Due now, with the whole retry schedule before it; held if another of its record is under way."""
+    """Due now, with the whole retry schedule before it; held if another of its record is under way.
+
+    Raises ResolutionError where nothing is sent any more: it would wait for ever, or go to somebody who has left.
+    """
+    refuse_deleted(delivery)
     delivery.status = Status.PENDING
     delivery.trigger = trigger
     delivery.due_at = None if _is_overtaken(delivery) else now
@@ -148,6 +152,14 @@ def put_back(delivery: Delivery, trigger: str, now: datetime, fields: Collection
     delivery.is_awaiting_source = False
     delivery.save(update_fields=[*QUEUE_FIELDS, *fields])
     wakeup.wake_on_commit()
+
+
+def refuse_deleted(delivery: Delivery) -> None:
+    """Raises ResolutionError if the delivery's subscription or integration was deleted."""
+    if not Delivery.objects.wanted().filter(pk=delivery.pk).exists():
+        raise ResolutionError(
+            "not_allowed", "Its subscription or integration was deleted, so nothing is sent for it any more."
+        )
 
 
 #: What `put_back` writes.

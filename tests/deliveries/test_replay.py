@@ -138,6 +138,14 @@ def test_of_an_ordered_line_only_the_first_becomes_due() -> None:
     assert due == [NOW, None, None]
 
 
+def test_the_first_of_an_ordered_line_waits_for_one_that_staff_let_pass() -> None:
+    subscription = SubscriptionFactory(is_ordered=True)
+    [first] = make(1, subscription, order_key="shipment/1")
+    [released] = make(1, subscription, order_key="shipment/1", status="pending", due_at=NOW)
+    finish(start_replay(filters={"status": "failed"}, action="retry", actor=ADA, now=NOW))
+    assert [Delivery.objects.get(pk=one.pk).due_at for one in (first, released)] == [None, NOW]
+
+
 def test_a_payload_that_awaits_approval_is_skipped() -> None:
     store = StoreFactory(is_approval_required=True)
     [delivery] = make(1, SubscriptionFactory(integration__store=store))

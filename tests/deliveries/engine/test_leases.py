@@ -101,6 +101,21 @@ class TestTwoEngines:
         assert Delivery.objects.filter(id=delivery.id).values().get() == before
         assert before["failure_group_id"] is None
 
+    @pytest.mark.parametrize("is_late_one_first", [True, False])
+    def test_one_that_claims_its_own_again_counts_only_the_answer_whose_lease_holds(
+        self, start_engine, subscription, is_late_one_first
+    ):
+        delivery = DeliveryFactory(subscription=subscription)
+        engine = start_engine()
+        engine.cycle()
+        let_leases_run_out()
+        engine.cycle()
+        while len(engine.landings) < 2:
+            engine.collect(1.0)
+        engine.landings.sort(key=lambda landing: landing.flight.claimed.attempt_number, reverse=not is_late_one_first)
+        finish(engine)
+        assert outcomes(delivery) == ["late", "succeeded"]
+
     def test_make_a_poll_once(self, subscription):
         now = timezone.now()
         Subscription.objects.filter(id=subscription.id).update(poll_every=60, next_poll_at=now)
