@@ -1,5 +1,7 @@
 """Deleting what has a backlog: switched off at once, discarded after the commit in small transactions."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import transaction
 from django.utils import timezone
@@ -88,7 +90,8 @@ def test_nothing_of_a_deleted_subscription_is_sent_also_what_a_push_added_later(
 @pytest.mark.django_db
 def test_one_that_is_being_sent_is_left_to_its_engine_and_the_backlog_waits_for_it():
     subscription = backlog(1)
-    sending = DeliveryFactory(subscription=subscription, status="sending", lease="0" * 32, due_at=timezone.now())
+    sending = DeliveryFactory(subscription=subscription, status="sending", lease="0" * 32)
+    Delivery.objects.filter(id=sending.id).update(due_at=timezone.now() + timedelta(minutes=1))
     delete_subscription(subscription=subscription, actor=HOOKDESK)
     lifecycle.go_on(timezone.now())
     sending.refresh_from_db()
