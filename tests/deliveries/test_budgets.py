@@ -75,7 +75,7 @@ def test_too_dear_a_schema_refuses_its_own_topic_and_no_other(token: AccessToken
         {"type": "thing"},
         ["no schema"],
         "no schema",
-        {"$schema": "http://json-schema.org/draft-07/schema#"},
+        {"$schema": "http://json-schema.org/draft-04/schema#"},
     ],
 )
 def test_a_schema_saved_before_these_rules_refuses_its_topic_and_is_named(token: AccessToken, schema: Any) -> None:
