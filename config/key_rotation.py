@@ -15,8 +15,8 @@ from django.apps import apps
 from django.db import connection, models, transaction
 
 from deliveries.models import Attempt
-from integrations.encrypted_fields import EncryptedJSONField, EncryptedTextField
-from integrations.encryption import DecryptionError, reencrypt
+from integrations.security.encrypted_fields import EncryptedJSONField, EncryptedTextField
+from integrations.security.encryption import DecryptionError, reencrypt
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,7 +168,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
-    "config.admin_site.HookdeskAdminConfig",
+    "config.desk.admin_site.HookdeskAdminConfig",
     "django_q",
     "rest_framework",
     "drf_spectacular",
@@ -179,14 +179,14 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "config.odd_input.RefuseNul",
+    "config.desk.odd_input.RefuseNul",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "config.page_policy.PagePolicyMiddleware",
-    "config.page_middleware.PageSessionMiddleware",
+    "config.server.page_policy.PagePolicyMiddleware",
+    "config.server.page_middleware.PageSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "config.page_middleware.PageUserMiddleware",
-    "config.page_middleware.PageMessageMiddleware",
+    "config.server.page_middleware.PageUserMiddleware",
+    "config.server.page_middleware.PageMessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "config.urls"

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db import transaction
 
-from integrations.endpoints import merge_parameters
-from integrations.models import ConfigClock, Integration
-from integrations.redaction import MASK
+from integrations.endpoint import merge_parameters
+from integrations.models import ConfigVersion, Integration
+from integrations.security.redaction import MASK
 
 
 def mask_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def save_parameters(integration_id: int, parameters: Mapping[str, Any]) -> None:
     if not would_change(integration_id, parameters):
         return
     with transaction.atomic():
-        ConfigClock.hold()
+        ConfigVersion.lock()
         integration = Integration.objects.select_for_update(no_key=True).get(id=integration_id)
         integration.parameters = merge_parameters(integration.parameters, parameters)
         integration.save(update_fields=["parameters", "updated_at"])

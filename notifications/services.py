@@ -21,14 +21,14 @@ from django.db.models import QuerySet
 from django.db.models.functions import Collate
 from django.utils import timezone
 
-from deliveries import failures
-from deliveries.messages import normalise_message
+from deliveries.failures import groups as failures
+from deliveries.failures.fingerprint import normalise_message
+from deliveries.hooks import DeliveryChange
 from deliveries.models import Delivery
-from deliveries.ports import Settled
-from integrations.audit import Actor
+from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry
-from notifications.incidents import queue_messages
 from notifications.models import Notification
+from notifications.routing import queue_messages
 
 logger = logging.getLogger("hookdesk.notifications")
 
@@ -77,7 +77,7 @@ _Rows = dict[tuple[uuid.UUID, str], _Row]
 # --- what deliveries tell -----------------------------------------------------------------------------------------
 
 
-def on_settled(batch: Sequence[Settled], now: datetime) -> None:
+def on_settled(batch: Sequence[DeliveryChange], now: datetime) -> None:
     """Listener of `ports.settled`: errors by failure group, and what receivers said when all went well."""
     rows: _Rows = {}
     for settled in batch:
@@ -92,7 +92,7 @@ def on_settled(batch: Sequence[Settled], now: datetime) -> None:
             _store(rows, now)
 
 
-def _count(rows: _Rows, settled: Settled, key: str, level: str, summary: str, group_id: int | None) -> None:
+def _count(rows: _Rows, settled: DeliveryChange, key: str, level: str, summary: str, group_id: int | None) -> None:
     row = rows.setdefault(
         (settled.store_id, key),
         _Row(settled.store_id, key, level, "", settled.integration_id, group_id),
@@ -128,7 +128,7 @@ def on_deliveries_pruned(delivery_ids: Sequence[uuid.UUID]) -> None:
 
 
 def _in_order(found: QuerySet[Notification], *, is_waiting: bool = True) -> QuerySet[Notification]:
-    """Locked in the order of `deliveries.locks`, in which they are written (PostgreSQL sorts uuids as Python does)."""
+    """Locked in the order of `deliveries.storage.locks`, in which they are written. Both sort uuids alike."""
     by_key = found.order_by("store_id", Collate("key", "C") if connection.vendor == "postgresql" else "key")
     return by_key.select_for_update(no_key=is_waiting, skip_locked=not is_waiting)
 

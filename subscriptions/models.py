@@ -7,9 +7,9 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
-from integrations.documents_field import DocumentField
-from integrations.encrypted_fields import EncryptedJSONField
+from integrations.foundation.document_field import DocumentField
 from integrations.models import Integration, Store
+from integrations.security.encrypted_fields import EncryptedJSONField
 
 
 class Topic(models.Model):

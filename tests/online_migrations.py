@@ -125,7 +125,7 @@ def _of_new_field(field: Any, *, is_large: bool) -> Iterator[str]:
     ):
         yield "a db_default that differs by row rewrites the table under a lock"
     if field.unique or field.db_index:
-        yield "its index is made under a lock: db_index=False, and AddIndexOnline (integrations/online_migrations.py)"
+        yield "its index is made under a lock: db_index=False, and AddIndexOnline (integrations/foundation/online_migrations.py)"
     if field.is_relation and field.db_constraint:
         yield "its constraint reads the table under a lock: db_constraint=False"
 
@@ -133,7 +133,7 @@ def _of_new_field(field: Any, *, is_large: bool) -> Iterator[str]:
 def _of_large(operation: Any, migration: Migration, state: ProjectState) -> Iterator[str]:
     if isinstance(operation, operations.AddIndex):
         if type(operation).__name__ not in ("AddIndexOnline", "AddIndexConcurrently"):
-            yield "the index is made under a lock: use AddIndexOnline (integrations/online_migrations.py)"
+            yield "the index is made under a lock: use AddIndexOnline (integrations/foundation/online_migrations.py)"
         elif migration.atomic:
             yield "CREATE INDEX CONCURRENTLY needs atomic = False in the migration"
     elif isinstance(operation, operations.AddConstraint):

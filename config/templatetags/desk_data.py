@@ -8,10 +8,10 @@ from django import template
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from deliveries.access import sees_all, stores_for
 from deliveries.models import FailureGroup, Record
-from deliveries.stats import Series, throughput
-from deliveries.topics import known_names
-from deliveries.visibility import sees_all, stores_for
+from deliveries.stats.queries import Series, throughput
+from deliveries.stats.topics import known_names
 from integrations.models import Integration, Store
 from notifications.models import Notification
 from subscriptions.models import Subscription

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from deliveries.documents import is_same, merge_document
 from deliveries.models import Event
-from integrations.identifiers import uuid7
-from integrations.strict_json import dump_document
+from integrations.foundation.identifiers import uuid7
+from integrations.foundation.json_documents import is_same, merge_document
+from integrations.foundation.strict_json import dump_document
 from subscriptions.budget import Allowance, BudgetExceeded
-from subscriptions.expressions import ExpressionError, WorkExceeded, holds, passes
+from subscriptions.expressions.evaluation import ExpressionError, WorkExceeded, holds, passes
 from subscriptions.routing import Route, StoreConfig, TopicRule
 
 #: Records by type and id: their versions and data.
-Known = Mapping[tuple[str, str], tuple[int, dict[str, Any]]]
+ExistingRecords = Mapping[tuple[str, str], tuple[int, dict[str, Any]]]
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class Plan:
     #: What schemas, conditions and filters may still cost.
     allowance: Allowance = field(default_factory=Allowance)
     #: The records were not looked up, but taken for new.
-    is_guess: bool = False
+    assumes_new: bool = False
     records: list[RecordRow] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
     deliveries: list[DeliveryRow] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Plan:
 
 
 @dataclass(slots=True)
-class Repetition:
+class IdempotencyRecord:
     """The idempotency key that a plan is written under, with the answer that a repetition gets."""
 
     key: str
@@ -107,7 +107,7 @@ class PlanIsStale(Exception):
 class RecordsExist(Exception):
     """The plan guessed that its records were new. Nothing was stored; `known` are those that are not."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: ExistingRecords) -> None:
         super().__init__(f"{len(known)} records exist")
         self.known = known
 
@@ -148,7 +148,7 @@ def plan_push(
     *,
     config: StoreConfig,
     objects: Collection[PushedObject],
-    known: Known,
+    known: ExistingRecords,
     now: datetime,
     origin: str = Event.Origin.PUSH,
     except_subscription: uuid.UUID | None = None,
@@ -162,7 +162,7 @@ def plan_push(
 class PushPlanner:
     """Plans objects from several sources one after another, each on what the ones before it made of the records."""
 
-    def __init__(self, config: StoreConfig, known: Known, now: datetime, origin: str) -> None:
+    def __init__(self, config: StoreConfig, known: ExistingRecords, now: datetime, origin: str) -> None:
         self._config = config
         self._known = known
         self._state: dict[tuple[str, str], tuple[int, Any]] = dict(known)
@@ -183,7 +183,7 @@ class PushPlanner:
         return part
 
     def plan(self) -> Plan:
-        """All that was added. Its records are in the order in which everybody locks them: see `deliveries.locks`."""
+        """All that was added. Its records are in the order of `deliveries.storage.locks`."""
         plan = self._plan
         plan.events = [row for part in self._parts for row in part.events]
         plan.deliveries = [row for part in self._parts for row in part.deliveries]

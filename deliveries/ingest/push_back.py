@@ -11,13 +11,13 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
+from deliveries.dispatch.ordering import OrderKey
 from deliveries.ingest.loops import note_answer
+from deliveries.ingest.parsing import Invalid, read_objects
 from deliveries.ingest.plan import EventRow, Plan, PlanIsStale, PushedObject, PushPlanner, TooMuchWork
-from deliveries.ingest.reading import Invalid, read_objects
 from deliveries.ingest.records import forget_empty, known_records
 from deliveries.ingest.write import write_plan
 from deliveries.models import Event
-from deliveries.ordering import OrderKey
 from subscriptions.routing import SchemaViolation, StoreConfig, config_of
 
 logger = logging.getLogger("hookdesk.engine")
@@ -45,7 +45,7 @@ class Answer:
 class OrderKeysMissing(Exception):
     """The records changed, and what is to be written now concerns order keys that are not locked.
 
-    They must not be locked so late (`deliveries.locks`): roll the transaction back and begin again with `keys` too.
+    They must not be locked so late (`deliveries.storage.locks`): roll back and begin again with `keys` too.
     """
 
     def __init__(self, keys: Collection[OrderKey]) -> None:

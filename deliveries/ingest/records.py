@@ -9,11 +9,11 @@ from typing import Any
 
 from django.db import connection
 
-from deliveries.arrays import texts_array
-from deliveries.ingest.one_statement import known_at_once
-from deliveries.ingest.plan import Known, PushedObject
+from deliveries.ingest.one_statement import existing_records
+from deliveries.ingest.plan import ExistingRecords, PushedObject
 from deliveries.models import Record
-from deliveries.sql import execute_prepared
+from deliveries.storage.arrays import texts_array
+from deliveries.storage.sql import execute_prepared
 
 # Those that do not exist are inserted as version 0: new and existing ones must be locked in one order.
 _LOCK = (
@@ -25,17 +25,19 @@ _LOCK = (
 )
 
 
-def known_records(store_id: uuid.UUID, objects: Collection[PushedObject], *, is_locked: bool = False) -> Known:
+def known_records(
+    store_id: uuid.UUID, objects: Collection[PushedObject], *, is_locked: bool = False
+) -> ExistingRecords:
     """The records that these objects are merged into, with their versions.
 
-    `is_locked`: held until the transaction ends, in the order of `deliveries.locks`; of what does not exist, an empty
-    record of version 0 is made, which the same transaction must write or `forget_empty`.
+    `is_locked`: held until the transaction ends, in the order of `deliveries.storage.locks`; of what does not exist, an
+    empty record of version 0 is made, which the same transaction must write or `forget_empty`.
     """
     wanted = {(item.type, item.external_id) for item in objects}
     if not wanted:
         return {}
     if connection.vendor == "postgresql":
-        return _lock(store_id, wanted) if is_locked else known_at_once(store_id, wanted)
+        return _lock(store_id, wanted) if is_locked else existing_records(store_id, wanted)
     rows: Sequence[Any] = []
     for kind in {key[0] for key in wanted}:
         of_kind = [key[1] for key in wanted if key[0] == kind]
@@ -52,7 +54,7 @@ def forget_empty(store_id: uuid.UUID, keys: Collection[tuple[str, str]]) -> None
         Record.objects.filter(store_id=store_id, type=kind, external_id=external_id, version=0).delete()
 
 
-def _lock(store_id: uuid.UUID, wanted: Collection[tuple[str, str]]) -> Known:
+def _lock(store_id: uuid.UUID, wanted: Collection[tuple[str, str]]) -> ExistingRecords:
     types, ids = zip(*sorted(wanted), strict=True)
     rows = execute_prepared(_LOCK, [store_id, texts_array(types), texts_array(ids)])
     return {(row[0], row[1]): (row[2], json.loads(row[3])) for row in rows if row[2]}

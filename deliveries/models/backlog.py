@@ -10,7 +10,7 @@ from subscriptions.models import Subscription
 
 
 class Backlog(models.Model):
-    """Written by the transaction that deletes, worked off in small ones after it (`deliveries.lifecycle`).
+    """Written by the transaction that deletes, worked off in small ones after it (`deliveries.maintenance.cascade`).
 
     Gone when nothing is left. `subscription` is null where the whole integration was deleted.
     """

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from django.db.models import QuerySet
 
-from deliveries import wakeup
-from deliveries.locks import lock_deliveries
 from deliveries.models import Delivery
-from integrations.audit import Actor
+from deliveries.runtime import notify
+from deliveries.storage.locks import lock_deliveries
+from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry, Store
 
 Code = Literal[
@@ -69,7 +69,7 @@ def locked(
 ) -> Delivery:
     """The delivery as it is now, held until the transaction ends. Raises ResolutionError if the action cannot be.
 
-    With its failure group and its order key, in the order of `deliveries.locks`.
+    With its failure group and its order key, in the order of `deliveries.storage.locks`.
     """
     wanted = Delivery.objects.select_related("event", "store")
     for tries in range(LOCK_TRIES):
@@ -136,7 +136,7 @@ def require_reason(store: Store, reason: str) -> None:
         raise ResolutionError("reason_required", "This store wants to know why: give a reason.")
 
 
-def put_back(delivery: Delivery, trigger: str, now: datetime, fields: Collection[str] = ()) -> None:
+def requeue(delivery: Delivery, trigger: str, now: datetime, fields: Collection[str] = ()) -> None:
     """Due now, with the whole retry schedule before it; held if another of its record is under way.
 
     Raises ResolutionError where nothing is sent any more: it would wait for ever, or go to somebody who has left.
@@ -151,7 +151,7 @@ def put_back(delivery: Delivery, trigger: str, now: datetime, fields: Collection
     delivery.finished_at = None
     delivery.is_awaiting_source = False
     delivery.save(update_fields=[*QUEUE_FIELDS, *fields])
-    wakeup.wake_on_commit()
+    notify.wake_on_commit()
 
 
 def refuse_deleted(delivery: Delivery) -> None:
@@ -162,7 +162,7 @@ def refuse_deleted(delivery: Delivery) -> None:
         )
 
 
-#: What `put_back` writes.
+#: What `requeue` writes.
 QUEUE_FIELDS = (
     "status",
     "trigger",

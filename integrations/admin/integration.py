@@ -20,8 +20,8 @@ from integrations.admin import shown_once, turn
 from integrations.admin.base import DeskAdmin
 from integrations.admin.forms import FORMAT_FIELDS, IntegrationForm, initial_of, kinds
 from integrations.admin.lists import SEARCH_LIMIT
-from integrations.audit import Actor
 from integrations.connectors import CONNECTORS
+from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry, Integration, Store
 from integrations.parameters import mask_parameters
 from integrations.services import (

@@ -25,7 +25,7 @@ from integrations.api.serializers import (
     TokenBodySerializer,
     TokenSerializer,
 )
-from integrations.audit import Actor
+from integrations.foundation.audit import Actor
 from integrations.models import AccessToken, Integration, Store
 from integrations.services import (
     ROTATION_OVERLAP,

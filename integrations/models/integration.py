@@ -8,9 +8,9 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Q
 
-from integrations.encrypted_fields import EncryptedJSONField, EncryptedTextField
 from integrations.models.store import Store
 from integrations.recent_outcomes import Recent, recent_of
+from integrations.security.encrypted_fields import EncryptedJSONField, EncryptedTextField
 
 
 class IntegrationQuerySet(models.QuerySet["Integration"]):

@@ -19,7 +19,7 @@ from integrations.admin.fields import KnownRowField
 from integrations.admin.forms import JSONText
 from integrations.admin.keys import parse_number
 from integrations.admin.lists import SEARCH_LIMIT
-from integrations.audit import Actor
+from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry, Integration
 from integrations.parameters import mask_parameters
 from subscriptions.models import Subscription

@@ -8,11 +8,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from integrations.api.openapi import PagesSerializer
-from integrations.encrypted_fields import UNREADABLE, readable
-from integrations.identifiers import public_id
+from integrations.foundation.identifiers import public_id
 from integrations.models import Secret
 from integrations.parameters import mask_parameters
-from integrations.redaction import MASK
+from integrations.security.encrypted_fields import UNREADABLE, readable
+from integrations.security.redaction import MASK
 from subscriptions.models import Subscription, Topic
 from subscriptions.services.topics import DESCRIPTION_LIMIT
 from subscriptions.services.values import ENTRIES_LIMIT, LONGEST_POLL

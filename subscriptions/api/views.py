@@ -16,7 +16,7 @@ from integrations.api.bodies import body_of, mapping, text
 from integrations.api.errors import invalid, not_found
 from integrations.api.openapi import answers
 from integrations.api.views import actor_of, store_of
-from integrations.identifiers import parse_public_id
+from integrations.foundation.identifiers import parse_public_id
 from integrations.models import Integration, Secret
 from subscriptions.api.serializers import (
     SubscriptionBodySerializer,

@@ -12,15 +12,15 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.audit import HOOKDESK, Actor, record_change
-from integrations.encrypted_fields import UNREADABLE, readable
-from integrations.identifiers import public_id
-from integrations.models import ConfigClock, Integration, Store
+from integrations.foundation.audit import HOOKDESK, Actor, record_change
+from integrations.foundation.identifiers import public_id
+from integrations.models import ConfigVersion, Integration, Store
 from integrations.parameters import mask_parameters, unmask_parameters
+from integrations.security.encrypted_fields import UNREADABLE, readable
 from integrations.services import create_integration, delete_integration, update_integration
 from integrations.services.values import check_destination
+from subscriptions.hooks import subscription_created, subscription_deleted
 from subscriptions.models import Subscription, SubscriptionQuerySet
-from subscriptions.ports import subscription_created, subscription_deleted
 from subscriptions.services.values import SubscriptionValues, check_together, clean_values
 
 #: Subscriptions with an integration of their own, per store (contract §4).
@@ -42,7 +42,7 @@ def create_subscription(*, store: Store, actor: Actor, **values: Unpack[Subscrip
     if cleaned.get("url") and cleaned.get("integration") is None:
         check_destination(cleaned["url"])
     with transaction.atomic():
-        ConfigClock.hold()  # also: two requests at once must not both find room for the last one
+        ConfigVersion.lock()  # also: two requests at once must not both find room for the last one
         subscription = Subscription(id=uuid.uuid4(), store=store)
         _apply(subscription, cleaned)
         integration = cleaned.get("integration")
@@ -158,7 +158,7 @@ def locked(subscription: Subscription, *, has_credentials: bool = True) -> Subsc
 
 
 def _all_locked(subscription: Subscription) -> SubscriptionQuerySet:
-    ConfigClock.hold()
+    ConfigVersion.lock()
     return (
         Subscription.objects.alive()
         .select_for_update(of=("self",), no_key=True)

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from deliveries.models import Delivery, Event
 from integrations.admin import lists
-from integrations.audit import Actor
+from integrations.foundation.audit import Actor
 from integrations.services import update_integration
 from subscriptions.services import update_subscription
 from tests.factories import DeliveryFactory, EventFactory, IntegrationFactory, SubscriptionFactory, UserFactory

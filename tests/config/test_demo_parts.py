@@ -8,9 +8,9 @@ import socket
 
 import pytest
 
-from config import demo_state
-from config.demo_receiver import send_sms
-from config.ports import free_port, is_port_free
+from config.demo import state
+from config.demo.receiver import send_sms
+from config.server.tcp_ports import free_port, is_port_free
 
 
 def body(phone: object) -> bytes:
@@ -38,9 +38,9 @@ class TestSettings:
     def prepared(self, monkeypatch, tmp_path):
         """Prepares a demo in an environment that is put back afterwards."""
         kept = dict(os.environ)
-        monkeypatch.setattr(demo_state, "ROOT", tmp_path / ".demo")
-        monkeypatch.setattr(demo_state, "_locks", [])
-        yield lambda *arguments: demo_state.prepare(list(arguments))
+        monkeypatch.setattr(state, "ROOT", tmp_path / ".demo")
+        monkeypatch.setattr(state, "_locks", [])
+        yield lambda *arguments: state.prepare(list(arguments))
         os.environ.clear()
         os.environ.update(kept)
 

@@ -10,7 +10,7 @@ from django.db.migrations import Migration, operations
 from django.db.migrations.state import ModelState, ProjectState
 from django.db.models.functions import Now
 
-from integrations.online_migrations import AddIndexOnline
+from integrations.foundation.online_migrations import AddIndexOnline
 from tests import online_migrations
 
 INDEX = models.Index(fields=["topic"], name="by_topic")

@@ -6,8 +6,8 @@ import uuid
 
 import pytest
 
-from integrations import access
-from integrations.access import Principal, authenticate, forget, refresh
+from integrations.security import tokens
+from integrations.security.tokens import Principal, authenticate, forget, refresh
 from tests.factories import AccessTokenFactory
 
 
@@ -25,8 +25,8 @@ def test_threads_may_remember_and_forget_at_the_same_time(monkeypatch):
     def look_up(store_id, token, token_hash, now):
         return Principal(uuid.uuid4(), uuid.uuid4(), "t", frozenset(), None, 1)
 
-    monkeypatch.setattr(access, "_look_up", look_up)
-    monkeypatch.setattr(access, "_touch", lambda token_id, now: None)
+    monkeypatch.setattr(tokens, "_look_up", look_up)
+    monkeypatch.setattr(tokens, "_touch", lambda token_id, now: None)
     known = [authenticate(store_id=None, token=f"known {n}") for n in range(300)]
     trouble, is_over = [], threading.Event()
 
@@ -73,6 +73,6 @@ def test_looking_a_caller_up_anew_replaces_what_has_changed_and_forgets_who_was_
     current = refresh(principal)
     assert current.scopes == {"push"}
     assert authenticate(store_id=token.store_id, token=token.text, is_cache_allowed=True) == current
-    access.revoke_token(token=token)
+    tokens.revoke_token(token=token)
     assert refresh(current) is None
     assert authenticate(store_id=token.store_id, token=token.text, is_cache_allowed=True) is None

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
-from integrations.audit import Actor
+from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry, LiftRequest, StaffProfile, Store
 from integrations.services.approval_rule import (
     VALID_FOR,

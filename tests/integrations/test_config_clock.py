@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.db.models import F
 
-from integrations.models import AccessToken, ConfigClock, Integration, Secret, Store
+from integrations.models import AccessToken, ConfigVersion, Integration, Secret, Store
 from subscriptions.models import Subscription, Topic
 from tests.factories import AccessTokenFactory, SubscriptionFactory
 
@@ -37,10 +37,10 @@ def test_each_of_them_ticks():
     Secret.objects.create(integration=subscription.integration, value="whsec_x")
     columns = {AccessToken: "revoked_at", Secret: "expires_at", Store: "singular_overrides", Topic: "name"}
     for model in MODELS:
-        before = ConfigClock.objects.get().version
+        before = ConfigVersion.objects.get().version
         column = columns.get(model, "deleted_at")
         assert model.objects.update(**{column: F(column)})
-        after = ConfigClock.objects.get().version
+        after = ConfigVersion.objects.get().version
         store.refresh_from_db()
         assert after > before, model
         assert store.config_version == after, model

@@ -5,7 +5,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from integrations.audit import HOOKDESK
+from integrations.foundation.audit import HOOKDESK
 from integrations.models import AuditEntry, Integration, Secret
 from integrations.services import delete_integration
 from subscriptions.models import Subscription

@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from deliveries.models import Attempt, Delivery, Event, FailureGroup, Revision
-from deliveries.stats import throughput, with_failing
+from deliveries.stats.queries import throughput, with_failing
 from notifications.models import Notification
 from tests.deliveries.state_machine.wire import Wire
 

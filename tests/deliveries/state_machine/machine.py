@@ -10,9 +10,9 @@ from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from deliveries.ingest.services import KeyConflict
+from deliveries.ingest.service import KeyConflict
+from deliveries.maintenance.retention import prune
 from deliveries.models import Delivery, Event
-from deliveries.retention import prune
 from integrations.models import Integration
 from integrations.services import enable_integration
 from tests.deliveries.state_machine.invariants import check_statistics, forgotten

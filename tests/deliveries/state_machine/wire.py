@@ -15,7 +15,7 @@ from deliveries.models import Delivery, Revision
 from integrations.transport.base import Request, Response, Result, TransportError
 
 if TYPE_CHECKING:
-    from deliveries.engine.engine import DeliveryEngine
+    from deliveries.dispatch.engine import DeliveryEngine
 
 DONE = (Delivery.Status.SUCCEEDED, Delivery.Status.DISCARDED, Delivery.Status.SUPERSEDED)
 

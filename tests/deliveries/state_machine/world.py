@@ -17,16 +17,17 @@ from django.db import transaction
 from django.test import TestCase
 from django.utils import timezone
 
-from deliveries.engine import pacing, tick
-from deliveries.engine.clock import ClockWatch
-from deliveries.engine.control import take_slot
-from deliveries.engine.engine import DeliveryEngine
+from deliveries.dispatch import pacing
+from deliveries.dispatch.engine import DeliveryEngine
 from deliveries.ingest import publish_events, push_objects
+from deliveries.maintenance import periodic
 from deliveries.models import Attempt, Delivery, Engine, Record
-from integrations import identifiers
-from integrations.access import Principal, authenticate, create_token
-from integrations.audit import Actor
+from deliveries.runtime.clock_jump import ClockJumpDetector
+from deliveries.runtime.registry import register
+from integrations.foundation import identifiers
+from integrations.foundation.audit import Actor
 from integrations.models import Integration, Store
+from integrations.security.tokens import Principal, authenticate, create_token
 from subscriptions.models import Subscription
 from subscriptions.services import create_subscription
 from tests.deliveries.state_machine.wire import Wire, put_before
@@ -138,14 +139,14 @@ class World:
     def advance(self, seconds: float) -> None:
         self._coordinates.shift(timedelta(seconds=seconds))
         for engine in self.engines:
-            engine.clock = ClockWatch()  # time passes, nobody sets the clock
+            engine.clock = ClockJumpDetector()  # time passes, nobody sets the clock
 
     def sweep(self) -> None:
-        tick._swept_at = None
-        tick.tick(timezone.now())
+        periodic._swept_at = None
+        periodic.run_periodic(timezone.now())
 
     def start_engine(self) -> DeliveryEngine:
-        slot = take_slot(timezone.now())
+        slot = register(timezone.now())
         assert slot is not None
         engine = DeliveryEngine(slot)
         put_before(engine, self.wire)
@@ -160,12 +161,12 @@ class World:
 
     def cycle(self, engine: DeliveryEngine) -> None:
         """One transaction of the engine, and what it sends after it."""
-        recorded = {landing.flight.claimed.attempt_id for landing in engine.landings}
+        recorded = {result.dispatch.claimed.attempt_id for result in engine.results}
         landed = [one for one in self.wire.flying if one.key in recorded]
         held = {one.key: self.wire.holds_lease(one) for one in landed}
         self.wire.flying = [one for one in self.wire.flying if one.key not in recorded]
         engine.cycle()
-        left = {landing.flight.claimed.attempt_id for landing in engine.landings} & recorded
+        left = {result.dispatch.claimed.attempt_id for result in engine.results} & recorded
         self.wire.flying += [one for one in landed if one.key in left]
         for key, outcome in Attempt.objects.filter(id__in=set(held) - left).values_list("id", "outcome"):
             wanted = ("succeeded", "failed") if held[key] else ("late",)

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from deliveries.models import Delivery
-from integrations.endpoints import endpoint_of
+from integrations.endpoint import endpoint_of
 from integrations.models import AuditEntry, Integration, Store
 from subscriptions.models import Subscription
 from subscriptions.services import OWN_LIMIT
