@@ -14,7 +14,7 @@ from pathlib import Path
 
 from config.server.tcp_ports import free_port
 
-ROOT = Path(os.environ.get("HOOKDESK_DEMO_ROOT") or Path(__file__).resolve().parent.parent / ".demo")
+ROOT = Path(os.environ.get("HOOKDESK_DEMO_ROOT") or Path(__file__).resolve().parents[2] / ".demo")
 FOLDER_VARIABLE = "HOOKDESK_DEMO_FOLDER"
 PORT_VARIABLE = "HOOKDESK_DEMO_PORT"
 #: Kept open as long as the process lives: whoever holds the lock owns the folder.

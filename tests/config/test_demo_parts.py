@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +34,15 @@ class TestReceiver:
     @pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b'{"sms": 1, "request_id": 2}'])
     def test_nonsense_is_a_500_and_no_crash(self, raw):
         assert send_sms(raw)[0] == 500
+
+
+def test_the_demo_lives_where_the_readme_says(tmp_path):
+    repository = Path(__file__).resolve().parents[2]
+    environment = {name: value for name, value in os.environ.items() if name != "HOOKDESK_DEMO_ROOT"}
+    command = [sys.executable, "-c", "from config.demo.state import ROOT; print(ROOT)"]
+    told = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=True)
+
+    assert Path(told.stdout.strip()) == repository / ".demo"
 
 
 class TestSettings:
