@@ -179,15 +179,16 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    # Headers first: those that follow may refuse a request, and a refusal is a page too.
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.server.page_policy.PagePolicyMiddleware",
     "config.desk.odd_input.RefuseNul",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "config.server.page_policy.PagePolicyMiddleware",
     "config.server.page_middleware.PageSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "config.server.page_middleware.PageUserMiddleware",
     "config.server.page_middleware.PageMessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"

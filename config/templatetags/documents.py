@@ -64,7 +64,7 @@ def pretty(value: Any) -> str:
 
 def plain(text: str) -> SafeString:
     cut = text[:TEXT_LIMIT]
-    more = f"\n… {len(text) - TEXT_LIMIT:,} more characters: see the raw body" if len(text) > TEXT_LIMIT else ""
+    more = f"\n… {len(text) - TEXT_LIMIT:,} more characters: download the body" if len(text) > TEXT_LIMIT else ""
     shown = _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", cut)
     return format_html('<pre class="doc" translate="no" tabindex="0">{}{}</pre>', shown, more)
 
@@ -140,7 +140,7 @@ def _pointer_part(name: str) -> str:
 
 def _leaf(value: Any) -> str:
     if isinstance(value, str) and len(value) > LEAF_LIMIT:
-        value = f"{value[:LEAF_LIMIT]}… ({len(value) - LEAF_LIMIT:,} more characters: see the raw body)"
+        value = f"{value[:LEAF_LIMIT]}… ({len(value) - LEAF_LIMIT:,} more characters: download the body)"
     text = escape(json.dumps(value, ensure_ascii=False, default=str))
     kind = {str: "string", bool: "word", type(None): "word", dict: "mark", list: "mark"}.get(type(value), "number")
     return f'<span class="doc-{kind}">{text}</span>'

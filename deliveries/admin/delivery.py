@@ -105,15 +105,17 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "admin/deliveries/delivery/attempt.html", context)
 
     def raw_view(self, request: HttpRequest, pk: uuid.UUID, number: int) -> HttpResponse:
-        """A body as it went or came, credentials masked: as plain text, whatever it says that it is."""
+        """A body as it went or came, credentials masked: to be saved as plain text, whatever it says that it is."""
         delivery = open_delivery(request, pk)
         attempt = delivery.attempts.filter(number=number).first()
         if attempt is None:
             raise Http404
         attempt.delivery = delivery
-        text = readable_response(attempt) if request.GET.get("part") == "answer" else readable_body(attempt)
+        part = "answer" if request.GET.get("part") == "answer" else "request"
+        text = readable_response(attempt) if part == "answer" else readable_body(attempt)
         response = HttpResponse(text or "", content_type="text/plain; charset=utf-8")
         response["X-Content-Type-Options"] = "nosniff"
+        response["Content-Disposition"] = f'attachment; filename="{pk}-{number}-{part}.txt"'
         return response
 
     @method_decorator(require_POST)

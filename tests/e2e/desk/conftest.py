@@ -47,12 +47,21 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
-    """`visit()` is a page of somebody who is logged in; whatever the browser complains about fails the test."""
+    """`visit()` is a page of somebody who is logged in; whatever the browser complains about fails the test.
+
+    Unless it `can_complain`, as of pages that are refused.
+    """
     complaints: list[str] = []
     contexts = []
 
     def open_page(
-        role: str | None = None, *, theme: str = "light", width: int = 1280, name: str = "", **values: Any
+        role: str | None = None,
+        *,
+        theme: str = "light",
+        width: int = 1280,
+        name: str = "",
+        can_complain: bool = False,
+        **values: Any,
     ) -> Any:
         user = UserFactory(is_superuser=role is None, **({"username": name} if name else {}), **values)
         if role:
@@ -66,9 +75,10 @@ def visit(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)
-        page.on("console", lambda message: _is_complaint(message) and complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        if not can_complain:
+            page.on("console", lambda message: _is_complaint(message) and complaints.append(message.text))
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.goto("/admin/login/")
         page.fill("#id_username", user.username)
         page.fill("#id_password", PASSWORD)
