@@ -37,6 +37,14 @@ def ids_of_the_present(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identifiers, "_by_clock", identifiers._Sequence())
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_list_of_static_files() -> None:
+    """Each test client builds the middleware anew, and whitenoise would read all static files each time."""
+    from django.conf import settings
+
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
 @pytest.fixture
 def receiver() -> Iterator["object"]:
     """A scriptable HTTP server on 127.0.0.1; answers 200 until told otherwise."""

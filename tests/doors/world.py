@@ -139,7 +139,8 @@ def make_person(role: str | None, stores: list[Store] | None, *, is_superuser: b
 
 
 #: Tables that merely looking may write to: sessions, who is on a page, and statistics, which are added up when read.
-_MOVING = {"sessions.session", "deliveries.wizardpresence", "deliveries.statsbucket"}
+#: And the count of wrong passwords, which is a form's own doing.
+_MOVING = {"sessions.session", "deliveries.wizardpresence", "deliveries.statsbucket", "config.loginlimit"}
 
 
 def snapshot() -> dict[str, list[Any]]:
