@@ -7,6 +7,7 @@ from functools import update_wrapper
 from typing import Any, ClassVar, NoReturn
 
 from django.contrib import admin
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.filters import SimpleListFilter
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -118,7 +119,7 @@ class DeskAdmin(admin.ModelAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         try:
             return super().get_changelist_instance(request)
-        except IncorrectLookupParameters:
+        except (IncorrectLookupParameters, DisallowedModelAdminLookup):
             raise BadRequest(ODD_LIST) from None
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:

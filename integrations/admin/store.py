@@ -54,7 +54,7 @@ class StoreAdmin(DeskAdmin):
     store_path = "self"
     stock_pages = ("changelist", "add", "change")
     form = StoreForm
-    list_display = ["name", "pk", "is_reason_required", "is_approval_required", "created_at"]
+    list_display = ["name", "store_id", "is_reason_required", "is_approval_required", "created_at"]
     search_fields = ["name"]
     filter_horizontal = ["staff"]
     change_form_template = "admin/integrations/store/change_form.html"
@@ -62,6 +62,10 @@ class StoreAdmin(DeskAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         # Whoever is limited to stores would not see what they made, or would widen their own limit by it.
         return super().has_add_permission(request) and visible_store_ids(request.user) is None
+
+    @admin.display(description="store id", ordering="pk")
+    def store_id(self, store: Store) -> str:
+        return str(store.pk)
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Who sees a store is for superusers to say; others are not even shown who there is."""
