@@ -124,6 +124,51 @@ def test_pages_are_accessible_and_fit_wide_and_narrow(visit: Callable[..., Any],
     assert not lines, "\n".join(lines)
 
 
+#: By how many pixels the page is wider and higher than the window.
+OVERFLOW = """
+() => { const root = document.documentElement;
+        return [root.scrollWidth - root.clientWidth, root.scrollHeight - root.clientHeight]; }
+"""
+#: Is the text of the heading covered by what comes after it?
+COVERED = """
+() => { const text = document.createRange();
+        text.selectNodeContents(document.querySelector("h1"));
+        const box = text.getBoundingClientRect();
+        return Array.from(document.querySelectorAll("#content input:not([type=hidden]), #content a, #content th"))
+          .filter((one) => one.checkVisibility() && !one.closest("h1"))
+          .map((one) => one.getBoundingClientRect())
+          .some((other) => other.width > 1 && other.left < box.right - 1 && other.right > box.left + 1
+            && other.top < box.bottom - 1 && other.bottom > box.top + 1); }
+"""
+
+
+@pytest.mark.parametrize("name", ["a name of several words that is as long as names may get " * 3, "unbroken-" * 22])
+def test_one_long_name_makes_no_page_wider_than_a_phone(visit: Callable[..., Any], busy_day: Any, name: str) -> None:
+    type(busy_day.integration).objects.filter(pk=busy_day.integration_id).update(name=name[:200])
+    page = visit(width=390)
+    found = {}
+    for title, address in addresses(busy_day, busy_day.integration).items():
+        page.goto(address)
+        if wide := page.evaluate(OVERFLOW)[0]:
+            found[title] = wide
+    assert found == {}
+
+
+def test_lists_show_their_titles_and_short_pages_do_not_scroll(visit: Callable[..., Any], busy_day: Any) -> None:
+    page = visit()
+    found = []
+    for model in ("deliveries/event", "deliveries/attempt", "deliveries/engine", "deliveries/record", "auth/user",
+                  "notifications/channel", "integrations/auditentry", "integrations/store", "subscriptions/topic"):  # fmt: skip
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.goto(f"/admin/{model}/")
+            if page.evaluate(COVERED):
+                found.append(f"{model} at {width}: its title is covered")
+            if 0 < page.evaluate(OVERFLOW)[1] < 4:
+                found.append(f"{model} at {width}: scrolls for nothing")
+    assert found == []
+
+
 @pytest.mark.parametrize("name", ["dashboard", "deliveries", "delivery", "editor", "integration"])
 def test_the_focus_is_always_seen(visit: Callable[..., Any], busy_day: Any, name: str) -> None:
     page = visit()
