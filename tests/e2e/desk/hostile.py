@@ -9,7 +9,7 @@ from django.apps import apps
 from django.db.models import BinaryField, CharField, Field, JSONField, Model, TextField
 from django.db.models.fields.reverse_related import ForeignObjectRel
 
-from integrations.encrypted_fields import EncryptedJSONField, EncryptedTextField
+from integrations.security.encrypted_fields import EncryptedJSONField, EncryptedTextField
 from subscriptions.models import Topic
 from tests.doors.world import make_shared, make_side
 from tests.factories import StoreFactory
