@@ -14,7 +14,7 @@ from django.utils import timezone
 from deliveries.failures import close_empty_groups, lock_groups
 from deliveries.models import Delivery, Event, IdempotencyKey, ReplayItem, WizardVisit
 
-#: The contract keeps idempotency keys for 24 h at least.
+#: Idempotency keys are kept for 24 hours at least (docs/contract.md#guarantees).
 KEYS_KEPT = timedelta(hours=24)
 VISITS_KEPT = timedelta(days=1)
 

@@ -39,7 +39,7 @@ def _unmasked(value: Any, known: Any) -> Any:
 
 
 def save_parameters(integration_id: int, parameters: Mapping[str, Any]) -> None:
-    """Merge what a receiver answered into the integration's parameters (contract §5.1), under a row lock.
+    """Merge what a receiver answered into the integration's parameters (docs/contract.md#hub), under a row lock.
 
     Writes nothing when nothing changes, so that the configuration clock does not tick with every answer.
     """

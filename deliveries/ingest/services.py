@@ -65,7 +65,7 @@ class Receipt:
 
 
 def push_objects(*, principal: Principal, document: Any, raw: bytes, key: str | None = None, hops: int = 0) -> Receipt:
-    """`{"<plural>": [object, …]}` into records and events (contract §3): all or nothing. `hops`: how far it came.
+    """`{"<plural>": [object, …]}` into records and events : all or nothing. `hops`: how far it came.
 
     Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or Busy, and nothing is stored.
     """
@@ -124,7 +124,7 @@ def push_back(
     hops: int = 0,
     cascade_left: int | None = None,
 ) -> PushedBack:
-    """Objects that a receiver answered with, into the store's records (contract §5.1).
+    """Objects that a receiver answered with, into the store's records (docs/contract.md#hub).
 
     They never go to the subscription whose delivery they answer. Types that cannot be stored are left out: a
     receiver's odd answer must not fail the delivery that it accepted. `hops` and `cascade_left` are those of the
