@@ -11,7 +11,15 @@ html_theme = "furo"
 html_favicon = "../templates/static/hookdesk/icon.svg"
 extensions = ["myst_parser"]
 root_doc = "docs/index"
-include_patterns = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/*.md", "docs/adr/*.md"]
+include_patterns = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "CODE_OF_CONDUCT.md",
+    "docs/*.md",
+    "docs/adr/*.md",
+]
 include_patterns += ["tests/systems/programs/README.md"]
 exclude_patterns = ["build", ".*", "templates"]
 myst_heading_anchors = 3
