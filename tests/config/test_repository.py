@@ -18,6 +18,7 @@ from integrations.wire_formats.base import USER_AGENT, VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+OPENAPI = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
 
 
@@ -73,6 +74,41 @@ def test_every_decision_is_listed_in_order_and_says_what_was_decided() -> None:
         assert (title[1], f"| [{title[1]}]({page}) | {title[2]} |" in index) == (page[:4], True)
         for part in ("**Decided.**", "**Why.**", "**What it costs.**", "**Think again if**"):
             assert part in text, f"{page} has no {part}"
+
+
+def section(title: str) -> str:
+    """The part of the contract under this heading, with its subsections."""
+    contract = (ROOT / "docs" / "contract.md").read_text()
+    match = re.search(rf"^(#+) {title}\n(.*?)(?=^#{{1,3}} |\Z)", contract, re.MULTILINE | re.DOTALL)
+    assert match is not None, f"docs/contract.md has no section {title}"
+    return match[2]
+
+
+@pytest.mark.parametrize(
+    ("schema", "title"),
+    [
+        ("Integration", "Integrations"),
+        ("Topic", "Topics"),
+        ("Delivery", "Deliveries"),
+        ("Attempt", "Deliveries"),
+        ("WholeEvent", "Events"),
+        ("Notification", "Notifications"),
+        ("Health", "Integrations"),
+        ("Subscription", "Subscriptions API"),
+    ],
+)
+def test_the_contract_names_every_field_of_the_api(schema: str, title: str) -> None:
+    properties = OPENAPI["components"]["schemas"][schema]["properties"]
+    missing = [name for name in properties if f"`{name}`" not in section(title)]
+    assert missing == []
+
+
+def test_the_contract_names_every_call_of_the_api() -> None:
+    contract = (ROOT / "docs" / "contract.md").read_text()
+    resources = {path.split("/")[3] for path in OPENAPI["paths"]}
+    assert [name for name in sorted(resources) if f"/api/v1/{name}" not in contract] == []
+    actions = {path.split("/")[5].split("?")[0] for path in OPENAPI["paths"] if path.count("/") > 4}
+    assert [name for name in sorted(actions) if not re.search(rf"…(/\{{id\}})?/{name}\b", contract)] == []
 
 
 def test_the_contract_lists_settings_and_commands_that_exist() -> None:
