@@ -1,5 +1,8 @@
-"""The documentation as a site (`make docs`). Sphinx reads the whole repository, so that links between pages hold as they
-stand there; nothing on a page comes from elsewhere, and search works from a file as well as from a server."""
+"""The documentation as a site (`make docs`).
+
+Sphinx reads the whole repository, so that links between pages hold as they stand there. No page loads anything from
+elsewhere, and search works from a file as well as from a server.
+"""
 
 import shutil
 from pathlib import Path
