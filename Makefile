@@ -1,9 +1,10 @@
 # `make demo` shows the main job, `make test` runs the tests. Both set everything up first; neither needs a service.
 PORT ?= 8000
+MINUTES ?= 60
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help setup demo test run check bench faults fmt docs openapi lock
+.PHONY: help setup demo test run check bench faults soak fmt docs openapi lock
 
 help:
 	@echo "make demo     the main job in one command: push, fail, fix, resend"
@@ -11,7 +12,8 @@ help:
 	@echo "make run      migrate, then web and worker in the foreground (PORT=8000)"
 	@echo "make check    lint, types, architecture, migrations, deployment, advisories"
 	@echo "make bench    benchmarks"
-	@echo "make faults   fault injection and soak tests (slow)"
+	@echo "make faults   fault injection tests (slow)"
+	@echo "make soak     an hour of load with kills and outages (MINUTES=5 for a look)"
 	@echo "make fmt      format the code"
 	@echo "make docs     the documentation as a site: build/docs/index.html"
 	@echo "make openapi  update docs/openapi.yaml"
@@ -39,6 +41,9 @@ bench: setup
 
 faults: setup
 	@exec $(PYTHON) -m pytest -p no:randomly -m slow $(ARGS) tests
+
+soak: setup
+	@MINUTES=$(MINUTES) exec $(PYTHON) -m tests.faults.soak
 
 fmt: setup
 	@$(VENV)/bin/ruff check --fix-only --quiet . && $(VENV)/bin/ruff format .

@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     if sys.argv[1:2] == ["demo"]:
         # The demo brings its own settings, so that it needs none.
-        from config.demo_state import prepare
+        from config.demo.state import prepare
 
         prepare(sys.argv[2:])
     if sys.argv[1:2] == ["bench"]:

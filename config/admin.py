@@ -21,9 +21,9 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin
 from integrations.admin.fields import KnownRowsField
-from integrations.audit import Actor, record_change
+from integrations.foundation.audit import Actor, record_change
 from integrations.models import StaffProfile, Store
-from integrations.staff import visible_store_ids
+from integrations.security.staff import visible_store_ids
 
 
 class WholeInstallationAdmin(DeskAdmin):

@@ -10,8 +10,8 @@ class ConfigConfig(AppConfig):
         from django.contrib.auth.signals import user_logged_in
         from django.db.models.signals import post_migrate
 
-        from config.reauthentication import on_login
-        from config.roles import make_groups
+        from config.desk.reauthentication import on_login
+        from config.desk.roles import make_groups
 
         # The last of our apps: by then every table and permission that the groups need is there.
         post_migrate.connect(make_groups, sender=apps.get_app_config("notifications"), dispatch_uid="roles")

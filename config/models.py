@@ -6,7 +6,7 @@ from django.db import models
 
 
 class LoginLimit(models.Model):
-    """Failed logins of one name, address, both together, or one known browser; see `config.login_throttle`.
+    """Failed logins of one name, address, both together, or one known browser; see `config.desk.login_throttle`.
 
     `key` is a keyed hash: what people type into the name field may be a password.
     """

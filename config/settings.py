@@ -59,7 +59,10 @@ if IS_SQLITE:
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     # A dead database server must turn into a 503, not into a hang.
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    # One that vanishes without a word breaks no connection: TCP notices by these (seconds; the last in milliseconds).
+    alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000}
+    given = DATABASES["default"].get("OPTIONS", {})
+    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 5, **alive, **given}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Set: django-q2 uses Redis as its broker. Unset: its ORM broker.
@@ -165,7 +168,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
-    "config.admin_site.HookdeskAdminConfig",
+    "config.desk.admin_site.HookdeskAdminConfig",
     "django_q",
     "rest_framework",
     "drf_spectacular",
@@ -176,14 +179,14 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "config.odd_input.RefuseNul",
+    "config.desk.odd_input.RefuseNul",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "config.page_policy.PagePolicyMiddleware",
-    "config.page_middleware.PageSessionMiddleware",
+    "config.server.page_policy.PagePolicyMiddleware",
+    "config.server.page_middleware.PageSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "config.page_middleware.PageUserMiddleware",
-    "config.page_middleware.PageMessageMiddleware",
+    "config.server.page_middleware.PageUserMiddleware",
+    "config.server.page_middleware.PageMessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "config.urls"

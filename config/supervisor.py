@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deliveries.process_ties import SUPERVISOR_VARIABLE
+from deliveries.runtime.parent_death import SUPERVISOR_VARIABLE
 
 logger = logging.getLogger("hookdesk.supervisor")
 
@@ -187,8 +187,8 @@ class EngineWatch(threading.Thread):
     def _is_alive(self) -> bool:
         from django.utils import timezone
 
-        from deliveries.engine.control import host_name
         from deliveries.models import Engine
+        from deliveries.runtime.registry import host_name
 
         return Engine.objects.alive(timezone.now()).filter(host=host_name()).exists()
 

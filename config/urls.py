@@ -4,7 +4,8 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
-from config import api, health, metrics
+from config import api
+from config.observability import health, metrics
 from integrations.api.routes import both
 
 api_v1: list[URLPattern | URLResolver] = [

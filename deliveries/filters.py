@@ -18,8 +18,8 @@ from django.db.models.expressions import RawSQL
 from django.utils.dateparse import parse_date, parse_datetime
 
 from deliveries.models import Delivery, Event, ReplayItem
-from deliveries.topics import known_names
-from integrations.identifiers import parse_public_id
+from deliveries.stats.topics import known_names
+from integrations.foundation.identifiers import parse_public_id
 from integrations.models import Integration, Store
 
 #: How many events of one object are looked at in a search for the object's id.

@@ -9,14 +9,14 @@ from django.conf import settings
 from django.utils import timezone
 from django_q.models import Schedule
 
-from deliveries.engine import control
+from deliveries.runtime import registry
 
 
 def run_engine() -> str:
     """Run an engine until its time is over. Its host's watchman starts the next one as soon as the slot is free."""
-    from deliveries.engine.process import run_engine_here
+    from deliveries.runtime.process import run_engine_here
 
-    if control.stopping.is_set():
+    if registry.stopping.is_set():
         return "stopping"
     return "handed over" if run_engine_here(settings.ENGINE_RUN_SECONDS) else "enough engines"
 
@@ -24,7 +24,7 @@ def run_engine() -> str:
 def sweep() -> None:
     """The safety net, run by the schedule: go on with replays, count what finished for the dashboard."""
     from deliveries.replay import run_waiting
-    from deliveries.stat_slots import fill
+    from deliveries.stats.rollups import fill
 
     fill(timezone.now())
     run_waiting()
@@ -32,7 +32,7 @@ def sweep() -> None:
 
 def prune() -> int:
     """Once a day: what is older than RETENTION_DAYS."""
-    from deliveries.retention import prune_finished
+    from deliveries.maintenance.retention import prune_finished
 
     return prune_finished(before=timezone.now() - timedelta(days=settings.RETENTION_DAYS))
 

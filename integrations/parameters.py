@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db import transaction
 
-from integrations.endpoints import merge_parameters
-from integrations.models import ConfigClock, Integration
-from integrations.redaction import MASK
+from integrations.endpoint import merge_parameters
+from integrations.models import ConfigVersion, Integration
+from integrations.security.redaction import MASK
 
 
 def mask_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,16 +38,21 @@ def _unmasked(value: Any, known: Any) -> Any:
     return known if value == MASK and known is not None else value
 
 
+def would_change(integration_id: int, parameters: Mapping[str, Any]) -> bool:
+    """Whether `save_parameters` will write: what most answers repeat is known already."""
+    known = Integration.objects.only("parameters").get(id=integration_id).parameters
+    return bool(merge_parameters(known, parameters) != known)
+
+
 def save_parameters(integration_id: int, parameters: Mapping[str, Any]) -> None:
     """Merge what a receiver answered into the integration's parameters (docs/contract.md#hub), under a row lock.
 
     Writes nothing when nothing changes, so that the configuration clock does not tick with every answer.
     """
-    seen = Integration.objects.only("parameters").get(id=integration_id)
-    if merge_parameters(seen.parameters, parameters) == seen.parameters:
+    if not would_change(integration_id, parameters):
         return
     with transaction.atomic():
-        ConfigClock.hold()
-        integration = Integration.objects.select_for_update().get(id=integration_id)
+        ConfigVersion.lock()
+        integration = Integration.objects.select_for_update(no_key=True).get(id=integration_id)
         integration.parameters = merge_parameters(integration.parameters, parameters)
         integration.save(update_fields=["parameters", "updated_at"])

@@ -17,13 +17,13 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
 from integrations.admin.base import LISTED_ROWS, DeskAdmin, ReadOnlyAdmin, visible_store_ids
-from integrations.audit import Actor, record_change
-from integrations.audit import Actor as Author
+from integrations.foundation.audit import Actor, record_change
+from integrations.foundation.audit import Actor as Author
 from integrations.models import Store
-from integrations.redaction import MASK
+from integrations.security.redaction import MASK
 from notifications.channels import ChannelError, provider_for
-from notifications.delivery import send_test
 from notifications.models import Channel, ChannelMessage, Notification
+from notifications.outbox import send_test
 from notifications.services import reopen_notification, resolve_notification
 
 PAGE_SIZE = 50

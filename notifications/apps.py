@@ -6,9 +6,10 @@ class NotificationsConfig(AppConfig):
     verbose_name = "Notifications"
 
     def ready(self) -> None:
-        from deliveries import ports
+        from deliveries import hooks
         from notifications import services
 
-        ports.settled.connect(services.on_settled)
-        ports.groups_resolved.connect(services.on_groups_resolved)
-        ports.announced.connect(services.on_announced)
+        hooks.settled.connect(services.on_settled)
+        hooks.groups_resolved.connect(services.on_groups_resolved)
+        hooks.announced.connect(services.on_announced)
+        hooks.deliveries_pruned.connect(services.on_deliveries_pruned)

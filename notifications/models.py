@@ -8,9 +8,9 @@ from django.db import models
 from django.db.models import Q
 
 from deliveries.models import Delivery, FailureGroup
-from integrations.encrypted_fields import EncryptedTextField
-from integrations.identifiers import public_id
+from integrations.foundation.identifiers import public_id
 from integrations.models import Integration, Store
+from integrations.security.encrypted_fields import EncryptedTextField
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):

@@ -17,16 +17,18 @@ from hashlib import sha256
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Collate
 from django.utils import timezone
 
-from deliveries import failures
-from deliveries.messages import normalise_message
+from deliveries.failures import groups as failures
+from deliveries.failures.fingerprint import normalise_message
+from deliveries.hooks import DeliveryChange
 from deliveries.models import Delivery
-from deliveries.ports import Settled
-from integrations.audit import Actor
+from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry
-from notifications.incidents import queue_messages
 from notifications.models import Notification
+from notifications.routing import queue_messages
 
 logger = logging.getLogger("hookdesk.notifications")
 
@@ -75,7 +77,7 @@ _Rows = dict[tuple[uuid.UUID, str], _Row]
 # --- what deliveries tell -----------------------------------------------------------------------------------------
 
 
-def on_settled(batch: Sequence[Settled], now: datetime) -> None:
+def on_settled(batch: Sequence[DeliveryChange], now: datetime) -> None:
     """Listener of `ports.settled`: errors by failure group, and what receivers said when all went well."""
     rows: _Rows = {}
     for settled in batch:
@@ -90,7 +92,7 @@ def on_settled(batch: Sequence[Settled], now: datetime) -> None:
             _store(rows, now)
 
 
-def _count(rows: _Rows, settled: Settled, key: str, level: str, summary: str, group_id: int | None) -> None:
+def _count(rows: _Rows, settled: DeliveryChange, key: str, level: str, summary: str, group_id: int | None) -> None:
     row = rows.setdefault(
         (settled.store_id, key),
         _Row(settled.store_id, key, level, "", settled.integration_id, group_id),
@@ -103,9 +105,10 @@ def _count(rows: _Rows, settled: Settled, key: str, level: str, summary: str, gr
 def on_groups_resolved(group_ids: Sequence[int], by: str, now: datetime) -> None:
     """Listener of `ports.groups_resolved`."""
     with _harmless("resolved groups"):
-        Notification.objects.open().filter(failure_group_id__in=group_ids).update(
-            status=Status.RESOLVED, resolved_by=by[:200], resolved_at=now
-        )
+        found = Notification.objects.open().filter(failure_group_id__in=group_ids)
+        if len(group_ids) > 1:
+            list(_in_order(found).values_list("id"))
+        found.update(status=Status.RESOLVED, resolved_by=by[:200], resolved_at=now)
 
 
 def on_announced(
@@ -115,6 +118,19 @@ def on_announced(
     row = _Row(store_id, key[:200], level, text, integration_id, count=1)
     with _harmless(f"the announcement {key}"):
         _store({(store_id, row.key): row}, now)
+
+
+def on_deliveries_pruned(delivery_ids: Sequence[uuid.UUID]) -> None:
+    """Listener of `ports.deliveries_pruned`: notifications outlive their latest delivery."""
+    found = Notification.objects.filter(delivery__in=delivery_ids)
+    list(_in_order(found).values_list("id"))
+    found.update(delivery=None)
+
+
+def _in_order(found: QuerySet[Notification], *, is_waiting: bool = True) -> QuerySet[Notification]:
+    """Locked in the order of `deliveries.storage.locks`, in which they are written. Both sort uuids alike."""
+    by_key = found.order_by("store_id", Collate("key", "C") if connection.vendor == "postgresql" else "key")
+    return by_key.select_for_update(no_key=is_waiting, skip_locked=not is_waiting)
 
 
 def resolve_announced(store_id: uuid.UUID, key: str, by: str, now: datetime) -> bool:
@@ -234,7 +250,10 @@ def _audit(notification: Notification, actor: Actor, action: str, before: str, a
 
 def prune_notifications(before: datetime, limit: int = 1_000) -> int:
     """Forget what is resolved and older than `before`, at most `limit`; how many that were."""
-    old = Notification.objects.filter(status=Status.RESOLVED, last_at__lt=before).order_by("last_at")
-    ids = list(old.values_list("id", flat=True)[:limit])
-    Notification.objects.filter(id__in=ids, status=Status.RESOLVED, last_at__lt=before).delete()
-    return len(ids)
+    old = Notification.objects.filter(status=Status.RESOLVED, last_at__lt=before)
+    ids = list(old.order_by("last_at").values_list("id", flat=True)[:limit])
+    with transaction.atomic():
+        # One that is opened again at this moment is not old any more.
+        free = list(_in_order(old.filter(id__in=ids), is_waiting=False).values_list("id", flat=True))
+        Notification.objects.filter(id__in=free).delete()
+    return len(free)

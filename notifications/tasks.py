@@ -7,12 +7,12 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from notifications import delivery, services
+from notifications import outbox, services
 
 
 def send_waiting() -> str:
     """When something has opened, and each minute for what waited for the end of quiet hours or of a digest."""
-    count = delivery.send_waiting()
+    count = outbox.send_waiting()
     return f"{count.sent} sent, {count.failed} failed, {count.dropped} dropped"
 
 
@@ -20,7 +20,7 @@ def prune() -> int:
     """Once a day: what is older than RETENTION_DAYS."""
     before = timezone.now() - timedelta(days=settings.RETENTION_DAYS)
     total = 0
-    for forget in (delivery.prune_messages, services.prune_notifications):
+    for forget in (outbox.prune_messages, services.prune_notifications):
         while (forgotten := forget(before)) > 0:
             total += forgotten
     return total

@@ -6,7 +6,7 @@ class SubscriptionsConfig(AppConfig):
     verbose_name = "Subscriptions"
 
     def ready(self) -> None:
-        from integrations.ports import integration_deleted
+        from integrations.foundation.hooks import integration_deleted
         from subscriptions.services import delete_subscriptions_of
 
         integration_deleted.connect(delete_subscriptions_of)

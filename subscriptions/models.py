@@ -7,9 +7,9 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
-from integrations.documents_field import DocumentField
-from integrations.encrypted_fields import EncryptedJSONField
+from integrations.foundation.document_field import DocumentField
 from integrations.models import Integration, Store
+from integrations.security.encrypted_fields import EncryptedJSONField
 
 
 class Topic(models.Model):
@@ -45,6 +45,10 @@ class Topic(models.Model):
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def alive(self) -> SubscriptionQuerySet:
         return self.filter(deleted_at=None)
+
+    def without_credentials(self) -> SubscriptionQuerySet:
+        """As `IntegrationQuerySet.without_credentials`, with those of the integration that is selected with it."""
+        return self.defer("parameters", "integration__token", "integration__parameters")
 
     def matching_order(self) -> SubscriptionQuerySet:
         return self.order_by("created_at", "id")

@@ -84,6 +84,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "types": tool("mypy", "config", "integrations", "subscriptions", "deliveries", "notifications", "manage.py"),
     "architecture": tool("lint-imports", "--no-cache"),
     "migrations": tool(sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"),
+    "migrations online": tool(sys.executable, "-m", "tests.online_migrations"),
     "deployment": tool(sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"),
     "openapi": tool(sys.executable, "manage.py", "spectacular", "--validate", "--fail-on-warn", "--file", os.devnull),
     "documentation": documentation,

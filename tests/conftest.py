@@ -9,9 +9,9 @@ import pytest
 @pytest.fixture(autouse=True)
 def no_background_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests run the engine themselves; a thread that talks to the test database would outlive its test."""
-    from deliveries import wakeup
+    from deliveries.runtime import notify
 
-    monkeypatch.setattr(wakeup._notifier, "wake", lambda: None)
+    monkeypatch.setattr(notify._notifier, "wake", lambda: None)
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +27,14 @@ def no_dns(monkeypatch: pytest.MonkeyPatch) -> None:
         return ask(host, *rest, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+@pytest.fixture(autouse=True)
+def ids_of_the_present(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids never go back within a process: after a test that travelled ahead, those of the next would be in its future."""
+    from integrations.foundation import identifiers
+
+    monkeypatch.setattr(identifiers, "_by_clock", identifiers._Sequence())
 
 
 @pytest.fixture
@@ -45,10 +53,10 @@ def deliver(db: None) -> Iterator[Callable[..., int]]:
     import time_machine
     from django.utils import timezone
 
-    from deliveries.engine.control import leave, take_slot
-    from deliveries.engine.engine import DeliveryEngine
+    from deliveries.dispatch.engine import DeliveryEngine
+    from deliveries.runtime.registry import deregister, register
 
-    slot = take_slot(timezone.now())
+    slot = register(timezone.now())
     assert slot is not None
     engine = DeliveryEngine(slot)
 
@@ -56,7 +64,7 @@ def deliver(db: None) -> Iterator[Callable[..., int]]:
         before = engine.sent_count
         while True:
             engine.cycle()
-            if not engine.flights and not engine.landings:
+            if not engine.dispatches and not engine.results:
                 return engine.sent_count - before
             engine.collect(5.0)
 
@@ -68,4 +76,4 @@ def deliver(db: None) -> Iterator[Callable[..., int]]:
 
     yield run
     engine.transport.close()
-    leave(slot)
+    deregister(slot)

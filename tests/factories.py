@@ -11,8 +11,8 @@ from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from deliveries.models import Attempt, Delivery, Event, FailureGroup, Record
-from integrations.access import create_token
 from integrations.models import AccessToken, Integration, Secret, Store
+from integrations.security.tokens import create_token
 from notifications.models import Notification
 from subscriptions.models import Subscription, Topic
 

@@ -24,9 +24,9 @@ CLIENTS = {
 #: What may know of sockets for other reasons.
 EXCEPTIONS = {
     "config/server/connections.py": {"socket"},  # accepts connections, opens none
-    "config/ports.py": {"socket"},  # looks for a free port to listen on
-    "config/demo_story.py": {"http.client"},  # the demo's own client, which pushes to itself
-    "deliveries/engine/control.py": {"socket"},  # the name of the host
+    "config/server/tcp_ports.py": {"socket"},  # looks for a free port to listen on
+    "config/demo/story.py": {"http.client"},  # the demo's own client, which pushes to itself
+    "deliveries/runtime/registry.py": {"socket"},  # the name of the host
 }
 
 

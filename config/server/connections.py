@@ -9,8 +9,9 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from config.server.http import Connection, Refusal, Request
+from config.server.http import Connection
 from config.server.limits import Limits
+from config.server.request import Refusal, Request
 
 logger = logging.getLogger("hookdesk.web")
 
@@ -30,7 +31,6 @@ class Connections:
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, handle: Callable[[Request], None]) -> None:
         self.loop = loop
         self.limits = limits
-        self.now = loop.time
         self._handle = handle
         self.open: set[Connection] = set()
         #: Those that owe the rest of a request (or all of it, if they are new), the longest first.
@@ -42,6 +42,9 @@ class Connections:
         self._listeners: list[socket.socket] = []
         self._sweeper: asyncio.TimerHandle | None = None
         self._arriving: set[asyncio.Task[object]] = set()
+
+    def now(self) -> float:
+        return self.loop.time()
 
     # --- Taking connections in ---------------------------------------------------------------------------
 
@@ -114,6 +117,9 @@ class Connections:
             oldest = next(other for other in self.unfinished if other.address == connection.address)
             self._owes_nothing(oldest)
             oldest.refuse(Refusal(503, "Too many unfinished requests come from this address."))
+
+    def is_owing(self, connection: Connection) -> bool:
+        return connection in self.unfinished
 
     def _owes_nothing(self, connection: Connection) -> None:
         if connection in self.unfinished:

@@ -10,8 +10,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from deliveries.garbage import spare_the_collector
-from deliveries.process_ties import die_with_supervisor
+from deliveries.runtime.gc_tuning import freeze_and_tune_gc
+from deliveries.runtime.parent_death import die_with_supervisor
 
 die_with_supervisor()
 # WhiteNoise serves the apps' own folders (WHITENOISE_USE_FINDERS); that nothing was collected is as it should be.
@@ -38,4 +38,4 @@ def when_ready(server: Any) -> None:
     from django.urls import get_resolver
 
     assert get_resolver().url_patterns
-    spare_the_collector()
+    freeze_and_tune_gc()

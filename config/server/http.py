@@ -1,64 +1,42 @@
 """One HTTP/1.1 connection: reads whole requests, hands them over one at a time, writes the answers.
 
-Everything here runs in the event loop. `httptools` (llhttp, the parser of Node.js) reads the bytes; what it leaves open
-is refused here, because a request that two servers read differently is how requests are smuggled past a proxy.
+Everything here runs in the event loop. `httptools` (llhttp, the parser of Node.js) reads the bytes.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
-from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-if TYPE_CHECKING:
-    from config.server.connections import Connections
+from config.server.limits import Limits
+from config.server.request import Headers, Refusal, Request, framing_of, head_without_upgrade
 
-#: What is left out when a client asks for another protocol and is answered in HTTP/1.1.
-_UPGRADE_HEADERS = frozenset({b"connection", b"upgrade", b"http2-settings"})
-#: Of two of these, somebody in front might have believed the other one.
-_ONLY_ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"authorization", b"content-type"})
-_CODES = {413: "too_large", 503: "service_unavailable"}
 #: What one read brings at most, and so what can come beyond a limit before it is noticed.
 _ONE_READ = 256 * 1024
 
 
-class Refusal(Exception):
-    """The request is answered with this status and the connection closed. Status 0 closes it without an answer."""
+class Owner(Protocol):
+    """Who knows all connections, hands out their requests and enforces their deadlines."""
 
-    def __init__(self, status: int, message: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
+    limits: Limits
+    #: Bytes of bodies in memory, of all connections.
+    buffered: int
+    is_stopping: bool
 
-
-class Request:
-    """A request whose body is complete. Header names are in lower case."""
-
-    __slots__ = ("body", "connection", "content_length", "headers", "is_kept_alive", "method", "target", "version")
-
-    def __init__(self, connection: Connection, method: str, target: bytes, version: str) -> None:
-        self.connection = connection
-        self.method = method
-        self.target = target
-        self.version = version
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.body = b""
-        #: As announced. `body` is empty if that is over the limit: then it was not read.
-        self.content_length = 0
-        self.is_kept_alive = True
-
-    @property
-    def path(self) -> bytes:
-        """The part of the target before the query, still percent-encoded."""
-        return self.target.partition(b"?")[0]
+    def now(self) -> float: ...
+    def opened(self, connection: Connection) -> None: ...
+    def closed(self, connection: Connection) -> None: ...
+    def owes(self, connection: Connection) -> None: ...
+    def is_owing(self, connection: Connection) -> bool: ...
+    def handed_over(self, connection: Connection, request: Request) -> None: ...
+    def make_room(self, connection: Connection) -> None: ...
 
 
 class Connection(asyncio.Protocol):
-    """Owned by `Connections`, which knows them all, hands their requests out and enforces their deadlines."""
+    """`overdue` says when its time is up; all else is told to the owner."""
 
     __slots__ = (
         "_body", "_drained", "_has_begun", "_head_size", "_headers", "_is_body_refused", "_is_closing",
@@ -66,7 +44,7 @@ class Connection(asyncio.Protocol):
         "_written_at", "address", "current", "held", "port", "ready", "since", "transport",
     )  # fmt: skip
 
-    def __init__(self, owner: Connections) -> None:
+    def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._parser = HttpRequestParser(self)
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set when connected
@@ -87,7 +65,7 @@ class Connection(asyncio.Protocol):
 
     def _reset(self) -> None:
         self._target = b""
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: Headers = []
         self._body: list[bytes] | None = None
         self._size = self._head_size = self._raw_size = 0
         self._has_begun = self._is_body_refused = self._is_upgrading = False
@@ -111,7 +89,7 @@ class Connection(asyncio.Protocol):
         if self.current is not None:
             return None
         if not self._has_begun:
-            is_new = self in self._owner.unfinished
+            is_new = self._owner.is_owing(self)
             return Refusal(0) if waited > (limits.head_seconds if is_new else limits.idle_seconds) else None
         if self._body is None:
             if waited > limits.head_seconds:
@@ -190,11 +168,8 @@ class Connection(asyncio.Protocol):
         method, version = self._parser.get_method(), self._parser.get_http_version()
         if method == b"CONNECT":
             raise Refusal(405, "This is no proxy.")
-        kept = [(name, value) for name, value in self._headers if name not in _UPGRADE_HEADERS]
-        head = method + b" " + self._target + b" HTTP/" + version.encode() + b"\r\n"
-        head += b"".join(name + b": " + value + b"\r\n" for name, value in kept)
         self._parser = HttpRequestParser(self)
-        self._parser.feed_data(head + b"\r\n" + rest)
+        self._parser.feed_data(head_without_upgrade(method, self._target, version, self._headers) + rest)
 
     def _too_large_head(self) -> Refusal:
         return Refusal(431, f"The headers are larger than {self._owner.limits.head_bytes} bytes.")
@@ -225,36 +200,14 @@ class Connection(asyncio.Protocol):
         if self._parser.should_upgrade():
             self._is_upgrading = True
             return
-        found: dict[bytes, bytes] = {}
-        expects = b""
-        for name, value in self._headers:
-            if name in _ONLY_ONCE:
-                if name in found:
-                    raise Refusal(400, f"The header {name.decode()} is there twice.")
-                found[name] = value
-            elif name == b"expect":
-                expects = value.strip().lower()
-        if self._parser.get_http_version() not in ("1.1", "1.0"):
-            raise Refusal(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
-        if self._parser.get_http_version() == "1.1" and b"host" not in found:
-            raise Refusal(400, "The header Host is missing.")
-        if b"transfer-encoding" in found:
-            if b"content-length" in found:
-                raise Refusal(400, "Content-Length and Transfer-Encoding exclude each other.")
-            if found[b"transfer-encoding"].strip().lower() != b"chunked":
-                raise Refusal(501, "Of transfer encodings, only chunked is understood.")
-        self._begin_body(int(found.get(b"content-length", b"0")), expects)
-
-    def _begin_body(self, announced: int, expects: bytes) -> None:
+        framing = framing_of(self._headers, self._parser.get_http_version())
         self._is_kept_alive = bool(self._parser.should_keep_alive())
         self._body = []
         self.since = self._owner.now()
-        if announced > self._owner.limits.body_bytes:
-            self._refuse_body(announced)
-        elif expects == b"100-continue":
+        if framing.length > self._owner.limits.body_bytes:
+            self._refuse_body(framing.length)
+        elif framing.expects_continue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        elif expects:
-            raise Refusal(417, "Of expectations, only 100-continue is understood.")
 
     def on_body(self, body: bytes) -> None:
         if self._is_body_refused:
@@ -334,12 +287,7 @@ class Connection(asyncio.Protocol):
         if self.current is not None or refusal.status == 0:
             self.transport.abort()
             return
-        error = {"code": _CODES.get(refusal.status, "bad_request"), "message": refusal.message, "field": None}
-        body = json.dumps({"type": "error.list", "request_id": None, "errors": [error]}).encode()
-        head = f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\nConnection: close\r\n"
-        head += "Retry-After: 5\r\n" if refusal.status == 503 else ""
-        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        self.transport.write(head.encode() + body)
+        self.transport.write(refusal.answer())
         self._close(linger=True)
 
     def _close(self, *, linger: bool) -> None:

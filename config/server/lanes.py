@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from config.server.http import Request
+from config.server.request import Request
 from integrations.transport.daemon_pool import DaemonPool
 
 #: Requests in which Hookdesk waits for somebody else's server.

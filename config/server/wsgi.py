@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from config.server.connections import Connections
-from config.server.http import Request
+from config.server.request import Request
 
 logger = logging.getLogger("hookdesk.web")
 

@@ -8,10 +8,10 @@ from django import template
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from deliveries.access import sees_all, stores_for
 from deliveries.models import FailureGroup, Record
-from deliveries.stats import Series, throughput
-from deliveries.topics import known_names
-from deliveries.visibility import sees_all, stores_for
+from deliveries.stats.queries import Series, throughput
+from deliveries.stats.topics import known_names
 from integrations.models import Integration, Store
 from notifications.models import Notification
 from subscriptions.models import Subscription
@@ -27,7 +27,9 @@ def integration_series(integration: Integration) -> Series:
 
 @register.simple_tag
 def subscriptions_of(integration: Integration) -> list[Subscription]:
-    return list(Subscription.objects.alive().filter(integration=integration).order_by("created_at")[:50])
+    return list(
+        Subscription.objects.alive().defer("parameters").filter(integration=integration).order_by("created_at")[:50]
+    )
 
 
 @register.simple_tag

@@ -14,18 +14,20 @@ from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
-from deliveries.admin import listing, trials, watching, wizard
-from deliveries.admin.opening import open_delivery, render, require
-from deliveries.admin.page import in_full, page_context
-from deliveries.admin.paths import existing_pointers
-from deliveries.admin.selection import selection_view
-from deliveries.attempts import readable_body, readable_response
-from deliveries.documents import describe_patch
+from deliveries.admin import changelist as listing
+from deliveries.admin import test_and_preview
+from deliveries.admin.access import open_delivery, render, require
+from deliveries.admin.bulk import selection_view
+from deliveries.admin.detail import in_full, page_context
+from deliveries.admin.json_pointers import existing_pointers
+from deliveries.admin.wizard import outcome, steps
 from deliveries.models import Delivery
 from deliveries.resolution import ResolutionError, approve_revision, reject_revision, why_not_approver
+from deliveries.results.attempt_bodies import readable_body, readable_response
 from integrations.admin.base import ReadOnlyAdmin
 from integrations.admin.keys import parse_number
-from integrations.audit import Actor
+from integrations.foundation.audit import Actor
+from integrations.foundation.json_documents import describe_patch
 
 #: More than anybody edits one payload, and what every database keeps in an integer.
 REVISION_LIMIT = 2**31 - 1
@@ -43,15 +45,15 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
         return [
             own("selection/", selection_view, "selection"),
-            own("preview/", trials.preview_view, "preview"),
-            own("test/<number:pk>/", trials.test_view, "test"),
-            own("<uuid:pk>/resolve/", wizard.diagnose_step, "resolve"),
-            own("<uuid:pk>/resolve/edit/", wizard.edit_step, "edit"),
-            own("<uuid:pk>/resolve/check/", wizard.check_payload_view, "check"),
-            own("<uuid:pk>/resolve/review/", wizard.review_step, "review"),
-            own("<uuid:pk>/resolve/confirm/", watching.confirm_view, "confirm"),
-            own("<uuid:pk>/resolve/watch/", watching.watch_step, "watch"),
-            own("<uuid:pk>/resolve/watch/live/", watching.watch_fragment, "watch_live"),
+            own("preview/", test_and_preview.preview_view, "preview"),
+            own("test/<number:pk>/", test_and_preview.test_view, "test"),
+            own("<uuid:pk>/resolve/", steps.diagnose_step, "resolve"),
+            own("<uuid:pk>/resolve/edit/", steps.edit_step, "edit"),
+            own("<uuid:pk>/resolve/check/", steps.check_payload_view, "check"),
+            own("<uuid:pk>/resolve/review/", steps.review_step, "review"),
+            own("<uuid:pk>/resolve/confirm/", outcome.confirm_view, "confirm"),
+            own("<uuid:pk>/resolve/watch/", outcome.watch_step, "watch"),
+            own("<uuid:pk>/resolve/watch/live/", outcome.watch_fragment, "watch_live"),
             own("<uuid:pk>/approval/", self.approval_view, "approval"),
             own("<uuid:pk>/status/", self.status_view, "status"),
             own("<uuid:pk>/attempts/<number:number>/", self.attempt_view, "attempt"),

@@ -10,12 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
 
-from deliveries.admin.opening import render, require
-from deliveries.failures import reopen_group, resolve_group
+from deliveries.admin.access import render, require
+from deliveries.failures.groups import reopen_group, resolve_group
 from deliveries.models import Delivery, FailureGroup
-from deliveries.stats import with_failing
+from deliveries.stats.queries import with_failing
 from integrations.admin.base import LISTED_ROWS, ReadOnlyAdmin
-from integrations.audit import Actor
+from integrations.foundation.audit import Actor
 
 PAGE_SIZE = 50
 DELIVERIES_SHOWN = 25

@@ -7,11 +7,11 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from deliveries.attempts import readable_body
-from deliveries.documents import describe_patch
 from deliveries.models import Attempt, Delivery, Revision
-from deliveries.request_changes import SentRequest, request_changes
 from deliveries.resolution import history_of
+from deliveries.results.attempt_bodies import readable_body
+from deliveries.results.request_changes import SentRequest, request_changes
+from integrations.foundation.json_documents import describe_patch
 from integrations.models import AuditEntry
 
 LISTED = 200

@@ -12,8 +12,8 @@ from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from deliveries.admin.opening import render, require
-from deliveries.admin.page import in_full
+from deliveries.admin.access import render, require
+from deliveries.admin.detail import in_full
 from deliveries.ingest.loops import why_stopped
 from deliveries.models import Attempt, Delivery, Engine, Event, Record
 from integrations.admin.base import ReadOnlyAdmin

@@ -15,8 +15,9 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
-from deliveries.admin.listing import chosen_filters, described, resolved
-from deliveries.admin.opening import render, require
+from deliveries.access import sees_all, stores_for
+from deliveries.admin.access import render, require
+from deliveries.admin.changelist import chosen_filters, described, resolved
 from deliveries.filters import FilterError, clean_filters
 from deliveries.models import Replay
 from deliveries.replay import (
@@ -33,10 +34,9 @@ from deliveries.replay import (
     start_replay,
     with_status,
 )
-from deliveries.visibility import sees_all, stores_for
 from integrations.admin.base import LISTED_ROWS, ReadOnlyAdmin, visible_store_ids
 from integrations.admin.keys import parse_uuid
-from integrations.audit import Actor
+from integrations.foundation.audit import Actor
 
 RATES = (10, 50, 200, 1_000)
 DEFAULT_RATE = 200

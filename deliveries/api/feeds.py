@@ -19,7 +19,7 @@ from deliveries.api.serializers import (
     notification_json,
 )
 from deliveries.models import Attempt, Delivery
-from deliveries.pings import ping_now, request_ping
+from deliveries.previews.ping import ping_now, request_ping
 from integrations.api.errors import APIError
 from integrations.api.openapi import CURSOR, LIMIT, answers
 from integrations.api.paging import page

@@ -6,7 +6,7 @@ import uuid
 
 from django.conf import settings
 
-from deliveries.push_rate import take_push
+from deliveries.ingest.push_rate import take_push
 from integrations.api.errors import APIError
 
 

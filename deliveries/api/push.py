@@ -13,15 +13,15 @@ from rest_framework.views import APIView
 
 from deliveries.api.limits import check_rate
 from deliveries.ingest import Receipt, publish_events, push_objects
+from deliveries.ingest.parsing import CONTROL, MAX_BATCH, MAX_NAME, Invalid
 from deliveries.ingest.plan import TooMuchWork
-from deliveries.ingest.reading import CONTROL, MAX_BATCH, MAX_NAME, Invalid
-from deliveries.ingest.services import Busy, KeyConflict, Revoked
+from deliveries.ingest.service import KeyConflict, Revoked, TooMuchContention
 from integrations.api.authentication import MESSAGE, CachedStoreAuthentication, principal_of
 from integrations.api.errors import APIError
 from integrations.api.openapi import answers
 from integrations.api.parsing import as_api_error, read_body
+from integrations.foundation.strict_json import DocumentError, dump_document, parse_document
 from integrations.models import AccessToken
-from integrations.strict_json import DocumentError, dump_document, parse_document
 from integrations.wire_formats.base import HOPS_HEADER
 from subscriptions.routing import SchemaViolation
 
@@ -125,7 +125,7 @@ class IngestView(APIView):
             raise APIError(409, "This Idempotency-Key was used with another body.", field="Idempotency-Key") from None
         except Revoked:
             raise exceptions.AuthenticationFailed(MESSAGE) from None
-        except Busy:
+        except TooMuchContention:
             raise APIError(
                 503,
                 "The same records are changing too fast. Nothing was stored; try again.",

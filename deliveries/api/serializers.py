@@ -8,12 +8,12 @@ from typing import Any
 
 from rest_framework import serializers
 
-from deliveries.attempts import readable_body, readable_response
 from deliveries.ingest.loops import why_stopped
 from deliveries.models import Attempt, Delivery, Event
+from deliveries.results.attempt_bodies import readable_body, readable_response
 from integrations.api.bodies import TEXT_LIMIT
 from integrations.api.openapi import PagesSerializer
-from integrations.identifiers import public_id
+from integrations.foundation.identifiers import public_id
 
 _moments = serializers.DateTimeField()
 

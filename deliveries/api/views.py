@@ -26,8 +26,8 @@ from integrations.api.bodies import body_of, boolean, mapping, text
 from integrations.api.errors import APIError, invalid, missing, not_found
 from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
 from integrations.api.paging import LONGEST_QUERY_TEXT, page, query_text
-from integrations.audit import Actor
-from integrations.identifiers import parse_public_id
+from integrations.foundation.audit import Actor
+from integrations.foundation.identifiers import parse_public_id
 
 FILTERS = ("status", "integration", "subscription", "topic", "since", "until", "q")
 _STATUS = f"({'|'.join(Delivery.Status.values)})"

@@ -1,5 +1,5 @@
 """Taking in what applications push: validate, plan, write in one transaction, wake the engines."""
 
-from deliveries.ingest.services import Receipt, publish_events, push_back, push_objects
+from deliveries.ingest.service import Receipt, publish_events, push_objects
 
-__all__ = ["Receipt", "publish_events", "push_back", "push_objects"]
+__all__ = ["Receipt", "publish_events", "push_objects"]

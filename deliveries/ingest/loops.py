@@ -10,35 +10,34 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from deliveries.ingest.plan import Plan
+from deliveries.ingest.plan import EventRow, Plan
 
 
 def note_arrival(plan: Plan, hops: int) -> None:
     """Of events that a program sent: `hops` is what it said. What went too far is not sent on."""
-    plan.hops = hops
-    if plan.deliveries and hops > settings.HOP_LIMIT:
-        _stop(plan)
+    _note(plan, hops, None, is_stopped=bool(plan.deliveries) and hops > settings.HOP_LIMIT)
 
 
 def note_answer(plan: Plan, *, hops: int, cascade_left: int | None) -> None:
-    """Of events from a receiver's answer: `hops` and `cascade_left` are those of the event that it answers.
+    """Of what one answer brings: `hops` and `cascade_left` are those of the event that it answers.
 
     The first answer (None) is sent on whatever it costs: what a poll brings may be large.
     """
-    plan.hops = hops + 1
-    if not plan.deliveries:
-        return
-    number = len(plan.deliveries)
-    if plan.hops > settings.HOP_LIMIT or (cascade_left is not None and number > cascade_left):
-        _stop(plan)
-        return
-    left = settings.CASCADE_LIMIT if cascade_left is None else cascade_left - number
-    plan.cascade_left = left // number
+    number, hops = len(plan.deliveries), hops + 1
+    if not number:
+        _note(plan, hops, None, is_stopped=False)
+    elif hops > settings.HOP_LIMIT or (cascade_left is not None and number > cascade_left):
+        _note(plan, hops, None, is_stopped=True)
+    else:
+        left = settings.CASCADE_LIMIT if cascade_left is None else cascade_left - number
+        _note(plan, hops, left // number, is_stopped=False)
 
 
-def _stop(plan: Plan) -> None:
-    plan.deliveries.clear()
-    plan.is_stopped = True
+def _note(plan: Plan, hops: int, cascade_left: int | None, *, is_stopped: bool) -> None:
+    for row in plan.events:
+        row.hops, row.cascade_left, row.is_stopped = hops, cascade_left, is_stopped
+    if is_stopped:
+        plan.deliveries.clear()
 
 
 def why_stopped(hops: int) -> str:
@@ -52,11 +51,13 @@ def why_stopped(hops: int) -> str:
     )
 
 
-def loop_text(plan: Plan, where: str) -> str:
-    """What staff are told, once for each place. `where` names who sent it: "The answers of Shop mirror"."""
-    event = plan.events[0]
+def loop_text(event: EventRow, where: str) -> str:
+    """What staff are told, once for each place, of an event that was not sent on.
+
+    `where` names who sent it: "The answers of Shop mirror".
+    """
     what = f"{event.object_type} {event.object_id}".strip()
     return (
-        f"A loop was stopped. {where} changed {what}: stored, and not sent on. {why_stopped(plan.hops)}"
+        f"A loop was stopped. {where} changed {what}: stored, and not sent on. {why_stopped(event.hops)}"
         " Let one of the subscriptions on the way filter out what only an answer changed."
     )

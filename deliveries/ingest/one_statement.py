@@ -10,11 +10,11 @@ from typing import Any
 
 from django.db import DataError, connection, transaction
 
-from deliveries.arrays import BIG_NUMBER, KEY, NUMBER, TEXT, TIME, as_arrays, texts_array
-from deliveries.failpoints import failpoint
-from deliveries.ingest.plan import Known, Plan, PlanIsStale, RecordsExist, Repetition
-from deliveries.sql import execute_prepared
-from deliveries.wakeup import CHANNEL
+from deliveries.ingest.plan import ExistingRecords, IdempotencyRecord, Plan, PlanIsStale, RecordsExist
+from deliveries.runtime.failpoints import failpoint
+from deliveries.runtime.notify import CHANNEL
+from deliveries.storage.arrays import BIG_NUMBER, FLAG, KEY, NUMBER, TEXT, TIME, as_arrays, texts_array
+from deliveries.storage.sql import execute_prepared
 
 _HEAD = "c AS (SELECT %s::uuid AS store, %s::text AS origin, %s::timestamptz AS now)"
 _STORE, _ORIGIN, _NOW = "(SELECT store FROM c)", "(SELECT origin FROM c)", "(SELECT now FROM c)"
@@ -35,12 +35,12 @@ _IF_GUESSED = " WHERE (SELECT holds FROM guess)"
 _EVENT = (
     "event AS (INSERT INTO deliveries_event (id, store_id, topic, intent, object_type, object_id, data, origin,"
     f" occurred_at, created_at{{columns}}) SELECT id, {_STORE}, topic, intent, type, object_id, data, {_ORIGIN},"
-    f" occurred_at, {_NOW}{{values}}"
-    " FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])"
-    " AS e(id, topic, intent, type, object_id, data, occurred_at)"
+    f" occurred_at, {_NOW}{{columns}}"
+    " FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
+    " %s::timestamptz[]{arrays}) AS e(id, topic, intent, type, object_id, data, occurred_at{columns})"
 )
 #: Only what came back from a receiver says how far it came: of anything else the columns' defaults are true.
-_HOPS = (", hops, cascade_left, is_stopped", ", %s::smallint, %s::int, %s::bool")
+_HOPS = (", hops, cascade_left, is_stopped", ", %s::int[], %s::int[], %s::bool[]")
 _DELIVERY = (
     "delivery AS (INSERT INTO deliveries_delivery (id, event_id, store_id, integration_id, subscription_id, topic,"
     ' status, "trigger", due_at, attempt_count, retry_count, crash_count, revision, order_key, is_awaiting_source,'
@@ -66,12 +66,12 @@ _KEY = (
 _RETURNING = " RETURNING 1)"
 
 
-def write_at_once(
-    plan: Plan, repetition: Repetition | None, held: frozenset[uuid.UUID], *, is_call: bool = False
+def write_in_one_statement(
+    plan: Plan, repetition: IdempotencyRecord | None, held: frozenset[uuid.UUID], *, notifies: bool = False
 ) -> None:
     """Store all of it, or nothing if a premise no longer holds (PlanIsStale) or a guess was wrong (RecordsExist).
 
-    A premise that does not hold fails the statement as a whole, by a division by zero. `is_call`: the commit also
+    A premise that does not hold fails the statement as a whole, by a division by zero. `notifies`: the commit also
     wakes the engines.
     """
     from psycopg.errors import DivisionByZero
@@ -81,9 +81,9 @@ def write_at_once(
         bool(plan.deliveries),
         bool(plan.records),
         repetition is not None,
-        is_guess=plan.is_guess,
-        is_call=is_call,
-        has_hops=bool(plan.hops),
+        assumes_new=plan.assumes_new,
+        notifies=notifies,
+        has_hops=plan.has_hops,
     )
     values = _values(plan, repetition, held)
     failpoint("ingest.before_commit")
@@ -98,18 +98,18 @@ def write_at_once(
         if isinstance(error.__cause__, DivisionByZero):
             raise PlanIsStale from None
         raise
-    if plan.is_guess and rows[0][0] is not None:
+    if plan.assumes_new and rows[0][0] is not None:
         raise RecordsExist(_as_known(rows))
 
 
-def known_at_once(store_id: uuid.UUID, wanted: Iterable[tuple[str, str]]) -> Known:
+def existing_records(store_id: uuid.UUID, wanted: Iterable[tuple[str, str]]) -> ExistingRecords:
     """The records of these types and ids, with their versions."""
     types, ids = zip(*wanted, strict=True)
     query = f"WITH c AS (SELECT %s::uuid AS store), {_WANTED}, {_FOUND} {_SELECT_FOUND}"
     return _as_known(execute_prepared(query, [store_id, texts_array(types), texts_array(ids)]))
 
 
-def _as_known(rows: Iterable[tuple[Any, ...]]) -> Known:
+def _as_known(rows: Iterable[tuple[Any, ...]]) -> ExistingRecords:
     return {(row[0], row[1]): (row[2], json.loads(row[3])) for row in rows}
 
 
@@ -120,21 +120,21 @@ def _query(
     has_records: bool,
     has_key: bool,
     *,
-    is_guess: bool,
-    is_call: bool,
+    assumes_new: bool,
+    notifies: bool,
     has_hops: bool = False,
 ) -> str:
     """The text, which is one of a few; `_values` gives what it asks for, in the same order."""
-    only = _IF_GUESSED if is_guess else ""
+    only = _IF_GUESSED if assumes_new else ""
     parts = [_HEAD]
     checks = ["(SELECT count(*) FROM integrations_store WHERE id = %s AND config_version = %s) = 1"]
     if has_records:
         parts.append(_PUSHED)
-    if is_guess:
+    if assumes_new:
         parts += [_FOUND, _GUESS]
     if has_events:
-        columns, hops = _HOPS if has_hops else ("", "")
-        parts.append(f"{_EVENT.format(columns=columns, values=hops)}{only})")
+        columns, arrays = _HOPS if has_hops else ("", "")
+        parts.append(f"{_EVENT.format(columns=columns, arrays=arrays)}{only})")
     if has_deliveries:
         parts.append(f"{_DELIVERY}{only})")
     if has_records:
@@ -144,30 +144,32 @@ def _query(
         parts.append(f"{_KEY}{only} ON CONFLICT DO NOTHING{_RETURNING}")
         checks.append("(SELECT count(*) FROM key) = 1")
     proof = f"1 / (CASE WHEN {' AND '.join(checks)} THEN 1 ELSE 0 END)"
-    call = f"pg_notify('{CHANNEL}', '')::text" if is_call else "NULL::text"
+    call = f"pg_notify('{CHANNEL}', '')::text" if notifies else "NULL::text"
     head = f"WITH {', '.join(parts)}"
-    if is_guess:
+    if assumes_new:
         return f"{head} {_SELECT_FOUND} UNION ALL SELECT NULL, NULL, {proof}, {call}{only}"
     return f"{head} SELECT {proof}, {call}"
 
 
 _EVENT_KINDS = (KEY, TEXT, TEXT, TEXT, TEXT, TEXT, TIME)
+_HOPS_KINDS = (NUMBER, NUMBER, FLAG)
 _DELIVERY_KINDS = (KEY, KEY, BIG_NUMBER, KEY, TEXT, TEXT, TIME)
 _RECORD_KINDS = (TEXT, TEXT, TEXT, NUMBER, NUMBER)
 
 
-def _values(plan: Plan, repetition: Repetition | None, held: frozenset[uuid.UUID]) -> list[Any]:
+def _values(plan: Plan, repetition: IdempotencyRecord | None, held: frozenset[uuid.UUID]) -> list[Any]:
     values: list[Any] = [plan.store_id, plan.origin, plan.now]
     if plan.records:
         values += as_arrays(
             _RECORD_KINDS, [(r.type, r.external_id, r.data_json, r.version, r.read_version) for r in plan.records]
         )
     if plan.events:
-        values += [plan.hops, plan.cascade_left, plan.is_stopped] if plan.hops else []
         values += as_arrays(
             _EVENT_KINDS,
             [(e.id, e.topic, e.intent, e.object_type, e.object_id, e.data_json, e.occurred_at) for e in plan.events],
         )
+        if plan.has_hops:
+            values += as_arrays(_HOPS_KINDS, [(e.hops, e.cascade_left, e.is_stopped) for e in plan.events])
     if plan.deliveries:
         values += as_arrays(
             _DELIVERY_KINDS,

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from deliveries.documents import is_same, merge_document
 from deliveries.models import Event
-from integrations.identifiers import uuid7
-from integrations.strict_json import dump_document
+from integrations.foundation.identifiers import uuid7
+from integrations.foundation.json_documents import is_same, merge_document
+from integrations.foundation.strict_json import dump_document
 from subscriptions.budget import Allowance, BudgetExceeded
-from subscriptions.expressions import ExpressionError, WorkExceeded, holds, passes
+from subscriptions.expressions.evaluation import ExpressionError, WorkExceeded, holds, passes
 from subscriptions.routing import Route, StoreConfig, TopicRule
 
 #: Records by type and id: their versions and data.
-Known = Mapping[tuple[str, str], tuple[int, dict[str, Any]]]
+ExistingRecords = Mapping[tuple[str, str], tuple[int, dict[str, Any]]]
 
 
 @dataclass(slots=True)
@@ -29,6 +29,11 @@ class EventRow:
     object_id: str
     data_json: str
     occurred_at: datetime
+    #: How far it came, how many deliveries its answers may bring about, and whether it was not sent on: see
+    #: `deliveries.ingest.loops`.
+    hops: int = 0
+    cascade_left: int | None = None
+    is_stopped: bool = False
 
 
 @dataclass(slots=True)
@@ -58,14 +63,10 @@ class Plan:
     config_version: int
     origin: str
     now: datetime
-    #: How far its events came; see `deliveries.ingest.loops`.
-    hops: int = 0
-    cascade_left: int | None = None
-    is_stopped: bool = False
     #: What schemas, conditions and filters may still cost.
     allowance: Allowance = field(default_factory=Allowance)
     #: The records were not looked up, but taken for new.
-    is_guess: bool = False
+    assumes_new: bool = False
     records: list[RecordRow] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
     deliveries: list[DeliveryRow] = field(default_factory=list)
@@ -75,12 +76,23 @@ class Plan:
         return not self.events and not self.records
 
     @property
-    def has_ordered(self) -> bool:
-        return any(row.order_key is not None for row in self.deliveries)
+    def has_hops(self) -> bool:
+        """Whether any of its events came back from a receiver."""
+        return any(row.hops for row in self.events)
+
+    @property
+    def stopped(self) -> EventRow | None:
+        """The first of its events that was not sent on, because it goes round in a loop."""
+        return next((row for row in self.events if row.is_stopped), None)
+
+    @property
+    def order_keys(self) -> set[tuple[uuid.UUID, str]]:
+        """Of the ordered deliveries: locked before the plan is written."""
+        return {(row.subscription_id, row.order_key) for row in self.deliveries if row.order_key is not None}
 
 
 @dataclass(slots=True)
-class Repetition:
+class IdempotencyRecord:
     """The idempotency key that a plan is written under, with the answer that a repetition gets."""
 
     key: str
@@ -95,7 +107,7 @@ class PlanIsStale(Exception):
 class RecordsExist(Exception):
     """The plan guessed that its records were new. Nothing was stored; `known` are those that are not."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: ExistingRecords) -> None:
         super().__init__(f"{len(known)} records exist")
         self.known = known
 
@@ -136,37 +148,76 @@ def plan_push(
     *,
     config: StoreConfig,
     objects: Collection[PushedObject],
-    known: Known,
+    known: ExistingRecords,
     now: datetime,
     origin: str = Event.Origin.PUSH,
     except_subscription: uuid.UUID | None = None,
 ) -> Plan:
     """Merge each object into its record; what changed becomes events. Raises SchemaViolation or TooMuchWork."""
-    plan = Plan(config.store_id, config.version, origin, now)
-    state = dict(known)
-    for pushed in objects:
-        key = (pushed.type, pushed.external_id)
-        version, old = state.get(key, (0, None))
-        new = pushed.data if old is None else merge_document(old, pushed.data)
-        if old is not None and is_same(old, new):
-            continue
-        state[key] = (version + 1, new)
-        topics = [f"{pushed.type}.{'created' if old is None else 'updated'}"]
-        data_json = dump_document(new)
-        plan.allowance.grant(len(data_json))
-        try:
-            topics += [rule.name for rule in config.conditions.get(pushed.type, ()) if _holds(plan, rule, old, new)]
-            for topic in topics:
-                _check_schema(plan, config, topic, new)
-                row = EventRow(uuid7(), topic, None, pushed.type, pushed.external_id, data_json, now)
-                add_event(plan, config, row, new, except_subscription)
-        except BudgetExceeded:
-            raise TooMuchWork(pushed.path) from None
-    for key, (version, data) in state.items():
-        read_version = known[key][0] if key in known else 0
-        if version != read_version:
-            plan.records.append(RecordRow(*key, dump_document(data), version, read_version))
-    return plan
+    planner = PushPlanner(config, known, now, origin)
+    planner.add(objects, except_subscription)
+    return planner.plan()
+
+
+class PushPlanner:
+    """Plans objects from several sources one after another, each on what the ones before it made of the records."""
+
+    def __init__(self, config: StoreConfig, known: ExistingRecords, now: datetime, origin: str) -> None:
+        self._config = config
+        self._known = known
+        self._state: dict[tuple[str, str], tuple[int, Any]] = dict(known)
+        self._plan = Plan(config.store_id, config.version, origin, now)
+        self._parts: list[Plan] = []
+
+    def add(self, objects: Collection[PushedObject], except_subscription: uuid.UUID | None) -> Plan:
+        """All of the objects, or none: raises SchemaViolation or TooMuchWork.
+
+        Returns their events and deliveries, without records. What the caller changes of them goes into `plan`.
+        """
+        part = Plan(self._config.store_id, self._config.version, self._plan.origin, self._plan.now)
+        state = dict(self._state)
+        for pushed in objects:
+            _plan_object(part, self._config, state, pushed, except_subscription)
+        self._state = state
+        self._parts.append(part)
+        return part
+
+    def plan(self) -> Plan:
+        """All that was added. Its records are in the order of `deliveries.storage.locks`."""
+        plan = self._plan
+        plan.events = [row for part in self._parts for row in part.events]
+        plan.deliveries = [row for part in self._parts for row in part.deliveries]
+        for key, (version, data) in sorted(self._state.items(), key=lambda item: item[0]):
+            read_version = self._known[key][0] if key in self._known else 0
+            if version != read_version:
+                plan.records.append(RecordRow(*key, dump_document(data), version, read_version))
+        return plan
+
+
+def _plan_object(
+    plan: Plan,
+    config: StoreConfig,
+    state: dict[tuple[str, str], tuple[int, Any]],
+    pushed: PushedObject,
+    except_subscription: uuid.UUID | None,
+) -> None:
+    key = (pushed.type, pushed.external_id)
+    version, old = state.get(key, (0, None))
+    new = pushed.data if old is None else merge_document(old, pushed.data)
+    if old is not None and is_same(old, new):
+        return
+    state[key] = (version + 1, new)
+    topics = [f"{pushed.type}.{'created' if old is None else 'updated'}"]
+    data_json = dump_document(new)
+    plan.allowance.grant(len(data_json))
+    try:
+        topics += [rule.name for rule in config.conditions.get(pushed.type, ()) if _holds(plan, rule, old, new)]
+        for topic in topics:
+            _check_schema(plan, config, topic, new)
+            row = EventRow(uuid7(), topic, None, pushed.type, pushed.external_id, data_json, plan.now)
+            add_event(plan, config, row, new, except_subscription)
+    except BudgetExceeded:
+        raise TooMuchWork(pushed.path) from None
 
 
 def plan_events(*, config: StoreConfig, events: Collection[PublishedEvent], now: datetime) -> Plan:

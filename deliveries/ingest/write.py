@@ -8,26 +8,25 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from deliveries.failpoints import failpoint
-from deliveries.ingest.one_statement import write_at_once
-from deliveries.ingest.plan import Plan, PlanIsStale, Repetition
-from deliveries.ordering import first_in_line, lock_order_keys
-from deliveries.sql import as_time
+from deliveries.dispatch.ordering import first_in_line, lock_order_keys
+from deliveries.ingest.one_statement import write_in_one_statement
+from deliveries.ingest.plan import IdempotencyRecord, Plan, PlanIsStale
+from deliveries.runtime.failpoints import failpoint
+from deliveries.storage.sql import as_time
 
 
-def write_plan(plan: Plan, repetition: Repetition | None = None, *, is_call: bool = False) -> None:
+def write_plan(plan: Plan, repetition: IdempotencyRecord | None = None, *, notifies: bool = False) -> None:
     """Store events, deliveries, records and the key in one transaction.
 
-    Raises PlanIsStale or, for a plan that guesses, RecordsExist; nothing is stored then. `is_call`: the commit itself
+    Raises PlanIsStale or, for a plan that guesses, RecordsExist; nothing is stored then. `notifies`: the commit itself
     wakes the engines, where the database can.
     """
-    if plan.has_ordered:
+    if keys := plan.order_keys:
         with transaction.atomic():
-            keys = {(row.subscription_id, row.order_key) for row in plan.deliveries if row.order_key is not None}
             lock_order_keys(keys)
-            _write(plan, repetition, _held_rows(plan), is_call=is_call)
+            _write(plan, repetition, _held_rows(plan), notifies=notifies)
     else:
-        _write(plan, repetition, frozenset(), is_call=is_call)
+        _write(plan, repetition, frozenset(), notifies=notifies)
 
 
 def _held_rows(plan: Plan) -> frozenset[uuid.UUID]:
@@ -44,14 +43,14 @@ def _held_rows(plan: Plan) -> frozenset[uuid.UUID]:
     return frozenset(held)
 
 
-def _write(plan: Plan, repetition: Repetition | None, held: frozenset[uuid.UUID], *, is_call: bool) -> None:
+def _write(plan: Plan, repetition: IdempotencyRecord | None, held: frozenset[uuid.UUID], *, notifies: bool) -> None:
     if connection.vendor == "postgresql":
-        write_at_once(plan, repetition, held, is_call=is_call)
+        write_in_one_statement(plan, repetition, held, notifies=notifies)
     else:
         _write_portably(plan, repetition, held)
 
 
-def _write_portably(plan: Plan, repetition: Repetition | None, held: frozenset[uuid.UUID]) -> None:
+def _write_portably(plan: Plan, repetition: IdempotencyRecord | None, held: frozenset[uuid.UUID]) -> None:
     """Any other database: plain statements in one transaction."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
@@ -60,6 +59,7 @@ def _write_portably(plan: Plan, repetition: Repetition | None, held: frozenset[u
         )
         if cursor.fetchone() is None:
             raise PlanIsStale
+        _write_records(cursor, plan)
         if repetition is not None:
             cursor.execute(
                 "INSERT INTO deliveries_idempotencykey (store_id, key, body_hash, response, created_at)"
@@ -74,7 +74,6 @@ def _write_portably(plan: Plan, repetition: Repetition | None, held: frozenset[u
             )
             if cursor.rowcount != 1:
                 raise PlanIsStale
-        _write_records(cursor, plan)
         store, now = plan.store_id.hex, as_time(plan.now)
         cursor.executemany(
             "INSERT INTO deliveries_event (id, store_id, topic, intent, object_type, object_id, data, origin,"
@@ -82,7 +81,7 @@ def _write_portably(plan: Plan, repetition: Repetition | None, held: frozenset[u
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 (row.id.hex, store, row.topic, row.intent, row.object_type, row.object_id, row.data_json, plan.origin,
-                 as_time(row.occurred_at), now, plan.hops, plan.cascade_left, plan.is_stopped)
+                 as_time(row.occurred_at), now, row.hops, row.cascade_left, row.is_stopped)
                 for row in plan.events
             ],
         )  # fmt: skip

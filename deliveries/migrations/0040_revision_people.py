@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deliveries', '0004_room_to_finish'),
+        ("deliveries", "0010_backlog"),
         ('integrations', '0041_recall_issuers'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

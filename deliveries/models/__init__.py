@@ -1,13 +1,15 @@
+from deliveries.models.backlog import Backlog
 from deliveries.models.delivery import Attempt, Delivery, FailureGroup, Revision
 from deliveries.models.engine import Engine
 from deliveries.models.event import Event, IdempotencyKey, Record
 from deliveries.models.push_window import PushWindow
 from deliveries.models.replay import Replay, ReplayItem
-from deliveries.models.stats import StatSlot
-from deliveries.models.visit import WizardVisit
+from deliveries.models.stats import StatsBucket
+from deliveries.models.visit import WizardPresence
 
 __all__ = [
     "Attempt",
+    "Backlog",
     "Delivery",
     "Engine",
     "Event",
@@ -18,6 +20,6 @@ __all__ = [
     "Replay",
     "ReplayItem",
     "Revision",
-    "StatSlot",
-    "WizardVisit",
+    "StatsBucket",
+    "WizardPresence",
 ]

@@ -10,8 +10,8 @@ from django.db import models
 from django.db.models import Q
 
 from deliveries.models.event import Event
-from integrations.documents_field import DocumentField
-from integrations.identifiers import public_id, uuid7
+from integrations.foundation.document_field import DocumentField
+from integrations.foundation.identifiers import public_id, uuid7
 from integrations.models import AccessToken, Integration, Store
 from subscriptions.models import Subscription
 
@@ -68,9 +68,17 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def open(self) -> DeliveryQuerySet:
         return self.filter(status__in=Delivery.OPEN)
 
+    def wanted(self) -> DeliveryQuerySet:
+        """Of subscriptions and integrations that were not deleted: for the others nothing is sent any more."""
+        return self.filter(integration__deleted_at=None, subscription__deleted_at=None)
+
     def failing(self) -> DeliveryQuerySet:
         """What needs staff, now or soon."""
         return self.filter(status__in=[Delivery.Status.FAILED, Delivery.Status.RETRYING])
+
+    def lock_free(self) -> DeliveryQuerySet:
+        """Those that nobody else has locked, until the transaction ends. Never waits: `deliveries.storage.locks`."""
+        return self.select_for_update(of=("self",), no_key=True, skip_locked=True)
 
 
 class Delivery(models.Model):
@@ -163,7 +171,7 @@ class Delivery(models.Model):
             # The claim: the oldest due ones of each integration. Finished rows are not in it, so that a claim
             # costs the same however many lie behind.
             models.Index(fields=["integration", "due_at"], name="delivery_due", condition=Q(due_at__isnull=False)),
-            # What is in flight per integration, for its cap.
+            # What is in dispatch per integration, for its cap.
             models.Index(fields=["integration"], name="delivery_in_flight", condition=Q(status="sending")),
             # Ordered subscriptions: is there an earlier one of this record?
             models.Index(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from integrations.documents_field import DocumentField
-from integrations.identifiers import public_id, uuid7
+from integrations.foundation.document_field import DocumentField
+from integrations.foundation.identifiers import public_id, uuid7
 from integrations.models import Store
 
 

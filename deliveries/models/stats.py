@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 
-class StatSlot(models.Model):
+class StatsBucket(models.Model):
     """Deliveries of one integration in five minutes, by how long they took.
 
     The dashboard would otherwise read a week of deliveries on each look. `slot` is the Unix time over 300;
@@ -21,6 +21,7 @@ class StatSlot(models.Model):
     failed = models.PositiveIntegerField(default=0)
 
     class Meta:
+        db_table = "deliveries_statslot"
         constraints = [
             models.UniqueConstraint(fields=["slot", "integration_id", "bin"], name="stat_slot_is_unique"),
         ]

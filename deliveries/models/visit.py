@@ -8,7 +8,7 @@ from django.db import models
 from deliveries.models.delivery import Delivery
 
 
-class WizardVisit(models.Model):
+class WizardPresence(models.Model):
     """When a member of staff last looked at a delivery's wizard, so that a second one is told.
 
     A row and not a cache entry: the default cache is per process, and web servers run several.
@@ -19,6 +19,7 @@ class WizardVisit(models.Model):
     at = models.DateTimeField()
 
     class Meta:
+        db_table = "deliveries_wizardvisit"
         constraints = [models.UniqueConstraint(fields=["delivery", "user"], name="wizard_visit_is_unique")]
         indexes = [
             # Forgetting old visits.

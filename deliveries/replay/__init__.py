@@ -1,7 +1,8 @@
 """Replays: many deliveries again (or discarded), by filter and not by ids, in small steps."""
 
 from deliveries.replay.outcome import ReplayOutcome, outcome_of
-from deliveries.replay.services import (
+from deliveries.replay.runner import Step, matching, run, run_waiting, step
+from deliveries.replay.service import (
     GUARDED,
     GUARDED_LIMIT,
     Preview,
@@ -15,7 +16,6 @@ from deliveries.replay.services import (
     start_replay,
     with_status,
 )
-from deliveries.replay.steps import Step, matching, run, run_waiting, step
 
 __all__ = [
     "GUARDED",

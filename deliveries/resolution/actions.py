@@ -7,11 +7,14 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from deliveries import failures, ordering, ports, wakeup
+from deliveries import hooks
+from deliveries.dispatch import ordering
+from deliveries.failures import groups
 from deliveries.models import Delivery
 from deliveries.resolution.approval import refuse_while_awaiting, reject_waiting
-from deliveries.resolution.rules import ResolutionError, audit, locked, put_back, require_reason, state_of
-from integrations.audit import Actor
+from deliveries.resolution.rules import ResolutionError, audit, locked, requeue, require_reason, state_of
+from deliveries.runtime import notify
+from integrations.foundation.audit import Actor
 
 Status = Delivery.Status
 
@@ -33,7 +36,7 @@ def retry_delivery(
         )
         refuse_while_awaiting(found)
         before = state_of(found)
-        put_back(found, Delivery.Trigger.MANUAL, now)
+        requeue(found, Delivery.Trigger.MANUAL, now)
         audit(found, actor, "retry", before=before, after=state_of(found), reason=reason)
     return found
 
@@ -58,11 +61,11 @@ def discard_delivery(
         found.finished_at = now
         found.is_awaiting_source = False
         found.save(update_fields=["status", "due_at", "lease", "failure_group", "finished_at", "is_awaiting_source"])
-        failures.close_empty_groups([group_id], now, actor.name)
-        ports.settled([ports.Settled(found.id, found.store_id, found.integration_id, found.status)], now)
+        groups.close_empty_groups([group_id], now, actor.name)
+        hooks.settled([hooks.DeliveryChange(found.id, found.store_id, found.integration_id, found.status)], now)
         if found.order_key is not None and found.subscription_id is not None:
             ordering.release_next(found.subscription_id, found.order_key, now)
-            wakeup.wake_on_commit()
+            notify.wake_on_commit()
         audit(found, actor, "discard", before=before, after=state_of(found), reason=reason)
     return found
 
@@ -94,7 +97,7 @@ def wait_for_source(*, delivery: Delivery, actor: Actor, reason: str = "", now: 
 def release_hold(*, delivery: Delivery, actor: Actor, reason: str = "", now: datetime | None = None) -> Delivery:
     """Send a held delivery although an earlier one of its record has failed. Raises ResolutionError.
 
-    Only one of a record is ever in flight: while the earlier one is still being tried, this one stays held.
+    Only one of a record is ever in dispatch: while the earlier one is still being tried, this one stays held.
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -114,6 +117,6 @@ def release_hold(*, delivery: Delivery, actor: Actor, reason: str = "", now: dat
         found.due_at = now
         found.trigger = Delivery.Trigger.MANUAL
         found.save(update_fields=["due_at", "trigger"])
-        wakeup.wake_on_commit()
+        notify.wake_on_commit()
         audit(found, actor, "release_hold", before=before, after=state_of(found) | {"is_held": False}, reason=reason)
     return found

@@ -10,8 +10,8 @@ from django.utils import timezone
 from deliveries.models import Delivery, Revision
 from deliveries.resolution.payloads import check_payload, payload_of
 from deliveries.resolution.records import update_record_of
-from deliveries.resolution.rules import ResolutionError, audit, locked, put_back, state_of
-from integrations.audit import Actor
+from deliveries.resolution.rules import ResolutionError, audit, locked, requeue, state_of
+from integrations.foundation.audit import Actor
 
 Status = Delivery.Status
 
@@ -34,7 +34,7 @@ def approve_revision(*, revision: Revision, actor: Actor, now: datetime | None =
         waiting.approved_at = now
         waiting.save(update_fields=["is_awaiting_approval", "approved_by", "approved_at"])
         found.revision = waiting.number
-        put_back(found, Delivery.Trigger.EDITED, now, fields=["revision"])
+        requeue(found, Delivery.Trigger.EDITED, now, fields=["revision"])
         if waiting.updates_record:
             update_record_of(found, previous, data, now)
         audit(found, actor, "approve", before=before, after=state_of(found))
@@ -73,7 +73,7 @@ def reject_revision(*, revision: Revision, actor: Actor, reason: str = "", now: 
         before = state_of(found)
         _reject([waiting], actor, now)
         if is_paused(found):
-            put_back(found, found.trigger, now)
+            requeue(found, found.trigger, now)
         audit(
             found, actor, "reject", before=before, after=state_of(found) | {"rejected": waiting.number}, reason=reason
         )

@@ -8,7 +8,6 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from deliveries.documents import is_same, json_patch
 from deliveries.models import Delivery, Revision
 from deliveries.resolution.approval import is_awaiting_approval, reject_waiting
 from deliveries.resolution.payloads import check_payload, payload_of
@@ -18,11 +17,13 @@ from deliveries.resolution.rules import (
     audit,
     latest_number,
     locked,
-    put_back,
+    refuse_deleted,
+    requeue,
     require_reason,
     state_of,
 )
-from integrations.audit import Actor
+from integrations.foundation.audit import Actor
+from integrations.foundation.json_documents import is_same, json_patch
 from integrations.services import people_behind
 
 Status = Delivery.Status
@@ -51,6 +52,7 @@ def edit_delivery(
         found = locked(
             delivery, "edit", expected_revision=expected_revision, expected_attempt_count=expected_attempt_count
         )
+        refuse_deleted(found)
         require_reason(found.store, reason)
         data = check_payload(found, payload)
         previous = payload_of(found)
@@ -69,7 +71,7 @@ def edit_delivery(
             _pause(found)
         else:
             found.revision = revision.number
-            put_back(found, Delivery.Trigger.EDITED, now, fields=["revision"])
+            requeue(found, Delivery.Trigger.EDITED, now, fields=["revision"])
             if update_record:
                 update_record_of(found, previous, data, now)
         changed = {"revision": revision.number, "is_awaiting_approval": is_awaiting, "updates_record": update_record}

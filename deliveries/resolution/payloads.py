@@ -7,7 +7,7 @@ from typing import Any
 
 from deliveries.models import Delivery
 from deliveries.resolution.rules import ResolutionError
-from integrations.strict_json import DocumentError, dump_document, parse_document
+from integrations.foundation.strict_json import DocumentError, dump_document, parse_document
 from subscriptions.routing import SchemaViolation, config_of
 
 #: Problems that are shown at once; a payload of the wrong shape altogether may have thousands.

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
-from deliveries.models import Delivery, WizardVisit
+from deliveries.models import Delivery, WizardPresence
 
 #: Who was seen within this time is taken to be there still.
 PRESENT = timedelta(minutes=2)
@@ -27,15 +27,15 @@ def visit(delivery: Delivery, user: User | AnonymousUser, now: datetime | None =
     if isinstance(user, AnonymousUser):  # nobody: the views let in staff only
         return []
     now = now or timezone.now()
-    WizardVisit.objects.bulk_create(
-        [WizardVisit(delivery=delivery, user=user, at=now)],
+    WizardPresence.objects.bulk_create(
+        [WizardPresence(delivery=delivery, user=user, at=now)],
         update_conflicts=True,
         unique_fields=["delivery", "user"],
         update_fields=["at"],
     )
-    WizardVisit.objects.filter(at__lt=now - FORGET).delete()
+    WizardPresence.objects.filter(at__lt=now - FORGET).delete()
     others = (
-        WizardVisit.objects.filter(delivery=delivery, at__gte=now - PRESENT)
+        WizardPresence.objects.filter(delivery=delivery, at__gte=now - PRESENT)
         .exclude(user=user)
         .select_related("user")
         .order_by("-at")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from deliveries.documents import is_same
 from deliveries.models import Delivery, Record
 from deliveries.resolution.rules import ResolutionError
+from integrations.foundation.json_documents import is_same
 
 
 def record_of(delivery: Delivery, *, is_locked: bool = False) -> Record | None:

@@ -6,15 +6,17 @@ now, or what somebody else has changed since the caller looked, is never overwri
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
 from django.db.models import QuerySet
 
-from deliveries import failures, ordering, wakeup
 from deliveries.models import Delivery
-from integrations.audit import Actor
+from deliveries.runtime import notify
+from deliveries.storage.locks import lock_deliveries
+from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry, Store
 
 Code = Literal[
@@ -23,8 +25,9 @@ Code = Literal[
 Action = Literal["retry", "edit", "discard", "wait", "release"]
 
 Status = Delivery.Status
-#: How often a delivery may change its group between look and lock before we give up.
-LOCK_TRIES = 5
+#: How often a delivery that somebody else holds is looked at again before we give up, and after how many seconds.
+LOCK_TRIES = 8
+LOCK_PAUSE = 0.01
 
 _ACTIONS: Mapping[str, frozenset[Action]] = {
     Status.PENDING: frozenset({"retry", "edit", "discard", "wait"}),
@@ -66,26 +69,20 @@ def locked(
 ) -> Delivery:
     """The delivery as it is now, held until the transaction ends. Raises ResolutionError if the action cannot be.
 
-    Everywhere the order of locks is: failure groups, keys of ordered subscriptions, deliveries.
+    With its failure group and its order key, in the order of `deliveries.storage.locks`.
     """
-    for _ in range(LOCK_TRIES):
-        seen = Delivery.objects.filter(pk=delivery.pk).values_list("status", "failure_group_id").first()
-        if seen is None:
+    wanted = Delivery.objects.select_related("event", "store")
+    for tries in range(LOCK_TRIES):
+        status = Delivery.objects.filter(pk=delivery.pk).values_list("status", flat=True).first()
+        if status is None:
             raise ResolutionError("conflict", "This delivery is gone: it was pruned meanwhile.")
-        if seen[0] == Status.SENDING:
+        if status == Status.SENDING:
             raise _is_being_sent()
-        failures.lock_groups([seen[1]])
-        if delivery.order_key is not None and delivery.subscription_id is not None:
-            ordering.lock_order_keys([(delivery.subscription_id, delivery.order_key)])
-        found = (
-            Delivery.objects.select_for_update(of=("self",), no_key=True)
-            .select_related("event", "store")
-            .filter(pk=delivery.pk)
-            .first()
-        )
-        if found is not None and found.failure_group_id == seen[1]:
-            _check(found, action, expected_revision, expected_attempt_count)
-            return found
+        if found := lock_deliveries(wanted, [delivery.pk]):
+            _check(found[0], action, expected_revision, expected_attempt_count)
+            return found[0]
+        # Somebody else is at it. Deliveries are never waited for under locks; they are looked at again.
+        time.sleep(LOCK_PAUSE * (tries + 1))
     raise ResolutionError("conflict", "This delivery is changing all the time. Look at it again.")
 
 
@@ -139,8 +136,12 @@ def require_reason(store: Store, reason: str) -> None:
         raise ResolutionError("reason_required", "This store wants to know why: give a reason.")
 
 
-def put_back(delivery: Delivery, trigger: str, now: datetime, fields: Collection[str] = ()) -> None:
-    """Due now, with the whole retry schedule before it; held if another of its record is under way."""
+def requeue(delivery: Delivery, trigger: str, now: datetime, fields: Collection[str] = ()) -> None:
+    """Due now, with the whole retry schedule before it; held if another of its record is under way.
+
+    Raises ResolutionError where nothing is sent any more: it would wait for ever, or go to somebody who has left.
+    """
+    refuse_deleted(delivery)
     delivery.status = Status.PENDING
     delivery.trigger = trigger
     delivery.due_at = None if _is_overtaken(delivery) else now
@@ -150,10 +151,18 @@ def put_back(delivery: Delivery, trigger: str, now: datetime, fields: Collection
     delivery.finished_at = None
     delivery.is_awaiting_source = False
     delivery.save(update_fields=[*QUEUE_FIELDS, *fields])
-    wakeup.wake_on_commit()
+    notify.wake_on_commit()
 
 
-#: What `put_back` writes.
+def refuse_deleted(delivery: Delivery) -> None:
+    """Raises ResolutionError if the delivery's subscription or integration was deleted."""
+    if not Delivery.objects.wanted().filter(pk=delivery.pk).exists():
+        raise ResolutionError(
+            "not_allowed", "Its subscription or integration was deleted, so nothing is sent for it any more."
+        )
+
+
+#: What `requeue` writes.
 QUEUE_FIELDS = (
     "status",
     "trigger",

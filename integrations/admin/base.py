@@ -20,7 +20,7 @@ from django.urls import URLPattern, path
 from integrations.admin.fields import KnownRowField, KnownRowsField, StrictJSONField
 from integrations.admin.keys import key_route, parse_key
 from integrations.admin.lists import LISTED_ROWS, ODD_LIST, SEARCH_LIMIT, CappedPaginator, DeskChangeList
-from integrations.staff import visible_store_ids
+from integrations.security.staff import visible_store_ids
 
 __all__ = ["LISTED_ROWS", "DeskAdmin", "ReadOnlyAdmin", "visible_store_ids"]
 

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput, JSONString
 
 from integrations.admin.keys import parse_key
-from integrations.strict_json import DocumentError, parse_document
+from integrations.foundation.strict_json import DocumentError, parse_document
 
 
 def parse_json_text(text: str) -> Any:

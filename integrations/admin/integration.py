@@ -20,8 +20,8 @@ from integrations.admin import shown_once, turn
 from integrations.admin.base import DeskAdmin
 from integrations.admin.forms import FORMAT_FIELDS, IntegrationForm, initial_of, kinds
 from integrations.admin.lists import SEARCH_LIMIT
-from integrations.audit import Actor
 from integrations.connectors import CONNECTORS
+from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry, Integration, Store
 from integrations.parameters import mask_parameters
 from integrations.services import (
@@ -185,7 +185,10 @@ class IntegrationAdmin(DeskAdmin):
 
     def _open(self, request: HttpRequest, pk: int, action: str) -> Integration:
         self._require(request, action)
-        found = self.get_queryset(request).filter(pk=pk).first()
+        rows = self.get_queryset(request)
+        if action == "delete":
+            rows = rows.without_credentials()
+        found = rows.filter(pk=pk).first()
         if found is None:
             raise Http404("There is no such integration: it may have been deleted.")
         return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
-from integrations.encryption import DecryptionError, decrypt_text, encrypt_text
+from integrations.security.encryption import DecryptionError, decrypt_text, encrypt_text
 
 KEY = "shown_once"
 

@@ -19,8 +19,8 @@ from django.views.decorators.http import require_POST
 
 from integrations.admin import shown_once
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
-from integrations.audit import Actor, record_change
-from integrations.models import AccessToken, AuditEntry, Store
+from integrations.foundation.audit import Actor, record_change
+from integrations.models import AccessToken, AuditEntry, ConfigVersion, Store
 from integrations.models.store import validate_overrides
 from integrations.services import issue_token, withdraw_token
 from integrations.services.approval_rule import (
@@ -88,6 +88,7 @@ class StoreAdmin(DeskAdmin):
         return [name for name in names if name != "is_approval_required"] if obj is not None else names
 
     def save_model(self, request: HttpRequest, obj: Store, form: Any, change: bool) -> None:
+        ConfigVersion.lock()
         before = Store.objects.filter(pk=obj.pk).values(*AUDITED).first()
         if change:
             # What the form does not show was read before somebody may have changed it: it is not written back.

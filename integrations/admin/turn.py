@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from integrations.admin.fields import parse_json_text
 from integrations.models import Integration
-from integrations.turn_calls import ActionNotOffered, NotTurn, handshake, request_context, run_action
+from integrations.services.turn import ActionNotOffered, NotTurn, handshake, request_context, run_action
 
 EXAMPLE = {
     "chat": {"owner": "+27820000000", "state": "OPEN", "uuid": "chat-1"},

@@ -13,8 +13,8 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from integrations.access import Principal, authenticate
 from integrations.models import AccessToken
+from integrations.security.tokens import Principal, authenticate
 
 MESSAGE = (
     "The store id or access token is missing, wrong, expired or revoked. Send X-Hub-Store and X-Hub-Access-Token, "

@@ -12,7 +12,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from integrations.api.errors import APIError
-from integrations.strict_json import DocumentError, parse_document
+from integrations.foundation.strict_json import DocumentError, parse_document
 
 
 def read_body(request: Any) -> bytes:

@@ -11,10 +11,10 @@ from rest_framework import serializers
 from integrations.connectors import CONNECTORS
 from integrations.models import AccessToken, Integration, IntegrationHealth
 from integrations.parameters import mask_parameters
-from integrations.redaction import MASK
 from integrations.retry import POLICIES
+from integrations.security.redaction import MASK
 from integrations.services.values import IN_FLIGHT_LIMIT, RATE_LIMIT, TIMEOUT_LIMIT
-from integrations.transport.addresses import URL_LIMIT
+from integrations.transport.guard.addresses import URL_LIMIT
 from integrations.wire_formats import WIRE_FORMATS
 from integrations.wire_formats.auth import MAX_VALUE_LENGTH
 

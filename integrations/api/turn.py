@@ -19,7 +19,7 @@ from integrations.api.serializers import (
     HandshakeSerializer,
 )
 from integrations.api.views import integration_of
-from integrations.turn_calls import ActionNotOffered, NotTurn, handshake, request_context, run_action
+from integrations.services.turn import ActionNotOffered, NotTurn, handshake, request_context, run_action
 
 REFRESH_HEADER = "X-Turn-Integration-Refresh"
 

@@ -25,7 +25,7 @@ from integrations.api.serializers import (
     TokenBodySerializer,
     TokenSerializer,
 )
-from integrations.audit import Actor
+from integrations.foundation.audit import Actor
 from integrations.models import AccessToken, Integration, Store
 from integrations.services import (
     ROTATION_OVERLAP,
@@ -47,10 +47,10 @@ def actor_of(request: Request) -> Actor:
     return Actor.of_principal(principal_of(request))
 
 
-def integration_of(request: Request, slug: str) -> Integration:
-    """Raises not_found, also for another store's."""
+def integration_of(request: Request, slug: str, *, has_credentials: bool = True) -> Integration:
+    """Raises not_found, also for another store's. `has_credentials`: read them too."""
     mine = Integration.objects.alive().filter(store_id=principal_of(request).store_id, slug=slug)
-    found = mine.select_related("health").first()
+    found = (mine if has_credentials else mine.without_credentials()).select_related("health").first()
     if found is None:
         raise not_found("integration")
     return found
@@ -106,7 +106,8 @@ class IntegrationView(APIView):
 
     @extend_schema(operation_id="delete_integration", responses=answers(None, status=204, more=(404, 409)))
     def delete(self, request: Request, slug: str) -> Response:
-        delete_integration(integration=integration_of(request, slug), actor=actor_of(request))
+        integration = integration_of(request, slug, has_credentials=False)
+        delete_integration(integration=integration, actor=actor_of(request))
         return Response(status=204)
 
 

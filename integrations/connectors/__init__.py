@@ -8,7 +8,7 @@ from integrations.connectors.twilio_sms import TwilioSms
 from integrations.wire_formats import get_wire_format
 from integrations.wire_formats.base import Endpoint, WireFormat
 
-__all__ = ["CONNECTORS", "Connector", "base_url", "get_connector", "speaker_for"]
+__all__ = ["CONNECTORS", "Connector", "adapter_for", "base_url", "get_connector"]
 
 CONNECTORS: dict[str, Connector] = {
     connector.name: connector for connector in (TwilioSms(), Mailchimp(), CampaignMonitor(), Email())
@@ -23,6 +23,6 @@ def get_connector(name: str) -> Connector:
         raise LookupError(f"There is no connector {name!r}; there are {', '.join(CONNECTORS)}.") from None
 
 
-def speaker_for(endpoint: Endpoint) -> WireFormat:
+def adapter_for(endpoint: Endpoint) -> WireFormat:
     """The integration's connector where it has one, else its wire format. Raise LookupError for unknown names."""
     return get_connector(endpoint.connector) if endpoint.connector else get_wire_format(endpoint.wire_format)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from integrations.transport.base import Headers, Request, Response
-from integrations.wire_formats.answers import THROTTLING, retry_after, summary_of
 from integrations.wire_formats.auth import credentials
 from integrations.wire_formats.base import USER_AGENT, Message, Outcome, PayloadError, Skip, WireFormat
 from integrations.wire_formats.post import payload_object
+from integrations.wire_formats.responses import THROTTLING, retry_after, summary_of
 
 
 @dataclass(frozen=True, slots=True)

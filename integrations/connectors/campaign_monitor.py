@@ -13,12 +13,12 @@ from integrations.connectors.base import (
     required_parameter,
     vendor_request,
 )
-from integrations.signing import SecretStyle
+from integrations.security.signing import SecretStyle
 from integrations.transport.base import Request, Response
-from integrations.wire_formats.answers import one_line, parsed_object
 from integrations.wire_formats.auth import basic
 from integrations.wire_formats.base import Message, Outcome
 from integrations.wire_formats.post import dumps, utf_8
+from integrations.wire_formats.responses import one_line, parsed_object
 
 VENDOR_URL = "https://api.createsend.com"
 

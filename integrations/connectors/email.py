@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import quote
 
 from integrations.connectors.base import Parameter, connector_secrets, nested, optional_parameter, text_of
-from integrations.signing import SecretStyle
+from integrations.security.signing import SecretStyle
 from integrations.transport.base import Request, Response
-from integrations.wire_formats.answers import summary_of
 from integrations.wire_formats.base import Message, Outcome, PayloadError
 from integrations.wire_formats.post import dumps, event_name, payload_object, utf_8
+from integrations.wire_formats.responses import summary_of
 
 #: What the mail transport answers when the mail server took the message (SMTP's own code).
 TAKEN = 250

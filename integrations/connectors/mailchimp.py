@@ -16,12 +16,12 @@ from integrations.connectors.base import (
     required_parameter,
     vendor_request,
 )
-from integrations.signing import SecretStyle
+from integrations.security.signing import SecretStyle
 from integrations.transport.base import Request, Response
-from integrations.wire_formats.answers import parsed_object
 from integrations.wire_formats.auth import basic
 from integrations.wire_formats.base import Message, Outcome, PayloadError
 from integrations.wire_formats.post import dumps, utf_8
+from integrations.wire_formats.responses import parsed_object
 
 #: `{dc}` is the data centre: what follows the last hyphen of the key.
 VENDOR_URL = "https://{dc}.api.mailchimp.com"

@@ -19,11 +19,11 @@ from integrations.connectors.base import (
     required_parameter,
     text_of,
 )
-from integrations.signing import SecretStyle
+from integrations.security.signing import SecretStyle
 from integrations.transport.base import Request, Response
-from integrations.wire_formats.answers import one_line, parsed_object
 from integrations.wire_formats.auth import basic
 from integrations.wire_formats.base import USER_AGENT, Message, Outcome, PayloadError
+from integrations.wire_formats.responses import one_line, parsed_object
 
 VENDOR_URL = "https://api.twilio.com"
 

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from integrations.config_clock import clock_triggers
+from integrations.config_version import clock_triggers
 
 
 class Migration(migrations.Migration):

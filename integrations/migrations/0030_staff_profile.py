@@ -31,7 +31,7 @@ def mend_overrides(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
-        ("integrations", "0004_store_ticks_the_clock"),
+        ("integrations", "0010_clock_first"),
     ]
     operations = [
         migrations.CreateModel(

@@ -2,13 +2,13 @@ from integrations.models.approval_rule import LiftRequest
 from integrations.models.audit import AuditEntry
 from integrations.models.integration import Integration, IntegrationHealth, Secret
 from integrations.models.staff import StaffProfile
-from integrations.models.store import AccessToken, ConfigClock, Store
+from integrations.models.store import AccessToken, ConfigVersion, Store
 from integrations.models.turn import TurnContext
 
 __all__ = [
     "AccessToken",
     "AuditEntry",
-    "ConfigClock",
+    "ConfigVersion",
     "Integration",
     "IntegrationHealth",
     "LiftRequest",

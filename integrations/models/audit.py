@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
-from integrations.documents_field import DocumentField
+from integrations.foundation.document_field import DocumentField
 from integrations.models.store import Store
 
 

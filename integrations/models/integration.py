@@ -8,15 +8,19 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Q
 
-from integrations.encrypted_fields import EncryptedJSONField, EncryptedTextField
 from integrations.models.store import Store
 from integrations.recent_outcomes import Recent, recent_of
+from integrations.security.encrypted_fields import EncryptedJSONField, EncryptedTextField
 
 
 class IntegrationQuerySet(models.QuerySet["Integration"]):
     def alive(self) -> IntegrationQuerySet:
         """Those that were not deleted; a deleted one stays for the history of its deliveries."""
         return self.filter(deleted_at=None)
+
+    def without_credentials(self) -> IntegrationQuerySet:
+        """Read only when asked for: where no key opens them, some things must be possible all the same."""
+        return self.defer("token", "parameters")
 
 
 class Integration(models.Model):

@@ -15,7 +15,7 @@ from django.db.models import Q
 from integrations.object_types import check_overrides
 
 
-class ConfigClock(models.Model):
+class ConfigVersion(models.Model):
     """One row that ticks whenever a store's configuration changes (kept by database triggers).
 
     A tick is also written to the store's `config_version`. Web processes and engines cache tokens,
@@ -26,15 +26,16 @@ class ConfigClock(models.Model):
     version = models.BigIntegerField(default=0)
 
     class Meta:
+        db_table = "integrations_configclock"
         constraints = [models.CheckConstraint(condition=Q(id=1), name="config_clock_has_one_row")]
 
     @classmethod
-    def hold(cls) -> None:
+    def lock(cls) -> None:
         """Take the row first in a transaction that changes the configuration.
 
         Its triggers take it anyway; taken after a row of the configuration, two changes could wait for each other.
         """
-        list(cls.objects.select_for_update().filter(id=1))
+        list(cls.objects.select_for_update(no_key=True).filter(id=1))
 
 
 def validate_overrides(value: Any) -> None:

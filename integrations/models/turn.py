@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from integrations.documents_field import DocumentField
+from integrations.foundation.document_field import DocumentField
 from integrations.models.integration import Integration
 
 

@@ -1,13 +1,13 @@
 """What can be done with integrations and tokens: the same functions for the API, the admin and commands."""
 
-from integrations.endpoints import endpoint_of
+from integrations.endpoint import endpoint_of
 from integrations.parameters import mask_parameters, save_parameters
 from integrations.services.changes import (
+    adapter_of,
     create_integration,
     delete_integration,
     disable_integration,
     enable_integration,
-    speaker_of,
     update_integration,
 )
 from integrations.services.secrets import ROTATION_OVERLAP, rotate_secret
@@ -17,6 +17,7 @@ from integrations.services.values import IntegrationValues
 __all__ = [
     "ROTATION_OVERLAP",
     "IntegrationValues",
+    "adapter_of",
     "create_integration",
     "delete_integration",
     "disable_integration",
@@ -27,7 +28,6 @@ __all__ = [
     "people_behind",
     "rotate_secret",
     "save_parameters",
-    "speaker_of",
     "update_integration",
     "withdraw_token",
 ]

@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.audit import Actor, record_change
-from integrations.models import ConfigClock, LiftRequest, Store
+from integrations.foundation.audit import Actor, record_change
+from integrations.models import ConfigVersion, LiftRequest, Store
 
 PERMISSION = "integrations.set_approval_rule"
 #: A request that nobody confirmed for so long is void: what was asked for may be forgotten by then.
@@ -99,7 +99,7 @@ def why_not_confirm(request: LiftRequest, actor: Actor) -> str:
 
 
 def _locked(store: Store) -> Store:
-    ConfigClock.hold()
+    ConfigVersion.lock()
     return Store.objects.select_for_update(no_key=True).get(pk=store.pk)
 
 

@@ -11,12 +11,14 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
-from integrations.audit import HOOKDESK, Actor, record_change
 from integrations.connectors import get_connector
-from integrations.models import ConfigClock, Integration, IntegrationHealth, Store
+from integrations.foundation.audit import HOOKDESK, Actor, record_change
+from integrations.foundation.hooks import integration_deleted
+from integrations.models import ConfigVersion, Integration, IntegrationHealth, Store
+from integrations.models.integration import IntegrationQuerySet
 from integrations.parameters import mask_parameters, unmask_parameters
-from integrations.ports import integration_deleted
-from integrations.redaction import MASK, masked_headers
+from integrations.security.encrypted_fields import UNREADABLE, readable
+from integrations.security.redaction import MASK, masked_headers
 from integrations.services.secrets import check_secret_fits, first_secret, needed_secret, replace_secret
 from integrations.services.values import IntegrationValues, check_destination, clean_values
 from integrations.wire_formats import get_wire_format
@@ -64,7 +66,7 @@ def create_integration(
     _check_together(integration)
     secret = first_secret(integration, cleaned)
     with transaction.atomic():
-        ConfigClock.hold()
+        ConfigVersion.lock()
         integration.slug = cleaned.get("slug") or _free_slug(store, integration.name)
         _save(integration)
         if secret:
@@ -89,7 +91,7 @@ def update_integration(
     with transaction.atomic():
         current = locked(integration)
         before = {name: getattr(current, name) for name in _FIELDS}
-        old_speaker = speaker_of(current)
+        old_speaker = adapter_of(current)
         cleaned = {name: value for name, value in cleaned.items() if name not in _MASKED or value != MASK}
         if isinstance(cleaned.get("parameters"), dict):
             cleaned["parameters"] = unmask_parameters(cleaned["parameters"], current.parameters)
@@ -122,7 +124,8 @@ def delete_integration(*, integration: Integration, actor: Actor, reason: str = 
     """Mark it deleted: its slug is free again, its history stays, what it still had to send is discarded."""
     now = timezone.now()
     with transaction.atomic():
-        current = locked(integration)
+        # Without what may be unreadable, which is a reason to delete it.
+        current = locked(integration, has_credentials=False)
         current.deleted_at = integration.deleted_at = now
         current.save(update_fields=["deleted_at", "updated_at"])
         integration_deleted(current, now)
@@ -142,7 +145,8 @@ def disable_integration(*, integration: Integration, reason: str, actor: Actor =
     False, and nothing is changed, if it is disabled already or was deleted: several answers may ask for it at once.
     """
     with transaction.atomic():
-        current = _locked_or_none(integration)
+        # Without what may be unreadable, which is no reason to go on sending.
+        current = _all_locked(integration).without_credentials().first()
         if current is None or not current.is_enabled:
             return False
         current.is_enabled, current.disabled_reason = False, reason[:500]
@@ -158,7 +162,7 @@ def enable_integration(*, integration: Integration, actor: Actor, reason: str = 
     False, and nothing is changed, if it is enabled already or was deleted.
     """
     with transaction.atomic():
-        current = _locked_or_none(integration)
+        current = _all_locked(integration).first()
         if current is None or current.is_enabled:
             return False
         current.is_enabled, current.disabled_reason = True, ""
@@ -169,22 +173,23 @@ def enable_integration(*, integration: Integration, actor: Actor, reason: str = 
     return True
 
 
-def speaker_of(integration: Integration) -> WireFormat:
+def adapter_of(integration: Integration) -> WireFormat:
     """The connector of an integration where it has one, else its wire format."""
     return get_connector(integration.connector) if integration.connector else get_wire_format(integration.wire_format)
 
 
-def locked(integration: Integration) -> Integration:
+def locked(integration: Integration, *, has_credentials: bool = True) -> Integration:
     """The row as it is now, held until the transaction ends. Raises ValidationError if it was deleted meanwhile."""
-    current = _locked_or_none(integration)
+    rows = _all_locked(integration)
+    current = (rows if has_credentials else rows.without_credentials()).first()
     if current is None:
         raise ValidationError("This integration was deleted meanwhile.", code="conflict")
     return current
 
 
-def _locked_or_none(integration: Integration) -> Integration | None:
-    ConfigClock.hold()
-    return Integration.objects.alive().select_for_update().filter(id=integration.id).first()
+def _all_locked(integration: Integration) -> IntegrationQuerySet:
+    ConfigVersion.lock()
+    return Integration.objects.alive().select_for_update(no_key=True).filter(id=integration.id)
 
 
 def _apply(integration: Integration, values: dict[str, Any]) -> None:
@@ -194,7 +199,7 @@ def _apply(integration: Integration, values: dict[str, Any]) -> None:
 
 
 def _apply_format_defaults(integration: Integration, *, keep: list[str]) -> None:
-    speaker = speaker_of(integration)
+    speaker = adapter_of(integration)
     defaults = {
         "retry_policy": speaker.default_retry_policy,
         "timeout": speaker.default_timeout,
@@ -205,7 +210,7 @@ def _apply_format_defaults(integration: Integration, *, keep: list[str]) -> None
 
 def _kept(cleaned: dict[str, Any], current: Integration, old_speaker: WireFormat) -> list[str]:
     """Of what the format has defaults for: what stays. None asks for the default; a new format brings its own."""
-    if speaker_of(current) is not old_speaker:
+    if adapter_of(current) is not old_speaker:
         return [name for name in _OF_THE_FORMAT if cleaned.get(name) is not None]
     return [name for name in _OF_THE_FORMAT if name not in cleaned or cleaned[name] is not None]
 
@@ -273,7 +278,7 @@ def _numbered(base: str) -> Iterator[str]:
 
 
 def _greet(integration_id: int) -> None:
-    from integrations.turn_calls import handshake
+    from integrations.services.turn import handshake
 
     integration = Integration.objects.alive().filter(id=integration_id).first()
     if integration is not None:
@@ -284,10 +289,10 @@ def _shown(integration: Integration, names: Any) -> dict[str, Any]:
     """Fields for the history, credentials masked."""
     shown: dict[str, Any] = {}
     for name in names:
-        value = getattr(integration, name)
-        if name in ("token", "additional_data"):
+        value = readable(integration, name)
+        if name in ("token", "additional_data") and value is not UNREADABLE:
             value = MASK if value else ""
-        elif name == "parameters":
+        elif name == "parameters" and value is not UNREADABLE:
             value = mask_parameters(value)
         elif name == "headers":
             value = dict(masked_headers(tuple(value.items()), ()))

@@ -9,9 +9,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from integrations.audit import Actor, record_change
-from integrations.models import ConfigClock, Integration, Secret
-from integrations.signing import SecretStyle, check_secret, generate_secret
+from integrations.foundation.audit import Actor, record_change
+from integrations.models import ConfigVersion, Integration, Secret
+from integrations.security.signing import SecretStyle, check_secret, generate_secret
 from integrations.wire_formats import get_wire_format
 
 #: How long the old secret signs beside the new one.
@@ -27,8 +27,8 @@ def rotate_secret(*, integration: Integration, actor: Actor, now: datetime) -> s
     if style is None:
         raise ValidationError("This integration does not sign its requests, so it has no secret to rotate.")
     with transaction.atomic():
-        ConfigClock.hold()
-        current = Integration.objects.select_for_update().get(id=integration.id)
+        ConfigVersion.lock()
+        current = Integration.objects.select_for_update(no_key=True).get(id=integration.id)
         secret = generate_secret(style)
         replace_secret(current, secret, now)
         record_change(actor=actor, action="rotate secret", target=current, store=current.store)

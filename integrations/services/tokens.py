@@ -9,9 +9,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.access import create_token, revoke_token
-from integrations.audit import Actor, record_change
+from integrations.foundation.audit import Actor, record_change
 from integrations.models import AccessToken, Store
+from integrations.security.tokens import create_token, revoke_token
 from integrations.services.values import clean_line
 
 

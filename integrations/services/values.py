@@ -13,9 +13,9 @@ from typing import Any, TypedDict
 from django.core.exceptions import ValidationError
 
 from integrations.connectors import CONNECTORS
+from integrations.foundation.strict_json import DocumentError, dump_document
 from integrations.models import Integration
 from integrations.retry import POLICIES, parse_policy
-from integrations.strict_json import DocumentError, dump_document
 from integrations.transport import UrlRefused, check_url, current_policy, refuse_forbidden_name
 from integrations.wire_formats import WIRE_FORMATS
 from integrations.wire_formats.auth import check_header_name, check_header_value, check_static_headers

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from integrations.transport.addresses import AddressPolicy, UrlRefused, check_url, parse_allow
 from integrations.transport.base import Headers, Request, Response, Result, Transport, TransportError
-from integrations.transport.dns import refuse_forbidden_name
-from integrations.transport.requests_transport import RequestsTransport, send
+from integrations.transport.guard.addresses import AddressPolicy, UrlRefused, check_url, parse_allow
+from integrations.transport.guard.dns import refuse_forbidden_name
+from integrations.transport.pooled.transport import RequestsTransport, send
 
 __all__ = [
     "AddressPolicy",
@@ -37,7 +37,7 @@ def make_transport(name: str, policy: AddressPolicy, capacity: int | None = None
     if name == "requests":
         return RequestsTransport(policy) if capacity is None else RequestsTransport(policy, capacity)
     if name == "curl":
-        from integrations.transport.curl_transport import CurlTransport
+        from integrations.transport.curl.transport import CurlTransport
 
         return CurlTransport(policy) if capacity is None else CurlTransport(policy, capacity)
     raise ValueError(f"There is no transport {name!r}; the transports are 'requests' and 'curl'.")

@@ -70,6 +70,13 @@ class TransportError(Exception):
         self.permanent = permanent
 
 
+def transport_error(error: Exception) -> TransportError:
+    """The error itself, or one that stands for whatever else was raised: it must not cost an engine the others."""
+    if isinstance(error, TransportError):
+        return error
+    return TransportError(TransportError.PROTOCOL, f"The attempt failed: {type(error).__name__}.")
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """The end of one submitted request: `response` or `error`, never both. Durations in seconds."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
-from integrations.signing import SecretStyle
+from integrations.security.signing import SecretStyle
 from integrations.transport.base import Headers, Request, Response
 
 #: Sent with every request; the version is that of the package.

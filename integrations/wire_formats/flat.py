@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from integrations.signing import SecretStyle
+from integrations.security.signing import SecretStyle
 from integrations.transport.base import Request, Response
-from integrations.wire_formats.answers import read_status
 from integrations.wire_formats.base import Message, Outcome
 from integrations.wire_formats.post import JSON_HEADERS, payload_object, post, utf_8
+from integrations.wire_formats.responses import read_status
 from integrations.wire_formats.standard import REFUSING_STATUSES
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from integrations.signing import SecretStyle
+from integrations.security.signing import SecretStyle
 from integrations.transport.base import Request, Response
-from integrations.wire_formats.answers import failure, is_storable, one_line, parsed_object
 from integrations.wire_formats.base import Message, Outcome, PayloadError, PollWindow
 from integrations.wire_formats.post import JSON_HEADERS, dumps, iso, payload_object, post, utf_8
+from integrations.wire_formats.responses import failure, is_storable, one_line, parsed_object
 
 SUCCESS_STATUSES = frozenset({200, 201, 202, 204})
 LONGEST_TIMEOUT = 180.0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from integrations.signing import SecretStyle, hub_sha1, hub_sha256
+from integrations.security.signing import SecretStyle, hub_sha1, hub_sha256
 from integrations.transport.base import Headers, Request, Response
-from integrations.wire_formats.answers import read_status
 from integrations.wire_formats.base import Message, Outcome
 from integrations.wire_formats.post import JSON_HEADERS, dumps, event_name, payload_object, post, utf_8
+from integrations.wire_formats.responses import read_status
 
 
 class NotificationFormat:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from integrations import signing
+from integrations.security import signing
 from integrations.transport.base import Request, Response
-from integrations.wire_formats.answers import read_status
 from integrations.wire_formats.base import Message, Outcome, PayloadError
 from integrations.wire_formats.post import JSON_HEADERS, dumps, event_name, iso, post, utf_8
+from integrations.wire_formats.responses import read_status
 
 #: The payload itself is refused: another try cannot help.
 REFUSING_STATUSES = frozenset({400, 410, 413, 422})

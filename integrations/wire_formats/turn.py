@@ -13,12 +13,12 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from integrations.signing import SecretStyle, turn_signature
+from integrations.security.signing import SecretStyle, turn_signature
 from integrations.transport.base import Headers, Request, Response
-from integrations.wire_formats.answers import is_storable, one_line, parsed, read_status, summary_of
 from integrations.wire_formats.auth import prepare
 from integrations.wire_formats.base import Endpoint, Message, Outcome, PayloadError
 from integrations.wire_formats.post import JSON_HEADERS, dumps, iso, json_kind, post, utf_8
+from integrations.wire_formats.responses import is_storable, one_line, parsed, read_status, summary_of
 from integrations.wire_formats.standard import REFUSING_STATUSES
 
 CONTEXT_TYPES = ("table", "ordered-list")

@@ -12,12 +12,12 @@ from typing import Any
 
 import inflection
 
-from integrations.signing import SecretStyle
+from integrations.security.signing import SecretStyle
 from integrations.transport.base import Headers, Request, Response
-from integrations.wire_formats.answers import SUCCESS, failure
 from integrations.wire_formats.auth import check_header_value
 from integrations.wire_formats.base import USER_AGENT, Message, Outcome, PayloadError
 from integrations.wire_formats.post import payload_object, post, utf_8
+from integrations.wire_formats.responses import SUCCESS, failure
 
 XML_HEADERS: Headers = (("Content-Type", "application/xml"), ("User-Agent", USER_AGENT), ("Accept", "*/*"))
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'

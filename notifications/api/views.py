@@ -14,8 +14,8 @@ from integrations.api.authentication import principal_of
 from integrations.api.errors import invalid, not_found
 from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
 from integrations.api.paging import page, query_text
-from integrations.audit import Actor
-from integrations.identifiers import parse_public_id, public_id
+from integrations.foundation.audit import Actor
+from integrations.foundation.identifiers import parse_public_id, public_id
 from notifications.models import Notification
 from notifications.services import resolve_notification
 

@@ -19,7 +19,7 @@ from integrations.admin.fields import KnownRowField
 from integrations.admin.forms import JSONText
 from integrations.admin.keys import parse_number
 from integrations.admin.lists import SEARCH_LIMIT
-from integrations.audit import Actor
+from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry, Integration
 from integrations.parameters import mask_parameters
 from subscriptions.models import Subscription
@@ -180,7 +180,10 @@ class SubscriptionAdmin(DeskAdmin):
 
     def _open(self, request: HttpRequest, pk: uuid.UUID, action: str) -> Subscription:
         self._require(request, action)
-        found = self.get_queryset(request).filter(pk=pk).first()
+        rows = self.get_queryset(request)
+        if action == "delete":
+            rows = rows.without_credentials()
+        found = rows.filter(pk=pk).first()
         if found is None:
             raise Http404("There is no such subscription: it may have been deleted.")
         return found

@@ -12,9 +12,9 @@ from django.http import HttpRequest
 
 from integrations.admin.base import DeskAdmin
 from integrations.admin.fields import StrictJSONField
-from integrations.audit import Actor
+from integrations.foundation.audit import Actor
 from integrations.models import Store
-from subscriptions.expressions import ExpressionError, check_expression
+from subscriptions.expressions.evaluation import ExpressionError, check_expression
 from subscriptions.matching import check_topic
 from subscriptions.models import Topic
 from subscriptions.services import check_schema, create_topic, delete_topic, problem_of_topic, update_topic

@@ -8,10 +8,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from integrations.api.openapi import PagesSerializer
-from integrations.identifiers import public_id
+from integrations.foundation.identifiers import public_id
 from integrations.models import Secret
 from integrations.parameters import mask_parameters
-from integrations.redaction import MASK
+from integrations.security.encrypted_fields import UNREADABLE, readable
+from integrations.security.redaction import MASK
 from subscriptions.models import Subscription, Topic
 from subscriptions.services.topics import DESCRIPTION_LIMIT
 from subscriptions.services.values import ENTRIES_LIMIT, LONGEST_POLL
@@ -43,7 +44,7 @@ def subscription_json(subscription: Subscription, request: Request) -> dict[str,
         "path": subscription.path,
         "filter": subscription.filter or None,
         "transform": subscription.transform or None,
-        "parameters": mask_parameters(subscription.parameters),
+        "parameters": {} if (values := readable(subscription, "parameters")) is UNREADABLE else mask_parameters(values),
         "ordered": subscription.is_ordered,
         "poll_every": subscription.poll_every,
         "inactive_reason": subscription.inactive_reason or None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db.models import Prefetch
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,8 +16,8 @@ from integrations.api.bodies import body_of, mapping, text
 from integrations.api.errors import invalid, not_found
 from integrations.api.openapi import answers
 from integrations.api.views import actor_of, store_of
-from integrations.identifiers import parse_public_id
-from integrations.models import Integration
+from integrations.foundation.identifiers import parse_public_id
+from integrations.models import Integration, Secret
 from subscriptions.api.serializers import (
     SubscriptionBodySerializer,
     SubscriptionListSerializer,
@@ -43,15 +44,15 @@ _NAMES = {
 _OUR_NAMES = {"is_ordered": "ordered", "is_active": "active", "event_names": "metadata.event_names"}
 
 
-def subscription_of(request: Request, subscription_id: str) -> Subscription:
-    """With or without `nsub_`. Raises not_found, also for another store's."""
+def subscription_of(request: Request, subscription_id: str, *, has_credentials: bool = True) -> Subscription:
+    """With or without `nsub_`. Raises not_found, also for another store's. `has_credentials`: read them too."""
     wanted = parse_public_id("nsub", subscription_id)
-    found = wanted and (
-        Subscription.objects.alive()
-        .select_related("integration", "store")
-        .filter(store_id=principal_of(request).store_id, id=wanted)
-        .first()
-    )
+    rows = Subscription.objects.alive().select_related("integration", "store")
+    if not has_credentials:
+        rows = rows.without_credentials().prefetch_related(
+            Prefetch("integration__secrets", queryset=Secret.objects.defer("value"))
+        )
+    found = wanted and rows.filter(store_id=principal_of(request).store_id, id=wanted).first()
     if not found:
         raise not_found("subscription")
     return found
@@ -121,7 +122,7 @@ class SubscriptionView(APIView):
 
     @extend_schema(operation_id="delete_subscription", responses=answers(SubscriptionSerializer, more=(404, 409)))
     def delete(self, request: Request, subscription_id: str) -> Response:
-        subscription = subscription_of(request, subscription_id)
+        subscription = subscription_of(request, subscription_id, has_credentials=False)
         answer = subscription_json(subscription, request) | {"active": False}
         delete_subscription(subscription=subscription, actor=actor_of(request))
         return Response(answer)

@@ -12,14 +12,15 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.audit import HOOKDESK, Actor, record_change
-from integrations.identifiers import public_id
-from integrations.models import ConfigClock, Integration, Store
+from integrations.foundation.audit import HOOKDESK, Actor, record_change
+from integrations.foundation.identifiers import public_id
+from integrations.models import ConfigVersion, Integration, Store
 from integrations.parameters import mask_parameters, unmask_parameters
+from integrations.security.encrypted_fields import UNREADABLE, readable
 from integrations.services import create_integration, delete_integration, update_integration
 from integrations.services.values import check_destination
-from subscriptions.models import Subscription
-from subscriptions.ports import subscription_created, subscription_deleted
+from subscriptions.hooks import subscription_created, subscription_deleted
+from subscriptions.models import Subscription, SubscriptionQuerySet
 from subscriptions.services.values import SubscriptionValues, check_together, clean_values
 
 #: Subscriptions with an integration of their own, per store (docs/contract.md#subscriptions-api).
@@ -41,7 +42,7 @@ def create_subscription(*, store: Store, actor: Actor, **values: Unpack[Subscrip
     if cleaned.get("url") and cleaned.get("integration") is None:
         check_destination(cleaned["url"])
     with transaction.atomic():
-        ConfigClock.hold()  # also: two requests at once must not both find room for the last one
+        ConfigVersion.lock()  # also: two requests at once must not both find room for the last one
         subscription = Subscription(id=uuid.uuid4(), store=store)
         _apply(subscription, cleaned)
         integration = cleaned.get("integration")
@@ -100,7 +101,8 @@ def delete_subscription(*, subscription: Subscription, actor: Actor, reason: str
     """Nothing more is sent for it. An integration of its own goes with it."""
     now = timezone.now()
     with transaction.atomic():
-        current = locked(subscription)
+        # Without what may be unreadable, which is a reason to delete it.
+        current = locked(subscription, has_credentials=False)
         current.deleted_at = subscription.deleted_at = now
         current.save(update_fields=["deleted_at", "updated_at"])
         subscription_deleted(current, now)
@@ -122,7 +124,8 @@ def deactivate_subscription(*, subscription: Subscription, reason: str, actor: A
     False, and nothing is changed, if it is inactive already or was deleted: several answers may ask for it at once.
     """
     with transaction.atomic():
-        current = _locked_or_none(subscription)
+        # Without what may be unreadable, which is no reason to go on sending.
+        current = _all_locked(subscription).without_credentials().first()
         if current is None or not current.is_active:
             return False
         current.is_active, current.inactive_reason = False, reason[:500]
@@ -134,7 +137,10 @@ def deactivate_subscription(*, subscription: Subscription, reason: str, actor: A
 
 def delete_subscriptions_of(integration: Integration, now: datetime) -> None:
     """Listens to `integration_deleted`."""
-    Subscription.objects.alive().filter(integration=integration).update(deleted_at=now, updated_at=now)
+    found = Subscription.objects.alive().filter(integration=integration)
+    # In one order: engines lock subscriptions whose polls succeeded.
+    list(found.order_by("id").select_for_update(no_key=True).values_list("id"))
+    found.update(deleted_at=now, updated_at=now)
 
 
 def has_own_integration(subscription: Subscription) -> bool:
@@ -142,22 +148,22 @@ def has_own_integration(subscription: Subscription) -> bool:
     return subscription.integration.slug == public_id("nsub", subscription.id)
 
 
-def locked(subscription: Subscription) -> Subscription:
+def locked(subscription: Subscription, *, has_credentials: bool = True) -> Subscription:
     """The row as it is now, held until the transaction ends. Raises ValidationError if it was deleted meanwhile."""
-    current = _locked_or_none(subscription)
+    rows = _all_locked(subscription)
+    current = (rows if has_credentials else rows.without_credentials()).first()
     if current is None:
         raise ValidationError("This subscription was deleted meanwhile.", code="conflict")
     return current
 
 
-def _locked_or_none(subscription: Subscription) -> Subscription | None:
-    ConfigClock.hold()
+def _all_locked(subscription: Subscription) -> SubscriptionQuerySet:
+    ConfigVersion.lock()
     return (
         Subscription.objects.alive()
-        .select_for_update(of=("self",))
+        .select_for_update(of=("self",), no_key=True)
         .select_related("integration", "store")
         .filter(id=subscription.id)
-        .first()
     )
 
 
@@ -256,7 +262,7 @@ def _name_of(url: Any) -> str:
 
 def _shown(subscription: Subscription, names: Iterable[str]) -> dict[str, Any]:
     """Fields for the history, credentials masked."""
-    shown = {name: getattr(subscription, name) for name in names}
-    if "parameters" in shown:
+    shown = {name: readable(subscription, name) for name in names}
+    if shown.get("parameters", UNREADABLE) is not UNREADABLE:
         shown["parameters"] = mask_parameters(shown["parameters"])
     return shown | {"integration": subscription.integration.slug}

@@ -8,10 +8,10 @@ from typing import Any, TypedDict, Unpack
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from integrations.audit import Actor, record_change
-from integrations.models import Store
-from integrations.strict_json import DocumentError, dump_document
-from subscriptions.expressions import ExpressionError, check_expression
+from integrations.foundation.audit import Actor, record_change
+from integrations.foundation.strict_json import DocumentError, dump_document
+from integrations.models import ConfigVersion, Store
+from subscriptions.expressions.evaluation import ExpressionError, check_expression
 from subscriptions.json_schema import SchemaError, compile_schema
 from subscriptions.matching import check_topic
 from subscriptions.models import Topic
@@ -45,7 +45,8 @@ def update_topic(*, topic: Topic, actor: Actor, **values: Unpack[TopicValues]) -
     """Change what is given. Raises ValidationError by field."""
     cleaned = _clean(values)
     with transaction.atomic():
-        current = Topic.objects.select_for_update().filter(id=topic.id).first()
+        ConfigVersion.lock()
+        current = Topic.objects.select_for_update(no_key=True).filter(id=topic.id).first()
         if current is None:
             raise ValidationError("This topic was deleted meanwhile.", code="conflict")
         before = _shown(current)

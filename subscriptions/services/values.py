@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from integrations.models import Integration, Store
 from integrations.object_types import singular
 from integrations.services.values import clean_line, clean_parameters, is_integer
-from subscriptions.expressions import ExpressionError, check_expression
+from subscriptions.expressions.evaluation import ExpressionError, check_expression
 from subscriptions.matching import CUSTOM_EVENT, check_intent, normalise_topic
 from subscriptions.models import Subscription
 

@@ -60,7 +60,7 @@ def test_figures_follow_the_window_and_the_store(admin: Client, db: None) -> Non
     alive()
     for ago in (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=5)):
         at = now - ago
-        from integrations.identifiers import uuid7
+        from integrations.foundation.identifiers import uuid7
 
         DeliveryFactory(
             id=uuid7(int(at.timestamp() * 1000)),

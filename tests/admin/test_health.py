@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from deliveries.engine import pacing
+from deliveries.dispatch import pacing
 from deliveries.models import Delivery
 from tests.factories import DeliveryFactory, IntegrationFactory, SubscriptionFactory
 from tests.receiver import answer

@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from deliveries.models import Delivery, Event
-from integrations.admin import base
-from integrations.audit import Actor
+from integrations.admin import lists
+from integrations.foundation.audit import Actor
 from integrations.services import update_integration
 from subscriptions.services import update_subscription
 from tests.factories import DeliveryFactory, EventFactory, IntegrationFactory, SubscriptionFactory, UserFactory
@@ -94,7 +94,7 @@ def test_the_watch_page_goes_on_while_anything_is_retried(admin: Client, refused
 def test_a_count_that_was_cut_off_says_so(
     admin: Client, db: None, monkeypatch: pytest.MonkeyPatch, search: str
 ) -> None:
-    monkeypatch.setattr(base, "LISTED_ROWS", 3)
+    monkeypatch.setattr(lists, "LISTED_ROWS", 3)
     address = reverse("admin:deliveries_event_changelist") + search
     store = EventFactory(object_id="42").store
     for _ in range(2):

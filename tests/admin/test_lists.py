@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from deliveries.admin import listing
+from deliveries.admin import changelist
 from deliveries.models import Delivery
 from integrations.models import AuditEntry
 from tests.factories import DeliveryFactory, EventFactory, IntegrationFactory, NotificationFactory, SubscriptionFactory
@@ -43,7 +43,7 @@ def test_the_first_tab_has_what_needs_somebody(admin: Client, db: None) -> None:
 
 
 def test_pages_go_by_id_forth_and_back(admin: Client, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "PAGE_SIZE", 3)
+    monkeypatch.setattr(changelist, "PAGE_SIZE", 3)
     rows = sorted(made(8, status="failed"), key=lambda row: row.pk, reverse=True)
     ids = [row.event.object_id for row in rows]
     first = admin.get(reverse(LIST)).text

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from deliveries import stat_slots, stats
-from deliveries.models import Delivery, StatSlot
-from integrations.identifiers import uuid7
+from deliveries.models import Delivery, StatsBucket
+from deliveries.stats import queries, rollups
+from integrations.foundation.identifiers import uuid7
 from tests.factories import DeliveryFactory, SubscriptionFactory
 
 NOW = datetime(2026, 3, 4, 12, 2, tzinfo=UTC)
@@ -25,7 +25,7 @@ def finished(ago: timedelta, status: str = "succeeded", took: float = 0.04, **va
 
 
 def totals(window: str = "24h", integrations: list[int] | None = None) -> tuple[int, int, int]:
-    series = stats.throughput(window=window, now=NOW, integrations=integrations).total
+    series = queries.throughput(window=window, now=NOW, integrations=integrations).total
     return series.accepted, series.succeeded, series.failed
 
 
@@ -38,16 +38,16 @@ def test_open_and_closed_slots_add_up(db: None) -> None:
 
 def test_counting_again_counts_nothing_twice(db: None) -> None:
     finished(timedelta(minutes=20))
-    assert stat_slots.fill(NOW) > 0
-    assert stat_slots.fill(NOW) == 0
-    StatSlot.objects.filter(integration_id=0).delete()  # as if two had begun at once
-    stat_slots.fill(NOW)
+    assert rollups.fill(NOW) > 0
+    assert rollups.fill(NOW) == 0
+    StatsBucket.objects.filter(integration_id=0).delete()  # as if two had begun at once
+    rollups.fill(NOW)
     assert totals() == (1, 1, 0)
 
 
 def test_later_slots_join_the_earlier_ones(db: None) -> None:
     finished(timedelta(minutes=20))
-    stat_slots.fill(NOW - timedelta(minutes=10))
+    rollups.fill(NOW - timedelta(minutes=10))
     finished(timedelta(minutes=9))
     assert totals() == (2, 2, 0)
 
@@ -73,9 +73,9 @@ def test_one_integration_is_told_from_another(db: None) -> None:
 
 
 def test_old_slots_are_forgotten(db: None) -> None:
-    StatSlot.objects.create(slot=stat_slots.slot_of(NOW - timedelta(days=9)), integration_id=1, bin=0, succeeded=1)
-    stat_slots.fill(NOW)
-    assert not StatSlot.objects.filter(integration_id=1).exists()
+    StatsBucket.objects.create(slot=rollups.slot_of(NOW - timedelta(days=9)), integration_id=1, bin=0, succeeded=1)
+    rollups.fill(NOW)
+    assert not StatsBucket.objects.filter(integration_id=1).exists()
 
 
 def test_percentiles_lie_in_their_bins(db: None) -> None:
@@ -83,40 +83,40 @@ def test_percentiles_lie_in_their_bins(db: None) -> None:
     for _ in range(19):
         finished(timedelta(minutes=30), took=0.040, subscription=subscription)
     finished(timedelta(minutes=30), took=8, subscription=subscription)
-    series = stats.throughput(window="1h", now=NOW).total
+    series = queries.throughput(window="1h", now=NOW).total
     assert series.p50 is not None
     assert 35 <= series.p50 <= 50
     assert series.rate == 1
     assert 35 <= (series.p95 or 0) <= 50
-    assert 5_000 <= (stat_slots.percentile(series.bins, 0.99) or 0) <= 10_000
+    assert 5_000 <= (rollups.percentile(series.bins, 0.99) or 0) <= 10_000
 
 
 def test_nothing_has_no_percentile() -> None:
-    assert stat_slots.percentile({}, 0.5) is None
+    assert rollups.percentile({}, 0.5) is None
 
 
 def test_the_bars_cover_the_window(db: None) -> None:
     finished(timedelta(minutes=3))
-    for window, (length, width) in stats.WINDOWS.items():
-        bars = stats.throughput(window=window, now=NOW).total.bars
-        assert len(bars) == length.total_seconds() / (width * stat_slots.SLOT_SECONDS)
+    for window, (length, width) in queries.WINDOWS.items():
+        bars = queries.throughput(window=window, now=NOW).total.bars
+        assert len(bars) == length.total_seconds() / (width * rollups.SLOT_SECONDS)
         assert sum(bar.succeeded for bar in bars) == 1
 
 
 def test_counts_end_at_their_limit(db: None) -> None:
     for _ in range(4):
         finished(timedelta(minutes=1))
-    assert stats.capped_count(Delivery.objects.all(), 2) == 3
-    assert stats.shown_count(3, 2) == "2+"
-    assert stats.shown_count(2, 2) == "2"
+    assert queries.capped_count(Delivery.objects.all(), 2) == 3
+    assert queries.shown_count(3, 2) == "2+"
+    assert queries.shown_count(2, 2) == "2"
 
 
 def test_the_heart_says_how_long_the_oldest_waits(db: None) -> None:
-    assert stats.heartbeat(NOW).oldest_due is None
+    assert queries.engine_health(NOW).oldest_due is None
     delivery = DeliveryFactory(status="pending", due_at=NOW - timedelta(seconds=90))
-    assert stats.heartbeat(NOW).oldest_due == 90
-    assert stats.heartbeat(NOW).is_late
+    assert queries.engine_health(NOW).oldest_due == 90
+    assert queries.engine_health(NOW).is_late
     # What waits for an integration that is switched off is not late.
     delivery.integration.is_enabled = False
     delivery.integration.save()
-    assert stats.heartbeat(NOW).oldest_due is None
+    assert queries.engine_health(NOW).oldest_due is None

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from deliveries.models import Delivery, Record, Replay
 from deliveries.resolution import edit_delivery
-from integrations.audit import Actor
+from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry
 from tests.admin.conftest import WRONG, shipment
 from tests.factories import RecordFactory, TopicFactory, UserFactory

@@ -29,7 +29,7 @@ from tests.benchmarks.programs import CompilerMissing, build_program
 
 SCENARIOS = {
     "throughput": "deliveries per second to a fast receiver, beside the naive design and the ceilings",
-    "slow": "receivers that take 50 and 500 ms: how many are in flight",
+    "slow": "receivers that take 50 and 500 ms: how many are in dispatch",
     "hanging": "10 of 100 integrations never answer: what the others notice",
     "ingest": "pushes per second, single and in batches, beside bare PostgreSQL",
     "latency": "from push to receiver, idle and at half load",

@@ -27,7 +27,7 @@ def pin(core: int) -> None:
 
 
 def client(transport: str, port: int, seconds: float) -> int:
-    """Requests answered. All of them are in flight at once as far as the transport takes them."""
+    """Requests answered. All of them are in dispatch at once as far as the transport takes them."""
     from integrations.transport import AddressPolicy, Request, make_transport, parse_allow
 
     capacity = {"requests": 256, "curl": 2000}[transport]

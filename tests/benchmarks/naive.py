@@ -48,7 +48,7 @@ def deliver(delivery_id: str) -> None:
     from django.utils import timezone
 
     from deliveries.models import Attempt, Delivery
-    from integrations import signing
+    from integrations.security import signing
 
     delivery = Delivery.objects.select_related("event", "integration").get(id=delivery_id)
     integration, event = delivery.integration, delivery.event

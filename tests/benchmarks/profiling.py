@@ -45,9 +45,9 @@ def inside(file: Path) -> None:
     from django.db import connection
     from django.utils import timezone
 
-    from deliveries.engine.control import stopping, take_slot
-    from deliveries.engine.engine import DeliveryEngine
+    from deliveries.dispatch.engine import DeliveryEngine
     from deliveries.models import Delivery
+    from deliveries.runtime.registry import register, stopping
 
     def watch() -> None:
         while Delivery.objects.filter(due_at__isnull=False).exists():
@@ -55,7 +55,7 @@ def inside(file: Path) -> None:
         connection.close()
         stopping.set()
 
-    slot = take_slot(timezone.now())
+    slot = register(timezone.now())
     assert slot is not None
     threading.Thread(target=watch, daemon=True).start()
     profile = cProfile.Profile()

@@ -13,8 +13,8 @@ import django
 def main() -> None:
     django.setup()
     from deliveries.ingest import push_objects
-    from integrations.access import authenticate
-    from integrations.strict_json import parse_document
+    from integrations.foundation.strict_json import parse_document
+    from integrations.security.tokens import authenticate
     from tests.benchmarks.rows import PAYLOAD
 
     store, token, size, seconds = uuid.UUID(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])

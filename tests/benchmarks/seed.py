@@ -13,9 +13,9 @@ import django
 
 def main() -> None:
     django.setup()
-    from integrations.access import create_token
     from integrations.models import Integration, Secret, Store
-    from integrations.signing import generate_secret
+    from integrations.security.signing import generate_secret
+    from integrations.security.tokens import create_token
     from subscriptions.models import Subscription
     from tests.benchmarks.environment import subscription_id
 
@@ -25,7 +25,7 @@ def main() -> None:
     for number, wanted in enumerate(json.load(sys.stdin)):
         integration = Integration.objects.create(
             store=store,
-            name=f"Destination {number}",
+            name=f"DestinationConfig {number}",
             slug=f"destination-{number}",
             url=wanted["url"],
             wire_format="standard",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from config import demo_state
-from config.demo_receiver import send_sms
-from config.ports import free_port, is_port_free
+from config.demo import state
+from config.demo.receiver import send_sms
+from config.server.tcp_ports import free_port, is_port_free
 
 
 def body(phone: object) -> bytes:
@@ -33,14 +36,23 @@ class TestReceiver:
         assert send_sms(raw)[0] == 500
 
 
+def test_the_demo_lives_where_the_readme_says(tmp_path):
+    repository = Path(__file__).resolve().parents[2]
+    environment = {name: value for name, value in os.environ.items() if name != "HOOKDESK_DEMO_ROOT"}
+    command = [sys.executable, "-c", "from config.demo.state import ROOT; print(ROOT)"]
+    told = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=True)
+
+    assert Path(told.stdout.strip()) == repository / ".demo"
+
+
 class TestSettings:
     @pytest.fixture
     def prepared(self, monkeypatch, tmp_path):
         """Prepares a demo in an environment that is put back afterwards."""
         kept = dict(os.environ)
-        monkeypatch.setattr(demo_state, "ROOT", tmp_path / ".demo")
-        monkeypatch.setattr(demo_state, "_locks", [])
-        yield lambda *arguments: demo_state.prepare(list(arguments))
+        monkeypatch.setattr(state, "ROOT", tmp_path / ".demo")
+        monkeypatch.setattr(state, "_locks", [])
+        yield lambda *arguments: state.prepare(list(arguments))
         os.environ.clear()
         os.environ.update(kept)
 

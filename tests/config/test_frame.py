@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from config import metrics
+from config.observability import metrics
 from deliveries.models import Engine
 from tests.api_client import ApiClient, only_error
 from tests.factories import AttemptFactory, DeliveryFactory
@@ -155,10 +155,10 @@ class TestHealth:
         def fail(*args: Any) -> None:
             raise OperationalError("gone")
 
-        monkeypatch.setattr("config.health._is_queue_reachable", lambda: False)
+        monkeypatch.setattr("config.observability.health._is_queue_reachable", lambda: False)
         assert Client().get("/readyz").status_code == 503
         assert Client().get("/readyz").json()["queue"] == "unreachable"
-        monkeypatch.setattr("config.health.heartbeat", fail)
+        monkeypatch.setattr("config.observability.health.engine_health", fail)
         assert Client().get("/readyz").status_code == 503
         assert Client().get("/readyz").json()["database"] == "unreachable"
         assert Client().get("/healthz").status_code == 200

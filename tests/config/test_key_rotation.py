@@ -10,8 +10,8 @@ from django.core.management import CommandError, call_command
 
 from config.key_rotation import encrypted_columns, rotate_keys
 from deliveries.models import Attempt
-from integrations.encryption import decrypt_bytes, encrypt_bytes
 from integrations.models import Integration, Secret
+from integrations.security.encryption import decrypt_bytes, encrypt_bytes
 from tests.factories import AttemptFactory, IntegrationFactory, SecretFactory, SubscriptionFactory
 
 pytestmark = pytest.mark.django_db

@@ -8,8 +8,8 @@ import pytest
 
 from deliveries.filters import FilterError, apply_filters, clean_filters
 from deliveries.models import Delivery
-from deliveries.topics import known_names, seen_topics
-from integrations.identifiers import public_id, uuid7
+from deliveries.stats.topics import known_names, seen_topics
+from integrations.foundation.identifiers import public_id, uuid7
 from tests.factories import (
     DeliveryFactory,
     EventFactory,

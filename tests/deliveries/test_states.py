@@ -15,10 +15,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from deliveries.engine.tick import make_due_polls
 from deliveries.ingest import publish_events, push_objects
+from deliveries.maintenance.periodic import make_due_polls
 from deliveries.models import Delivery
-from deliveries.pings import ping_now, request_ping
+from deliveries.previews.ping import ping_now, request_ping
 from deliveries.replay import ReplayError, start_replay, step
 from deliveries.resolution import (
     ResolutionError,
@@ -30,8 +30,8 @@ from deliveries.resolution import (
     retry_delivery,
     wait_for_source,
 )
-from integrations.access import authenticate, create_token
-from integrations.audit import Actor
+from integrations.foundation.audit import Actor
+from integrations.security.tokens import authenticate, create_token
 from integrations.services import delete_integration
 from subscriptions.services import delete_subscription
 from tests.factories import (

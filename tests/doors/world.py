@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
 
 from deliveries.models import Engine, Replay, Revision
-from integrations.audit import HOOKDESK, record_change
+from integrations.foundation.audit import HOOKDESK, record_change
 from integrations.models import StaffProfile, Store
 from notifications.models import Channel
 from tests.factories import (
@@ -139,7 +139,7 @@ def make_person(role: str | None, stores: list[Store] | None, *, is_superuser: b
 
 
 #: Tables that merely looking may write to: sessions, who is on a page, and statistics, which are added up when read.
-_MOVING = {"sessions.session", "deliveries.wizardvisit", "deliveries.statslot"}
+_MOVING = {"sessions.session", "deliveries.wizardpresence", "deliveries.statsbucket"}
 
 
 def snapshot() -> dict[str, list[Any]]:

@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from config.ports import free_port
+from config.server.tcp_ports import free_port
 from tests.processes import children_of, command_of, descendants_of, eventually
 
 ROOT = Path(__file__).resolve().parent.parent.parent

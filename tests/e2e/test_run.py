@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from config.ports import is_port_free
+from config.server.tcp_ports import is_port_free
 from tests.e2e.installation import ROOT, Installation
 from tests.processes import children_of, eventually, processes
 from tests.receiver import Receiver, answer

@@ -16,8 +16,8 @@ def main() -> None:
     from django.db import connection, transaction
     from django.utils import timezone
 
-    from deliveries.engine.claim import claim
-    from deliveries.engine.pacing import Pacer
+    from deliveries.dispatch.claim import claim
+    from deliveries.dispatch.pacing import Pacer
 
     connection.ensure_connection()
     print("ready", flush=True)

@@ -69,22 +69,22 @@ class Installation:
             **variables,
         }
 
-    def run(self, *command: str, **variables: str) -> str:
-        """What a command of the product printed."""
+    def run(self, *command: str, root: Path = ROOT, **variables: str) -> str:
+        """What a command of the product printed; `root` is where its code is."""
         done = subprocess.run(
             [sys.executable, *command],
-            cwd=ROOT, env=self.environment(**variables), capture_output=True, text=True, check=False, timeout=120,
+            cwd=root, env=self.environment(**variables), capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
         assert done.returncode == 0, f"{command} failed: {done.stderr[-2000:]}"
         return done.stdout
 
-    def make_store(self) -> None:
-        made = json.loads(self.run("manage.py", "createstore", "Fault store", "--json"))
+    def make_store(self, root: Path = ROOT) -> None:
+        made = json.loads(self.run("manage.py", "createstore", "Fault store", "--json", root=root))
         self.store, self.token = made["store"], made["access_token"]
 
-    def start_host(self, name: str = "a", *, only: str = "", **variables: str) -> Host:
-        """Started and answering; `only` is `web` or empty."""
-        host = Host(self, name, variables, ["--only", only] if only else [])
+    def start_host(self, name: str = "a", *, only: str = "", root: Path = ROOT, **variables: str) -> Host:
+        """Started and answering; `only` is `web` or empty, `root` is where its code is."""
+        host = Host(self, name, variables, ["--only", only] if only else [], root)
         self.hosts.append(host)
         host.start()
         host.wait_until_up()
@@ -163,6 +163,8 @@ class Host:
     name: str
     variables: dict[str, str] = field(default_factory=dict)
     options: Sequence[str] = ()
+    #: Where its code is: another version's, for upgrades.
+    root: Path = ROOT
 
     def start(self) -> None:
         self.port = free_port()
@@ -171,7 +173,7 @@ class Host:
         with (self.installation.folder / f"{self.name}.log").open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "run", "--port", str(self.port), "--no-migrate", *self.options],
-                cwd=ROOT,
+                cwd=self.root,
                 env=self.installation.environment(**variables),
                 stdout=output,
                 stderr=output,

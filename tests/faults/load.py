@@ -139,7 +139,7 @@ def hexadecimal(value: Any) -> str:
 
 
 def _event_key(public: str) -> str:
-    from integrations.identifiers import parse_public_id
+    from integrations.foundation.identifiers import parse_public_id
 
     return parse_public_id("evt", public).hex
 

@@ -1,4 +1,4 @@
-"""Ordered subscriptions under load, with failures and several engines: one in flight per record, whatever happens."""
+"""Ordered subscriptions under load, with failures and several engines: one in dispatch per record, whatever happens."""
 
 import json
 import os

@@ -52,7 +52,7 @@ def test_a_host_that_dies_whole_loses_nothing_the_others_go_on_and_a_new_one_joi
         "SELECT max(a.started_at) FROM deliveries_attempt a JOIN deliveries_attempt b USING (delivery_id)"
         " WHERE b.outcome = 'unknown' GROUP BY delivery_id")]  # fmt: skip
     assert all(seconds < 2 + 60 for seconds in late), "again within timeout + 60 s"
-    print(f"{verdict}, about {in_flight} in flight when the host died; again after {[round(s) for s in late]} s")
+    print(f"{verdict}, about {in_flight} in dispatch when the host died; again after {[round(s) for s in late]} s")
 
 
 def test_each_host_keeps_its_engines_however_often_the_others_start_and_stop(site, receiver):

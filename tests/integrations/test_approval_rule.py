@@ -12,8 +12,8 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
-from integrations.audit import Actor
-from integrations.models import AuditEntry, LiftRequest, Store
+from integrations.foundation.audit import Actor
+from integrations.models import AuditEntry, LiftRequest, StaffProfile, Store
 from integrations.services.approval_rule import (
     VALID_FOR,
     ask_to_lift,
@@ -39,6 +39,7 @@ def manager() -> Callable[[], User]:
     def make() -> User:
         user: User = UserFactory(is_superuser=False)
         user.groups.add(Group.objects.get(name="Manager"))
+        StaffProfile.objects.create(user=user, sees_all_stores=True)
         return user
 
     return make
@@ -109,6 +110,7 @@ def test_it_is_a_permission_of_its_own(store: Store, role: str) -> None:
 def test_staff_of_another_store_cannot_confirm(store: Store, manager: Callable[[], User]) -> None:
     waiting = ask_to_lift(store=store, actor=Actor.of_user(manager()))
     other = manager()
+    StaffProfile.objects.filter(user=other).update(sees_all_stores=False)
     StoreFactory().staff.add(other)
     assert decide(client_of(other), store, "confirm", request=waiting.pk) == 404
     assert is_on(store)

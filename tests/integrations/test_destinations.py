@@ -12,10 +12,10 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test import Client
 
-from integrations.audit import HOOKDESK
+from integrations.foundation.audit import HOOKDESK
 from integrations.models import Integration
 from integrations.services import create_integration, update_integration, values
-from integrations.transport import dns
+from integrations.transport.guard import dns
 from subscriptions.models import Subscription
 from tests.api_client import ApiClient, only_error
 from tests.factories import IntegrationFactory, StoreFactory, UserFactory

@@ -13,13 +13,13 @@ from django.core import mail
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from deliveries.hooks import DeliveryChange
 from deliveries.models import Delivery, FailureGroup
-from deliveries.ports import Settled
-from notifications import incidents, tasks
+from notifications import routing, tasks
 from notifications.channels import ChannelError, provider_for
 from notifications.channels import sms as sms_module
-from notifications.delivery import prune_messages, send_test, send_waiting
 from notifications.models import Channel, ChannelMessage, Notification
+from notifications.outbox import prune_messages, send_test, send_waiting
 from notifications.services import on_announced, on_groups_resolved, on_settled
 from tests.factories import DeliveryFactory, FailureGroupFactory, IntegrationFactory, StoreFactory, SubscriptionFactory
 from tests.receiver import Receiver, answer, hang, reset
@@ -62,7 +62,9 @@ def failing(integration: Any = None) -> tuple[Delivery, FailureGroup]:
 
 
 def fail(delivery: Delivery, group: FailureGroup, now: datetime = NOW, message: str = "out of paper") -> None:
-    settled = Settled(delivery.id, delivery.store_id, delivery.integration_id, "failed", message, group.id, message)
+    settled = DeliveryChange(
+        delivery.id, delivery.store_id, delivery.integration_id, "failed", message, group.id, message
+    )
     on_settled([settled], now)
 
 
@@ -104,7 +106,7 @@ def test_a_queue_that_is_down_delays_messages_and_nothing_else(monkeypatch: pyte
         raise ConnectionError("the broker is down")
 
     monkeypatch.setattr("django_q.tasks.async_task", down)
-    incidents.enqueue()
+    routing.enqueue()
 
 
 def test_more_failures_of_the_same_incident_send_nothing_more(twilio: Receiver) -> None:
@@ -136,9 +138,9 @@ def test_two_engines_that_queue_the_same_incident_queue_it_once(twilio: Receiver
     sms_channel()
     fail(*failing())
     notification = Notification.objects.get()
-    incidents.queue_messages([notification.pk], NOW)
+    routing.queue_messages([notification.pk], NOW)
     ChannelMessage.objects.update(created_at=NOW - timedelta(days=1))  # hides it from the first look
-    incidents.queue_messages([notification.pk], NOW)
+    routing.queue_messages([notification.pk], NOW)
     assert ChannelMessage.objects.count() == 1
 
 
@@ -175,7 +177,9 @@ def test_what_receivers_say_of_success_goes_to_channels_that_want_it_once_a_wind
     curious = sms_channel(name="curious", level="info")
     delivery = DeliveryFactory()
     for minute in range(3):
-        said = Settled(delivery.id, delivery.store_id, delivery.integration_id, "succeeded", f"order {minute} booked")
+        said = DeliveryChange(
+            delivery.id, delivery.store_id, delivery.integration_id, "succeeded", f"order {minute} booked"
+        )
         on_settled([said], NOW + minute * MINUTE)
     assert ChannelMessage.objects.get().channel == curious
 
@@ -281,7 +285,7 @@ def test_a_slow_channel_does_not_keep_the_others_waiting(twilio: Receiver) -> No
 
 
 def test_of_two_workers_one_sends(twilio: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    from notifications import delivery as delivery_module
+    from notifications import outbox as delivery_module
 
     sms_channel()
     fail(*failing())

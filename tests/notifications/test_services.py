@@ -9,12 +9,12 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from deliveries import ports
-from deliveries.failures import Failure, close_empty_groups, group_failures
+from deliveries import hooks
+from deliveries.failures.groups import Failure, close_empty_groups, group_failures
+from deliveries.hooks import DeliveryChange
 from deliveries.models import Delivery, FailureGroup
-from deliveries.ports import Settled
 from deliveries.resolution import discard_delivery
-from integrations.audit import Actor
+from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry
 from notifications import services
 from notifications.models import Notification
@@ -42,9 +42,9 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 
 
-def settled(delivery: Delivery, group: FailureGroup | None = None, **values: Any) -> Settled:
+def settled(delivery: Delivery, group: FailureGroup | None = None, **values: Any) -> DeliveryChange:
     base = {"status": "failed" if group else "succeeded", "group_id": group.id if group else None}
-    return Settled(delivery.id, delivery.store_id, delivery.integration_id, **base | values)
+    return DeliveryChange(delivery.id, delivery.store_id, delivery.integration_id, **base | values)
 
 
 def failing() -> tuple[Delivery, FailureGroup]:
@@ -54,9 +54,9 @@ def failing() -> tuple[Delivery, FailureGroup]:
 
 
 def test_the_ports_are_connected() -> None:
-    assert services.on_settled in ports.settled._listeners
-    assert services.on_groups_resolved in ports.groups_resolved._listeners
-    assert services.on_announced in ports.announced._listeners
+    assert services.on_settled in hooks.settled._listeners
+    assert services.on_groups_resolved in hooks.groups_resolved._listeners
+    assert services.on_announced in hooks.announced._listeners
 
 
 def test_an_error_is_one_notification_per_group_in_the_receivers_own_words() -> None:
@@ -96,7 +96,7 @@ def test_it_resolves_itself_when_the_deliveries_succeed_and_opens_again_when_the
         with transaction.atomic():
             [group_id] = group_failures([failure], now).values()
             Delivery.objects.update(failure_group=group_id)
-            ports.settled([settled(delivery, FailureGroup.objects.get(id=group_id), message="out of paper")], now)
+            hooks.settled([settled(delivery, FailureGroup.objects.get(id=group_id), message="out of paper")], now)
 
     fail(NOW)
     notification = Notification.objects.get()

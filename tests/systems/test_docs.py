@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from subscriptions.expressions import function_help, holds, passes, transform
+from subscriptions.expressions.evaluation import function_help, holds, passes, transform
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "filters-and-transforms.md").read_text()
 DATA = json.loads(re.search(r"```json\n(.*?)```", PAGE, re.DOTALL)[1])

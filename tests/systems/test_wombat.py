@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from deliveries.engine.tick import make_due_polls
+from deliveries.maintenance.periodic import make_due_polls
 from deliveries.models import Delivery, Event, Record
 from integrations.models import Integration
 from subscriptions.models import Subscription

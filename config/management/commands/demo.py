@@ -12,12 +12,12 @@ from django.core.management import call_command
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
-from config.demo_receiver import PORT, start_receiver
-from config.demo_state import FOLDER_VARIABLE, PORT_VARIABLE
-from config.demo_story import Interrupted, StepFailed, Story
-from config.ports import free_port, is_port_free
+from config.demo.receiver import PORT, start_receiver
+from config.demo.state import FOLDER_VARIABLE, PORT_VARIABLE
+from config.demo.story import Interrupted, StepFailed, Story
+from config.server.tcp_ports import free_port, is_port_free
 from config.supervisor import Supervisor, web_server, worker
-from integrations.reporting import PlainCommand
+from integrations.management.base import PlainCommand
 
 
 class Command(PlainCommand):

@@ -6,8 +6,8 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from config.doctor import examine
-from integrations.reporting import ReportCommand
+from config.observability.doctor import examine
+from integrations.management.base import ReportCommand
 
 _MARKS = {"ok": "ok      ", "warning": "warning ", "problem": "PROBLEM "}
 

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from config.key_rotation import rotate_keys
-from deliveries.progress import progress_bar
-from integrations.reporting import ReportCommand
+from deliveries.management.progress import progress_bar
+from integrations.management.base import ReportCommand
 
 
 class Command(ReportCommand):

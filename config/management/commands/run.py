@@ -8,9 +8,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, connections
 
-from config.ports import is_port_free
+from config.server.tcp_ports import is_port_free
 from config.supervisor import Supervisor, web_server, worker
-from integrations.reporting import PlainCommand
+from integrations.management.base import PlainCommand
 
 
 class Command(PlainCommand):

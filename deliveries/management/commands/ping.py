@@ -8,10 +8,10 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from deliveries.models import Attempt
-from deliveries.pings import ping_now
-from integrations.identifiers import parse_public_id
+from deliveries.previews.ping import ping_now
+from integrations.foundation.identifiers import parse_public_id
+from integrations.management.base import ReportCommand, find_integration
 from integrations.models import Integration
-from integrations.reporting import ReportCommand, find_integration
 from integrations.wire_formats.base import PayloadError
 from subscriptions.models import Subscription
 

@@ -9,9 +9,9 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from deliveries.progress import progress_bar
-from deliveries.retention import count_prunable, prune
-from integrations.reporting import ReportCommand
+from deliveries.maintenance.retention import count_prunable, prune
+from deliveries.management.progress import progress_bar
+from integrations.management.base import ReportCommand
 
 
 class Command(ReportCommand):

@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 
 from django.core.management.base import CommandError, CommandParser
 
-from deliveries.command_line import accepted, caller
 from deliveries.ingest import push_objects
-from deliveries.progress import progress_bar
-from integrations.access import Principal
-from integrations.reporting import ReportCommand, find_store
-from integrations.strict_json import DocumentError, dump_document, parse_document
+from deliveries.management.cli import accepted, caller
+from deliveries.management.progress import progress_bar
+from integrations.foundation.strict_json import DocumentError, dump_document, parse_document
+from integrations.management.base import ReportCommand, find_store
+from integrations.security.tokens import Principal
 
 #: Objects of one transaction.
 BATCH = 500

@@ -10,8 +10,8 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError, connections
 from django_q.management.commands.qcluster import Command as QueueCommand
 
-from deliveries.cluster import HookdeskCluster, forget_engines, ignore_interrupts
-from deliveries.process_ties import die_with_supervisor
+from deliveries.runtime.cluster import HookdeskCluster, forget_engines, ignore_interrupts
+from deliveries.runtime.parent_death import die_with_supervisor
 from deliveries.tasks import ensure_schedules
 
 

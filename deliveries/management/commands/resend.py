@@ -11,13 +11,13 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from deliveries.filters import FilterError
+from deliveries.management.progress import progress_bar
 from deliveries.models import Delivery, Replay
-from deliveries.progress import progress_bar
 from deliveries.replay import Preview, ReplayError, UnconfirmedError, preview, start_replay, step
 from deliveries.resolution import ResolutionError, retry_delivery
-from integrations.audit import Actor
-from integrations.identifiers import parse_public_id
-from integrations.reporting import ReportCommand, find_store
+from integrations.foundation.audit import Actor
+from integrations.foundation.identifiers import parse_public_id
+from integrations.management.base import ReportCommand, find_store
 
 ACTOR = Actor(None, "manage.py resend")
 _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")

@@ -8,10 +8,10 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from deliveries.command_line import accepted, caller
 from deliveries.ingest import publish_events
-from integrations.reporting import ReportCommand, find_store
-from integrations.strict_json import DocumentError, dump_document, parse_document
+from deliveries.management.cli import accepted, caller
+from integrations.foundation.strict_json import DocumentError, dump_document, parse_document
+from integrations.management.base import ReportCommand, find_store
 
 
 class Command(ReportCommand):

@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
-from integrations.audit import Actor, record_change
+from integrations.foundation.audit import Actor, record_change
+from integrations.management.base import ReportCommand
 from integrations.models import AccessToken, Store
-from integrations.reporting import ReportCommand
 from integrations.services import issue_token
 
 ACTOR = Actor(None, "manage.py createstore")

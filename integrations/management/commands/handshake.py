@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from integrations.reporting import ReportCommand, find_integration
-from integrations.turn_calls import NotTurn, handshake
+from integrations.management.base import ReportCommand, find_integration
+from integrations.services.turn import NotTurn, handshake
 
 
 class Command(ReportCommand):

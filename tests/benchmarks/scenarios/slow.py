@@ -1,4 +1,4 @@
-"""(b) Receivers that take 50 and 500 ms: throughput, and how many requests one worker process has in flight."""
+"""(b) Receivers that take 50 and 500 ms: throughput, and how many requests one worker process has in dispatch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _figures(options: Options, database: str, transport: str, delay: float, capa
     note = f"{drained.count:,} deliveries; {drained.peak_mb:.0f} MB"
     yield Figure(SCENARIO, f"{name}: rate", drained.rate, "/s", "capacity / delay", ideal, note=note)
     target = TARGETS[transport] if delay == 0.5 else None
-    yield Figure(SCENARIO, f"{name}: most in flight", drained.most_in_flight, "", target=target)
+    yield Figure(SCENARIO, f"{name}: most in dispatch", drained.most_in_flight, "", target=target)
 
 
 def _measure(options: Options, database: str, transport: str, delay: float, capacity: int) -> Drain:

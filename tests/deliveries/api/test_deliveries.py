@@ -9,8 +9,8 @@ import pytest
 from django.utils import timezone
 
 from deliveries.models import Delivery, Record
-from integrations.encryption import encrypt_bytes
 from integrations.models import AuditEntry, Store
+from integrations.security.encryption import encrypt_bytes
 from tests.api_client import ApiClient, only_error
 from tests.factories import (
     AttemptFactory,

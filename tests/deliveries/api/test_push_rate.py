@@ -14,7 +14,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from deliveries import push_rate
+from deliveries.ingest import push_rate
 from deliveries.models import PushWindow
 from tests.api_client import ApiClient, only_error
 
@@ -22,7 +22,7 @@ from tests.api_client import ApiClient, only_error
 PROCESS = """
 import json, sys, threading, time, uuid
 import django; django.setup()
-from deliveries.push_rate import take_push
+from deliveries.ingest.push_rate import take_push
 store, limit, seconds = uuid.UUID(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 print("ready", flush=True); sys.stdin.readline()
 let_in, until = [], time.monotonic() + seconds

@@ -12,8 +12,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from deliveries.models import Attempt, Delivery, Event, Record
-from integrations.access import authenticate
 from integrations.models import AccessToken, Store
+from integrations.security.tokens import authenticate
 from tests.factories import AccessTokenFactory, DeliveryFactory, IntegrationFactory, StoreFactory, SubscriptionFactory
 
 pytestmark = pytest.mark.django_db

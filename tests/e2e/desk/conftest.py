@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import Group
 
 from deliveries.models import Delivery
-from integrations.models import IntegrationHealth
+from integrations.models import IntegrationHealth, StaffProfile
 from tests import services
 from tests.factories import UserFactory
 
@@ -57,6 +57,7 @@ def visit(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
         user = UserFactory(is_superuser=role is None, **({"username": name} if name else {}), **values)
         if role:
             user.groups.add(Group.objects.get(name=role))
+            StaffProfile.objects.create(user=user, sees_all_stores=True)
         user.set_password(PASSWORD)
         user.save()
         context = chromium.new_context(
@@ -65,7 +66,7 @@ def visit(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)
-        page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+        page.on("console", lambda message: _is_complaint(message) and complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.goto("/admin/login/")
@@ -78,6 +79,11 @@ def visit(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def _is_complaint(message: Any) -> bool:
+    """Browsers look for an icon there if the document names none, as parts of pages and plain text do."""
+    return message.type == "error" and not str(message.location.get("url", "")).endswith("/favicon.ico")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.sessions.models import Session
 
-from config.reauthentication import CONFIRMED
+from config.desk.reauthentication import CONFIRMED
 from integrations.models import AccessToken
 from tests.e2e.desk.conftest import PASSWORD, picture
 from tests.factories import StoreFactory

@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from deliveries.models import Engine, FailureGroup
-from integrations.identifiers import uuid7
+from integrations.foundation.identifiers import uuid7
 from integrations.models import IntegrationHealth
 from notifications.models import Notification
 from tests.e2e.desk.accessibility import is_focus_seen, problems

@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from integrations.audit import Actor
-from integrations.endpoints import endpoint_of
+from integrations.endpoint import endpoint_of
+from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry, Integration, IntegrationHealth
 from integrations.services import disable_integration, enable_integration, save_parameters, update_integration
 from tests.api_client import ApiClient, only_error

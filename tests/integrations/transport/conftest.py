@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from integrations.transport import dns
-from integrations.transport.addresses import AddressPolicy, parse_allow
 from integrations.transport.base import Request, Result, Transport
-from integrations.transport.curl_transport import CurlTransport
-from integrations.transport.dns import Resolver
-from integrations.transport.requests_transport import RequestsTransport
+from integrations.transport.curl.transport import CurlTransport
+from integrations.transport.guard import dns
+from integrations.transport.guard.addresses import AddressPolicy, parse_allow
+from integrations.transport.guard.dns import Resolver
+from integrations.transport.pooled.transport import RequestsTransport
 from tests.receiver import Receiver
 
 LOOPBACK = AddressPolicy(parse_allow("127.0.0.0/8,::1/128"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.transport.addresses import AddressPolicy, UrlRefused, check_url, parse_allow, parse_url
+from integrations.transport.guard.addresses import AddressPolicy, UrlRefused, check_url, parse_allow, parse_url
 from tests.integrations.transport.conftest import LOOPBACK, PUBLIC_ONLY
 from tests.integrations.transport.corpus import SPECIAL_ADDRESSES, refused_urls, tricky_urls
 

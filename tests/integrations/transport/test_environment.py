@@ -45,7 +45,7 @@ def test_requests_go_straight_to_their_receiver_without_foreign_credentials(
 
 def test_without_pycurl_the_curl_transport_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pycurl", None)
-    for name in ("curl_transport", "curl_handles", "curl_sockets"):
-        monkeypatch.delitem(sys.modules, f"integrations.transport.{name}")
+    for name in ("transport", "handles", "sockets"):
+        monkeypatch.delitem(sys.modules, f"integrations.transport.curl.{name}")
     with pytest.raises(RuntimeError, match=r"hookdesk\[curl\]"):
         make_transport("curl", AddressPolicy())

@@ -14,8 +14,8 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.test import override_settings
 
 from integrations.transport import current_policy, make_transport
-from integrations.transport.addresses import AddressPolicy, parse_allow
 from integrations.transport.base import Request, Transport, TransportError
+from integrations.transport.guard.addresses import AddressPolicy, parse_allow
 from tests.integrations.transport.conftest import exchange
 
 if not settings.configured and "DJANGO_SETTINGS_MODULE" not in os.environ:

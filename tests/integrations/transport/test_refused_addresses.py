@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from integrations.transport import dns
-from integrations.transport.addresses import AddressPolicy, parse_allow
 from integrations.transport.base import Transport, TransportError
-from integrations.transport.dns import Resolver
-from integrations.transport.requests_transport import send
+from integrations.transport.guard import dns
+from integrations.transport.guard.addresses import AddressPolicy, parse_allow
+from integrations.transport.guard.dns import Resolver
+from integrations.transport.pooled.transport import send
 from tests.integrations.transport.conftest import LOOPBACK, PUBLIC_ONLY, collect, exchange, post
 from tests.integrations.transport.corpus import refused_urls, tricky_urls
 from tests.receiver import Receiver, answer

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from integrations.transport import requests_transport
 from integrations.transport.daemon_pool import DaemonPool
 from integrations.transport.deadlines import Attempt, Watchdog
-from integrations.transport.requests_transport import Pace
+from integrations.transport.pooled import transport
+from integrations.transport.pooled.transport import Pace
 
 
 def test_a_pool_runs_everything_with_no_more_threads_than_it_may() -> None:
@@ -57,8 +57,8 @@ def test_more_threads_are_used_while_there_is_computing_time_left(
 ) -> None:
     pool = DaemonPool(64, "test", limit=16)
     clock = {"now": 100.0}
-    monkeypatch.setattr(requests_transport.time, "monotonic", lambda: clock["now"])
-    monkeypatch.setattr(requests_transport.time, "process_time", lambda: clock["now"] * share)
+    monkeypatch.setattr(transport.time, "monotonic", lambda: clock["now"])
+    monkeypatch.setattr(transport.time, "process_time", lambda: clock["now"] * share)
     monkeypatch.setattr(DaemonPool, "has_waiting", property(lambda self: True))
     monkeypatch.setattr(DaemonPool, "longest_wait", lambda self: waited)
     pace = Pace(pool)

@@ -6,7 +6,7 @@ from base64 import b64encode
 
 import pytest
 
-from integrations.connectors import CONNECTORS, get_connector, speaker_for
+from integrations.connectors import CONNECTORS, adapter_for, get_connector
 from integrations.wire_formats import WIRE_FORMATS, get_wire_format
 from integrations.wire_formats.auth import auth_headers, check_header_name, check_static_headers, prepare
 from integrations.wire_formats.base import PayloadError
@@ -94,8 +94,8 @@ def test_preparation_is_remembered_by_endpoint_and_not_mixed_up():
 def test_formats_and_connectors_are_found_by_name():
     assert list(WIRE_FORMATS) == ["standard", "hub", "notification", "flat", "xml", "turn"]
     assert list(CONNECTORS) == ["twilio_sms", "mailchimp", "campaign_monitor", "email"]
-    assert speaker_for(endpoint(wire_format="xml")) is get_wire_format("xml")
-    assert speaker_for(endpoint(wire_format="xml", connector="email")) is get_connector("email")
+    assert adapter_for(endpoint(wire_format="xml")) is get_wire_format("xml")
+    assert adapter_for(endpoint(wire_format="xml", connector="email")) is get_connector("email")
 
 
 @pytest.mark.parametrize("find", [get_wire_format, get_connector])

@@ -13,8 +13,8 @@ from integrations.connectors.campaign_monitor import CampaignMonitor
 from integrations.connectors.email import Email
 from integrations.connectors.mailchimp import Mailchimp
 from integrations.connectors.twilio_sms import TwilioSms
-from integrations.redaction import masked_headers, redact_bytes, redact_text
-from integrations.signing import generate_secret
+from integrations.security.redaction import masked_headers, redact_bytes, redact_text
+from integrations.security.signing import generate_secret
 from integrations.transport.base import RESPONSE_BODY_LIMIT, Response
 from integrations.wire_formats import WIRE_FORMATS
 from integrations.wire_formats.base import USER_AGENT, Outcome, PayloadError

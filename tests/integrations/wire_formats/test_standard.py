@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from standardwebhooks import Webhook
 
-from integrations.signing import generate_secret
+from integrations.security.signing import generate_secret
 from integrations.wire_formats import get_wire_format
 from integrations.wire_formats.base import PayloadError
 from tests.integrations.messages import NOW, REQUEST_ID, STANDARD_SECRET, headers_of, message, ping, response

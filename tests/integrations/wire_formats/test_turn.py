@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from integrations.redaction import masked_headers
+from integrations.security.redaction import masked_headers
 from integrations.wire_formats import get_wire_format, turn
 from integrations.wire_formats.base import PayloadError
 from tests.integrations.messages import NOW, endpoint, headers_of, message, response

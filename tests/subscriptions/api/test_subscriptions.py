@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from deliveries.models import Delivery
-from integrations.endpoints import endpoint_of
+from integrations.endpoint import endpoint_of
 from integrations.models import AuditEntry, Integration, Store
 from subscriptions.models import Subscription
 from subscriptions.services import OWN_LIMIT
@@ -169,13 +169,16 @@ def test_a_stores_own_words_are_respected(client: ApiClient) -> None:
     assert create(client, topics=["kudos.created"])["topics"] == ["kudos.created"]
 
 
-def test_a_deleted_subscription_is_answered_and_gone_with_all_that_it_wanted(client: ApiClient) -> None:
+def test_a_deleted_subscription_is_answered_and_gone_with_all_that_it_wanted(
+    client: ApiClient, django_capture_on_commit_callbacks: Any
+) -> None:
     identity = create(client)["id"]
     subscription = Subscription.objects.get()
     failed = DeliveryFactory(subscription=subscription, status="failed")
     done = DeliveryFactory(subscription=subscription, status="succeeded")
 
-    response = client.call("DELETE", f"subscriptions/{identity}", b'""')
+    with django_capture_on_commit_callbacks(execute=True):
+        response = client.call("DELETE", f"subscriptions/{identity}", b'""')
 
     assert response.status_code == 200
     assert (response.json()["id"], response.json()["active"]) == (identity, False)
@@ -189,25 +192,31 @@ def test_a_deleted_subscription_is_answered_and_gone_with_all_that_it_wanted(cli
     assert not Delivery.objects.exclude(due_at=None).exists()
 
 
-def test_deleting_one_of_two_subscriptions_of_an_integration_leaves_the_other_alone(client: ApiClient) -> None:
+def test_deleting_one_of_two_subscriptions_of_an_integration_leaves_the_other_alone(
+    client: ApiClient, django_capture_on_commit_callbacks: Any
+) -> None:
     integration = IntegrationFactory(store=client.store)
     gone, stays = SubscriptionFactory.create_batch(2, integration=integration)
     DeliveryFactory(subscription=gone)
     DeliveryFactory(subscription=stays)
 
-    client.delete(f"subscriptions/nsub_{gone.id}")
+    with django_capture_on_commit_callbacks(execute=True):
+        client.delete(f"subscriptions/nsub_{gone.id}")
 
     assert Integration.objects.alive().count() == 1
     assert Delivery.objects.get(subscription=gone).status == "discarded"
     assert Delivery.objects.get(subscription=stays).status == "pending"
 
 
-def test_deleting_an_integration_ends_its_subscriptions_and_deliveries(client: ApiClient) -> None:
+def test_deleting_an_integration_ends_its_subscriptions_and_deliveries(
+    client: ApiClient, django_capture_on_commit_callbacks: Any
+) -> None:
     integration = IntegrationFactory(store=client.store, slug="one")
     subscription = SubscriptionFactory(integration=integration)
     DeliveryFactory(subscription=subscription, status="retrying")
 
-    assert client.delete("integrations/one").status_code == 204
+    with django_capture_on_commit_callbacks(execute=True):
+        assert client.delete("integrations/one").status_code == 204
 
     assert client.get(f"subscriptions/nsub_{subscription.id}").status_code == 404
     assert Delivery.objects.get().status == "discarded"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from deliveries.engine.tick import make_due_polls
+from deliveries.maintenance.periodic import make_due_polls
 from deliveries.models import Record
 from tests.systems.programs.running import HERE, RECEIVERS, free_port, node, php, python_with, ruby, running
 from tests.systems.stories import attempts, deliveries, integrate, made, publish, push, subscribe

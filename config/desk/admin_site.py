@@ -1,0 +1,178 @@
+"""The admin site: Django's own with the desk on its first page, and the frame that every page has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.contrib.admin import AdminSite
+from django.contrib.admin.apps import AdminConfig
+from django.core.exceptions import ImproperlyConfigured
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, URLPattern, URLResolver, path, reverse
+from django.utils.functional import SimpleLazyObject
+
+from integrations.wire_formats.base import VERSION
+
+
+class HookdeskAdminConfig(AdminConfig):
+    default_site = "config.desk.admin_site.HookdeskAdminSite"
+
+
+@dataclass(frozen=True)
+class NavItem:
+    label: str
+    url: str
+    is_current: bool = False
+    count: str = ""
+
+
+@dataclass(frozen=True)
+class NavSection:
+    label: str
+    items: list[NavItem]
+
+
+#: What the bar shows: label, app, model.
+NAV = (
+    ("Deliveries", "deliveries", "delivery"),
+    ("Failures", "deliveries", "failuregroup"),
+    ("Notifications", "notifications", "notification"),
+    ("Integrations", "integrations", "integration"),
+    ("Subscriptions", "subscriptions", "subscription"),
+    ("Stores", "integrations", "store"),
+)
+#: What is behind "More".
+MORE = (
+    ("What came in", (("Events", "deliveries", "event"), ("Records", "deliveries", "record"),
+                      ("Topics", "subscriptions", "topic"))),
+    ("Work", (("Bulk resends", "deliveries", "replay"), ("Attempts", "deliveries", "attempt"),
+              ("Engines", "deliveries", "engine"), ("Task queue", "django_q", "schedule"))),
+    ("House", (("Channels", "notifications", "channel"), ("Audit", "integrations", "auditentry"),
+               ("Staff", "auth", "user"), ("Roles", "auth", "group"))),
+)  # fmt: skip
+
+
+class HookdeskAdminSite(AdminSite):
+    site_header = "Hookdesk"
+    site_title = "Hookdesk"
+    index_title = "Dashboard"
+    enable_nav_sidebar = False
+    site_url = None
+
+    @property
+    def login_form(self) -> Any:  # type: ignore[override]  # this module is loaded before there are models
+        from config.desk.login import LoginForm
+
+        return LoginForm
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        from config.desk.reauthentication import guarded
+
+        return super().admin_view(guarded(view), cacheable)
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        from integrations.admin.base import DeskAdmin
+
+        own = [
+            path("desk/heartbeat/", self.admin_view(self.heartbeat), name="desk_heartbeat"),
+            path("desk/confirm/", self.admin_view(self.confirm), name="desk_confirm"),
+            path("desk/fragment/", self.admin_view(self.dashboard_fragment), name="desk_fragment"),
+        ]
+        for model, page in self._registry.items():
+            if not isinstance(page, DeskAdmin):
+                raise ImproperlyConfigured(
+                    f"The admin of {model._meta.label} is no DeskAdmin: its rows have two addresses."
+                )
+        # Nothing of the desk is viewed on a site of its own.
+        return [*own, *(found for found in super().get_urls() if getattr(found, "name", "") != "view_on_site")]
+
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
+        """For fields that an admin offers by search, and no others."""
+        app, name, field = (request.GET.get(each, "") for each in ("app_label", "model_name", "field_name"))
+        offered = {
+            (model._meta.app_label, model._meta.model_name, name)
+            for model, page in self._registry.items()
+            for name in page.get_autocomplete_fields(request)
+        }
+        if (app, name, field) not in offered:
+            raise Http404("No form asks for this.")
+        return super().autocomplete_view(request)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        from config.desk.login import remember_browser
+
+        response = super().login(request, extra_context)
+        if request.method != "POST":
+            return response
+        form = (getattr(response, "context_data", None) or {}).get("form")
+        if (throttled := getattr(form, "throttled", None)) is not None:
+            response.status_code = 429
+            response["Retry-After"] = str(throttled.seconds)
+        elif form is None and request.user.is_authenticated:
+            remember_browser(request, response, request.user.get_username())
+        return response
+
+    def confirm(self, request: HttpRequest) -> HttpResponse:
+        """The password once more; then on to where somebody wanted to go, or with the form that was kept."""
+        from config.desk.confirm_page import confirm_page
+
+        return confirm_page(request, {**self.each_context(request), "title": "Confirm your password"})
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        from config.desk.dashboard import visible_heartbeat
+
+        context = super().each_context(request)
+        context["hookdesk_version"] = VERSION
+        if context["has_permission"]:
+            # Lazy: pages without the frame (fragments, answers in JSON) do not ask.
+            context["heartbeat"] = SimpleLazyObject(lambda: visible_heartbeat(request))
+            context["desk_nav"] = SimpleLazyObject(lambda: self._nav(request))
+            context["desk_more"] = SimpleLazyObject(lambda: self._more(request))
+        return context
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        from config.desk.dashboard import dashboard_context
+
+        context = {**self.each_context(request), "title": "Dashboard", **dashboard_context(request)}
+        return TemplateResponse(request, "admin/dashboard.html", context)
+
+    def dashboard_fragment(self, request: HttpRequest) -> HttpResponse:
+        from config.desk.dashboard import dashboard_context
+
+        return TemplateResponse(request, "admin/desk/dashboard_live.html", dashboard_context(request))
+
+    def heartbeat(self, request: HttpRequest) -> HttpResponse:
+        from config.desk.dashboard import visible_heartbeat
+
+        return TemplateResponse(request, "admin/desk/heartbeat.html", {"heartbeat": visible_heartbeat(request)})
+
+    def _nav(self, request: HttpRequest) -> list[NavItem]:
+        from config.desk.dashboard import open_group_count
+
+        items = []
+        for label, app, model in NAV:
+            if (url := self._list_url(request, app, model)) is not None:
+                count = open_group_count(request) if model == "failuregroup" else ""
+                items.append(NavItem(label, url, request.path.startswith(url), count))
+        return items
+
+    def _more(self, request: HttpRequest) -> list[NavSection]:
+        sections = []
+        for label, models in MORE:
+            urls = ((name, self._list_url(request, app, model)) for name, app, model in models)
+            items = [NavItem(name, url) for name, url in urls if url is not None]
+            if items:
+                sections.append(NavSection(label, items))
+        return sections
+
+    def _list_url(self, request: HttpRequest, app: str, model: str) -> str | None:
+        page = self._registry.get(apps.get_model(app, model))
+        if page is None or not page.has_view_or_change_permission(request):
+            return None
+        try:
+            return reverse(f"admin:{app}_{model}_changelist")
+        except NoReverseMatch:
+            return None

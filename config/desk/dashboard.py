@@ -1,0 +1,150 @@
+"""The first page: is anything wrong, and if nothing is set up yet, what comes next."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from deliveries.access import stores_for, visible_to
+from deliveries.models import Delivery, Event, FailureGroup
+from deliveries.stats import queries
+from integrations.models import AccessToken, Integration, Store
+from integrations.security.staff import visible_store_ids
+from subscriptions.models import Subscription
+
+WINDOW_LABELS = {"1h": "1 h", "24h": "24 h", "7d": "7 d"}
+#: Integrations that refuse everything are named at the top, so many of them.
+REFUSING_NAMED = 3
+WINDOW_TITLES = {"1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days"}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Which parts of the page a person may see. What they may not see is not asked of the database."""
+
+    figures: bool
+    failures: bool
+    integrations: bool
+    stores: bool
+
+    @classmethod
+    def of(cls, user: Any) -> Parts:
+        return cls(
+            figures=user.has_perm("deliveries.view_delivery"),
+            failures=user.has_perm("deliveries.view_failuregroup"),
+            integrations=user.has_perm("integrations.view_integration"),
+            stores=user.has_perm("integrations.view_store"),
+        )
+
+    @property
+    def any(self) -> bool:
+        return self.figures or self.failures or self.integrations
+
+
+def dashboard_context(request: HttpRequest) -> dict[str, Any]:
+    parts = Parts.of(request.user)
+    if not parts.any:
+        return {"parts": parts, "has_no_role": not request.user.get_all_permissions()}
+    now = timezone.now()
+    window = request.GET.get("window", "24h")
+    window = window if window in queries.WINDOWS else "24h"
+    stores = list(stores_for(request.user).order_by("name")[:200]) if parts.stores else []
+    chosen = next((store for store in stores if str(store.id) == request.GET.get("store")), None)
+    steps = setup_steps(stores) if parts.figures and parts.integrations and parts.stores else []
+    context: dict[str, Any] = {
+        "parts": parts,
+        "heartbeat": visible_heartbeat(request),
+        "window": window,
+        "window_title": WINDOW_TITLES[window],
+        "windows": WINDOW_LABELS.items(),
+        "stores": stores,
+        "chosen_store": chosen,
+        "steps": steps,
+    }
+    if steps:
+        return {**context, "public_url": request.build_absolute_uri("/").rstrip("/")}
+    return {**context, **_numbers(window, now, [chosen.id] if chosen else visible_store_ids(request.user), parts)}
+
+
+def visible_heartbeat(request: HttpRequest) -> queries.EngineHealth | None:
+    """None for those who may not see deliveries: how long they wait is about them."""
+    if not request.user.has_perm("deliveries.view_delivery"):
+        return None
+    return queries.engine_health(timezone.now(), visible_store_ids(request.user))
+
+
+def _numbers(window: str, now: datetime, scope: list[uuid.UUID] | None, parts: Parts) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    through = None
+    if parts.figures:
+        wanted = None
+        if scope is not None:
+            wanted = list(Integration.objects.filter(store_id__in=scope).values_list("id", flat=True))
+        through = queries.throughput(window=window, now=now, integrations=wanted)
+        failing = queries.in_failing_index(Delivery.objects.failing())
+        failing = failing if scope is None else failing.filter(store_id__in=scope)
+        found |= {"total": through.total, "failing_now": queries.shown_count(queries.capped_count(failing))}
+    if parts.failures:
+        groups = queries.open_groups(scope)
+        found |= {"groups": groups, "group_count": _open_groups(scope)}
+    if parts.integrations:
+        found |= _integrations(scope, through)
+    return found
+
+
+def _integrations(scope: list[uuid.UUID] | None, through: queries.Throughput | None) -> dict[str, Any]:
+    rows = queries.integration_rows(scope)
+    for row in rows:
+        row.series = through.of(row.pk) if through else None  # type: ignore[attr-defined]
+    refusing = [row for row in rows if row.state == "failing" and row.health.latest.refuses_everything]
+    refusing.sort(key=lambda row: -row.health.latest.in_a_row)
+    return {
+        "disabled": [row for row in rows if not row.is_enabled],
+        "refusing": refusing[:REFUSING_NAMED],
+        "refusing_more": len(refusing[REFUSING_NAMED:]),
+        "integrations": rows,
+    }
+
+
+def _open_groups(scope: list[uuid.UUID] | None) -> str:
+    """How many there are, of which only the latest are shown."""
+    groups = FailureGroup.objects.filter(status=FailureGroup.Status.OPEN)
+    groups = groups if scope is None else groups.filter(store_id__in=scope)
+    return queries.shown_count(queries.capped_count(groups, 99), 99)
+
+
+def open_group_count(request: HttpRequest) -> str:
+    """For the bar; empty where there is none, or for those who may not see failures."""
+    if not request.user.has_perm("deliveries.view_failuregroup"):
+        return ""
+    groups = visible_to(FailureGroup.objects.filter(status=FailureGroup.Status.OPEN), request.user)
+    number = queries.capped_count(groups, 99)
+    return queries.shown_count(number, 99) if number else ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One item of the checklist; `name` chooses its text in the template."""
+
+    name: str
+    is_done: bool
+
+
+def setup_steps(stores: list[Store]) -> list[Step]:
+    """What is set up and what is not; empty once something was pushed for a subscription."""
+    ids = [store.id for store in stores]
+    if Delivery.objects.filter(store_id__in=ids).exists() if len(ids) <= 50 else True:
+        return []
+    integrations = Integration.objects.alive().filter(store_id__in=ids)
+    return [
+        Step("store", bool(stores)),
+        Step("token", AccessToken.objects.filter(store_id__in=ids, revoked_at=None).exists()),
+        Step("integration", integrations.exists()),
+        Step("subscription", Subscription.objects.alive().filter(store_id__in=ids).exists()),
+        Step("push", Event.objects.filter(store_id__in=ids).exists()),
+    ]

@@ -1,0 +1,148 @@
+"""Confirming one's password once more: before what is delicate, and after an idle or a long session.
+
+Nothing that was typed is lost: the form that was sent is kept, encrypted, in the session, and sent once more when the
+password was confirmed. Only people who may change something are asked; others keep the ordinary session.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from integrations.security.encryption import DecryptionError, decrypt_text, encrypt_text
+
+#: Forms that need a password confirmed lately: tokens, secrets, approval settings, users and roles.
+DELICATE = {
+    "password_change",
+    "integrations_store_add",
+    "integrations_store_change",
+    "integrations_store_issue",
+    "integrations_store_approval_rule",
+    "integrations_integration_add",
+    "integrations_integration_secret",
+}
+DELICATE_PREFIXES = ("auth_user_", "auth_group_")
+#: Reached however old the session is.
+ALWAYS = {"desk_confirm", "logout", "jsi18n"}
+
+SIGNED_IN, CONFIRMED, SEEN, KEPT = "signed_in_at", "confirmed_at", "seen_at", "kept_forms"
+#: How exact `seen_at` is: writing it each time would write the session with each page.
+SEEN_EVERY = 60
+KEPT_FORMS = 3
+KEPT_BYTES = 1_000_000
+
+
+def guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A view of the desk, which asks for the password first where that is due."""
+
+    @wraps(view)
+    def guard(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        name = str(request.resolver_match.url_name) if request.resolver_match else ""
+        if name in ALWAYS or not request.user.is_authenticated:
+            return view(request, *args, **kwargs)
+        if is_locked(request) or (_is_delicate(request, name) and not is_confirmed(request)):
+            return _ask(request)
+        _see(request)
+        return view(request, *args, **kwargs)
+
+    return guard
+
+
+def is_locked(request: HttpRequest) -> bool:
+    """Was this session idle, or is it open, for too long for somebody who may change things?"""
+    now, session = time.time(), request.session
+    is_idle = now - session.get(SEEN, 0) > settings.STAFF_IDLE_MINUTES * 60
+    is_old = now - session.get(SIGNED_IN, 0) > settings.STAFF_SESSION_HOURS * 3600
+    return (is_idle or is_old) and _may_change(request.user)
+
+
+def is_confirmed(request: HttpRequest) -> bool:
+    return bool(time.time() - request.session.get(CONFIRMED, 0) <= settings.CONFIRM_MINUTES * 60)
+
+
+def confirm(request: HttpRequest) -> None:
+    """The password was right: the session begins anew, with what is in it."""
+    request.session.cycle_key()
+    _begin(request)
+
+
+def take_kept(request: HttpRequest, key: str) -> tuple[str, list[tuple[str, str]]] | None:
+    """The form that was kept under `key`, once: where it was sent to, and its fields."""
+    kept = dict(request.session.get(KEPT, {}))
+    found = kept.pop(key, None)
+    if found is None:
+        return None
+    request.session[KEPT] = kept
+    try:
+        document = json.loads(decrypt_text(found))
+    except DecryptionError:
+        return None
+    return document["path"], [(name, value) for name, value in document["fields"]]
+
+
+def _begin(request: HttpRequest) -> None:
+    now = int(time.time())
+    request.session.update({SIGNED_IN: now, CONFIRMED: now, SEEN: now})
+
+
+def on_login(sender: Any, request: HttpRequest | None, **_: Any) -> None:
+    """Receiver of `user_logged_in`."""
+    if request is not None and hasattr(request, "session"):
+        _begin(request)
+
+
+def _see(request: HttpRequest) -> None:
+    """Parts that a page fetches by itself are nobody's doing."""
+    now = int(time.time())
+    if request.headers.get("X-Requested-With") != "fetch" and now - request.session.get(SEEN, 0) > SEEN_EVERY:
+        request.session[SEEN] = now
+
+
+def _is_delicate(request: HttpRequest, name: str) -> bool:
+    return request.method not in ("GET", "HEAD", "OPTIONS") and (name in DELICATE or name.startswith(DELICATE_PREFIXES))
+
+
+def _may_change(user: Any) -> bool:
+    return user.is_superuser or any(
+        not permission.partition(".")[2].startswith("view_") for permission in user.get_all_permissions()
+    )
+
+
+def _ask(request: HttpRequest) -> HttpResponse:
+    if request.headers.get("X-Requested-With") == "fetch":
+        return HttpResponseForbidden("Confirm your password: reload the page.")
+    if request.user.is_anonymous or not request.user.has_usable_password():
+        # Nothing that could be confirmed: who logs in elsewhere does so again.
+        logout(request)
+        return redirect(f"{reverse('admin:login')}?{urlencode({'next': request.get_full_path()})}")
+    wanted = {"next": request.get_full_path()}
+    if request.method not in ("GET", "HEAD"):
+        wanted = {"kept": key} if (key := _keep(request)) else {"next": reverse("admin:index")}
+    return redirect(f"{reverse('admin:desk_confirm')}?{urlencode(wanted)}")
+
+
+def _keep(request: HttpRequest) -> str:
+    """The key under which the form is kept; empty, with a message, for one that is too large."""
+    fields = [(name, value) for name, values in request.POST.lists() for value in values]
+    text = json.dumps(
+        {"path": request.get_full_path(), "fields": [pair for pair in fields if pair[0] != "csrfmiddlewaretoken"]}
+    )
+    if len(text) > KEPT_BYTES or request.FILES:
+        messages.warning(request, "The form was too large to be kept. Confirm, go back in your browser, send it again.")
+        return ""
+    key = secrets.token_urlsafe(8)
+    kept = {**request.session.get(KEPT, {}), key: encrypt_text(text)}
+    request.session[KEPT] = dict(list(kept.items())[-KEPT_FORMS:])
+    return key

@@ -1,0 +1,226 @@
+"""What is wrong with this installation, in plain words. Each check looks at one thing and never raises."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from deliveries.models import Engine, FailureGroup
+from deliveries.stats.queries import LATE_AFTER, engine_health
+from integrations.models import AccessToken, Integration, Store
+from integrations.security.encryption import EncryptionKeyError, encrypt_text
+from subscriptions.models import Topic
+from subscriptions.services import problem_of_topic
+
+START_A_WORKER = "Start one: make run (web and worker), or manage.py qcluster (worker alone)."
+#: Tasks that wait; a healthy queue is empty nearly all the time.
+QUEUE_LIMIT = 100
+TOPICS_LIMIT = 2_000  #: descriptions of topics that are looked at
+CLOCK_LIMIT = 5.0  #: seconds between this machine's clock and the database's
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence about one thing. `level`: ok, warning (works, but look at it) or problem."""
+
+    check: str
+    level: str
+    message: str
+    advice: str = ""
+
+
+def examine(now: datetime | None = None) -> list[Finding]:
+    """Everything; when the database does not answer, only what can be known without it."""
+    now = now or timezone.now()
+    findings = [*_settings(), *_encryption(), *_outbound()]
+    database = list(_database())
+    findings += database
+    if any(finding.level == "problem" for finding in database):
+        return findings
+    for check in _WITH_DATABASE:
+        try:
+            findings += check(now)
+        except DatabaseError as error:
+            findings.append(Finding(check.__name__.strip("_"), "problem", f"The database refused: {error}"))
+    return findings
+
+
+def _settings() -> Iterator[Finding]:
+    if settings.DEBUG:
+        yield Finding(
+            "debug", "warning", "DEBUG is on: pages show tracebacks and the keys are known to everybody.",
+            "Fine for trying things out. In production set DEBUG=false, SECRET_KEY and ENCRYPTION_KEYS.",
+        )  # fmt: skip
+    errors = [message for message in checks.run_checks() if message.level >= checks.ERROR]
+    for message in errors:
+        yield Finding("settings", "problem", str(message.msg), str(message.hint or ""))
+    if not settings.ALLOWED_HOSTS:
+        yield Finding("hosts", "problem", "ALLOWED_HOSTS is empty: the web server refuses every request.",
+                      "Set it to the host names that people and programs use.")  # fmt: skip
+    if not errors:
+        yield Finding("settings", "ok", "The settings can be read.")
+
+
+def _encryption() -> Iterator[Finding]:
+    try:
+        encrypt_text("doctor")
+    except EncryptionKeyError as error:
+        yield Finding("encryption", "problem", str(error))
+    else:
+        yield Finding("encryption", "ok", f"Credentials are encrypted ({len(settings.ENCRYPTION_KEYS)} key(s)).")
+
+
+def _outbound() -> Iterator[Finding]:
+    for text in settings.OUTBOUND_ALLOW:
+        try:
+            network = ip_network(text, strict=False)
+        except ValueError:
+            yield Finding("outbound", "problem", f"OUTBOUND_ALLOW holds {text!r}, which is not a network.",
+                          "Write networks like 10.0.0.0/8, with commas between.")  # fmt: skip
+            continue
+        if network.prefixlen == 0:
+            yield Finding("outbound", "warning", f"OUTBOUND_ALLOW={text} lets deliveries reach every address.",
+                          "Name only the networks that receivers are in.")  # fmt: skip
+    if not settings.OUTBOUND_ALLOW:
+        yield Finding("outbound", "ok", "Deliveries reach public addresses only (OUTBOUND_ALLOW is empty).")
+
+
+def _database() -> Iterator[Finding]:
+    try:
+        connection.ensure_connection()
+    except Exception as error:  # also what the driver itself raises
+        yield Finding("database", "problem", f"The database does not answer: {str(error).strip()}",
+                      "Check DATABASE_URL and that the server runs.")  # fmt: skip
+        return
+    executor = MigrationExecutor(connection)
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if missing:
+        names = ", ".join(f"{migration.app_label} {migration.name}" for migration, _ in missing[:3])
+        yield Finding("migrations", "problem", f"{len(missing)} migrations are not applied (first: {names}).",
+                      "Run: manage.py migrate")  # fmt: skip
+        return
+    yield Finding("database", "ok", f"The database ({connection.display_name}) answers and is up to date.")
+
+
+def _worker(now: datetime) -> Iterator[Finding]:
+    alive = list(Engine.objects.alive(now))
+    if alive:
+        yield Finding(
+            "worker", "ok", f"{len(alive)} engine(s) run, {sum(e.in_flight for e in alive)} requests in flight."
+        )
+        return
+    last = Engine.objects.order_by("-beat_at").first()
+    seen = f" The last sign of life was at {last.beat_at:%Y-%m-%d %H:%M:%S} UTC." if last else ""
+    yield Finding("worker", "problem", f"No worker runs: nothing is sent.{seen}", START_A_WORKER)
+
+
+def _oldest_due(now: datetime) -> Iterator[Finding]:
+    beat = engine_health(now)
+    if beat.oldest_due is None or beat.oldest_due <= LATE_AFTER.total_seconds():
+        yield Finding("due", "ok", "Nothing waits longer than it should.")
+        return
+    advice = (
+        "Are integrations slow, limited or down? See their rows on the dashboard." if beat.is_alive else START_A_WORKER
+    )
+    yield Finding("due", "problem", f"A delivery has been due for {beat.oldest_due:,.0f} s.", advice)
+
+
+def _task_queue(now: datetime) -> Iterator[Finding]:
+    from django_q.brokers import get_broker
+
+    name = "Redis" if settings.REDIS_URL else "the database"
+    try:
+        broker = get_broker()
+        broker.ping()
+        size = broker.queue_size()
+    except Exception as error:  # each broker has errors of its own
+        yield Finding("queue", "problem", f"The task queue ({name}) does not answer: {error}",
+                      "Check REDIS_URL and that Redis runs. What is pushed is kept meanwhile.")  # fmt: skip
+        return
+    if size > QUEUE_LIMIT:
+        yield Finding("queue", "warning", f"{size:,} tasks wait in the queue ({name}), which should be all but empty.",
+                      "Look at the worker's log; restart it if it says nothing.")  # fmt: skip
+    else:
+        yield Finding("queue", "ok", f"The task queue ({name}) answers, {size} tasks wait.")
+
+
+def _clock(now: datetime) -> Iterator[Finding]:
+    if now.year < 2024:
+        yield Finding("clock", "problem", f"This machine's clock says {now:%Y-%m-%d}.", "Set it, best by NTP.")
+        return
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        before = time.time()
+        cursor.execute("SELECT clock_timestamp()")
+        theirs: datetime = cursor.fetchone()[0]
+    skew = abs((theirs.astimezone(UTC) - datetime.fromtimestamp((before + time.time()) / 2, UTC)).total_seconds())
+    if skew > CLOCK_LIMIT:
+        yield Finding("clock", "warning", f"This machine's clock and the database server's differ by {skew:.0f} s.",
+                      "Run NTP on both: retries and leases go by the clock.")  # fmt: skip
+
+
+def _integrations(now: datetime) -> Iterator[Finding]:
+    for integration in Integration.objects.alive().filter(is_enabled=False).order_by("name")[:20]:
+        reason = f": {integration.disabled_reason}" if integration.disabled_reason else "."
+        yield Finding("integration", "warning", f"{integration.name} is disabled{reason}",
+                      "Its deliveries wait. Enable it on its page in the admin.")  # fmt: skip
+    failing = FailureGroup.objects.filter(status=FailureGroup.Status.OPEN).count()
+    if failing:
+        yield Finding("failures", "warning", f"{failing:,} kinds of failure are open.", "See /admin/, under Failures.")
+
+
+def _topics(now: datetime) -> Iterator[Finding]:
+    unusable = [(topic, reason) for topic in Topic.objects.select_related("store")[:TOPICS_LIMIT].iterator()
+                if (reason := problem_of_topic(topic))]  # fmt: skip
+    for topic, reason in unusable[:20]:
+        yield Finding("topic", "warning", f"The topic {topic.name} of {topic.store.name} cannot be used: {reason}",
+                      "Correct it on its page in the admin; until then what is pushed to it is refused.")  # fmt: skip
+
+
+def _stores(now: datetime) -> Iterator[Finding]:
+    if not Store.objects.exists():
+        yield Finding("stores", "problem", "There is no store yet, so nothing can be pushed.",
+                      "Make one: manage.py createstore NAME")  # fmt: skip
+    elif not AccessToken.objects.active(now).exists():
+        yield Finding("tokens", "problem", "No access token is valid, so nothing can be pushed.",
+                      "Make one on the store's page in the admin.")  # fmt: skip
+    elif not Integration.objects.alive().exists():
+        yield Finding("integrations", "warning", "There is no integration yet, so nothing is delivered.",
+                      "Make one in the admin, or by POST /api/v1/integrations.")  # fmt: skip
+    else:
+        yield Finding("stores", "ok", f"{Store.objects.count():,} store(s), with valid tokens.")
+
+
+def _staff(now: datetime) -> Iterator[Finding]:
+    from django.contrib.auth import get_user_model
+
+    if not get_user_model().objects.filter(is_staff=True, is_active=True).exists():
+        yield Finding("staff", "warning", "Nobody can log in to the admin.", "Run: manage.py createsuperuser")
+
+
+def _disk(now: datetime) -> Iterator[Finding]:
+    if connection.vendor != "sqlite":
+        return
+    path = str(connection.settings_dict["NAME"])
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+        yield Finding(
+            "database", "problem", f"The database file {path} cannot be written.", "Check its owner and rights."
+        )
+
+
+Check = Callable[[datetime], Iterator[Any]]
+_WITH_DATABASE: tuple[Check, ...] = (
+    _disk, _worker, _oldest_due, _task_queue, _clock, _stores, _staff, _integrations, _topics,
+)  # fmt: skip

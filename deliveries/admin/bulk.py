@@ -1,0 +1,106 @@
+"""Several deliveries, ticked in the list: who of them can be acted on is shown before anything happens."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from deliveries.access import visible_to
+from deliveries.admin.access import render, require
+from deliveries.admin.wizard import drafts
+from deliveries.models import Delivery
+from deliveries.resolution import ResolutionError, actions_for, discard_delivery, retry_delivery
+from integrations.foundation.audit import Actor
+
+#: Rows of one page of the list, with room to spare.
+SELECTION_LIMIT = 200
+VERBS = {"retry": "Resend", "discard": "Discard"}
+
+
+@require_POST
+def selection_view(request: HttpRequest) -> HttpResponse:
+    require(request, "deliveries.resolve_delivery")
+    action = request.POST.get("action", "")
+    rows = _chosen(request)
+    if not rows:
+        messages.warning(request, "Nothing was selected. Tick the deliveries first.")
+        return redirect("admin:deliveries_delivery_changelist")
+    if action == "resolve":
+        return _begin_wizard(request, rows)
+    if action not in VERBS:
+        messages.warning(request, "Choose what to do with the selected deliveries.")
+        return redirect("admin:deliveries_delivery_changelist")
+    able = [row for row in rows if action in actions_for(row)]
+    unable = [row for row in rows if action not in actions_for(row)]
+    delivered = [row for row in able if action == "retry" and row.status == Delivery.Status.SUCCEEDED]
+    error = ""
+    if "confirmed" in request.POST:
+        if "also" not in request.POST:
+            # Delivered ones go a second time only where somebody has ticked that they are meant.
+            able = [row for row in able if row not in delivered]
+        reason = request.POST.get("reason", "").strip()
+        if action == "discard" and not reason and any(row.store.is_reason_required for row in able):
+            error = "A store of these wants to know why: give a reason."
+        else:
+            return _act(request, action, able, reason)
+    context = {
+        "action": action,
+        "verb": VERBS[action],
+        "able": able,
+        "unable": unable,
+        "delivered": len(delivered),
+        "plain_count": len(able) - len(delivered),
+        "error": error,
+        "is_reason_required": action == "discard" and any(row.store.is_reason_required for row in able),
+    }
+    return render(request, "admin/deliveries/delivery/selection.html", f"{VERBS[action]} deliveries", context)
+
+
+def _chosen(request: HttpRequest) -> list[Delivery]:
+    ids: list[uuid.UUID] = []
+    for text in request.POST.getlist("id")[:SELECTION_LIMIT]:
+        try:
+            ids.append(uuid.UUID(text))
+        except ValueError:
+            continue
+    rows: Any = visible_to(Delivery.objects.filter(pk__in=ids), request.user)
+    return list(rows.select_related("event", "integration", "store").defer("event__data").order_by("-id"))
+
+
+def _begin_wizard(request: HttpRequest, rows: list[Delivery]) -> HttpResponse:
+    """The newest failure is edited; the others are ticked in its review, if they fail alike."""
+    failing = [row for row in rows if "edit" in actions_for(row) and row.status != Delivery.Status.SUCCEEDED]
+    if not failing:
+        messages.warning(request, "None of the selected deliveries has failed, so there is nothing to resolve.")
+        return redirect("admin:deliveries_delivery_changelist")
+    first = failing[0]
+    draft = drafts.begin(request, first)
+    draft.chosen = [str(row.pk) for row in failing[1:]]
+    drafts.save(request, first, draft)
+    others = sum(row.failure_group_id != first.failure_group_id for row in failing[1:])
+    if others:
+        noun = "delivery fails" if others == 1 else "deliveries fail"
+        messages.info(request, f"{others} of the selected {noun} in another way and will want a round of their own.")
+    return redirect("admin:deliveries_delivery_resolve", first.pk)
+
+
+def _act(request: HttpRequest, action: str, rows: list[Delivery], reason: str) -> HttpResponse:
+    actor = Actor.of_user(request.user)
+    done, refused = 0, []
+    for row in rows:
+        try:
+            service = retry_delivery if action == "retry" else discard_delivery
+            service(delivery=row, actor=actor, reason=reason, expected_attempt_count=row.attempt_count)
+            done += 1
+        except ResolutionError as error:
+            refused.append(f"{row.topic} {row.event.object_id}: {error.message}")
+    word = "on their way again" if action == "retry" else "discarded"
+    messages.success(request, f"{done} {'delivery is' if done == 1 else 'deliveries are'} {word}.")
+    for text in refused[:5]:
+        messages.warning(request, text)
+    return redirect("admin:deliveries_delivery_changelist")

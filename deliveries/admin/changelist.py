@@ -1,0 +1,160 @@
+"""The list of deliveries: tabs, filters, search and pages by id, each bounded however many rows there are."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from deliveries.access import stores_for, visible_to
+from deliveries.filters import FilterError, apply_filters
+from deliveries.models import Delivery
+from deliveries.stats.queries import capped_count, in_failing_index, shown_count
+from integrations.models import Integration, Store
+
+PAGE_SIZE = 50
+#: Tab → (its label, the statuses it shows).
+TABS = {
+    "needs": ("Needs you", "failed"),
+    "retrying": ("Retrying", "retrying"),
+    "all": ("All", ""),
+}
+FILTERS = (
+    "q",
+    "integration",
+    "topic",
+    "status",
+    "store",
+    "since",
+    "until",
+    "group",
+    "subscription",
+    "replay",
+    "left_alone",
+)
+SINCE = (("", "any time"), ("1h", "last hour"), ("24h", "last 24 h"), ("7d", "last 7 days"))
+
+
+@dataclass
+class Page:
+    """One page of the list, and what is around it."""
+
+    tab: str
+    rows: list[Delivery] = field(default_factory=list)
+    newer: uuid.UUID | None = None
+    older: uuid.UUID | None = None
+    filters: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def is_filtered(self) -> bool:
+        return any(name not in ("status",) for name in self.filters)
+
+
+def page_of(request: HttpRequest) -> Page:
+    """The page that the request asks for. A filter that is wrong shows a sentence and no rows."""
+    tab = request.GET.get("tab", "needs")
+    page = Page(tab if tab in TABS else "needs")
+    page.filters = chosen_filters(request.GET)
+    scoped = visible_to(Delivery.objects.all(), request.user)
+    if page.tab != "all":
+        page.filters["status"] = TABS[page.tab][1]
+        scoped = in_failing_index(scoped)
+    try:
+        rows = apply_filters(scoped, resolved(page.filters))
+    except FilterError as error:
+        page.error = error.message
+        return page
+    return _cut(page, rows, request.GET)
+
+
+def chosen_filters(parameters: Any) -> dict[str, str]:
+    """What of the query string is a filter and is not empty."""
+    found = {name: parameters.get(name, "").strip() for name in FILTERS}
+    return {name: value for name, value in found.items() if value}
+
+
+def resolved(filters: dict[str, str]) -> dict[str, str]:
+    """The same with `24h` and its like as times."""
+    spans = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
+    span = spans.get(filters.get("since", ""))
+    return filters if span is None else {**filters, "since": (timezone.now() - span).isoformat()}
+
+
+def described(filters: dict[str, str]) -> list[tuple[str, str]]:
+    """The filters as people read them: stores and integrations by name."""
+    shown = []
+    for name in FILTERS:
+        if not (value := filters.get(name)):
+            continue
+        if name == "integration" and value.isdecimal() and len(value) < 19:
+            value = Integration.objects.filter(pk=int(value)).values_list("name", flat=True).first() or value
+        elif name == "store":
+            keys = [key for key in map(_id, value.split(",")) if key]
+            value = ", ".join(Store.objects.filter(pk__in=keys).order_by("name").values_list("name", flat=True)[:5])
+        elif name == "status":
+            value = value.replace(",", ", ")
+        shown.append((name.replace("_", " "), value))
+    return shown
+
+
+def _cut(page: Page, rows: QuerySet[Delivery], parameters: Any) -> Page:
+    """By id and not by number: the page costs the same wherever it is."""
+    before, after = _id(parameters.get("before")), _id(parameters.get("after"))
+    if after is not None:
+        found = list(_shown(rows.filter(id__gt=after).order_by("id"))[: PAGE_SIZE + 1])
+        has_more, found = len(found) > PAGE_SIZE, found[:PAGE_SIZE][::-1]
+        page.rows = found
+        page.newer = found[0].pk if has_more and found else None
+        page.older = found[-1].pk if found else None
+        return page
+    if before is not None:
+        rows = rows.filter(id__lt=before)
+    found = list(_shown(rows.order_by("-id"))[: PAGE_SIZE + 1])
+    page.rows = found[:PAGE_SIZE]
+    page.older = page.rows[-1].pk if len(found) > PAGE_SIZE else None
+    page.newer = page.rows[0].pk if before is not None and page.rows else None
+    return page
+
+
+def _shown(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
+    """With what the list prints, and without payloads."""
+    return rows.select_related("event", "integration", "store").defer(
+        "event__data", "integration__parameters", "integration__token", "integration__handshake"
+    )
+
+
+def _id(text: str | None) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text) if text else None
+    except ValueError:
+        return None
+
+
+def tabs(request: HttpRequest, current: str) -> list[dict[str, Any]]:
+    """The saved views, with how many are in those that want something."""
+    scoped = visible_to(Delivery.objects.all(), request.user)
+    found = []
+    for name, (label, status) in TABS.items():
+        count = shown_count(capped_count(in_failing_index(scoped.filter(status=status)))) if status else ""
+        found.append({"name": name, "label": label, "count": count, "is_current": name == current})
+    return found
+
+
+def choices(request: HttpRequest) -> dict[str, Any]:
+    """What the filters offer."""
+    stores = list(stores_for(request.user).order_by("name")[:200])
+    integrations = (
+        visible_to(Integration.objects.alive(), request.user).order_by("name").values_list("pk", "name")[:500]
+    )
+    return {
+        "stores": stores,
+        "integrations": [(str(pk), name) for pk, name in integrations],
+        "statuses": Delivery.Status.choices,
+        "since_choices": SINCE,
+    }

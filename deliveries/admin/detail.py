@@ -1,0 +1,129 @@
+"""What the page of one delivery shows: what happened, the payload, each attempt, the history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from deliveries.access import visible_to
+from deliveries.admin.history import history
+from deliveries.failures.diagnosis import Diagnosis, diagnose
+from deliveries.models import Attempt, Delivery, Record
+from deliveries.resolution import actions_for, alike, payload_of, schema_problems
+from deliveries.results.attempt_bodies import readable_body, readable_response
+from deliveries.stats.queries import capped_count, in_failing_index, shown_count
+
+#: Attempts whose bodies are on the page; those of the others are fetched when they are opened.
+ATTEMPTS_IN_FULL = 3
+ATTEMPTS_LISTED = 100
+#: Permission of each thing that can be done.
+PERMISSIONS = {
+    "retry": "deliveries.resolve_delivery",
+    "edit": "deliveries.resolve_delivery",
+    "discard": "deliveries.resolve_delivery",
+    "wait": "deliveries.resolve_delivery",
+    "release": "deliveries.release_delivery",
+}
+
+
+@dataclass
+class ShownAttempt:
+    """An attempt with its bodies as text; None where they are fetched later."""
+
+    attempt: Attempt
+    body: str | None = None
+    answer: str | None = None
+    is_full: bool = False
+
+    @property
+    def answer_type(self) -> str:
+        return _header(self.attempt.response_headers, "content-type")
+
+    @property
+    def body_type(self) -> str:
+        return _header(self.attempt.request_headers, "content-type")
+
+
+def shown_attempts(delivery: Delivery) -> list[ShownAttempt]:
+    """Newest first, the bodies of the latest with them. What is not shown is not read from the database either."""
+    rows = list(
+        delivery.attempts.order_by("-number").defer("request_body", "response_body", "request_headers")[
+            :ATTEMPTS_LISTED
+        ]
+    )
+    full = {row.pk: row for row in Attempt.objects.filter(pk__in=[row.pk for row in rows[:ATTEMPTS_IN_FULL]])}
+    return [in_full(full[row.pk], delivery) if row.pk in full else ShownAttempt(row) for row in rows]
+
+
+def in_full(attempt: Attempt, delivery: Delivery) -> ShownAttempt:
+    attempt.delivery = delivery
+    return ShownAttempt(attempt, readable_body(attempt), readable_response(attempt), True)
+
+
+def diagnosis_of(delivery: Delivery, shown: list[ShownAttempt]) -> Diagnosis | None:
+    """What the last failure means, in plain words. None where nothing has failed."""
+    last = next((each for each in shown if each.attempt.outcome == Attempt.Outcome.FAILED), None)
+    if last is None or delivery.status in (Delivery.Status.SUCCEEDED, Delivery.Status.PENDING):
+        return None
+    payload = payload_of(delivery)
+    return diagnose(
+        kind=last.attempt.error_kind,
+        status=last.attempt.response_status,
+        message=last.attempt.error_message,
+        body_text=last.answer or "",
+        payload=payload,
+        schema_errors=schema_problems(delivery, payload),
+    )
+
+
+def possible_actions(delivery: Delivery, user: Any) -> dict[str, bool]:
+    """What this person can do about the delivery now."""
+    possible = actions_for(delivery)
+    return {action: action in possible and user.has_perm(PERMISSIONS[action]) for action in PERMISSIONS}
+
+
+def neighbours(delivery: Delivery, user: Any) -> tuple[Delivery | None, Delivery | None]:
+    """The failed deliveries before and after this one in the list, for j and k."""
+    failed = in_failing_index(visible_to(Delivery.objects.filter(status=Delivery.Status.FAILED), user)).only("id")
+    following = failed.filter(id__lt=delivery.pk).order_by("-id").first()
+    previous = failed.filter(id__gt=delivery.pk).order_by("id").first()
+    return following, previous
+
+
+def page_context(delivery: Delivery, user: Any) -> dict[str, Any]:
+    attempts = shown_attempts(delivery)
+    revisions = list(delivery.revisions.order_by("-number"))
+    following, previous = neighbours(delivery, user)
+    number = capped_count(alike(delivery)) if delivery.failure_group_id else 0
+    sent = next((each for each in attempts if each.is_full and each.body), None)
+    return {
+        "delivery": delivery,
+        "attempts": attempts,
+        "revisions": revisions,
+        "awaiting": next((revision for revision in revisions if revision.is_awaiting_approval), None),
+        "payload": payload_of(delivery),
+        "sent": sent,
+        "diagnosis": diagnosis_of(delivery, attempts),
+        "can": possible_actions(delivery, user),
+        "alike_count": number,
+        "alike_text": shown_count(number),
+        "history": history(delivery, revisions),
+        "record": record_of(delivery),
+        "following": following,
+        "previous": previous,
+    }
+
+
+def record_of(delivery: Delivery) -> Record | None:
+    event = delivery.event
+    if not event.object_id:
+        return None
+    found = Record.objects.filter(store_id=event.store_id, type=event.object_type, external_id=event.object_id)
+    return found.defer("data").first()
+
+
+def _header(headers: Any, name: str) -> str:
+    for pair in headers or []:
+        if len(pair) == 2 and str(pair[0]).lower() == name:
+            return str(pair[1])
+    return ""

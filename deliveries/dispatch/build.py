@@ -1,0 +1,120 @@
+"""From a claimed delivery to the request that goes out."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+from django.utils.dateparse import parse_datetime
+
+from deliveries.dispatch.config_cache import ConfigCache, DestinationConfig, SubscriptionConfig
+from deliveries.dispatch.types import ClaimedDelivery
+from integrations.foundation.strict_json import DocumentError, dump_document
+from integrations.security.encryption import DecryptionError
+from integrations.transport.base import Request
+from integrations.wire_formats.base import Message, Outcome, PayloadError, PollWindow, Skip
+from subscriptions.expressions.evaluation import ExpressionError, passes, transform
+
+logger = logging.getLogger("hookdesk.engine")
+
+
+def prepare(
+    claimed: ClaimedDelivery, directory: ConfigCache, now: datetime
+) -> tuple[Message | None, Request | Outcome]:
+    """The request with the message that it is made of, or the outcome of a delivery that is not sent.
+
+    Whatever goes wrong in here is this delivery's own failure, whatever its rows contain. Raises only what says that
+    the database is away.
+    """
+    try:
+        destination = directory.destination(claimed.integration_id)
+        if destination.problem:
+            return None, Outcome(is_success=False, kind="configuration", message=destination.problem)
+        message = build_message(claimed, destination, directory.subscription_config(claimed), now)
+        return message, build_request(message, destination)
+    except PayloadError as error:
+        return None, payload_refused(error)
+    except DecryptionError as error:
+        logger.exception("the request of %s could not be built", claimed.id)
+        return None, _internal(f"The subscription's settings cannot be used: {error}")
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        logger.exception("the request of %s could not be built", claimed.id)
+        return None, internal("build this request", error)
+
+
+def internal(what: str, error: Exception) -> Outcome:
+    """Hookdesk itself failed at one delivery. What it failed at may be secret, so that only its kind is shown."""
+    return _internal(f"Hookdesk failed to {what} ({type(error).__name__}). The worker's log has the traceback.")
+
+
+def _internal(message: str) -> Outcome:
+    return Outcome(is_success=False, kind="internal", message=message, is_permanent=True)
+
+
+def build_message(
+    claimed: ClaimedDelivery, destination: DestinationConfig, subscription_config: SubscriptionConfig, now: datetime
+) -> Message:
+    """Raises PayloadError when filter or transform cannot be worked out on this data."""
+    return Message(
+        endpoint=destination.endpoint,
+        request_id=claimed.id.hex,
+        topic=claimed.event_topic,
+        intent=claimed.event_intent,
+        object_type=claimed.object_type,
+        data_json=claimed.data_json,
+        occurred_at=claimed.occurred_at,
+        attempt_number=claimed.attempt_number,
+        first_sent_at=claimed.first_sent_at,
+        now=now,
+        transformed_json=None if claimed.is_test else _transformed(claimed, subscription_config),
+        path=subscription_config.path,
+        parameters=subscription_config.parameters,
+        hops=claimed.hops,
+        is_ping=claimed.origin == "test",
+        poll=_poll_window(claimed) if claimed.origin == "poll" else None,
+    )
+
+
+def _transformed(claimed: ClaimedDelivery, subscription_config: SubscriptionConfig) -> str | None:
+    if (not subscription_config.transform and not subscription_config.filter) or claimed.origin == "poll":
+        return None
+    data: Any = json.loads(claimed.data_json)
+    context = {"topic": claimed.event_topic, "intent": claimed.event_intent}
+    step = "filter"
+    try:
+        if subscription_config.filter:
+            # Ingest has applied it; what matters here is that one which fails on this data says so.
+            passes(subscription_config.filter, data, context)
+        if not subscription_config.transform:
+            return None
+        step = "transform"
+        return dump_document(transform(subscription_config.transform, data, context))
+    except (ExpressionError, DocumentError) as error:
+        raise PayloadError(step, f"The subscription's {step} failed on this payload: {error}") from None
+
+
+def _poll_window(claimed: ClaimedDelivery) -> PollWindow:
+    since = json.loads(claimed.data_json).get("since")
+    return PollWindow(parse_datetime(since).astimezone(UTC) if since else None)  # type: ignore[union-attr]
+
+
+def build_request(message: Message, destination: DestinationConfig) -> Request | Outcome:
+    """The request, or the outcome of a delivery that needs none: skipped, or impossible to put into the format.
+
+    Raises whatever a faulty format raises: see `prepare`.
+    """
+    try:
+        return destination.speaker.build(message)
+    except Skip as skip:
+        return Outcome(is_success=True, summary=skip.summary)
+    except PayloadError as error:
+        return payload_refused(error)
+
+
+def payload_refused(error: PayloadError) -> Outcome:
+    return Outcome(is_success=False, kind=error.kind, message=error.message, is_permanent=True)

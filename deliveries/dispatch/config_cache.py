@@ -1,0 +1,124 @@
+"""The engine's memory of integrations and subscriptions, dropped when the configuration clock ticks."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+from django.utils import timezone
+
+from deliveries.dispatch.types import ClaimedDelivery
+from integrations.connectors import adapter_for
+from integrations.endpoint import endpoint_of, merge_parameters
+from integrations.models import Integration
+from integrations.retry import parse_policy
+from integrations.security.encryption import DecryptionError
+from integrations.wire_formats import get_wire_format
+from integrations.wire_formats.base import Endpoint, WireFormat
+from subscriptions.models import Subscription
+
+logger = logging.getLogger("hookdesk.engine")
+
+#: Secrets of a rotation expire without a tick of the clock.
+LONGEST_MEMORY = 30.0
+
+
+@dataclass(slots=True)
+class DestinationConfig:
+    """`problem`: why nothing can be sent there, for staff; a delivery then fails and is retried."""
+
+    endpoint: Endpoint
+    speaker: WireFormat
+    policy: tuple[float, ...]
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class SubscriptionConfig:
+    """What a subscription adds to its integration."""
+
+    path: str
+    parameters: dict[str, Any]
+    transform: str
+    filter: str
+
+
+def _load(integration_id: int) -> DestinationConfig:
+    integration = Integration.objects.prefetch_related("secrets").get(id=integration_id)
+    endpoint = endpoint_of(integration, timezone.now())
+    speaker = adapter_for(endpoint)
+    return DestinationConfig(endpoint, speaker, parse_policy(integration.retry_policy or speaker.default_retry_policy))
+
+
+def _unusable(integration_id: int, why: str) -> DestinationConfig:
+    """One integration whose settings cannot be read must not stop the others."""
+    row = Integration.objects.values("uuid", "name", "store_id", "url").filter(id=integration_id).first()
+    named = (str(row["uuid"]), row["name"], str(row["store_id"]), row["url"]) if row else ("", "", "", "")
+    problem = f"The integration's settings cannot be used: {why}"
+    return DestinationConfig(
+        Endpoint(integration_id, *named), get_wire_format("standard"), parse_policy("standard"), problem
+    )
+
+
+class ConfigCache:
+    def __init__(self) -> None:
+        self._version = -1
+        self._forget_at = 0.0
+        self._destinations: dict[int, DestinationConfig] = {}
+        self._subscription_configs: dict[tuple[int, uuid.UUID | None], SubscriptionConfig] = {}
+        self._are_deleted: dict[uuid.UUID, bool] = {}
+
+    def expect(self, version: int) -> None:
+        """The clock says `version` now: forget everything if it is another than before."""
+        if version != self._version or time.monotonic() > self._forget_at:
+            self._version = version
+            self._forget_at = time.monotonic() + LONGEST_MEMORY
+            self._destinations.clear()
+            self._subscription_configs.clear()
+            self._are_deleted.clear()
+
+    def destination(self, integration_id: int) -> DestinationConfig:
+        found = self._destinations.get(integration_id)
+        if found is None:
+            try:
+                found = _load(integration_id)
+            except (OperationalError, InterfaceError):
+                raise
+            except (DecryptionError, LookupError, ValueError) as error:
+                found = _unusable(integration_id, str(error))
+            except Exception as error:  # whatever its columns hold
+                logger.exception("the settings of integration %s cannot be used", integration_id)
+                found = _unusable(integration_id, f"{type(error).__name__}. The worker's log has the traceback.")
+            self._destinations[integration_id] = found
+        return found
+
+    def deleted(self, subscription_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+        """Those of the subscriptions that were deleted."""
+        if unknown := [key for key in subscription_ids if key not in self._are_deleted]:
+            found = Subscription.objects.filter(id__in=unknown, deleted_at__isnull=False)
+            deleted = set(found.values_list("id", flat=True))
+            self._are_deleted.update((key, key in deleted) for key in unknown)
+        return {key for key in subscription_ids if self._are_deleted[key]}
+
+    def subscription_config(self, claimed: ClaimedDelivery) -> SubscriptionConfig:
+        """What the claimed delivery's subscription asks for. Raises DecryptionError, and whatever its columns cause."""
+        key = (claimed.integration_id, claimed.subscription_id)
+        found = self._subscription_configs.get(key)
+        if found is None:
+            endpoint = self.destination(claimed.integration_id).endpoint
+            found = self._subscription_configs[key] = self._load_subscription_config(endpoint, claimed.subscription_id)
+        return found
+
+    def _load_subscription_config(self, endpoint: Endpoint, subscription_id: uuid.UUID | None) -> SubscriptionConfig:
+        subscription = None
+        if subscription_id is not None:
+            subscription = Subscription.objects.filter(id=subscription_id).first()
+        if subscription is None:
+            return SubscriptionConfig("", dict(endpoint.parameters), "", "")
+        parameters = merge_parameters(endpoint.parameters, subscription.parameters)
+        return SubscriptionConfig(subscription.path, parameters, subscription.transform, subscription.filter)

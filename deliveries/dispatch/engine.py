@@ -1,0 +1,320 @@
+"""The engine: claim what is due, send it, record what came of it; many at a time, without a pause between."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection, transaction
+from django.utils import timezone
+
+from deliveries.dispatch.build import internal, prepare
+from deliveries.dispatch.claim import claim, lock_claims, wait_for_disk
+from deliveries.dispatch.config_cache import ConfigCache
+from deliveries.dispatch.interpret import interpret
+from deliveries.dispatch.ordering import OrderKey
+from deliveries.dispatch.pacing import AdaptiveConcurrency, Pacer
+from deliveries.dispatch.poison import dead_letter, hold_back, is_poison
+from deliveries.dispatch.types import LEASE_GRACE, AttemptResult, ClaimedDelivery, Dispatch
+from deliveries.maintenance.cascade import leave_out_deleted
+from deliveries.maintenance.periodic import run_periodic
+from deliveries.models import Engine
+from deliveries.results.attempts import STOPPED, UNSENT, give_back, mark_interrupted, open_attempts
+from deliveries.results.record import record, record_results, repeated
+from deliveries.runtime.clock_jump import ClockJumpDetector, rebase_leases
+from deliveries.runtime.failpoints import failpoint
+from deliveries.runtime.listener import WakeupListener
+from deliveries.runtime.registry import deregister, heartbeat, stopping
+from deliveries.storage.sqlite_lock import EngineWriteLock, database_file
+from integrations.transport import Request, Result, current_policy, make_transport
+from integrations.wire_formats.base import Outcome
+
+logger = logging.getLogger("hookdesk.engine")
+
+#: Results are gathered for so long while many are in dispatch, so that one transaction records many.
+GATHER_SECONDS = 0.004
+HEARTBEAT_SECONDS = 5.0
+RESERVE_SECONDS = 0.01
+#: On shutdown, requests in dispatch get so long to end by themselves.
+GRACE_SECONDS = 12.0
+#: A claim that is older than this is not sent any more: its lease might run out in mid-dispatch.
+LATEST_START = LEASE_GRACE / 2
+
+_Prepared = tuple[Dispatch, Request | Outcome]
+
+
+class DeliveryEngine:
+    """Runs in one thread of one process, beside one thread that listens for wake-ups."""
+
+    def __init__(self, slot: Engine) -> None:
+        self.slot = slot
+        capacity = settings.ENGINE_CAPACITY
+        self.transport = make_transport(settings.TRANSPORT, current_policy(), capacity)
+        self.pacer = Pacer(capacity)
+        self.concurrency = AdaptiveConcurrency(capacity)
+        self.config = ConfigCache()
+        self.clock = ClockJumpDetector()
+        self.write_lock = EngineWriteLock(database_file())
+        self.rng = random.Random()  # noqa: S311 - jitter
+        self.dispatches: dict[object, Dispatch] = {}
+        self.results: list[AttemptResult] = []
+        self.unsent: list[ClaimedDelivery] = []  # claimed, but something came between
+        self.sent_count = 0
+        self.claim_at = 0.0  # monotonic: when to claim next
+        self.is_draining = False
+        self.next_beat = 0.0
+        self.listener = WakeupListener(self.transport.wake, pause=self._standby_delay, is_standby=slot.slot > 0)
+
+    # --- the loop -----------------------------------------------------------------------------------
+
+    def run(self, seconds: float) -> None:
+        """Until `seconds` have passed, the machine stops, or another process has taken the slot."""
+        deadline = time.monotonic() + seconds
+        self.listener.start()
+        try:
+            while not self._is_time_to_leave(deadline):
+                self._turn(deadline)
+            self._drain()
+        finally:
+            self.listener.stop()
+            self.transport.close()
+            self.write_lock.close()
+
+    def _is_time_to_leave(self, deadline: float) -> bool:
+        return stopping.is_set() or self.is_draining or time.monotonic() >= deadline
+
+    def _turn(self, deadline: float) -> None:
+        try:
+            self._heartbeat()
+            if self.listener.consume():
+                self.claim_at = 0.0
+            if self.results or (self.room and time.monotonic() >= self.claim_at):
+                self.cycle()
+        except (OperationalError, InterfaceError) as error:
+            self._recover(error)
+        except Exception:
+            # It must not end the engine: what is claimed would end the next one too, and look like a killer.
+            logger.exception("the engine failed at one turn and goes on")
+            self._pause()
+        self.collect(self._nap(deadline))
+
+    @property
+    def room(self) -> int:
+        return 0 if self.is_draining or stopping.is_set() else max(0, self.concurrency.size - len(self.dispatches))
+
+    def _standby_delay(self) -> float:
+        """How long an idle engine leaves what it was woken for to the first one of its host.
+
+        All hear the same call. Two that go for one delivery at once only get in each other's way.
+        """
+        return RESERVE_SECONDS if self.slot.slot > 0 and not self.dispatches else 0.0
+
+    def _nap(self, deadline: float) -> float:
+        now = time.monotonic()
+        until = min(self.next_beat, deadline)
+        # Without room there is nothing to claim: only a result changes that, and it ends the nap.
+        return max(0.0, (min(until, self.claim_at) if self.room else until) - now)
+
+    def collect(self, timeout: float) -> None:
+        """Wait for results; while many are in dispatch, a moment longer for more of them."""
+        self._land(self.transport.collect(0.0 if self.results else timeout))
+        if not self.results:
+            return
+        until = time.monotonic() + GATHER_SECONDS
+        while len(self.results) < len(self.dispatches) and (left := until - time.monotonic()) > 0:
+            results = self.transport.collect(left)
+            if not results:
+                break
+            self._land(results)
+
+    def _land(self, results: Sequence[Result]) -> None:
+        for result in results:
+            dispatch = self.dispatches.pop(result.key)
+            self.pacer.on_result(dispatch.claimed.integration_id, is_responsive=result.response is not None)
+            # The answer is read as the request was built, whatever has been changed since.
+            assert dispatch.destination is not None
+            self.results.append(
+                interpret(dispatch, dispatch.destination, result.response, result.error, result.duration)
+            )
+
+    # --- one transaction: record what landed, claim what is due ------------------------------------------
+
+    def cycle(self) -> None:
+        results, now, begun = self._recordable(), timezone.now(), time.monotonic()
+        if results:
+            failpoint("engine.before_record")
+            self.concurrency.adjust(landed=len(results), flying=len(self.dispatches))
+        if self.unsent:
+            give_back(self.unsent, now, UNSENT)
+            self.unsent = []
+        try:
+            with self.write_lock.acquire():
+                self._follow_clock(now)
+                claimed = repeated(lambda keys: self._settle_and_claim(results, now, keys))
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            logger.exception("a batch of %s outcomes could not be recorded: one by one now", len(results))
+            record(results, destination_of=self.config.destination, now=now, rng=self.rng)
+            claimed = []
+            self.claim_at = time.monotonic() + 1.0  # it may have been the claim: not again at once, without end
+        self.results = self.results[len(results) :]
+        self.sent_count += len(results)
+        if claimed:
+            self._send(claimed, begun)
+
+    def _follow_clock(self, now: datetime) -> None:
+        if self.room > 0 and (seconds := self.clock.was_set(now, time.monotonic())):
+            with transaction.atomic():
+                lock_claims()
+                rebase_leases(now, seconds)
+
+    def _settle_and_claim(
+        self, results: Sequence[AttemptResult], now: datetime, keys: frozenset[OrderKey]
+    ) -> list[ClaimedDelivery]:
+        if results:
+            record_results(results, destination_of=self.config.destination, now=now, rng=self.rng, also_lock=keys)
+        return self._claim(now)
+
+    def _recordable(self) -> list[AttemptResult]:
+        """The results up to the second one of a delivery, which is for the next transaction.
+
+        After a stand-still this engine may have claimed again what it had in dispatch: of the two results, only the
+        one whose lease holds counts, and a transaction that recorded both would take one for the other.
+        """
+        seen = set()
+        for number, result in enumerate(self.results):
+            if result.dispatch.claimed.id in seen:
+                return self.results[:number]
+            seen.add(result.dispatch.claimed.id)
+        return self.results
+
+    def _claim(self, now: datetime) -> list[ClaimedDelivery]:
+        room = self.room
+        if room <= 0:
+            return []
+        found = claim(pacer=self.pacer, room=room, now=now)
+        if found.config_version is not None:
+            self.config.expect(found.config_version)
+        mark_interrupted([row for row in found.rows if row.was_sending])
+        wait = 0.0 if found.is_full else max(0.0, (found.next_eligible_at - now).total_seconds())
+        self.claim_at = time.monotonic() + wait
+        wanted = {row.subscription_id for row in found.rows if row.subscription_id is not None}
+        claimed = leave_out_deleted(found.rows, self.config.deleted(wanted), now)
+        claimed = hold_back(claimed, (dispatch.claimed for dispatch in self.dispatches.values()), now)
+        if found.config_version is not None and not claimed:
+            wait_for_disk()
+        return claimed
+
+    def _send(self, claims: Sequence[ClaimedDelivery], begun: float) -> None:
+        """`begun`: when the claim began, monotonic."""
+        now, started = timezone.now(), time.monotonic()
+        self.unsent = list(claims)
+        failpoint("engine.after_claim")
+        dispatches = [self._prepared(Dispatch(claimed, None, None, now, started)) for claimed in claims]
+        dispatches = self._opened(dispatches)
+        if time.monotonic() - begun > LATEST_START:
+            logger.warning("this process stood still for so long that %s deliveries are given back", len(claims))
+            self.claim_at = 0.0
+            return
+        self.unsent = []
+        for dispatch, prepared in dispatches:
+            outcome = self._submitted(dispatch, prepared) if isinstance(prepared, Request) else prepared
+            if outcome is not None:
+                self.results.append(AttemptResult(dispatch, None, None, 0.0, outcome))
+
+    def _submitted(self, dispatch: Dispatch, request: Request) -> Outcome | None:
+        """On its way: None. What a transport cannot even begin with is the fault of this one request."""
+        failpoint("engine.send", request.body)
+        key = dispatch.claimed.attempt_id
+        try:
+            self.transport.submit(key, request)
+        except Exception as error:
+            logger.exception("the request of %s could not be sent", dispatch.claimed.id)
+            return internal("send this request", error)
+        self.dispatches[key] = dispatch
+        self.pacer.on_dispatch(dispatch.claimed.integration_id)
+        return None
+
+    def _opened(self, dispatches: list[_Prepared]) -> list[_Prepared]:
+        """With their attempts written. What cannot even be written down is not sent, and holds up nobody else."""
+        try:
+            with self.write_lock.acquire():
+                open_attempts([dispatch for dispatch, _ in dispatches])
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            if len(dispatches) > 1:
+                return [opened for dispatch in dispatches for opened in self._opened([dispatch])]
+            logger.exception("the attempt of %s could not be written", dispatches[0][0].claimed.id)
+            return [(dispatches[0][0], internal("record this request, which was therefore not sent", error))]
+        return dispatches
+
+    def _prepared(self, dispatch: Dispatch) -> _Prepared:
+        claimed = dispatch.claimed
+        if is_poison(claimed):
+            return dispatch, dead_letter(claimed)
+        dispatch.destination = self.config.destination(claimed.integration_id)
+        dispatch.message, prepared = prepare(claimed, self.config, dispatch.started_at)
+        if isinstance(prepared, Request):
+            dispatch.request = prepared
+        return dispatch, prepared
+
+    # --- heartbeat, trouble, leaving -------------------------------------------------------------------
+
+    def _heartbeat(self) -> None:
+        if time.monotonic() < self.next_beat:
+            return
+        self.next_beat = time.monotonic() + HEARTBEAT_SECONDS
+        if not heartbeat(self.slot, now=timezone.now(), in_flight=len(self.dispatches), sent_count=self.sent_count):
+            logger.warning("another process has taken the slot %s: this engine leaves", self.slot)
+            self.is_draining = True
+        try:
+            run_periodic(timezone.now())
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            logger.exception("the engine's housekeeping failed; sending goes on")
+
+    def _recover(self, error: Exception) -> None:
+        """The database is away or refused: keep what landed, and try again in a moment."""
+        logger.warning("the engine could not reach the database, trying again: %s", error)
+        with suppress(Exception):
+            connection.close()
+        close_old_connections()
+        self._pause()
+
+    def _pause(self) -> None:
+        self.claim_at = time.monotonic() + 1.0
+        time.sleep(0.5)
+
+    def _drain(self) -> None:
+        """Hand the slot over, let what is in dispatch end, give back what does not."""
+        self.is_draining = True
+        with suppress(DatabaseError, InterfaceError):
+            deregister(self.slot)
+        longest = GRACE_SECONDS if stopping.is_set() else 200.0
+        until = time.monotonic() + longest
+        while (self.dispatches or self.results) and (left := until - time.monotonic()) > 0:
+            if stopping.is_set():
+                until = min(until, time.monotonic() + GRACE_SECONDS)
+            self.collect(min(left, 0.5))
+            if self.results:
+                try:
+                    self.cycle()
+                except (OperationalError, InterfaceError) as error:
+                    self._recover(error)
+                except Exception:
+                    logger.exception("outcomes could not be recorded while stopping; trying again")
+                    self._pause()
+        for claims, why in (
+            ([dispatch.claimed for dispatch in self.dispatches.values()], STOPPED),
+            (self.unsent, UNSENT),
+        ):
+            with suppress(DatabaseError, InterfaceError):
+                give_back(claims, timezone.now(), why)

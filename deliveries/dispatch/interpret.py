@@ -1,0 +1,71 @@
+"""From what a transport gave back to what it means."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from typing import Any
+
+from django.conf import settings
+
+from deliveries.dispatch.build import internal
+from deliveries.dispatch.config_cache import DestinationConfig
+from deliveries.dispatch.types import AttemptResult, Dispatch
+from integrations.transport import Response, current_policy, send
+from integrations.transport.base import TransportError
+from integrations.wire_formats.base import Outcome
+from integrations.wire_formats.responses import one_line
+
+logger = logging.getLogger("hookdesk.engine")
+
+
+def interpret(
+    dispatch: Dispatch,
+    destination: DestinationConfig,
+    response: Response | None,
+    error: TransportError | None,
+    duration: float,
+) -> AttemptResult:
+    """The end of a dispatch. A format that trips over an odd answer makes this delivery fail, nothing else."""
+    if response is None:
+        error = error or TransportError(TransportError.PROTOCOL, "The transport gave no answer.")
+        outcome = Outcome(is_success=False, kind=error.kind, message=error.message, is_permanent=error.permanent)
+        return AttemptResult(dispatch, None, error, duration, outcome)
+    try:
+        assert dispatch.message is not None
+        outcome = within_limit(destination.speaker.read(dispatch.message, response))
+    except Exception as fault:
+        logger.exception("the answer to %s could not be read", dispatch.claimed.id)
+        outcome = internal("read the answer", fault)
+    return AttemptResult(dispatch, response, None, duration, outcome)
+
+
+def within_limit(outcome: Outcome) -> Outcome:
+    """Arrays are taken while they fit into ANSWER_MAX_OBJECTS, and as a whole; what is left out, the summary says."""
+    limit = settings.ANSWER_MAX_OBJECTS
+    if not outcome.pushed or sum(map(len, outcome.pushed.values())) <= limit:
+        return outcome
+    taken: dict[str, list[dict[str, Any]]] = {}
+    left_out: list[str] = []
+    room = limit
+    for plural, items in outcome.pushed.items():
+        if len(items) <= room:
+            taken[plural] = items
+            room -= len(items)
+        else:
+            left_out.append(f"{plural} ({len(items):,})")
+    more = ", …" if len(left_out) > 3 else ""
+    note = f"Not taken from the answer: {', '.join(left_out[:3])}{more}. One answer may bring {limit:,} objects."
+    return replace(outcome, pushed=taken or None, summary=one_line(f"{note} {outcome.summary or ''}"))
+
+
+def send_one(dispatch: Dispatch, destination: DestinationConfig) -> AttemptResult:
+    """Send and wait: for pings on demand."""
+    assert dispatch.request is not None
+    started = time.monotonic()
+    try:
+        response = send(dispatch.request, current_policy())
+    except TransportError as error:
+        return interpret(dispatch, destination, None, error, time.monotonic() - started)
+    return interpret(dispatch, destination, response, None, time.monotonic() - started)

@@ -1,0 +1,169 @@
+"""How many requests each integration may have in dispatch: windows, rates, breakers, and fair shares.
+
+Pure: time is passed in (monotonic seconds for windows, wall clock for what is kept in the database).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from deliveries.dispatch.types import IntegrationQueue
+
+#: A new integration starts with so many in dispatch, and doubles per round trip while it answers. One that hangs
+#: therefore never holds more than this of an engine's capacity.
+FIRST_WINDOW = 8
+#: Integrations that have not answered lately share at most this part of the capacity.
+UNPROVEN_SHARE = 0.5
+#: So many in dispatch do for receivers that answer at once; see `AdaptiveConcurrency`.
+FIRST_REACH = 256
+BREAKER_THRESHOLD = 10
+PROBE_FIRST = timedelta(seconds=5)
+PROBE_LONGEST = timedelta(seconds=30)
+#: A half-open breaker waits so long for its probe before it sends another.
+PROBE_TIMEOUT = timedelta(seconds=30)
+
+#: What this process last wrote about an integration's health: when, and whether there was nothing to remember. A
+#: success need not be written then, unless a claim has seen that another engine knows of trouble.
+noted_health: dict[int, tuple[datetime, bool]] = {}
+#: Successes that it has not written since: they are added when there is something else to write.
+unnoted_successes: Counter[int] = Counter()
+
+
+class AdaptiveConcurrency:
+    """How many requests are worth having in dispatch in one engine, at most its capacity.
+
+    Each connection costs memory and makes every other one dearer to find, so that a fast receiver is served best
+    over few. One that takes half a second needs thousands. What tells them apart: when the engine comes to record
+    what has landed, is more still flying than that?
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self.size = min(FIRST_REACH, capacity)
+
+    def adjust(self, *, landed: int, flying: int) -> None:
+        """At each recording."""
+        if flying > landed and landed + flying >= self.size // 2:
+            self.size = min(self._capacity, self.size * 2)
+        elif flying < landed // 4:
+            self.size = max(min(FIRST_REACH, self._capacity), self.size - self.size // 8)
+
+
+@dataclass(slots=True)
+class _Window:
+    size: float = FIRST_WINDOW
+    in_flight: int = 0
+    is_proven: bool = False
+
+
+class Pacer:
+    """One engine's view of how its integrations answer."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._windows: dict[int, _Window] = {}
+        self._served = 0  # the last one that got room: the next round begins after it
+
+    def on_dispatch(self, integration_id: int) -> None:
+        self._window(integration_id).in_flight += 1
+
+    def on_result(self, integration_id: int, *, is_responsive: bool) -> None:
+        """An answer, of whatever status, proves the integration; a time-out or a refused connection does not."""
+        window = self._window(integration_id)
+        window.in_flight -= 1
+        if is_responsive:
+            window.is_proven = True
+            window.size = min(self.capacity, window.size + 1)
+        else:
+            window.is_proven = False
+            window.size = max(1.0, min(window.size, FIRST_WINDOW) / 2)
+
+    def _window(self, integration_id: int, *, is_proven: bool = False) -> _Window:
+        """`is_proven`: what is known of one that this engine has not sent to yet."""
+        window = self._windows.get(integration_id)
+        if window is None:
+            window = self._windows[integration_id] = _Window(is_proven=is_proven)
+        return window
+
+    def room_for(self, candidate: IntegrationQueue, now: datetime) -> int:
+        """How many more this integration may take now, its own limits considered."""
+        if candidate.throttled_until is not None and candidate.throttled_until > now:
+            return 0
+        if candidate.breaker != "closed":
+            return 1 if candidate.probe_at is None or candidate.probe_at <= now else 0
+        window = self._window(candidate.integration_id)
+        room = min(int(window.size) - window.in_flight, candidate.max_in_flight - candidate.in_flight)
+        if candidate.rate_limit is not None:
+            room = min(room, int(tokens(candidate, now)))
+        return max(0, room)
+
+    def allocate(self, candidates: Sequence[IntegrationQueue], room: int, now: datetime) -> dict[int, int]:
+        """Share `room` among the candidates in turn: {integration id: how many}.
+
+        Each round begins after the one that was served last, so that whoever has to wait is next.
+        """
+        for candidate in candidates:
+            self._window(candidate.integration_id, is_proven=candidate.answered_last)
+        wanted = {c.integration_id: n for c in candidates if c.next_due <= now and (n := self.room_for(c, now))}
+        order = sorted(wanted, key=lambda integration_id: (integration_id <= self._served, integration_id))
+        unproven = [integration_id for integration_id in order if not self._windows[integration_id].is_proven]
+        granted = _shared(unproven, wanted, self._room_for_unproven())
+        for integration_id in unproven:
+            wanted[integration_id] = granted[integration_id]
+        shares = {key: share for key, share in _shared(order, wanted, room).items() if share}
+        if shares:
+            self._served = next(reversed(shares))
+        return shares
+
+    def _room_for_unproven(self) -> int:
+        held = sum(window.in_flight for window in self._windows.values() if not window.is_proven)
+        return max(0, max(1, int(self.capacity * UNPROVEN_SHARE)) - held)
+
+
+def _shared(order: Sequence[int], wanted: Mapping[int, int], room: int) -> dict[int, int]:
+    """`room` in equal parts, in this order, nobody more than they want."""
+    shares = dict.fromkeys(order, 0)
+    waiting = [key for key in order if wanted[key]]
+    while room > 0 and waiting:
+        share = max(1, room // len(waiting))
+        for key in list(waiting):
+            taken = min(share, wanted[key] - shares[key], room)
+            shares[key] += taken
+            room -= taken
+            if shares[key] >= wanted[key]:
+                waiting.remove(key)
+            if room <= 0:
+                break
+    return shares
+
+
+def tokens(candidate: IntegrationQueue, now: datetime) -> float:
+    """What the bucket of a rate-limited integration holds at `now`; it holds one second's worth at most."""
+    assert candidate.rate_limit is not None
+    burst = max(1.0, candidate.rate_limit)
+    if candidate.rate_refilled_at is None:
+        return burst
+    passed = max(0.0, (now - candidate.rate_refilled_at).total_seconds())
+    return min(burst, candidate.rate_tokens + passed * candidate.rate_limit)
+
+
+def next_eligible_at(candidate: IntegrationQueue, now: datetime) -> datetime:
+    """When to look at this integration again."""
+    moment = candidate.next_due
+    if candidate.throttled_until is not None:
+        moment = max(moment, candidate.throttled_until)
+    if candidate.breaker != "closed" and candidate.probe_at is not None:
+        moment = max(moment, candidate.probe_at)
+    if candidate.rate_limit is not None and (missing := 1.0 - tokens(candidate, now)) > 0:
+        moment = max(moment, now + timedelta(seconds=missing / candidate.rate_limit))
+    return moment
+
+
+def probe_delay(opened_at: datetime | None, now: datetime) -> timedelta:
+    """The pause before the next probe: it doubles while the integration stays down."""
+    if opened_at is None:
+        return PROBE_FIRST
+    return min(PROBE_LONGEST, max(PROBE_FIRST, now - opened_at))

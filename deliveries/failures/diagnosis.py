@@ -1,0 +1,264 @@
+"""What is wrong with a delivery, in plain words, and what usually helps. Pure: a guess from what was recorded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from deliveries.failures.suspect_fields import suspicious_fields
+
+Choice = Literal["edit", "integration", "retry", "wait", "discard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """`suspicious_fields` are paths inside the payload, likeliest first; `suggested_choice` is the wizard's card."""
+
+    title: str
+    explanation: str
+    suspicious_fields: tuple[str, ...]
+    suggested_choice: Choice
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    kind: str
+    status: int | None
+    message: str
+    fields: tuple[str, ...]
+
+
+_Verdict = tuple[str, str, Choice]
+
+_BY_KIND: dict[str, _Verdict] = {
+    "timeout": (
+        "The receiver was too slow",
+        "It took the connection but did not answer in time. It may be overloaded, or it may have done the work all "
+        "the same: ask before you resend what must not happen twice. A longer time-out can be set on the integration.",
+        "retry",
+    ),
+    "dns": (
+        "The receiver's name is not known",
+        "No address was found for the host in the integration's URL. Most often the URL has a typing error, or the "
+        "domain has expired.",
+        "integration",
+    ),
+    "connection": (
+        "The receiver cannot be reached",
+        "Nothing listens at the integration's address, or the connection was cut. If the receiver is only down for "
+        "now, resend once it is back; if it has moved, correct the URL.",
+        "retry",
+    ),
+    "tls": (
+        "The receiver's certificate is not valid",
+        "The connection was not made, because it would not have been safe: the certificate has expired, is for "
+        "another name, or is not signed by anybody known. The receiver's side must renew it, or the URL is wrong.",
+        "integration",
+    ),
+    "refused_address": (
+        "This address may not be reached from here",
+        "The integration's URL leads to a private or reserved address. Correct the URL, or have the administrator "
+        "allow that network in OUTBOUND_ALLOW.",
+        "integration",
+    ),
+    "protocol": (
+        "The answer was not proper HTTP",
+        "Something answers at this address, but no web server that follows the rules. Check host, port and http or "
+        "https in the integration's URL.",
+        "integration",
+    ),
+    "request_id_mismatch": (
+        "The receiver answered for another request",
+        "The request_id in the answer is not the one that was sent. The receiver mixes up its answers: its makers "
+        "must look into it; resending may help meanwhile.",
+        "retry",
+    ),
+    "configuration": (
+        "The integration is not set up completely",
+        "The request could not be built, because something is missing or wrong in the integration.",
+        "integration",
+    ),
+    "internal": (
+        "Hookdesk failed at this delivery",
+        "Something in its data or settings is not as Hookdesk expects it. The worker's log has the details. Once that "
+        "is mended, resend it.",
+        "integration",
+    ),
+    "payload": (
+        "The payload cannot be sent in this format",
+        "The request could not be built from this payload.",
+        "edit",
+    ),
+    "schema": ("The payload breaks its topic's schema", "The data does not have the shape that was agreed on.", "edit"),
+    "filter": (
+        "The subscription's filter failed",
+        "The filter could not be applied to this payload. Correct the filter, or the payload.",
+        "integration",
+    ),
+    "transform": (
+        "The subscription's transform failed",
+        "The transform could not be applied to this payload. Correct the transform, or the payload.",
+        "integration",
+    ),
+    "interrupted": (
+        "Sending was interrupted",
+        "The worker stopped in the middle of the attempt, so nobody knows whether the receiver got it. It goes out "
+        "again with the same request id, by which a good receiver recognises it.",
+        "retry",
+    ),
+}
+
+_BY_STATUS: dict[int, _Verdict] = {
+    401: (
+        "The receiver does not accept our credentials",
+        "The token is wrong, has expired or was revoked. Put the right one into the integration and resend.",
+        "integration",
+    ),
+    403: (
+        "The receiver forbids it",
+        "It knows who we are, or will not say, and lets us not do this. The token lacks a permission, or our address "
+        "is not on its list.",
+        "integration",
+    ),
+    404: (
+        "There is nothing at this address",
+        "The receiver does not know the URL, or not the object in the payload. Check the integration's URL and the "
+        "subscription's path first.",
+        "integration",
+    ),
+    405: (
+        "The receiver takes no POST there",
+        "The URL or path is most likely not the one meant for us.",
+        "integration",
+    ),
+    408: ("The receiver gave up waiting", "It was too slow or overloaded. Resending usually helps.", "retry"),
+    410: (
+        "The receiver wants nothing more",
+        "It says that this address is gone for good. If it has moved, correct the URL and resend; else discard.",
+        "integration",
+    ),
+    413: ("The payload is too large for the receiver", "Shorten it, or have the receiver take larger bodies.", "edit"),
+    429: (
+        "The receiver wants to be asked more slowly",
+        "Too many requests in a short time. It is tried again later by itself; a rate limit on the integration keeps "
+        "it from happening.",
+        "retry",
+    ),
+}
+_REDIRECT: _Verdict = (
+    "The receiver points elsewhere",
+    "It answered with a redirect, which is never followed, because credentials would go along. Put the new address "
+    "into the integration.",
+    "integration",
+)
+_SERVER: _Verdict = (
+    "The receiver has a problem of its own",
+    "It could not handle the request. If it stays so, its makers must look into it; often it passes.",
+    "retry",
+)
+_REFUSED: _Verdict = (
+    "The receiver refuses this payload",
+    "It understood the request and will not have it: sending the same again would give the same answer.",
+    "edit",
+)
+_UNKNOWN: _Verdict = ("It did not work", "Look at the attempts below for what was sent and what came back.", "retry")
+
+#: Words in an answer that speak of credentials or of a time-out, whatever its status says.
+_CREDENTIALS = re.compile(
+    r"\b(unauthori[sz]ed|authenticat\w+|invalid (?:api )?(?:key|token)|access token|credentials)\b", re.I
+)
+_SLOW = re.compile(r"\b(timed? ?out|timeout|deadline exceeded)\b", re.I)
+_OVER = re.compile(r"\b(rate limit\w*|too many requests|quota)\b", re.I)
+
+
+def diagnose(
+    *,
+    kind: str,
+    status: int | None = None,
+    message: str = "",
+    body_text: str = "",
+    payload: Any = None,
+    schema_errors: Iterable[Any] = (),
+) -> Diagnosis:
+    """A guess at the cause of a failed attempt.
+
+    `kind`, `status` and `message` are the attempt's, `body_text` what the receiver answered, `payload` the data as
+    it is now, `schema_errors` what its schema objects to: objects with `path` and `message`, or such pairs.
+    """
+    problems = [_pair(error) for error in schema_errors]
+    if problems:
+        return _broken_schema(problems)
+    fields = suspicious_fields(message, payload) or suspicious_fields(body_text, payload)
+    title, explanation, choice = _verdict(_Case(kind, status, f"{message}\n{body_text}"[:8_000], fields))
+    if choice == "edit" and fields:
+        explanation = f"{explanation} {_names(fields)}"
+    elif not explanation.endswith((".", "!")):
+        explanation += "."
+    return Diagnosis(title, explanation, fields if choice in ("edit", "retry") else (), choice)
+
+
+def _pair(error: Any) -> tuple[str, str]:
+    return (error[0], error[1]) if isinstance(error, tuple) else (error.path, error.message)
+
+
+def _broken_schema(problems: list[tuple[str, str]]) -> Diagnosis:
+    title, explanation, choice = _BY_KIND["schema"]
+    path, message = problems[0]
+    told = f"{path}: {message}" if path else message
+    more = f" {len(problems) - 1} more are marked in the editor." if len(problems) > 1 else ""
+    paths = tuple(dict.fromkeys(path for path, _ in problems if path))
+    return Diagnosis(title, f"{explanation} {told}.{more}", paths, choice)
+
+
+def _names(fields: tuple[str, ...]) -> str:
+    if len(fields) == 1:
+        return f"It speaks of {fields[0]}: look there first."
+    return f"It may speak of {', '.join(fields[:-1])} or {fields[-1]}: look there first."
+
+
+def _verdict(case: _Case) -> _Verdict:
+    base = case.kind.partition("_error")[0]
+    for name in (case.kind, base):
+        if name in _BY_KIND:
+            return _BY_KIND[name]
+    for guess in _GUESSES:
+        if (found := guess(case)) is not None:
+            return found
+    return _UNKNOWN
+
+
+def _by_words(case: _Case) -> _Verdict | None:
+    """What the answer says about itself outweighs its status: many systems answer 500 or 400 to everything."""
+    if case.fields:
+        return None
+    if _CREDENTIALS.search(case.message):
+        return _BY_STATUS[401]
+    if _OVER.search(case.message):
+        return _BY_STATUS[429]
+    return _BY_KIND["timeout"] if _SLOW.search(case.message) else None
+
+
+def _by_status(case: _Case) -> _Verdict | None:
+    return _BY_STATUS.get(case.status) if case.status is not None else None
+
+
+def _by_fields(case: _Case) -> _Verdict | None:
+    """The receiver names something that is in the payload: as a rule that is what it does not like."""
+    return _REFUSED if case.fields else None
+
+
+def _by_class(case: _Case) -> _Verdict | None:
+    match (case.status or 0) // 100:
+        case 3:
+            return _REDIRECT
+        case 4:
+            return _REFUSED
+        case 5:
+            return _SERVER
+        case _:
+            return None
+
+
+_GUESSES: tuple[Callable[[_Case], _Verdict | None], ...] = (_by_status, _by_fields, _by_words, _by_class)

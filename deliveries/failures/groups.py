@@ -1,0 +1,218 @@
+"""Failure groups: failures that are alike are one matter for staff. Locked by id, see `deliveries.storage.locks`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from deliveries import hooks
+from deliveries.failures.fingerprint import fingerprint, former_fingerprint, normalise_message, title_of
+from deliveries.failures.payload_values import values_of
+from deliveries.models import Delivery, FailureGroup
+from integrations.foundation.audit import Actor
+from integrations.models import AuditEntry
+
+__all__ = [
+    "Failure",
+    "close_empty_groups",
+    "fingerprint",
+    "group_failures",
+    "lock_groups",
+    "normalise_message",
+    "reopen_group",
+    "resolve_group",
+]
+
+#: Rows of one statement; eleven parameters each, within every database's bound.
+ROWS_PER_STATEMENT = 500
+#: Characters of a message that a group keeps.
+MESSAGE_LIMIT = 2_000
+
+_UPSERT = """
+INSERT INTO deliveries_failuregroup
+    (store_id, integration_id, kind, fingerprint, message, title, status, occurrences, sample_id, first_at, last_at)
+VALUES {rows}
+ON CONFLICT (integration_id, kind, fingerprint) DO UPDATE SET
+    status = 'open', resolved_at = NULL, message = excluded.message, title = excluded.title,
+    sample_id = excluded.sample_id,
+    occurrences = deliveries_failuregroup.occurrences + excluded.occurrences, last_at = excluded.last_at,
+    first_at = CASE WHEN deliveries_failuregroup.status = 'open'
+        THEN deliveries_failuregroup.first_at ELSE excluded.first_at END
+RETURNING id, integration_id, fingerprint
+"""
+
+_GroupKey = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One attempt that failed, as staff will read it."""
+
+    delivery_id: uuid.UUID
+    store_id: uuid.UUID
+    integration_id: int
+    kind: str
+    message: str
+    #: The payload as pushed and as sent, in which the message's values are looked for.
+    documents: tuple[str | bytes, ...] = ()
+
+
+@dataclass(slots=True)
+class _Tally:
+    latest: Failure
+    title: str = ""
+    #: What the group's fingerprint was before payloads were looked at.
+    former: str = ""
+    count: int = 0
+
+
+def group_failures(failures: Sequence[Failure], now: datetime, leaving: Collection[int] = ()) -> dict[uuid.UUID, int]:
+    """Count the failures into their groups, which are made or opened again; which group each delivery is in now.
+
+    Inside the transaction that records the failures. `leaving` are the groups that deliveries of the same batch
+    leave: locked together with the others, so that `close_empty_groups` can take no lock in the wrong order.
+    `first_at` is when the group was last opened, `sample` and `message` are the latest failure's.
+    """
+    tallies: dict[_GroupKey, _Tally] = {}
+    key_of: dict[uuid.UUID, _GroupKey] = {}
+    for failure in failures:
+        key_of[failure.delivery_id] = _count(failure, tallies)
+    prints = {key[1] for key in tallies} | {tally.former for tally in tallies.values()}
+    _lock(Q(id__in=set(leaving)) | Q(integration_id__in={key[0] for key in tallies}, fingerprint__in=prints))
+    _adopt(tallies)
+    ids: dict[_GroupKey, int] = {}
+    ordered = sorted(tallies.items())
+    for start in range(0, len(ordered), ROWS_PER_STATEMENT):
+        ids |= _upsert(ordered[start : start + ROWS_PER_STATEMENT], now)
+    return {delivery_id: ids[key] for delivery_id, key in key_of.items()}
+
+
+def _count(failure: Failure, tallies: dict[_GroupKey, _Tally]) -> _GroupKey:
+    values = values_of(failure.documents)
+    key = (failure.integration_id, fingerprint(failure.kind, failure.message, values))
+    tally = tallies.setdefault(key, _Tally(failure))
+    tally.latest = failure
+    tally.title = title_of(failure.message, values)
+    tally.former = former_fingerprint(failure.kind, failure.message)
+    tally.count += 1
+    return key
+
+
+def _adopt(tallies: dict[_GroupKey, _Tally]) -> None:
+    """Groups of the time before payloads were looked at go on under the new fingerprint, with their history.
+
+    Where the new one has a group already, the old one is left, and closes when its deliveries have left it.
+    """
+    renamed = {(key[0], tally.former): key[1] for key, tally in tallies.items() if tally.former != key[1]}
+    if not renamed:
+        return
+    wanted = {key[0] for key in renamed}, {key[1] for key in renamed} | set(renamed.values())
+    found = FailureGroup.objects.filter(integration_id__in=wanted[0], fingerprint__in=wanted[1])
+    rows = {
+        (integration, print_): pk
+        for integration, print_, pk in found.values_list("integration_id", "fingerprint", "id")
+    }
+    for (integration_id, former), new in renamed.items():
+        pk = rows.get((integration_id, former))
+        if pk is None or (integration_id, new) in rows:
+            continue
+        rows[integration_id, new] = pk
+        with suppress(IntegrityError), transaction.atomic():  # another engine has made the new one meanwhile
+            FailureGroup.objects.filter(id=pk).update(fingerprint=new)
+
+
+def _upsert(tallies: Sequence[tuple[_GroupKey, _Tally]], now: datetime) -> dict[_GroupKey, int]:
+    to_uuid = Delivery._meta.pk.get_db_prep_value
+    moment = connection.ops.adapt_datetimefield_value(now)
+    values: list[Any] = []
+    for (integration_id, digest), tally in tallies:
+        latest = tally.latest
+        values += [to_uuid(latest.store_id, connection), integration_id, latest.kind[:50], digest]
+        values += [latest.message.replace("\0", "")[:MESSAGE_LIMIT], tally.title.replace("\0", "")]
+        values += [FailureGroup.Status.OPEN.value, tally.count]
+        values += [to_uuid(latest.delivery_id, connection), moment, moment]
+    row = f"({', '.join(['%s'] * 11)})"
+    with connection.cursor() as cursor:
+        cursor.execute(_UPSERT.format(rows=", ".join([row] * len(tallies))), values)
+        return {(integration_id, digest): group_id for group_id, integration_id, digest in cursor.fetchall()}
+
+
+def lock_groups(group_ids: Collection[int | None]) -> None:
+    """Hold these groups until the transaction ends, before order keys and deliveries (`deliveries.storage.locks`)."""
+    _lock(Q(id__in={group_id for group_id in group_ids if group_id is not None}))
+
+
+def _lock(wanted: Q) -> None:
+    # SQLite has one writer at a time, which is the same lock.
+    if connection.features.has_select_for_update:
+        list(FailureGroup.objects.filter(wanted).order_by("id").select_for_update(no_key=True).values_list("id"))
+
+
+def close_empty_groups(group_ids: Collection[int | None], now: datetime, by: str = "auto") -> list[int]:
+    """Resolve those of the groups that no delivery is in any more, and tell `hooks.groups_resolved`; their ids.
+
+    Inside a transaction, after the deliveries were updated: whoever puts a failure into a group holds its lock, so
+    a group that looks empty here is empty. `by` is a user's name, or `auto`.
+    """
+    wanted = {group_id for group_id in group_ids if group_id is not None}
+    if not wanted:
+        return []
+    lock_groups(wanted)
+    members = Delivery.objects.filter(failure_group_id=OuterRef("pk"))
+    empty = FailureGroup.objects.filter(~Exists(members), id__in=wanted, status=FailureGroup.Status.OPEN)
+    closed = sorted(empty.values_list("id", flat=True))
+    if closed:
+        FailureGroup.objects.filter(id__in=closed).update(status=FailureGroup.Status.RESOLVED, resolved_at=now)
+        hooks.groups_resolved(closed, by, now)
+    return closed
+
+
+def resolve_group(*, group: FailureGroup, actor: Actor, now: datetime | None = None) -> bool:
+    """Staff take the matter for settled, whatever its deliveries do; the next failure opens it again.
+
+    False, and nothing is changed, if it was resolved already.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        changed = FailureGroup.objects.filter(id=group.id, status=FailureGroup.Status.OPEN).update(
+            status=FailureGroup.Status.RESOLVED, resolved_at=now
+        )
+        if changed:
+            hooks.groups_resolved([group.id], actor.name, now)
+            _audit(group, actor, "resolve", FailureGroup.Status.OPEN, FailureGroup.Status.RESOLVED)
+    group.refresh_from_db()
+    return bool(changed)
+
+
+def reopen_group(*, group: FailureGroup, actor: Actor, now: datetime | None = None) -> bool:
+    """The matter is not settled after all. False, and nothing is changed, if it is open already."""
+    with transaction.atomic():
+        changed = FailureGroup.objects.filter(id=group.id, status=FailureGroup.Status.RESOLVED).update(
+            status=FailureGroup.Status.OPEN, resolved_at=None, first_at=now or timezone.now()
+        )
+        if changed:
+            _audit(group, actor, "reopen", FailureGroup.Status.RESOLVED, FailureGroup.Status.OPEN)
+    group.refresh_from_db()
+    return bool(changed)
+
+
+def _audit(group: FailureGroup, actor: Actor, action: str, before: str, after: str) -> None:
+    AuditEntry.objects.create(
+        store_id=group.store_id,
+        user=actor.user,
+        actor=actor.name,
+        action=action,
+        target_type="failuregroup",
+        target_id=str(group.pk),
+        target_name=group.headline[:300],
+        before={"status": str(before)},
+        after={"status": str(after)},
+    )

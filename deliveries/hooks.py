@@ -1,0 +1,38 @@
+"""The one way by which the rest of Hookdesk learns what became of deliveries."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from integrations.foundation.hooks import Hook
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryChange:
+    """What one attempt (or a decision of staff) made of a delivery. Never about tests.
+
+    `status` is the delivery's new one: succeeded, retrying, failed, discarded or superseded. `group_id` is
+    the failure group it is in now (failures only).
+    """
+
+    delivery_id: uuid.UUID
+    store_id: uuid.UUID
+    integration_id: int
+    status: str
+    summary: str | None = None
+    group_id: int | None = None
+    message: str = ""
+
+
+#: A batch of outcomes, inside the transaction that records them. Successes that say nothing are left out.
+settled: Hook[[Sequence[DeliveryChange], datetime]] = Hook()
+#: These failure groups (ids) have no failing delivery left; resolved by `auto` or a user's name.
+groups_resolved: Hook[[Sequence[int], str, datetime]] = Hook()
+#: Something else that staff should know (an integration was disabled): store, integration, key, level, text, now.
+#: One open notification per store and key.
+announced: Hook[[uuid.UUID, int | None, str, str, str, datetime]] = Hook()
+#: These deliveries are about to be deleted, in this transaction: whoever refers to them lets go.
+deliveries_pruned: Hook[[Sequence[uuid.UUID]]] = Hook()

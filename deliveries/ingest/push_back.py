@@ -1,0 +1,141 @@
+"""What receivers answer with, back into the records of their stores."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, transaction
+from django.utils import timezone
+
+from deliveries.dispatch.ordering import OrderKey
+from deliveries.ingest.loops import note_answer
+from deliveries.ingest.parsing import Invalid, read_objects
+from deliveries.ingest.plan import EventRow, Plan, PlanIsStale, PushedObject, PushPlanner, TooMuchWork
+from deliveries.ingest.records import forget_empty, known_records
+from deliveries.ingest.write import write_plan
+from deliveries.models import Event
+from subscriptions.routing import SchemaViolation, StoreConfig, config_of
+
+logger = logging.getLogger("hookdesk.engine")
+
+#: A plan is made again when its premises changed under it; past this its objects are left out.
+TRIES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Arrays of objects by their plural, that a receiver answered a delivery with.
+
+    They never go to the subscription whose delivery they answer. `hops` and `cascade_left` are those of the event that
+    they answer.
+    """
+
+    delivery_id: uuid.UUID
+    integration_id: int
+    subscription_id: uuid.UUID | None
+    pushed: Mapping[str, list[dict[str, Any]]]
+    hops: int = 0
+    cascade_left: int | None = None
+
+
+class OrderKeysMissing(Exception):
+    """The records changed, and what is to be written now concerns order keys that are not locked.
+
+    They must not be locked so late (`deliveries.storage.locks`): roll back and begin again with `keys` too.
+    """
+
+    def __init__(self, keys: Collection[OrderKey]) -> None:
+        super().__init__(f"{len(keys)} order keys are not locked")
+        self.keys = frozenset(keys)
+
+
+@dataclass(frozen=True, slots=True)
+class PushBack:
+    """The answers of one batch for one store, and what is to be written for them as far as is known now."""
+
+    store_id: uuid.UUID
+    answers: Sequence[Answer]
+    plan: Plan
+    problems: Sequence[str]
+    #: By integration: an event that its answers brought, and that is not sent on, because it goes round in a loop.
+    stopped: Mapping[int, EventRow] = field(default_factory=dict)
+
+
+def plan_push_back(store_id: uuid.UUID, answers: Sequence[Answer], *, is_locked: bool = False) -> PushBack:
+    """One plan for all the answers, so that their records can be locked in one order.
+
+    What cannot be stored is left out, and is a sentence in `problems`: a receiver's odd answer must not fail the
+    delivery that it accepted. `is_locked`: lock the records, in the caller's transaction.
+    """
+    config = config_of(store_id)
+    problems: list[str] = []
+    parts = [part for answer in answers for part in _parts(answer, config, problems)]
+    known = known_records(store_id, [item for _, objects in parts for item in objects], is_locked=is_locked)
+    planner = PushPlanner(config, known, timezone.now(), Event.Origin.PUSHBACK)
+    stopped: dict[int, EventRow] = {}
+    for answer, objects in parts:
+        try:
+            part = planner.add(objects, answer.subscription_id)
+            note_answer(part, hops=answer.hops, cascade_left=_share(answer))
+            if part.stopped is not None:
+                stopped[answer.integration_id] = part.stopped
+        except (SchemaViolation, TooMuchWork) as error:
+            problems.append(f"left out of the answer to {answer.delivery_id}: {objects[0].path}: {error}")
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            problems.append(_not_storable(answer, error))
+    plan = planner.plan()
+    if is_locked:
+        locked = {(item.type, item.external_id) for _, objects in parts for item in objects}
+        forget_empty(store_id, locked.difference(known, ((row.type, row.external_id) for row in plan.records)))
+    return PushBack(store_id, answers, plan, problems, stopped)
+
+
+def _share(answer: Answer) -> int | None:
+    """What each of its arrays may bring about."""
+    return None if answer.cascade_left is None else answer.cascade_left // max(1, len(answer.pushed))
+
+
+def _parts(answer: Answer, config: StoreConfig, problems: list[str]) -> list[tuple[Answer, list[PushedObject]]]:
+    """The answer's objects, type by type: what is wrong with one type says nothing about the others."""
+    parts = []
+    for plural, items in answer.pushed.items():
+        try:
+            if objects := read_objects({plural: items}, config.singular_overrides):
+                parts.append((answer, objects))
+        except Invalid as error:
+            problems.append(f"left out of the answer to {answer.delivery_id}: {plural}: {error}")
+        except Exception as error:
+            problems.append(_not_storable(answer, error))
+    return parts
+
+
+def _not_storable(answer: Answer, error: Exception) -> str:
+    logger.exception("objects in the answer to %s could not be stored", answer.delivery_id)
+    return f"left out of the answer to {answer.delivery_id}: {type(error).__name__}"
+
+
+def write_push_back(push_back: PushBack, held: Collection[OrderKey]) -> PushBack:
+    """Store it, in the caller's transaction, which has locked `held`. Returns it as it was stored.
+
+    Raises OrderKeysMissing; the caller's transaction must be rolled back then.
+    """
+    for attempt in range(TRIES):
+        try:
+            with transaction.atomic():
+                if attempt:  # from now on nobody changes the records while we plan
+                    push_back = plan_push_back(push_back.store_id, push_back.answers, is_locked=True)
+                if missing := push_back.plan.order_keys.difference(held):
+                    raise OrderKeysMissing(missing)
+                if not push_back.plan.is_empty:
+                    write_plan(push_back.plan)
+        except PlanIsStale:
+            continue
+        return push_back
+    busy = f"the records were busy: {len(push_back.answers)} answers could not be stored"
+    return replace(push_back, problems=[*push_back.problems, busy], stopped={})

@@ -1,0 +1,212 @@
+"""The two ways in. The way back in, for what receivers answer, is `push_back`."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from deliveries import hooks
+from deliveries.dispatch.ordering import OrderKey, lock_order_keys
+from deliveries.ingest.loops import loop_text, note_arrival
+from deliveries.ingest.parsing import read_events, read_objects
+from deliveries.ingest.plan import (
+    ExistingRecords,
+    IdempotencyRecord,
+    Plan,
+    PlanIsStale,
+    PushedObject,
+    RecordsExist,
+    TooMuchWork,
+    plan_events,
+    plan_push,
+)
+from deliveries.ingest.records import known_records
+from deliveries.ingest.write import write_plan
+from deliveries.models import IdempotencyKey
+from deliveries.runtime.failpoints import failpoint
+from deliveries.runtime.notify import may_notify_inline, wake
+from deliveries.storage.sql import execute_prepared
+from integrations.foundation.identifiers import public_id
+from integrations.models import AccessToken
+from integrations.security.tokens import Principal, refresh
+from subscriptions.routing import SchemaViolation, StoreConfig, config_of
+
+#: A plan is made again when its premises changed under it; past this the store is told to come back.
+TRIES = 12
+#: Whether the records of a store's last push were new. Its next push is taken for one of the same sort, so that new
+#: records, which are most, need not be looked up first.
+_was_new: dict[uuid.UUID, bool] = {}
+MOST_REMEMBERED = 10_000
+
+
+class Revoked(Exception):
+    """The caller's token was revoked, has expired or may not push any more since it was cached."""
+
+
+class KeyConflict(Exception):
+    """The idempotency key was used with another body."""
+
+
+class TooMuchContention(Exception):
+    """The same records change too fast for this push to get in between. Nothing was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the API answers, and whether it is the answer of an earlier, identical request."""
+
+    response: Any
+    is_replay: bool = False
+
+
+def push_objects(*, principal: Principal, document: Any, raw: bytes, key: str | None = None, hops: int = 0) -> Receipt:
+    """`{"<plural>": [object, …]}` into records and events: all or nothing. `hops`: how far it came.
+
+    Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or TooMuchContention, and nothing is stored.
+    """
+
+    def plan(config: StoreConfig, now: datetime, known: ExistingRecords | None, is_locked: bool) -> tuple[Plan, Any]:
+        objects = read_objects(document, config.singular_overrides)
+        counts = {plural: len(items) for plural, items in document.items()}
+        if is_locked:
+            known = known_records(config.store_id, objects, is_locked=True)
+        elif known is None:
+            if guess := _guess(config, objects, now):
+                return guess, counts
+            known = known_records(config.store_id, objects)
+        _remember(config.store_id, is_new=not known)
+        return plan_push(config=config, objects=objects, known=known, now=now), counts
+
+    return _ingest(principal, plan, raw, key, hops)
+
+
+def publish_events(
+    *, principal: Principal, document: Any, raw: bytes, key: str | None = None, hops: int = 0
+) -> Receipt:
+    """One event, or an array of them, into events and deliveries: all or nothing. `hops`: how far they came.
+
+    Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or TooMuchContention, and nothing is stored.
+    """
+
+    def plan(config: StoreConfig, now: datetime, _known: ExistingRecords | None, _is_locked: bool) -> tuple[Plan, Any]:
+        events = read_events(document, now)
+        planned = plan_events(config=config, events=events, now=now)
+        items = [
+            {
+                "id": public_id("evt", row.id),
+                "topic": row.topic,
+                "intent": row.intent,
+                "created_at": now.isoformat().replace("+00:00", "Z"),
+            }
+            for row in planned.events
+        ]
+        return planned, {"events": items} if isinstance(document, list) else items[0]
+
+    return _ingest(principal, plan, raw, key, hops)
+
+
+def _guess(config: StoreConfig, objects: Collection[PushedObject], now: datetime) -> Plan | None:
+    """A plan for records that are all new, if that is likely and the database can tell while it writes."""
+    if connection.vendor != "postgresql" or not objects or not _was_new.get(config.store_id, True):
+        return None
+    try:
+        plan = plan_push(config=config, objects=objects, known={}, now=now)
+    except (SchemaViolation, TooMuchWork):
+        return None  # merged into its record, it may be whole
+    plan.assumes_new = True
+    return plan
+
+
+def _remember(store_id: uuid.UUID, *, is_new: bool) -> None:
+    if len(_was_new) >= MOST_REMEMBERED:
+        _was_new.clear()
+    _was_new[store_id] = is_new
+
+
+def _ingest(
+    principal: Principal,
+    make_plan: Callable[[StoreConfig, datetime, ExistingRecords | None, bool], tuple[Plan, Any]],
+    raw: bytes,
+    key: str | None,
+    hops: int,
+) -> Receipt:
+    body_hash = hashlib.sha256(raw).hexdigest() if key is not None else ""
+    known: ExistingRecords | None = None
+    held: set[OrderKey] | None = None  # order keys to lock first; None while nothing is in the way
+    for _attempt in range(TRIES):
+        if key is not None and (receipt := _earlier_answer(principal, key, body_hash)):
+            return receipt
+        try:
+            with nullcontext() if held is None else _holding(principal.store_id, held):
+                config = config_of(principal.store_id, principal.config_version)
+                if config.version != principal.config_version:
+                    principal = _refreshed(principal)
+                    continue
+                plan, response = make_plan(config, timezone.now(), known, held is not None)
+                if hops:
+                    note_arrival(plan, hops)
+                if plan.is_empty and key is None:
+                    # Nothing is written that could prove the caller: look.
+                    _refreshed(principal)
+                    return Receipt(response)
+                if held is not None and not plan.order_keys <= held:
+                    raise PlanIsStale
+                notifies = bool(plan.deliveries) and may_notify_inline()
+                write_plan(
+                    plan, None if key is None else IdempotencyRecord(key, body_hash, response), notifies=notifies
+                )
+        except RecordsExist as found:
+            known = found.known
+            continue
+        except PlanIsStale:
+            # Somebody was quicker. So that they are not again and again, the records are locked while we plan.
+            known, held = None, plan.order_keys.union(held or ())
+            principal = _refreshed(principal)
+            continue
+        failpoint("ingest.after_commit")
+        if stopped := plan.stopped:
+            text = loop_text(stopped, "A program that passes on what it is sent")
+            hooks.announced(principal.store_id, None, "loop:push", "error", text, plan.now)
+        if plan.deliveries and not notifies:
+            wake()
+        return Receipt(response)
+    raise TooMuchContention
+
+
+@contextmanager
+def _holding(store_id: uuid.UUID, keys: Collection[OrderKey]) -> Iterator[None]:
+    """In a transaction that nobody can make stale: the store's configuration stays as it is, and the records that it
+    reads are its own. In the order of `deliveries.storage.locks`: configuration, order keys, then records.
+    """
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            # Shared: pushes do not wait for each other here, only for changes of the configuration.
+            execute_prepared("SELECT 1 FROM integrations_store WHERE id = %s FOR SHARE", [store_id])
+        lock_order_keys(keys)
+        yield
+
+
+def _refreshed(principal: Principal) -> Principal:
+    current = refresh(principal)
+    if current is None or AccessToken.Scope.PUSH not in current.scopes:
+        raise Revoked
+    return current
+
+
+def _earlier_answer(principal: Principal, key: str, body_hash: str) -> Receipt | None:
+    """What the key was answered before. Nothing is written that could prove the caller: it is looked up first."""
+    found = IdempotencyKey.objects.filter(store_id=principal.store_id, key=key).first()
+    if found is None:
+        return None
+    _refreshed(principal)
+    if found.body_hash != body_hash:
+        raise KeyConflict
+    return Receipt(found.response, is_replay=True)

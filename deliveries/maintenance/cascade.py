@@ -1,0 +1,168 @@
+"""What becomes of deliveries when an integration or a subscription is made or deleted. Connected in `apps.py`.
+
+Deleting only notes that there is a backlog to discard. It is discarded after the commit, in small transactions, so
+that pushes and engines never wait for it; what a process did not get to the end of, the engines' housekeeping goes on
+with. Engines send nothing of it meanwhile: see `leave_out_deleted`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils import timezone
+
+from deliveries import hooks
+from deliveries.dispatch.types import ClaimedDelivery
+from deliveries.failures import groups
+from deliveries.models import Attempt, Backlog, Delivery
+from deliveries.models.delivery import DeliveryQuerySet
+from deliveries.previews.ping import request_ping
+from deliveries.results.attempts import INTERRUPTED
+from deliveries.storage.locks import lock_deliveries
+from integrations.models import Integration
+from subscriptions.models import Subscription
+
+logger = logging.getLogger("hookdesk.lifecycle")
+
+#: Deliveries of one transaction.
+BATCH = 200
+#: Who deletes waits so long for the backlog to be gone, in seconds; the rest is left to the engines' housekeeping.
+SECONDS = 2.0
+#: Between two transactions, so that others get to write on SQLite.
+PAUSE = 0.005
+_ENDED_BY_DELETION = [Delivery.Status.PENDING, Delivery.Status.RETRYING, Delivery.Status.FAILED]
+
+
+def ping_new_subscription(subscription: Subscription, now: datetime) -> None:
+    """As Intercom did: a new subscription is pinged at once. Other formats are pinged on demand only."""
+    integration = subscription.integration
+    if integration.wire_format == Integration.WireFormat.NOTIFICATION and not integration.connector:
+        request_ping(subscription=subscription, now=now)
+
+
+def discard_deliveries_of_integration(integration: Integration, now: datetime) -> None:
+    _note(integration.pk, None, now)
+
+
+def discard_deliveries_of_subscription(subscription: Subscription, now: datetime) -> None:
+    _note(subscription.integration_id, subscription.pk, now)
+
+
+def _note(integration_id: int, subscription_id: uuid.UUID | None, now: datetime) -> None:
+    """In the deleting transaction."""
+    mine = Q(subscription=subscription_id) if subscription_id is not None else Q(subscription=None)
+    backlog = Backlog.objects.filter(mine, integration=integration_id).first() or Backlog.objects.create(
+        integration_id=integration_id, subscription_id=subscription_id, created_at=now
+    )
+    transaction.on_commit(partial(_discard_for_a_while, backlog.pk), robust=True)
+
+
+def _discard_for_a_while(backlog_id: int) -> None:
+    backlog = Backlog.objects.filter(pk=backlog_id).first()
+    if backlog is not None:
+        discard(backlog, timezone.now(), seconds=SECONDS)
+
+
+def note_left_behind(now: datetime) -> int:
+    """Deleted integrations that something is due to: a push that was under way may have made it after the rest of the
+    backlog was discarded, and nobody claims of them. Returns how many. Part of the engines' housekeeping."""
+    has_lease = Q(status=Delivery.Status.SENDING, due_at__gt=now)
+    waiting = Delivery.objects.filter(~has_lease, integration=OuterRef("pk"), due_at__isnull=False)
+    deleted = list(Integration.objects.exclude(deleted_at=None).filter(Exists(waiting)).values_list("pk", flat=True))
+    for integration_id in deleted:
+        with transaction.atomic():
+            _note(integration_id, None, now)
+    return len(deleted)
+
+
+def go_on(now: datetime) -> int:
+    """With the backlogs that are left; how many deliveries were discarded. Part of the engines' housekeeping."""
+    return sum(discard(backlog, now, seconds=SECONDS) for backlog in Backlog.objects.order_by("pk")[:20])
+
+
+def discard(backlog: Backlog, now: datetime, *, seconds: float) -> int:
+    """Nobody wants them any more; how many that were. Outside a transaction. Safe to interrupt and to run twice.
+
+    One that is being sent is left to the engine, which records its outcome, and then to the next look.
+    """
+    until = time.monotonic() + seconds
+    _end_leases(backlog, now)
+    ended = deliveries_of(backlog).filter(status__in=_ENDED_BY_DELETION)
+    count, cursor = 0, uuid.UUID(int=0)
+    while ids := list(ended.filter(id__gt=cursor).order_by("id").values_list("id", flat=True)[:BATCH]):
+        cursor = ids[-1]
+        count += _discard_batch(ended, ids, now)
+        if time.monotonic() > until:
+            logger.info("%s: %s deliveries discarded, to be gone on with", backlog, count)
+            return count
+        time.sleep(PAUSE)
+    if not deliveries_of(backlog).filter(status__in=[*_ENDED_BY_DELETION, Delivery.Status.SENDING]).exists():
+        backlog.delete()
+    return count
+
+
+def _end_leases(backlog: Backlog, now: datetime) -> None:
+    """Of engines that died: nobody claims again what nobody wants."""
+    died = deliveries_of(backlog).filter(status=Delivery.Status.SENDING, due_at__lte=now)
+    ids = list(died.order_by("id").values_list("id", flat=True))
+    if not ids:
+        return
+    with transaction.atomic():
+        ended = [row.id for row in lock_deliveries(died, ids)]
+        Delivery.objects.filter(id__in=ended).update(status=Delivery.Status.RETRYING, lease=None, due_at=None)
+        Attempt.objects.filter(delivery_id__in=ended, outcome=Attempt.Outcome.RUNNING).update(
+            outcome=Attempt.Outcome.UNKNOWN, error_kind="interrupted", error_message=INTERRUPTED
+        )
+
+
+def deliveries_of(backlog: Backlog) -> DeliveryQuerySet:
+    found: DeliveryQuerySet = Delivery.objects.filter(integration_id=backlog.integration_id)
+    return found.filter(subscription_id=backlog.subscription_id) if backlog.subscription_id is not None else found
+
+
+def _discard_batch(ended: DeliveryQuerySet, ids: Sequence[uuid.UUID], now: datetime) -> int:
+    with transaction.atomic():
+        rows = lock_deliveries(ended, ids)
+        Delivery.objects.filter(id__in=[row.id for row in rows]).update(
+            status=Delivery.Status.DISCARDED,
+            due_at=None,
+            lease=None,
+            failure_group=None,
+            finished_at=now,
+            is_awaiting_source=False,
+        )
+        groups.close_empty_groups({row.failure_group_id for row in rows}, now)
+        said = [row for row in rows if row.trigger != Delivery.Trigger.TEST]
+        hooks.settled(
+            [hooks.DeliveryChange(row.id, row.store_id, row.integration_id, Delivery.Status.DISCARDED) for row in said],
+            now,
+        )
+    return len(rows)
+
+
+def leave_out_deleted(claims: list[ClaimedDelivery], deleted: set[uuid.UUID], now: datetime) -> list[ClaimedDelivery]:
+    """Those of the claims whose subscription is not among the `deleted`. Inside the claim's transaction.
+
+    The others are given up without a time, and noted: a push that was under way may have made them after the rest of
+    the backlog was discarded.
+    """
+    unwanted = [claimed for claimed in claims if claimed.subscription_id in deleted]
+    for claimed in unwanted:
+        assert claimed.subscription_id is not None
+        Delivery.objects.filter(id=claimed.id, lease=claimed.lease).update(
+            status=Delivery.Status.RETRYING, lease=None, due_at=None, attempt_count=F("attempt_count") - 1
+        )
+    if unwanted:
+        backlogs = {claimed.subscription_id: claimed.integration_id for claimed in unwanted}
+        Backlog.objects.bulk_create(
+            [Backlog(integration_id=key, subscription_id=pk, created_at=now) for pk, key in backlogs.items()],
+            ignore_conflicts=True,
+        )
+    return [claimed for claimed in claims if claimed.subscription_id not in deleted]

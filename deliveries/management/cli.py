@@ -1,0 +1,56 @@
+"""Pushing from the command line: the same services as the API, without the way through HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from deliveries.ingest import Receipt
+from deliveries.ingest.parsing import Invalid
+from deliveries.ingest.plan import TooMuchWork
+from deliveries.ingest.service import KeyConflict, Revoked, TooMuchContention
+from integrations.models import Store
+from integrations.security.tokens import Principal, authenticate, create_token
+from subscriptions.routing import SchemaViolation
+
+
+@contextmanager
+def caller(store: Store, token: str | None) -> Iterator[Principal]:
+    """Who pushes: the holder of `token`, or the person at the command line, by a token that is gone afterwards."""
+    if token is not None:
+        principal = authenticate(store_id=store.id, token=token)
+        if principal is None or "push" not in principal.scopes:
+            raise CommandError("This token is not one of the store, or may not push.")
+        yield principal
+        return
+    until = timezone.now() + timedelta(days=1)
+    made, text = create_token(store=store, name="command line", scopes=["push"], expires_at=until)
+    try:
+        principal = authenticate(store_id=store.id, token=text)
+        assert principal is not None
+        yield principal
+    finally:
+        made.delete()
+
+
+def accepted(ingest: Callable[[], Receipt]) -> Any:
+    """What `ingest` answers. Raises CommandError with the reason and its place in the body."""
+    try:
+        return ingest().response
+    except Invalid as error:
+        raise CommandError(f"{error.field}: {error.message}" if error.field else error.message) from None
+    except SchemaViolation as error:
+        raise CommandError(f"{error.path or 'data'} breaks the schema of {error.topic}: {error.message}") from None
+    except TooMuchWork as error:
+        raise CommandError(f"{error.path}: {error.message}" if error.path else error.message) from None
+    except KeyConflict:
+        raise CommandError("This idempotency key was used with another body.") from None
+    except Revoked:
+        raise CommandError("The token was revoked or has expired.") from None
+    except TooMuchContention:
+        raise CommandError("The records change too fast at the moment. Nothing of this part was stored.") from None

@@ -1,0 +1,221 @@
+"""Working a replay off, step by step.
+
+A step takes the next ids after the cursor and changes what can be changed of them by one UPDATE, in the
+transaction that moves the cursor: whoever dies in between has done all of a step or nothing, and a step that is
+run twice at the same time is run once after the other. The allowance is counted from the time of the last step,
+so several runners are not faster than one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from deliveries import hooks
+from deliveries.dispatch import ordering
+from deliveries.failures import groups as failures
+from deliveries.filters import apply_filters
+from deliveries.models import Delivery, Replay, ReplayItem, Revision
+from deliveries.resolution.rules import audit_values
+from deliveries.runtime import notify
+from deliveries.storage.locks import lock_deliveries
+from integrations.foundation.audit import Actor
+from integrations.models import AuditEntry
+
+logger = logging.getLogger("hookdesk.replay")
+
+Status = Delivery.Status
+#: What an action is for. What is pending goes out anyway; what is being sent is left alone.
+RETRIABLE: Final = (Status.FAILED, Status.RETRYING, Status.SUCCEEDED, Status.DISCARDED, Status.SUPERSEDED)
+DISCARDABLE: Final = (Status.FAILED, Status.RETRYING, Status.PENDING)
+
+BATCH = 500  #: deliveries of one step
+#: A runner works for so long and then queues the next one, so that it never holds a worker.
+RUN_SECONDS = 60.0
+#: A replay that was not stepped for so long has lost its runner.
+FORGOTTEN = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`wait_seconds` until the next step may do something; `is_over`: nothing is left, or it was stopped."""
+
+    handled: int
+    wait_seconds: float
+    is_over: bool
+
+
+def matching(*, filters: Mapping[str, Any], action: str) -> QuerySet[Delivery]:
+    """What the action would touch now. Raises FilterError."""
+    able = RETRIABLE if action == Replay.Action.RETRY else DISCARDABLE
+    found = Delivery.objects.wanted() if action == Replay.Action.RETRY else Delivery.objects.all()
+    return apply_filters(found, filters).filter(status__in=able).exclude(trigger=Delivery.Trigger.TEST)
+
+
+def step(replay_id: uuid.UUID, now: datetime) -> Step:
+    """Do the next few, as many as the rate allows. Safe to run at any time, by anybody, twice."""
+    with transaction.atomic():
+        replay = Replay.objects.select_for_update(of=("self",)).filter(pk=replay_id).first()
+        if replay is None or replay.status != Replay.Status.RUNNING:
+            return Step(0, 0.0, True)
+        allowance = _allowance(replay, now)
+        if allowance < 1:
+            return Step(0, 1 / replay.per_second, False)
+        batch = _next_batch(replay, allowance)
+        changed = _apply(replay, batch, now) if batch else 0
+        replay.done += len(batch)
+        replay.skipped += len(batch) - changed
+        replay.stepped_at = now
+        if batch:
+            replay.cursor = batch[-1].pk
+        is_over = len(batch) < allowance
+        if is_over:
+            replay.status = Replay.Status.DONE
+            replay.finished_at = now
+            # What was settled by itself since the start is not counted as missing.
+            replay.total = replay.done
+        replay.save(update_fields=["done", "skipped", "stepped_at", "cursor", "status", "finished_at", "total"])
+        if changed:
+            notify.wake_on_commit()
+    return Step(len(batch), 0.0 if is_over else min(1.0, allowance / replay.per_second), is_over)
+
+
+def _allowance(replay: Replay, now: datetime) -> int:
+    """How many may be done now: a second's worth at most, also after a pause."""
+    if replay.stepped_at is None:
+        return min(BATCH, max(1, replay.per_second // 4))
+    elapsed = max(0.0, (now - replay.stepped_at).total_seconds())
+    return min(BATCH, int(min(1.0, elapsed) * replay.per_second))
+
+
+def _next_batch(replay: Replay, size: int) -> list[Delivery]:
+    wanted = matching(filters=replay.filters, action=replay.action)
+    if replay.until_id is not None:
+        wanted = wanted.filter(id__lte=replay.until_id)
+    if replay.cursor is not None:
+        wanted = wanted.filter(id__gt=replay.cursor)
+    return list(wanted.order_by("id").only("id")[:size])
+
+
+def _apply(replay: Replay, batch: Sequence[Delivery], now: datetime) -> int:
+    """Change what can be changed of the batch; how many that was.
+
+    What somebody else holds at this moment is left alone.
+    """
+    discarding = replay.action == Replay.Action.DISCARD
+    locked = lock_deliveries(Delivery.objects.filter(status__in=_statuses(replay)), [one.pk for one in batch])
+    # An edited payload that awaits approval is a person's matter, not a replay's. Looked for under the locks: an edit
+    # may have been made while this statement waited for them.
+    waiting = set(
+        Revision.objects.filter(delivery__in=locked, is_awaiting_approval=True).values_list("delivery_id", flat=True)
+    )
+    changed = [delivery for delivery in locked if delivery.pk not in waiting]
+    before = {delivery.pk: str(delivery.status) for delivery in changed}
+    items = [ReplayItem(replay=replay, delivery_id=one.pk, is_left_alone=one.pk not in before) for one in batch]
+    ReplayItem.objects.bulk_create(items, ignore_conflicts=True)
+    rows = Delivery.objects.filter(id__in=before)
+    if discarding:
+        _discard(rows, changed, replay, now)
+    else:
+        _put_back(rows, now)
+    ordering.release_all(ordering.keys_of(changed), now)
+    _write_history(replay, changed, before)
+    return len(changed)
+
+
+def _statuses(replay: Replay) -> list[str]:
+    """In which a delivery is still what was asked for: one that has succeeded meanwhile is not sent a second time."""
+    able = RETRIABLE if replay.action == Replay.Action.RETRY else DISCARDABLE
+    wanted = str(replay.filters.get("status", ""))
+    return [status for status in able if not wanted or status in wanted.replace(" ", "").split(",")]
+
+
+def _put_back(rows: QuerySet[Delivery], now: datetime) -> None:
+    fields: dict[str, Any] = {
+        "status": Status.PENDING,
+        "trigger": Delivery.Trigger.MANUAL,
+        "lease": None,
+        "retry_count": 0,
+        "crash_count": 0,
+        "finished_at": None,
+        "is_awaiting_source": False,
+    }
+    # Ordered ones are held first; the first in line is released after.
+    rows.filter(order_key__isnull=False).update(**fields, due_at=None)
+    rows.filter(order_key=None).update(**fields, due_at=now)
+
+
+def _discard(rows: QuerySet[Delivery], changed: Sequence[Delivery], replay: Replay, now: datetime) -> None:
+    rows.update(
+        status=Status.DISCARDED,
+        due_at=None,
+        lease=None,
+        failure_group=None,
+        finished_at=now,
+        is_awaiting_source=False,
+    )
+    groups = {delivery.failure_group_id for delivery in changed}
+    failures.close_empty_groups(groups, now, replay.created_by_name)
+    hooks.settled(
+        [hooks.DeliveryChange(one.pk, one.store_id, one.integration_id, Status.DISCARDED) for one in changed], now
+    )
+
+
+def _write_history(replay: Replay, changed: Sequence[Delivery], before: Mapping[uuid.UUID, str]) -> None:
+    actor = Actor(None, replay.created_by_name)
+    after = Status.PENDING if replay.action == Replay.Action.RETRY else Status.DISCARDED
+    entries = []
+    for delivery in changed:
+        values = audit_values(
+            delivery,
+            actor,
+            replay.action,
+            before={"status": before[delivery.pk], "revision": delivery.revision},
+            after={"status": str(after), "revision": delivery.revision, "replay": str(replay.pk)},
+            reason=replay.reason,
+        )
+        entries.append(AuditEntry(**values | {"user_id": replay.created_by_id}))
+    AuditEntry.objects.bulk_create(entries)
+
+
+def run(replay_id: str | uuid.UUID, seconds: float = RUN_SECONDS) -> bool:
+    """Step until it is over or `seconds` have passed, then queue the next runner. True when it is over."""
+    pk = uuid.UUID(str(replay_id))
+    deadline = time.monotonic() + seconds
+    while True:
+        done = step(pk, timezone.now())
+        if done.is_over:
+            return True
+        if time.monotonic() + done.wait_seconds >= deadline:
+            enqueue(pk)
+            return False
+        time.sleep(done.wait_seconds)
+
+
+def run_waiting(now: datetime | None = None) -> int:
+    """Queue a runner for each replay that has lost its own; how many. For the sweep."""
+    now = now or timezone.now()
+    forgotten = Replay.objects.filter(status=Replay.Status.RUNNING).exclude(stepped_at__gt=now - FORGOTTEN)
+    ids = list(forgotten.values_list("id", flat=True))
+    for pk in ids:
+        enqueue(pk)
+    return len(ids)
+
+
+def enqueue(replay_id: uuid.UUID) -> None:
+    """Queue a runner. A broker that is down delays the replay until the sweep, nothing else."""
+    from django_q.tasks import async_task
+
+    try:
+        async_task("deliveries.replay.run", str(replay_id))
+    except Exception:
+        logger.warning("replay %s waits for the next sweep: the queue did not take it", replay_id, exc_info=True)

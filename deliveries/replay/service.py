@@ -1,0 +1,224 @@
+"""Starting, stopping and foreseeing replays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Count
+from django.utils import timezone
+
+from deliveries.filters import FilterError, clean_filters
+from deliveries.models import Delivery, Replay
+from deliveries.replay import runner
+from integrations.foundation.audit import Actor
+from integrations.foundation.identifiers import uuid7
+from integrations.models import AuditEntry, Integration, Store
+
+MOST_PER_SECOND: Final = 5_000
+#: Without a status, an action is for what has failed.
+DEFAULT_STATUS: Final = Delivery.Status.FAILED.value
+#: What an action is hardly ever meant for: it takes the number of them from whoever asks. Receivers get what was
+#: delivered twice, and what was not tried yet never.
+GUARDED: Final = {
+    Replay.Action.RETRY.value: Delivery.Status.SUCCEEDED.value,
+    Replay.Action.DISCARD.value: Delivery.Status.PENDING.value,
+}
+
+#: Nobody means more of them at once, and they are not counted any further.
+GUARDED_LIMIT: Final = 1_000_000
+
+
+class ReplayError(ValueError):
+    """The replay cannot be started, or cannot change so; the message says why."""
+
+
+class UnconfirmedError(ReplayError):
+    """The selection has guarded deliveries, and nobody has said that they are meant: `guarded` is how many."""
+
+    def __init__(self, message: str, guarded: int) -> None:
+        super().__init__(message)
+        self.guarded = guarded
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a replay would do: how many of each status and integration, and how long at this rate, in seconds.
+
+    `guarded` of the total must be confirmed by their number.
+    """
+
+    total: int
+    by_status: dict[str, int]
+    by_integration: list[tuple[str, int]]
+    seconds: float
+    guarded: int = 0
+
+
+def preview(*, filters: Mapping[str, Any], action: str, per_second: int = 200) -> Preview:
+    """Counts for the page that asks "are you sure?". Raises FilterError."""
+    rows = (
+        runner.matching(filters=with_status(filters), action=action)
+        .order_by()
+        .values_list("status", "integration_id")
+        .annotate(count=Count("id"))
+    )
+    by_status: dict[str, int] = {}
+    by_id: dict[int, int] = {}
+    for status, integration_id, count in rows:
+        by_status[status] = by_status.get(status, 0) + count
+        by_id[integration_id] = by_id.get(integration_id, 0) + count
+    names = dict(Integration.objects.filter(id__in=by_id).values_list("id", "name"))
+    by_integration = sorted(((names[pk], count) for pk, count in by_id.items()), key=lambda pair: (-pair[1], pair[0]))
+    total = sum(by_status.values())
+    guarded = by_status.get(GUARDED.get(action, ""), 0)
+    return Preview(total, by_status, by_integration, total / max(1, per_second), guarded)
+
+
+def with_status(filters: Mapping[str, Any], also: str = "") -> dict[str, str]:
+    """The filters as they are kept: with the status that goes without saying, and `also`. Raises FilterError."""
+    cleaned = clean_filters(filters)
+    given = [word.strip() for word in cleaned.get("status", "").split(",") if word.strip()]
+    wanted = [*(given or [DEFAULT_STATUS]), *([also] if also else [])]
+    return {**cleaned, "status": ",".join(dict.fromkeys(wanted))}
+
+
+def count_guarded(*, filters: Mapping[str, Any], action: str) -> int:
+    """How many guarded deliveries match, whether or not the status of the filters takes them in.
+
+    Counted up to `GUARDED_LIMIT` + 1. Raises FilterError.
+    """
+    cleaned = clean_filters(filters) | {"status": GUARDED[action]}
+    rows = runner.matching(filters=cleaned, action=action).order_by()
+    return rows.values("pk")[: GUARDED_LIMIT + 1].count()
+
+
+def start_replay(
+    *,
+    filters: Mapping[str, Any],
+    action: str,
+    actor: Actor,
+    store: Store | None = None,
+    per_second: int = 200,
+    reason: str = "",
+    now: datetime | None = None,
+    confirmed: int | None = None,
+) -> Replay:
+    """Begin; deliveries that are made later are not touched. Raises ReplayError.
+
+    Without a status in `filters` it is for those that failed. A status that takes in guarded ones (delivered, with
+    retry; not tried yet, with discard) wants `confirmed`: how many of them the asker knows of.
+    """
+    now = now or timezone.now()
+    if action not in Replay.Action.values:
+        raise ReplayError(f"There is no action {action!r}. There are: {', '.join(Replay.Action.values)}.")
+    if not 1 <= per_second <= MOST_PER_SECOND:
+        raise ReplayError(f"The rate must be between 1 and {MOST_PER_SECOND} deliveries per second.")
+    given = dict(filters) | ({"store": str(store.pk)} if store is not None else {})
+    try:
+        cleaned = with_status(given)
+        _require_confirmation(cleaned, action, confirmed)
+        total = runner.matching(filters=cleaned, action=action).count()
+    except FilterError as error:
+        raise ReplayError(str(error)) from error
+    if action == Replay.Action.DISCARD and not reason.strip() and _reason_is_required(cleaned):
+        raise ReplayError("A store in this selection wants to know why: give a reason.")
+    with transaction.atomic():
+        replay = Replay.objects.create(
+            store=store,
+            action=action,
+            filters=cleaned,
+            reason=reason.strip(),
+            per_second=per_second,
+            total=total,
+            until_id=uuid7(),
+            created_by=actor.user,
+            created_by_name=actor.name,
+        )
+        _audit(replay, actor, "start", None)
+        transaction.on_commit(lambda: runner.enqueue(replay.id))
+    return replay
+
+
+def _require_confirmation(cleaned: Mapping[str, str], action: str, confirmed: int | None) -> None:
+    if GUARDED[action] not in cleaned["status"].split(","):
+        return
+    guarded = count_guarded(filters=cleaned, action=action)
+    if guarded > GUARDED_LIMIT:
+        raise UnconfirmedError(
+            f"More than {GUARDED_LIMIT:,} of these are {GUARDED[action]}. Narrow the filter, by time for example.",
+            guarded,
+        )
+    # Deliveries go on while somebody types: a number that was right a moment ago is right.
+    if not guarded or (confirmed is not None and abs(confirmed - guarded) <= guarded // 100):
+        return
+    if action == Replay.Action.RETRY:
+        words = f"{guarded:,} of these were delivered: receivers would get them twice."
+    else:
+        words = f"{guarded:,} of these have not been tried yet: receivers would never get them."
+    raise UnconfirmedError(f"{words} Say that they are meant by giving their number, {guarded}.", guarded)
+
+
+def _reason_is_required(cleaned: Mapping[str, str]) -> bool:
+    stores = Store.objects.filter(is_reason_required=True)
+    if "store" in cleaned:
+        stores = stores.filter(id__in=cleaned["store"].split(","))
+    return stores.exists()
+
+
+def pause_replay(*, replay: Replay, actor: Actor, now: datetime | None = None) -> Replay:
+    return _change(replay, actor, "pause", [Replay.Status.RUNNING], Replay.Status.PAUSED, now)
+
+
+def resume_replay(*, replay: Replay, actor: Actor, now: datetime | None = None) -> Replay:
+    return _change(replay, actor, "resume", [Replay.Status.PAUSED], Replay.Status.RUNNING, now)
+
+
+def cancel_replay(*, replay: Replay, actor: Actor, now: datetime | None = None) -> Replay:
+    """What was done stays done. Raises ReplayError if it is over already."""
+    stoppable = [Replay.Status.RUNNING, Replay.Status.PAUSED]
+    return _change(replay, actor, "cancel", stoppable, Replay.Status.CANCELLED, now)
+
+
+def _change(
+    replay: Replay, actor: Actor, action: str, allowed: Sequence[str], status: str, now: datetime | None
+) -> Replay:
+    now = now or timezone.now()
+    with transaction.atomic():
+        found = Replay.objects.select_for_update(of=("self",)).get(pk=replay.pk)
+        if found.status not in allowed:
+            raise ReplayError(f"This replay is {found.get_status_display()}: it is too late to {action} it.")
+        before = found.status
+        found.status = status
+        found.stepped_at = now
+        found.finished_at = now if status == Replay.Status.CANCELLED else None
+        found.save(update_fields=["status", "stepped_at", "finished_at"])
+        _audit(found, actor, action, before)
+        if status == Replay.Status.RUNNING:
+            transaction.on_commit(lambda: runner.enqueue(found.id))
+    return found
+
+
+def _audit(replay: Replay, actor: Actor, action: str, before: str | None) -> None:
+    AuditEntry.objects.create(
+        store=replay.store,
+        user=actor.user,
+        actor=actor.name,
+        action=action,
+        target_type="replay",
+        target_id=str(replay.pk),
+        target_name=str(replay)[:300],
+        before=None if before is None else {"status": before},
+        after={
+            "status": replay.status,
+            "action": replay.action,
+            "filters": replay.filters,
+            "per_second": replay.per_second,
+            "total": replay.total,
+            "done": replay.done,
+        },
+        reason=replay.reason,
+    )

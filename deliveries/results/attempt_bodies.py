@@ -1,0 +1,66 @@
+"""Attempts as people may see them: bodies as text, credentials masked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from deliveries.models import Attempt
+from integrations.security.encryption import DecryptionError, decrypt_bytes
+from integrations.security.redaction import MASK, redact_bytes
+
+
+def readable_body(attempt: Attempt) -> str:
+    """The request's body as text; where it held credentials, with those masked."""
+    body = bytes(attempt.request_body or b"")
+    if not attempt.is_body_encrypted:
+        return body.decode(errors="replace")
+    try:
+        body = decrypt_bytes(body)
+    except DecryptionError as error:
+        return f"({error})"
+    return redact_bytes(body, _credentials(attempt)).decode(errors="replace")
+
+
+def exact_body(attempt: Attempt) -> bytes:
+    """The bytes that were sent, credentials included. For resending and proofs, never for display.
+
+    Raises DecryptionError when no key opens them.
+    """
+    body = bytes(attempt.request_body or b"")
+    return decrypt_bytes(body) if attempt.is_body_encrypted else body
+
+
+def readable_response(attempt: Attempt) -> str | None:
+    """The answer's body as text (credentials were masked before it was stored), None when there was no answer."""
+    if attempt.response_status is None:
+        return None
+    return bytes(attempt.response_body or b"").decode(errors="replace")
+
+
+def _credentials(attempt: Attempt) -> tuple[str, ...]:
+    """What must not be shown of this body: the values of its `parameters`, then and now."""
+    delivery = attempt.delivery
+    values = {delivery.integration.token, *texts_of(delivery.integration.parameters)}
+    if delivery.subscription is not None:
+        values |= set(texts_of(delivery.subscription.parameters))
+    try:
+        sent = json.loads(exact_body(attempt))
+        if isinstance(sent, dict) and isinstance(sent.get("parameters"), dict):
+            values |= set(texts_of(sent["parameters"]))
+    except ValueError:
+        pass
+    return tuple(sorted((value for value in values if value and value != MASK), key=len, reverse=True))
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """All strings inside a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from texts_of(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts_of(inner)

@@ -1,0 +1,224 @@
+"""What outcomes do besides the delivery itself: parameters, pushed-back objects, order, effects.
+
+`gather` finds out what that will lock before anything is locked; `apply` does it under those locks, in the order of
+`deliveries.storage.locks`.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import Q
+
+from deliveries import hooks
+from deliveries.dispatch.ordering import OrderKey, release_next
+from deliveries.dispatch.types import ClaimedDelivery, Transition
+from deliveries.ingest.loops import loop_text
+from deliveries.ingest.plan import EventRow
+from deliveries.ingest.push_back import Answer, OrderKeysMissing, PushBack, plan_push_back, write_push_back
+from deliveries.results.superseding import Superfluous, awaiting, is_anyone_awaiting_source, missed_polls, supersede
+from integrations.models import ConfigVersion, Integration, Store
+from integrations.parameters import save_parameters, would_change
+from integrations.services import disable_integration
+from subscriptions.models import Subscription
+from subscriptions.services import deactivate_subscription
+
+logger = logging.getLogger("hookdesk.engine")
+
+
+@dataclass(slots=True)
+class Needs:
+    """What the effects of a batch lock."""
+
+    push_backs: list[PushBack] = field(default_factory=list)
+    superfluous: list[Superfluous] = field(default_factory=list)
+    order_keys: set[OrderKey] = field(default_factory=set)
+    polled: set[uuid.UUID] = field(default_factory=set)
+    #: Whose configuration may change.
+    stores: set[uuid.UUID] = field(default_factory=set)
+
+    @property
+    def changes_configuration(self) -> bool:
+        return bool(self.stores)
+
+    @property
+    def groups(self) -> set[int]:
+        return {row.group_id for row in self.superfluous if row.group_id is not None}
+
+
+def gather(transitions: Sequence[Transition], also: Collection[OrderKey] = ()) -> Needs:
+    """Reads only. `also`: order keys that an earlier try found missing."""
+    needs = Needs(order_keys=_released_keys(transitions) | set(also))
+    succeeded = [_claimed(s) for s in transitions if s.status == "succeeded"]
+    if succeeded and is_anyone_awaiting_source():
+        needs.superfluous = awaiting(succeeded)
+    for transition in transitions:
+        claimed, outcome = _claimed(transition), transition.result.outcome
+        if outcome.effect is not None:
+            needs.stores.add(claimed.store_id)
+        elif outcome.parameters and claimed.store_id not in needs.stores:
+            with _in_vain("parameters", claimed):
+                if would_change(claimed.integration_id, outcome.parameters):
+                    needs.stores.add(claimed.store_id)
+        if _is_poll(transition):
+            assert claimed.subscription_id is not None
+            needs.polled.add(claimed.subscription_id)
+            needs.superfluous += missed_polls(claimed)
+    needs.order_keys |= {key for row in needs.superfluous if (key := row.key) is not None}
+    for store_id, answers in sorted(_answers(transitions).items()):
+        push_back = plan_push_back(store_id, answers)
+        needs.push_backs.append(push_back)
+        needs.order_keys |= push_back.plan.order_keys
+    return needs
+
+
+def lock_configuration(needs: Needs) -> None:
+    """The first of the locks that an engine takes after the claim lock."""
+    if needs.changes_configuration:
+        ConfigVersion.lock()
+        # Triggers write the version into the stores, which a push may hold that waits for an order key.
+        stores = Store.objects.filter(id__in=needs.stores).order_by("id")
+        list(stores.select_for_update(no_key=True).values_list("id"))
+    if needs.polled:
+        polled = Subscription.objects.filter(id__in=needs.polled).order_by("id")
+        list(polled.select_for_update(no_key=True).values_list("id"))
+
+
+def apply(transitions: Sequence[Transition], needs: Needs, now: datetime) -> list[int]:
+    """All effects of a batch, in its transaction, under its locks. Returns the groups that superseded ones left.
+
+    What an answer asked for in vain is logged, never raised. Raises OrderKeysMissing.
+    """
+    groups = supersede(needs.superfluous, now)
+    for key in sorted(_released_keys(transitions) | {row.key for row in needs.superfluous if row.key is not None}):
+        release_next(*key, now)
+    loops = _push_back(transitions, needs)
+    for transition in transitions:
+        _ask_of_configuration(transition, now)
+    for (store_id, integration_id), stopped in sorted(loops.items(), key=lambda item: item[0]):
+        _announce_loop(store_id, integration_id, stopped, now)
+    return groups
+
+
+def _claimed(transition: Transition) -> ClaimedDelivery:
+    return transition.result.dispatch.claimed
+
+
+def _is_poll(transition: Transition) -> bool:
+    return _claimed(transition).origin == "poll" and transition.status == "succeeded"
+
+
+def _released_keys(transitions: Sequence[Transition]) -> set[OrderKey]:
+    """Of the ordered ones that got through: their records' next ones may go."""
+    claims = [_claimed(transition) for transition in transitions if transition.status == "succeeded"]
+    return {(c.subscription_id, c.order_key) for c in claims if c.subscription_id and c.order_key is not None}
+
+
+def _answers(transitions: Sequence[Transition]) -> dict[uuid.UUID, list[Answer]]:
+    """By store. Tests push nothing back, nor does what came too late."""
+    found: dict[uuid.UUID, list[Answer]] = {}
+    for transition in transitions:
+        claimed, pushed = _claimed(transition), transition.result.outcome.pushed
+        if pushed and not transition.is_late and not claimed.is_test:
+            found.setdefault(claimed.store_id, []).append(_answer(claimed, pushed))
+    return found
+
+
+def _answer(claimed: ClaimedDelivery, pushed: Mapping[str, list[dict[str, Any]]]) -> Answer:
+    return Answer(
+        delivery_id=claimed.id,
+        integration_id=claimed.integration_id,
+        subscription_id=claimed.subscription_id,
+        pushed=pushed,
+        hops=claimed.hops,
+        cascade_left=claimed.cascade_left,
+    )
+
+
+def _push_back(transitions: Sequence[Transition], needs: Needs) -> dict[tuple[uuid.UUID, int], EventRow]:
+    """Store what the answers bring; by store and integration, what was not sent on, as it goes round in a loop."""
+    answers = _answers(transitions)
+    loops: dict[tuple[uuid.UUID, int], EventRow] = {}
+    for push_back in needs.push_backs:
+        mine = answers.get(push_back.store_id, [])
+        if len(mine) < len(push_back.answers):  # some came too late
+            push_back = plan_push_back(push_back.store_id, mine, is_locked=True)
+        try:
+            with transaction.atomic():
+                written = write_push_back(push_back, needs.order_keys)
+        except (OperationalError, InterfaceError, OrderKeysMissing):
+            raise  # the whole batch is recorded again
+        except Exception:
+            if len(transitions) > 1:
+                raise  # one by one, so that only the one at fault goes without
+            logger.exception("the objects in the answer to %s could not be stored", _claimed(transitions[0]).id)
+            continue
+        for problem in written.problems:
+            logger.warning("%s", problem)
+        loops |= {(push_back.store_id, integration_id): event for integration_id, event in written.stopped.items()}
+    return loops
+
+
+def _announce_loop(store_id: uuid.UUID, integration_id: int, stopped: EventRow, now: datetime) -> None:
+    name = Integration.objects.values_list("name", flat=True).get(id=integration_id)
+    text = loop_text(stopped, f"The answers of {name}")
+    hooks.announced(store_id, integration_id, f"loop:{integration_id}", "error", text, now)
+
+
+@contextmanager
+def _in_vain(what: str, claimed: ClaimedDelivery) -> Iterator[None]:
+    """What an answer asked for and cannot have must not fail the delivery that it answers."""
+    try:
+        with transaction.atomic():
+            yield
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("%s in the answer to %s could not be followed", what, claimed.id)
+
+
+def _ask_of_configuration(transition: Transition, now: datetime) -> None:
+    outcome, claimed = transition.result.outcome, _claimed(transition)
+    if outcome.parameters:
+        with _in_vain("parameters", claimed):
+            save_parameters(claimed.integration_id, outcome.parameters)
+    if outcome.effect is not None:
+        with _in_vain(outcome.effect, claimed):
+            _take_effect(transition, now)
+    if _is_poll(transition):
+        _note_poll(claimed)
+
+
+def _take_effect(transition: Transition, now: datetime) -> None:
+    claimed, outcome = _claimed(transition), transition.result.outcome
+    if outcome.effect == "disable_integration":
+        integration = Integration.objects.only("id", "name").get(id=claimed.integration_id)
+        if not disable_integration(integration=integration, reason=outcome.message):
+            return  # another answer of the same moment has done and said it
+        text = f"{integration.name} was disabled: {outcome.message}"
+        hooks.announced(claimed.store_id, integration.id, f"disabled:{integration.id}", "error", text, now)
+    elif outcome.effect == "deactivate_subscription" and claimed.subscription_id is not None:
+        subscription = (
+            Subscription.objects.select_related("integration")
+            .only("topics", "intents", "integration__name")
+            .get(id=claimed.subscription_id)
+        )
+        if not deactivate_subscription(subscription=subscription, reason=outcome.message):
+            return
+        text = f"The subscription {subscription} was deactivated: {outcome.message}"
+        hooks.announced(claimed.store_id, claimed.integration_id, f"deactivated:{subscription.id}", "error", text, now)
+
+
+def _note_poll(claimed: ClaimedDelivery) -> None:
+    """`last_poll` becomes the time at which the poll that succeeded was made."""
+    assert claimed.subscription_id is not None
+    # Never back: staff may resend an old one.
+    is_news = Q(last_poll_at=None) | Q(last_poll_at__lt=claimed.occurred_at)
+    Subscription.objects.filter(is_news, id=claimed.subscription_id).update(last_poll_at=claimed.occurred_at)

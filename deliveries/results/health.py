@@ -1,0 +1,116 @@
+"""What attempts say about the health of their integrations: failures, breaker, throttling."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from deliveries.dispatch.pacing import BREAKER_THRESHOLD, noted_health, probe_delay, unnoted_successes
+from deliveries.dispatch.types import Transition
+from integrations.models import IntegrationHealth
+from integrations.recent_outcomes import SUCCESS, added
+
+logger = logging.getLogger("hookdesk.engine")
+
+#: A receiver's 429 pauses the whole integration, but never for longer than this.
+LONGEST_THROTTLE = timedelta(hours=1)
+#: A success is noted this often at most: the row would otherwise be written with every batch.
+NOTE_SUCCESS_EVERY = timedelta(seconds=10)
+
+
+def is_down(transition: Transition) -> bool:
+    """Whether the attempt speaks for an integration that is down, and not for a payload that it refuses."""
+    result = transition.result
+    if result.outcome.is_success or result.outcome.is_permanent:
+        return False
+    if result.response is None:
+        return result.error is not None
+    response = result.response
+    if response.status in (502, 503, 504):
+        return True
+    # A 500 that says something in its own words is an application that dislikes this payload. An empty one, or
+    # an error page, is a server in trouble.
+    is_wordless = not response.body.strip() or "html" in (response.header("Content-Type") or "").lower()
+    return response.status >= 500 and is_wordless
+
+
+def are_worth_noting(transitions: Sequence[Transition], now: datetime) -> bool:
+    """Whether `note_health` will write the health of an integration."""
+    return any(_is_worth_noting(key, batch, now) for key, batch in _by_integration(transitions).items())
+
+
+def _by_integration(transitions: Sequence[Transition]) -> dict[int, list[Transition]]:
+    """Those for which something was sent, or for which the integration's own settings stood in the way."""
+    found: dict[int, list[Transition]] = {}
+    for transition in transitions:
+        result = transition.result
+        if result.dispatch.request is not None or result.outcome.kind == "configuration":
+            found.setdefault(result.dispatch.claimed.integration_id, []).append(transition)
+    return found
+
+
+def note_health(transitions: Sequence[Transition], now: datetime) -> None:
+    by_integration = _by_integration(transitions)
+    touched = [key for key, batch in sorted(by_integration.items()) if _is_worth_noting(key, batch, now)]
+    for key in by_integration.keys() - set(touched):
+        unnoted_successes[key] += len(by_integration[key])
+    if not touched:
+        return
+    IntegrationHealth.objects.bulk_create(
+        [IntegrationHealth(integration_id=key) for key in touched], ignore_conflicts=True
+    )
+    rows = IntegrationHealth.objects.select_for_update().filter(integration_id__in=touched).order_by("integration_id")
+    for health in rows:
+        was = health.breaker
+        health.recent = added(health.recent, SUCCESS, unnoted_successes.pop(health.integration_id, 0))
+        for transition in by_integration[health.integration_id]:
+            _note_one(health, transition, now)
+        health.save()
+        is_clean = health.breaker == "closed" and health.first_failure_at is None and health.throttled_until is None
+        noted_health[health.integration_id] = (now, is_clean)
+        if was == "closed" and health.breaker == "open":
+            logger.warning("integration %s does not answer: its breaker is open", health.integration_id)
+
+
+def _is_worth_noting(integration_id: int, batch: Sequence[Transition], now: datetime) -> bool:
+    at, is_clean = noted_health.get(integration_id, (None, False))
+    if at is None or not is_clean or now - at > NOTE_SUCCESS_EVERY:
+        return True
+    return any(not transition.result.outcome.is_success for transition in batch)
+
+
+def _note_one(health: IntegrationHealth, transition: Transition, now: datetime) -> None:
+    result = transition.result
+    if result.outcome.is_success:
+        health.last_success_at = now
+        health.first_failure_at = None
+    else:
+        health.last_failure_at = now
+        health.first_failure_at = health.first_failure_at or now
+    health.recent = added(health.recent, _what(transition))
+    if is_down(transition):
+        health.consecutive_failures += 1
+        if health.consecutive_failures >= BREAKER_THRESHOLD or health.breaker != "closed":
+            health.opened_at = health.opened_at or now
+            health.breaker = "open"
+            health.probe_at = now + probe_delay(health.opened_at, now)
+    else:
+        health.consecutive_failures = 0
+        health.breaker = "closed"
+        health.opened_at = health.probe_at = None
+    if result.response is not None and result.response.status == 429:
+        pause = timedelta(seconds=result.outcome.retry_after or 1)
+        health.throttled_until = now + min(pause, LONGEST_THROTTLE)
+    elif health.throttled_until is not None and health.throttled_until <= now:
+        health.throttled_until = None
+
+
+def _what(transition: Transition) -> str:
+    """`ok`, the status of the answer, or why there was none: `timeout`, `dns`."""
+    result = transition.result
+    if result.outcome.is_success:
+        return SUCCESS
+    if result.response is not None and result.response.status >= 300:
+        return str(result.response.status)
+    return result.outcome.kind[:30] or "error"

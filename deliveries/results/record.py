@@ -1,0 +1,306 @@
+"""What becomes of deliveries after an attempt: recorded many at a time, in one transaction."""
+
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
+
+from deliveries import hooks
+from deliveries.dispatch.build import internal
+from deliveries.dispatch.claim import lock_claims
+from deliveries.dispatch.config_cache import DestinationConfig
+from deliveries.dispatch.ordering import OrderKey, lock_order_keys
+from deliveries.dispatch.types import AttemptResult, ClaimedDelivery, Transition
+from deliveries.failures.groups import Failure, close_empty_groups, group_failures, lock_groups
+from deliveries.ingest.push_back import OrderKeysMissing
+from deliveries.models import Attempt, Delivery
+from deliveries.results import effects
+from deliveries.results.attempts import finish_attempts
+from deliveries.results.health import are_worth_noting, note_health
+from deliveries.results.superseding import is_anyone_awaiting_source
+from deliveries.storage.arrays import BIG_NUMBER, KEY, NUMBER, TEXT, TIME, as_arrays, as_cells
+from deliveries.storage.sql import as_key, execute_prepared, to_key
+from integrations.retry import next_delay
+from integrations.security.redaction import redact_text
+from integrations.wire_formats.base import Outcome
+
+logger = logging.getLogger("hookdesk.engine")
+
+#: A connector that asks for another attempt at once does so this many times at most.
+MOST_LOOKUPS = 20
+#: A transaction that finds order keys missing is begun again so many times.
+MOST_REPETITIONS = 5
+
+T = TypeVar("T")
+
+
+def decide(result: AttemptResult, policy: Sequence[float], now: datetime, rng: random.Random) -> Transition:
+    """The delivery's next state. Pure."""
+    claimed, outcome = result.dispatch.claimed, result.outcome
+    request = result.dispatch.request
+    error = "" if outcome.is_success else redact_text(outcome.message, request.secrets if request else ())
+    if outcome.again and claimed.attempt_number < MOST_LOOKUPS:
+        return Transition(result, "pending", now, claimed.retry_count, error)
+    if outcome.is_success:
+        return Transition(result, "succeeded", None, claimed.retry_count, "")
+    if claimed.is_test or outcome.is_permanent:
+        return Transition(result, "failed", None, claimed.retry_count, error)
+    delay = next_delay(
+        policy, claimed.retry_count, rng=rng, jitter=settings.RETRY_JITTER, retry_after=outcome.retry_after
+    )
+    if delay is None:
+        return Transition(result, "failed", None, claimed.retry_count, error)
+    return Transition(result, "retrying", now + timedelta(seconds=delay), claimed.retry_count + 1, error)
+
+
+def record_results(
+    results: Sequence[AttemptResult],
+    *,
+    destination_of: Callable[[int], DestinationConfig],
+    now: datetime,
+    rng: random.Random,
+    also_lock: Collection[OrderKey] = (),
+) -> list[Transition]:
+    """Record the results and all that follows from them. Inside a transaction: see `repeated`.
+
+    What others change too is locked in the order of `deliveries.storage.locks`; plain successes need nothing of that.
+    """
+    transitions = [
+        decide(result, destination_of(result.dispatch.claimed.integration_id).policy, now, rng) for result in results
+    ]
+    needs: effects.Needs | None = None
+    if _reach_out(transitions, now):
+        lock_claims()
+        needs = effects.gather(transitions, also_lock)
+        effects.lock_configuration(needs)
+    _group(transitions, now, needs.groups if needs is not None else ())
+    if needs is not None:
+        lock_order_keys(needs.order_keys)
+    held = _update_deliveries(transitions, now)
+    for transition in transitions:
+        transition.is_late = transition.result.dispatch.claimed.id not in held
+    finish_attempts(transitions)
+    counted = [s for s in transitions if not s.is_late and not _claimed(s).is_test]
+    if counted:
+        left = effects.apply(counted, needs, now) if needs is not None else []
+        _close_groups(counted, left, now)
+        said = [s for s in counted if s.status != "succeeded" or s.result.outcome.summary]
+        hooks.settled([_settled(s) for s in said if s.status != "pending"], now)
+        note_health(counted, now)
+    return transitions
+
+
+def repeated(run: Callable[[frozenset[OrderKey]], T]) -> T:
+    """`run` in a transaction; rolled back and begun again, with the order keys that it found missing to lock first.
+
+    Raises OrderKeysMissing if that does not end.
+    """
+    keys: frozenset[OrderKey] = frozenset()
+    for _ in range(MOST_REPETITIONS):
+        try:
+            with transaction.atomic():
+                return run(keys)
+        except OrderKeysMissing as missing:
+            keys |= missing.keys
+    raise OrderKeysMissing(keys)
+
+
+def _claimed(transition: Transition) -> ClaimedDelivery:
+    return transition.result.dispatch.claimed
+
+
+def _reach_out(transitions: Sequence[Transition], now: datetime) -> bool:
+    """Whether more is to be locked than these deliveries."""
+    if any(map(_touches_shared_rows, transitions)) or are_worth_noting(transitions, now):
+        return True
+    return any(s.status == "succeeded" for s in transitions) and is_anyone_awaiting_source()
+
+
+def _touches_shared_rows(transition: Transition) -> bool:
+    """Whether it changes rows that the transitions of other engines change too."""
+    claimed, outcome = _claimed(transition), transition.result.outcome
+    is_plain = (
+        outcome.is_success
+        and not (outcome.summary or outcome.parameters or outcome.pushed or outcome.effect)
+        and claimed.origin != "poll"
+        and claimed.order_key is None
+        and claimed.failure_group_id is None
+    )
+    return not is_plain
+
+
+def _group(transitions: Sequence[Transition], now: datetime, also_left: Collection[int]) -> None:
+    """Give each failure its group. Only those whose lease we still hold count as occurrences.
+
+    Also locks the groups that deliveries of the batch leave, and `also_left`.
+    """
+    left = {group for s in transitions if (group := _claimed(s).failure_group_id) is not None}.union(also_left)
+    failing = [s for s in transitions if s.status in ("failed", "retrying") and not _claimed(s).is_test]
+    if not failing:
+        if left:
+            lock_groups(left)
+        return
+    held = _still_held([_claimed(s) for s in failing])
+    failures = [
+        Failure(
+            delivery_id=claimed.id,
+            store_id=claimed.store_id,
+            integration_id=claimed.integration_id,
+            kind=s.result.outcome.kind or "error",
+            message=s.result.outcome.summary or s.last_error,
+            documents=_documents(s),
+        )
+        for s in failing
+        if (claimed := _claimed(s)).id in held
+    ]
+    groups = group_failures(failures, now, leaving=sorted(left)) if failures or left else {}
+    for s in failing:
+        s.group_id = groups.get(_claimed(s).id)
+
+
+def _documents(transition: Transition) -> tuple[str | bytes, ...]:
+    """The payload as pushed (or edited), and as it was sent: a transform may have changed its values."""
+    request = transition.result.dispatch.request
+    return (_claimed(transition).data_json, *([request.body] if request is not None else []))
+
+
+def _still_held(claims: Sequence[ClaimedDelivery]) -> set[uuid.UUID]:
+    """Whose lease is still ours. It stays so: only a claim takes leases away, and we hold the claim lock."""
+    leases = {claimed.id: claimed.lease for claimed in claims}
+    marks = ", ".join(["%s"] * len(leases))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, lease FROM deliveries_delivery WHERE status = 'sending' AND id IN ({marks})",
+            [as_key(key) for key in leases],
+        )
+        return {key for row in cursor.fetchall() if leases[key := to_key(row[0])] == to_key(row[1])}
+
+
+# Row by row through the primary key: a bare `status = 'sending'` would tempt the planner to read the index of all that
+# is in dispatch, which looks empty to it and is full of what has been.
+_UPDATE_POSTGRESQL = (
+    "UPDATE deliveries_delivery d SET status = r.status, due_at = r.due_at, lease = NULL,"
+    " retry_count = r.retry_count, crash_count = 0, last_status = r.last_status, last_error = r.last_error,"
+    " failure_group_id = r.group_id, finished_at = r.finished_at"
+    " FROM unnest(%s::text[], %s::timestamptz[], %s::int[], %s::int[], %s::text[], %s::bigint[], %s::timestamptz[],"
+    " %s::uuid[], %s::uuid[])"
+    " AS r(status, due_at, retry_count, last_status, last_error, group_id, finished_at, id, lease)"
+    " WHERE d.id = r.id AND d.lease = r.lease AND d.status || '' = 'sending' RETURNING d.id"
+)
+_UPDATE_KINDS = (TEXT, TIME, NUMBER, NUMBER, TEXT, BIG_NUMBER, TIME, KEY, KEY)
+_UPDATE_PORTABLE = (
+    "UPDATE deliveries_delivery SET status = %s, due_at = %s, lease = NULL, retry_count = %s, crash_count = 0,"
+    " last_status = %s, last_error = %s, failure_group_id = %s, finished_at = %s"
+    " WHERE id = %s AND lease = %s AND status = 'sending'"
+)
+
+
+def _update_deliveries(transitions: Sequence[Transition], now: datetime) -> set[uuid.UUID]:
+    """Write the new states where our lease still stands; returns the ids that were ours."""
+    if connection.vendor == "postgresql":
+        rows = [_row(transition, now) for transition in transitions]
+        return {row[0] for row in execute_prepared(_UPDATE_POSTGRESQL, as_arrays(_UPDATE_KINDS, rows))}
+    held = _still_held([_claimed(transition) for transition in transitions])
+    rows = [_row(transition, now) for transition in transitions if _claimed(transition).id in held]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(_UPDATE_PORTABLE, as_cells(_UPDATE_KINDS, rows))
+    return held
+
+
+def _row(transition: Transition, now: datetime) -> tuple[Any, ...]:
+    claimed = _claimed(transition)
+    response = transition.result.response
+    is_finished = transition.status in ("succeeded", "failed")
+    return (
+        transition.status,
+        transition.due_at,
+        transition.retry_count,
+        response.status if response is not None else None,
+        transition.last_error,
+        transition.group_id if transition.status != "pending" else claimed.failure_group_id,
+        now if is_finished else None,
+        claimed.id,
+        claimed.lease,
+    )
+
+
+def _close_groups(counted: Sequence[Transition], also_left: Collection[int], now: datetime) -> None:
+    """Groups that these deliveries have left may be empty now."""
+    left = {
+        group
+        for s in counted
+        if s.status != "pending" and (group := _claimed(s).failure_group_id) is not None and group != s.group_id
+    }.union(also_left)
+    if left:
+        close_empty_groups(sorted(left), now)
+
+
+def _settled(transition: Transition) -> hooks.DeliveryChange:
+    claimed, outcome = _claimed(transition), transition.result.outcome
+    request = transition.result.dispatch.request
+    summary = redact_text(outcome.summary, request.secrets if request else ()) if outcome.summary else None
+    return hooks.DeliveryChange(
+        delivery_id=claimed.id,
+        store_id=claimed.store_id,
+        integration_id=claimed.integration_id,
+        status=transition.status,
+        summary=summary,
+        group_id=transition.group_id,
+        message=transition.last_error,
+    )
+
+
+def record(
+    results: Sequence[AttemptResult],
+    *,
+    destination_of: Callable[[int], DestinationConfig],
+    now: datetime,
+    rng: random.Random,
+) -> None:
+    """`settle`, one by one: where a single attempt is recorded, or a batch could not be.
+
+    A result that cannot be recorded as it is becomes a permanent failure that says so; nothing else waits for it.
+    """
+
+    def settle_one(result: AttemptResult) -> None:
+        repeated(lambda keys: record_results([result], destination_of=destination_of, now=now, rng=rng, also_lock=keys))
+
+    for result in results:
+        try:
+            settle_one(result)
+        except (OperationalError, InterfaceError):
+            raise
+        except OrderKeysMissing:
+            claimed = result.dispatch.claimed
+            logger.warning("the objects in the answer to %s could not be stored: the records were busy", claimed.id)
+            settle_one(replace(result, outcome=replace(result.outcome, pushed=None)))
+        except Exception as error:
+            logger.exception("the outcome of %s could not be recorded", result.dispatch.claimed.id)
+            outcome = internal("record the outcome; the answer is not kept", error)
+            try:
+                settle_one(AttemptResult(result.dispatch, None, None, result.duration, outcome))
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception:
+                logger.exception("%s fails without a trace of its answer", result.dispatch.claimed.id)
+                _fail_plainly(result.dispatch.claimed, outcome, now)
+
+
+def _fail_plainly(claimed: ClaimedDelivery, outcome: Outcome, now: datetime) -> None:
+    """Without group, health and whatever else may be at fault: so that it stands in nobody's way."""
+    with transaction.atomic():
+        Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status=Delivery.Status.SENDING).update(
+            status=Delivery.Status.FAILED, due_at=None, lease=None, finished_at=now, last_error=outcome.message
+        )
+        Attempt.objects.filter(id=claimed.attempt_id, outcome=Attempt.Outcome.RUNNING).update(
+            outcome=Attempt.Outcome.FAILED, error_kind=outcome.kind, error_message=outcome.message
+        )

@@ -1,0 +1,85 @@
+"""What differs between two requests of one delivery, in words. Pure.
+
+The payload of a resend may be the same while its request is not: a transform, a URL, headers or the format were changed
+in between.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from integrations.foundation.json_documents import describe_patch, json_patch
+
+#: Differences that are listed; larger bodies are only told to differ.
+LISTED = 8
+COMPARED_BYTES = 200_000
+#: What differs between any two attempts and says nothing.
+_EVERY_TIME = frozenset({"content-length", "date", "traceparent"})
+_EVERY_TIME_PARTS = ("signature", "timestamp")
+_EVERY_TIME_PATHS = frozenset({"/delivery_attempts"})
+
+
+@dataclass(frozen=True, slots=True)
+class SentRequest:
+    """A request as it is kept: credentials masked, the body as text."""
+
+    method: str
+    url: str
+    headers: Sequence[Sequence[str]]
+    body: str
+
+
+def request_changes(before: SentRequest, after: SentRequest) -> list[str]:
+    """One line for each difference; empty if a receiver could not tell one from the other."""
+    lines = []
+    if before.method != after.method:
+        lines.append(f"Method: {before.method} → {after.method}")
+    if before.url != after.url:
+        lines.append(f"URL: {before.url} → {after.url}")
+    lines += _header_changes(before.headers, after.headers)
+    return [*lines, *_body_changes(before.body, after.body)][:LISTED]
+
+
+def _header_changes(before: Iterable[Sequence[str]], after: Iterable[Sequence[str]]) -> list[str]:
+    old, new = _by_name(before), _by_name(after)
+    lines = []
+    for name in [*old, *(name for name in new if name not in old)]:
+        if old.get(name) == new.get(name):
+            continue
+        if name not in new:
+            lines.append(f"Header {name}: no longer sent")
+        else:
+            was = f"{old[name]} → " if name in old else "new, "
+            lines.append(f"Header {name}: {was}{new[name]}"[:300])
+    return lines
+
+
+def _by_name(pairs: Iterable[Sequence[str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        lowered = str(name).lower()
+        if lowered not in _EVERY_TIME and not any(part in lowered for part in _EVERY_TIME_PARTS):
+            found[lowered] = f"{found[lowered]}, {value}" if lowered in found else str(value)
+    return found
+
+
+def _body_changes(before: str, after: str) -> list[str]:
+    if before == after:
+        return []
+    if max(len(before), len(after)) > COMPARED_BYTES:
+        return ["Body: another one"]
+    old, new = _parsed(before), _parsed(after)
+    if old is None or new is None:
+        return ["Body: another one"]
+    steps = [step for step in json_patch(old, new) if step["path"] not in _EVERY_TIME_PATHS]
+    return [f"Body: {line}" for line in describe_patch(steps)]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

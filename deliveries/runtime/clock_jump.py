@@ -1,0 +1,68 @@
+"""When the machine's clock is set: leases and due times were reckoned by the old one.
+
+Set forward, requests in dispatch would look abandoned and be sent again; set back, what was pushed just before would
+wait for the difference. Retries keep their times: they come early or late by as much as the clock was set.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from deliveries.dispatch.pacing import PROBE_TIMEOUT
+from deliveries.dispatch.types import LEASE_GRACE
+from deliveries.models import Delivery
+from deliveries.models.delivery import DeliveryQuerySet
+from integrations.models import IntegrationHealth
+from subscriptions.models import Subscription
+
+logger = logging.getLogger("hookdesk.engine")
+
+#: Clocks that are kept by NTP are slewed, not set; less than this harms nothing.
+TOLERANCE = 10.0
+#: Rows of one statement.
+BATCH = 500
+
+
+class ClockJumpDetector:
+    """Compares the wall clock with the monotonic one, which nobody sets."""
+
+    def __init__(self) -> None:
+        self._offset: float | None = None
+
+    def was_set(self, now: datetime, monotonic: float) -> float:
+        """By how many seconds the clock was set since the last look; 0 if it was not."""
+        offset = now.timestamp() - monotonic
+        before, self._offset = self._offset, offset
+        if before is None or abs(offset - before) < TOLERANCE:
+            return 0.0
+        return offset - before
+
+
+def rebase_leases(now: datetime, seconds: float) -> None:
+    """Everything that is measured by the clock, as if it were of now.
+
+    In a transaction of its own, under the claim lock.
+
+    Each engine does this when it notices; once more does no harm.
+    """
+    logger.warning("the clock was set by %.0f s: leases begin anew", seconds)
+    polled = Subscription.objects.filter(next_poll_at__gt=now)
+    list(polled.order_by("id").select_for_update(no_key=True).values_list("id"))
+    polled.update(next_poll_at=now)
+    sending = Delivery.objects.filter(status=Delivery.Status.SENDING).order_by()
+    for integration_id, timeout in sending.values_list("integration_id", "integration__timeout").distinct():
+        until = now + timedelta(seconds=timeout + LEASE_GRACE)
+        _put_off(sending.filter(integration_id=integration_id), until)
+    soon = now + timedelta(seconds=TOLERANCE)
+    _put_off(Delivery.objects.filter(status=Delivery.Status.PENDING, due_at__gt=soon), now)
+    IntegrationHealth.objects.filter(throttled_until__gt=now).update(throttled_until=None)
+    IntegrationHealth.objects.filter(rate_refilled_at__gt=now).update(rate_refilled_at=now)
+    IntegrationHealth.objects.filter(probe_at__gt=now + PROBE_TIMEOUT).update(probe_at=now)
+
+
+def _put_off(deliveries: DeliveryQuerySet, until: datetime) -> None:
+    """Those that nobody has locked: another engine, which waits for our claim lock, is about to end them."""
+    free = list(deliveries.lock_free().values_list("id", flat=True))
+    for start in range(0, len(free), BATCH):
+        Delivery.objects.filter(id__in=free[start : start + BATCH]).update(due_at=until)

@@ -1,0 +1,63 @@
+"""An engine's ear: a thread that listens for wake-ups and ends the engine's nap."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from django.db import connection
+
+from deliveries.runtime.notify import make_waiter
+from deliveries.runtime.registry import stopping
+
+logger = logging.getLogger("hookdesk.engine")
+
+
+class WakeupListener(threading.Thread):
+    """`pause`: for how many seconds to keep to itself what it has heard. `is_standby`: see `make_waiter`."""
+
+    def __init__(self, wake: Callable[[], None], *, pause: Callable[[], float], is_standby: bool = False) -> None:
+        super().__init__(name="engine ear", daemon=True)
+        self._is_reserve = is_standby
+        self._pause = pause
+        self._wake = wake
+        self._signalled = threading.Event()
+        self._stop_asked = threading.Event()
+
+    def consume(self) -> bool:
+        # Cleared only where it was seen: a call that comes between the two lines must not be lost.
+        if not self._signalled.is_set():
+            return False
+        self._signalled.clear()
+        return True
+
+    def stop(self) -> None:
+        self._stop_asked.set()
+
+    def run(self) -> None:
+        waiter = None
+        while not self._stop_asked.is_set():
+            try:
+                if waiter is None:
+                    waiter = make_waiter(is_standby=self._is_reserve)
+                    self._signal()  # what was called out while nobody listened
+                if waiter.wait(1.0):
+                    if pause := self._pause():
+                        time.sleep(pause)
+                    self._signal()
+            except Exception as error:
+                logger.warning("the engine's ear lost the database, listening again: %s", error)
+                waiter = None
+                connection.close()
+                self._stop_asked.wait(1.0)
+            if stopping.is_set():
+                self._wake()
+        if waiter is not None:
+            waiter.close()
+        connection.close()
+
+    def _signal(self) -> None:
+        self._signalled.set()
+        self._wake()

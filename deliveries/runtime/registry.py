@@ -1,0 +1,113 @@
+"""Telling the engines of this machine to stop, and their slots."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import socket
+import time
+import uuid
+from datetime import datetime
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from deliveries.models import Engine
+from deliveries.models.engine import HEARTBEAT_STALE
+
+
+class StopFlag:
+    """A flag that this process shares with those that it forks afterwards: one byte of shared memory, and no lock.
+
+    `multiprocessing.Event` takes a lock even to look. A process that is killed while it holds the lock takes it along,
+    and all the others wait for it without end.
+    """
+
+    #: How often `wait` looks, in seconds.
+    LOOK_EVERY = 0.05
+
+    def __init__(self) -> None:
+        self._byte = mmap.mmap(-1, 1)  # anonymous and shared
+
+    def is_set(self) -> bool:
+        return self._byte[0] != 0
+
+    def set(self) -> None:
+        self._byte[0] = 1
+
+    def clear(self) -> None:
+        self._byte[0] = 0
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Until it is set or `seconds` have passed; whether it is set."""
+        until = None if seconds is None else time.monotonic() + seconds
+        while not self.is_set():
+            left = self.LOOK_EVERY if until is None else until - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(self.LOOK_EVERY, left))
+        return True
+
+
+#: Made before the cluster forks its workers, so that all of them share it: django-q2 tells nothing to a worker
+#: that is in the middle of a task.
+stopping = StopFlag()
+
+
+def host_name() -> str:
+    return os.environ.get("HOOKDESK_HOST") or socket.gethostname()
+
+
+def register(now: datetime) -> Engine | None:
+    """A free slot of this host, or one whose engine died. None: enough engines are running."""
+    host, token = host_name(), uuid.uuid4()
+    fresh = {"token": token, "pid": os.getpid(), "started_at": now, "beat_at": now, "in_flight": 0, "sent_count": 0}
+    for slot in range(settings.ENGINE_PROCESSES):
+        held = Engine.objects.filter(host=host, slot=slot).first()
+        if held is None:
+            try:
+                with transaction.atomic():
+                    return Engine.objects.create(host=host, slot=slot, **fresh)
+            except IntegrityError:
+                continue
+        if is_alive(held, now):
+            continue
+        if Engine.objects.filter(id=held.id, token=held.token).update(**fresh):
+            return Engine.objects.get(id=held.id)
+    return None
+
+
+def is_alive(engine: Engine, now: datetime) -> bool:
+    """By its heartbeat; on this host a process that is gone is dead at once."""
+    if engine.beat_at < now - HEARTBEAT_STALE:
+        return False
+    return engine.host != host_name() or _is_process_alive(engine.pid)
+
+
+def _is_process_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def missing_here(now: datetime) -> int:
+    """How many engines this host lacks."""
+    wanted: int = settings.ENGINE_PROCESSES
+    return max(0, wanted - sum(is_alive(engine, now) for engine in Engine.objects.filter(host=host_name())))
+
+
+def heartbeat(engine: Engine, *, now: datetime, in_flight: int, sent_count: int) -> bool:
+    """False: another process has taken the slot, so this engine must leave."""
+    return bool(
+        Engine.objects.filter(id=engine.id, token=engine.token).update(
+            beat_at=now, in_flight=in_flight, sent_count=sent_count
+        )
+    )
+
+
+def deregister(engine: Engine) -> None:
+    Engine.objects.filter(id=engine.id, token=engine.token).delete()

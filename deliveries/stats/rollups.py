@@ -1,0 +1,185 @@
+"""Counts what finished, in slots of five minutes: closed slots once, the rest on each look.
+
+Both databases do it with one statement over the index on `finished_at` and one over the time-ordered ids.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from django.db import connection, transaction
+from django.db.models import BigIntegerField, ExpressionWrapper, F, Max, Min, Sum
+
+from deliveries.models import Delivery, StatsBucket
+
+SLOT_SECONDS: Final = 300
+#: A slot is closed when nothing of it can still be on its way into the database.
+SETTLING: Final = timedelta(seconds=60)
+#: How far back slots are counted and kept.
+KEPT: Final = timedelta(days=8)
+#: Upper bounds of the durations from push to delivery, in milliseconds.
+BINS: Final = (5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000,
+               30_000, 60_000, 300_000, 3_600_000)  # fmt: skip
+ACCEPTED: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What an integration did in one slot (or several, when added up), for one duration."""
+
+    slot: int
+    integration_id: int
+    bin: int
+    accepted: int = 0
+    succeeded: int = 0
+    failed: int = 0
+
+
+def slot_of(moment: datetime) -> int:
+    return int(moment.timestamp()) // SLOT_SECONDS
+
+
+def start_of(slot: int) -> datetime:
+    return datetime.fromtimestamp(slot * SLOT_SECONDS, UTC)
+
+
+def fill(now: datetime, since: datetime | None = None) -> int:
+    """Count the closed slots from `since` on (default: all that are kept) that are not yet; returns how many.
+
+    What is counted is one stretch of time, whose ends are marked; it grows forward with the clock and back when
+    somebody wants to look further. Run twice, or by two at once, it does no harm.
+    """
+    closed, oldest = slot_of(now - SETTLING), slot_of(now - KEPT)
+    begin = max(oldest, slot_of(since)) if since is not None else oldest
+    marks = StatsBucket.objects.filter(integration_id=0).aggregate(first=Min("slot"), last=Max("slot"))
+    if marks["first"] is None:
+        stretches = [(begin, closed)]
+    else:
+        stretches = [(max(oldest, marks["last"] + 1), closed), (begin, marks["first"])]
+    stretches = [(low, high) for low, high in stretches if low < high]
+    for low, high in stretches:
+        _store(low, high)
+    if stretches:
+        StatsBucket.objects.filter(slot__lt=oldest).delete()
+    return sum(high - low for low, high in stretches)
+
+
+def counts(*, since: datetime, now: datetime, width: int, integrations: Iterable[int] | None) -> list[Count]:
+    """The counts from `since` to `now`, added up over `width` slots each (`Count.slot` is then slot // width)."""
+    fill(now, since)
+    open_from = slot_of(now - SETTLING)
+    wanted = set(integrations) if integrations is not None else None
+    stored = StatsBucket.objects.filter(slot__gte=slot_of(since), slot__lt=open_from).exclude(integration_id=0)
+    if wanted is not None:
+        stored = stored.filter(integration_id__in=wanted)
+    rows = (
+        stored.annotate(bucket=ExpressionWrapper(F("slot") / width, output_field=BigIntegerField()))
+        .values_list("bucket", "integration_id", "bin")
+        .annotate(Sum("accepted"), Sum("succeeded"), Sum("failed"))
+        .order_by()
+    )
+    found = [Count(*row) for row in rows]
+    for count in _counted(max(open_from, slot_of(since)), slot_of(now) + 1):
+        if wanted is None or count.integration_id in wanted:
+            found.append(replace(count, slot=count.slot // width))
+    return found
+
+
+def percentile(counts_by_bin: dict[int, int], share: float) -> float | None:
+    """The duration in milliseconds that `share` of the deliveries stayed under, interpolated in its bin."""
+    total = sum(counts_by_bin.values())
+    if not total:
+        return None
+    wanted, passed = total * share, 0
+    for index in sorted(counts_by_bin):
+        inside = counts_by_bin[index]
+        if passed + inside >= wanted:
+            low = BINS[index - 1] if index else 1
+            high = BINS[index] if index < len(BINS) else BINS[-1] * 2
+            return float(low * (high / low) ** ((wanted - passed) / inside))
+        passed += inside
+    return float(BINS[-1])
+
+
+def id_at(moment: datetime) -> uuid.UUID:
+    """The lowest time-ordered id of that millisecond."""
+    return uuid.UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
+
+
+_FINISHED = """
+SELECT slot, integration_id, bin, 0, SUM(good), SUM(bad) FROM (
+    SELECT {slot} AS slot, integration_id, {bin} AS bin,
+           CASE WHEN status = 'succeeded' THEN 1 ELSE 0 END AS good,
+           CASE WHEN status = 'failed' THEN 1 ELSE 0 END AS bad
+    FROM (
+        SELECT finished_at, integration_id, status, {took} AS took FROM deliveries_delivery
+        WHERE finished_at >= %s AND finished_at < %s AND "trigger" <> 'test' AND status IN ('succeeded', 'failed')
+    ) AS measured
+) AS sorted GROUP BY 1, 2, 3
+"""
+_ACCEPTED = """
+SELECT {slot}, integration_id, -1, COUNT(*), 0, 0 FROM deliveries_delivery
+WHERE id >= %s AND id < %s AND created_at >= %s AND created_at < %s AND "trigger" <> 'test'
+GROUP BY 1, 2
+"""
+_INSERT = (
+    "INSERT INTO deliveries_statslot (slot, integration_id, bin, accepted, succeeded, failed) {select}"
+    " ON CONFLICT DO NOTHING"
+)
+
+
+def _counted(begin: int, end: int) -> list[Count]:
+    """What the deliveries themselves say about the slots from `begin` up to `end`."""
+    found = []
+    for statement, values in _statements(begin, end):
+        with connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            found += [Count(*(int(value) for value in row)) for row in cursor.fetchall()]
+    return found
+
+
+def _store(begin: int, end: int) -> None:
+    """The same into the table, without a way through Python: a first look may count a million deliveries."""
+    with transaction.atomic():
+        for statement, values in _statements(begin, end):
+            with connection.cursor() as cursor:
+                cursor.execute(_INSERT.format(select=statement), values)
+        marks = [StatsBucket(slot=slot, integration_id=0, bin=ACCEPTED) for slot in {begin, end - 1}]
+        StatsBucket.objects.bulk_create(marks, ignore_conflicts=True)
+
+
+def _statements(begin: int, end: int) -> list[tuple[str, list[Any]]]:
+    if begin >= end:
+        return []
+    to_id = Delivery._meta.pk.get_db_prep_value
+    low, high = start_of(begin), start_of(end)
+    times = [connection.ops.adapt_datetimefield_value(moment) for moment in (low, high)]
+    ids = [to_id(id_at(low - timedelta(seconds=5)), connection), to_id(id_at(high + timedelta(seconds=5)), connection)]
+    return [
+        (_FINISHED.format(slot=_slot("finished_at"), bin=_bin(), took=_took()), times),
+        (_ACCEPTED.format(slot=_slot("created_at")), [*ids, *times]),
+    ]
+
+
+def _slot(column: str) -> str:
+    if connection.vendor == "postgresql":
+        return f"floor(extract(epoch from {column}) / {SLOT_SECONDS})::bigint"
+    return f"CAST(strftime('%%s', {column}) AS INTEGER) / {SLOT_SECONDS}"
+
+
+def _took() -> str:
+    """Milliseconds from push to delivery."""
+    if connection.vendor == "postgresql":
+        return "extract(epoch from finished_at - created_at) * 1000"
+    return "(julianday(finished_at) - julianday(created_at)) * 86400000"
+
+
+def _bin() -> str:
+    if connection.vendor == "postgresql":
+        return f"width_bucket(took, ARRAY[{', '.join(map(str, BINS))}]::numeric[])"
+    whens = " ".join(f"WHEN took < {bound} THEN {index}" for index, bound in enumerate(BINS))
+    return f"CASE {whens} ELSE {len(BINS)} END"

@@ -1,0 +1,83 @@
+"""The one order in which everybody locks: engines, web processes, staff, maintenance, commands.
+
+Two transactions that lock the same things in different orders wait for each other until PostgreSQL ends one of them
+(a deadlock). So every transaction, whatever it needs of these, takes it in this order:
+
+1.  the row of a replay                          `replay.steps`, `replay.services`
+2.  the engines' claim lock                      `lock_claims`: engines only
+3.  the configuration: first `ConfigVersion.lock()`, then rows of integrations, subscriptions, topics, tokens, stores.
+    Triggers take the clock before each statement that changes the configuration (`integrations.config_version`).
+4.  failure groups, by id                        `failures.lock_groups`
+5.  keys of ordered subscriptions, by number     `ordering.lock_order_keys`
+6.  deliveries: **never waited for**             `Delivery.objects….lock_free()` (SKIP LOCKED), see below
+7.  attempts of those deliveries
+8.  records, by type and id as Python sorts them (PostgreSQL: `COLLATE "C"`); all that one transaction writes at once
+9.  idempotency keys
+10. notifications, by store and key, then their messages
+11. the health of integrations, by id: nothing is waited for after it, except by engines, which hold the claim lock
+
+What comes later may be locked without what comes before. What comes before must not be locked afterwards: collect
+first, then lock. Locking again what the transaction holds is free.
+
+Deliveries are never waited for, because an engine that records plain successes locks its own deliveries before the
+claim lock. Nobody else needs those: a delivery that is being sent belongs to the engine that holds its lease, which
+only a claim can take away. Whoever finds another row locked leaves it to the one who has it (bulk work) or looks again
+in a moment (`resolution.rules.locked`). Engines hold the claim lock while they touch what others touch too, so that
+only one of them does at any time.
+
+Rows are locked `FOR NO KEY UPDATE` (`no_key=True`), so that inserting a row that refers to them never waits; only
+what deletes rows takes the stronger lock, and skips what is locked.
+
+If the set to be locked turns out to be wrong only when it is held (a delivery has moved to another group, a plan now
+concerns another order key), the transaction or savepoint is rolled back, which lets go of its locks, and begins again.
+
+SQLite has one writer at a time: all of this is one lock there.
+
+`tests/deliveries/storage/test_lock_order.py` runs all of them against each other.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+
+from django.db import transaction
+
+from deliveries.dispatch.ordering import keys_of, lock_order_keys
+from deliveries.failures.groups import lock_groups
+from deliveries.models import Delivery
+from deliveries.models.delivery import DeliveryQuerySet
+
+#: How often the groups of deliveries may change between look and lock.
+TRIES = 3
+
+
+class _Moved(Exception):
+    """A delivery is in a group that is not locked."""
+
+
+def lock_deliveries(wanted: DeliveryQuerySet, ids: Collection[uuid.UUID]) -> list[Delivery]:
+    """Those of `ids` that are among `wanted` and that nobody else has locked, as they are now, in the order of their
+    ids, with their failure groups and order keys locked too. Inside a transaction that holds nothing of these yet.
+    """
+    for _ in range(TRIES):
+        try:
+            # Rolled back, the savepoint lets go of what was locked in vain.
+            with transaction.atomic():
+                if found := _locked(wanted, ids):
+                    return found
+                raise _Moved
+        except _Moved:
+            continue
+    return []
+
+
+def _locked(wanted: DeliveryQuerySet, ids: Collection[uuid.UUID]) -> list[Delivery]:
+    seen = list(Delivery.objects.filter(id__in=ids).only("failure_group_id", "subscription_id", "order_key"))
+    groups = {delivery.failure_group_id for delivery in seen}
+    lock_groups(groups)
+    lock_order_keys(keys_of(seen))
+    found = list(wanted.filter(id__in=ids).order_by("id").lock_free())
+    if any(delivery.failure_group_id not in {None, *groups} for delivery in found):
+        raise _Moved
+    return found

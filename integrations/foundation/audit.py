@@ -1,0 +1,65 @@
+"""Writing down who changed what. Call it inside the transaction of the change, with credentials already masked."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.db import models
+
+from integrations.models import AuditEntry, Store
+from integrations.security.tokens import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something: a member of staff, or a program (`user` is None and `name` says which).
+
+    `token_id` is the access token by which a program came, if it did.
+    """
+
+    user: User | None
+    name: str
+    token_id: uuid.UUID | None = None
+
+    @classmethod
+    def of_user(cls, user: AbstractBaseUser | AnonymousUser) -> Actor:
+        """For views that let in staff only: there `request.user` is never anonymous, which its type cannot say."""
+        return cls(user, user.get_username())  # type: ignore[arg-type]  # the project's one user model
+
+    @classmethod
+    def of_principal(cls, principal: Principal) -> Actor:
+        return cls(None, principal.label, principal.token_id)
+
+
+#: Hookdesk itself: an engine that disables an integration, a sweep.
+HOOKDESK = Actor(None, "Hookdesk")
+
+
+def record_change(
+    *,
+    actor: Actor,
+    action: str,
+    target: models.Model,
+    store: Store | None,
+    name: str = "",
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> AuditEntry:
+    """One entry about `target`; `name` is how people know it, as it may be gone when the entry is read."""
+    return AuditEntry.objects.create(
+        store=store,
+        user_id=actor.user.pk if actor.user is not None else None,
+        actor=actor.name[:200],
+        action=action,
+        target_type=target._meta.model_name or "",
+        target_id=str(target.pk),
+        target_name=(name or str(target))[:300],
+        before=None if before is None else dict(before),
+        after=None if after is None else dict(after),
+        reason=reason,
+    )

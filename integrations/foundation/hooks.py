@@ -1,0 +1,35 @@
+"""How an inner app tells an outer one what happened without knowing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Generic, ParamSpec
+
+if TYPE_CHECKING:
+    from integrations.models import Integration
+
+P = ParamSpec("P")
+
+
+class Hook(Generic[P]):
+    """A list of listeners, called in order, in the caller's transaction and thread.
+
+    Unlike a signal it is typed, has a fixed place in the code, and what a listener raises reaches the caller.
+    Outer apps connect in their `AppConfig.ready`.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[P, None]] = []
+
+    def connect(self, listener: Callable[P, None]) -> None:
+        if listener not in self._listeners:
+            self._listeners.append(listener)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        for listener in self._listeners:
+            listener(*args, **kwargs)
+
+
+#: An integration was deleted, at this time: outer apps end what belongs to it. In the deleting transaction.
+integration_deleted: Hook[[Integration, datetime]] = Hook()

@@ -1,0 +1,130 @@
+"""What is done with JSON documents: merging, comparing and patching them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import jsonpatch
+import jsonpointer
+
+from integrations.foundation.strict_json import dump_document, shortened
+
+
+class PatchDoesNotFit(ValueError):
+    """The patch cannot be applied to this document; `reason` says why, for staff."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def merge_document(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """A partial update: top-level keys of `new` replace, absent ones stay, in the order of `old`."""
+    return {**old, **new}
+
+
+def is_same(old: Any, new: Any) -> bool:
+    """Equality as JSON has it: `1` and `1.0` are the same number, `true` is no number, keys have no order."""
+    # Python's own comparison only errs by taking True for 1, so it settles every "no" quickly.
+    return bool(old == new) and _has_same_booleans(old, new)
+
+
+def _has_same_booleans(old: Any, new: Any) -> bool:
+    if isinstance(old, dict):
+        return all(_has_same_booleans(value, new[key]) for key, value in old.items())
+    if isinstance(old, list):
+        return all(_has_same_booleans(ours, theirs) for ours, theirs in zip(old, new, strict=True))
+    return isinstance(old, bool) is isinstance(new, bool)
+
+
+def json_patch(before: Any, after: Any) -> list[dict[str, Any]]:
+    """The JSON Patch (RFC 6902) that turns `before` into `after`; empty when they are the same."""
+    if is_same(before, after):
+        return []
+    patch: list[dict[str, Any]] = jsonpatch.make_patch(before, after).patch
+    try:
+        if is_same(apply_patch(before, patch), after):
+            return patch
+    except PatchDoesNotFit:
+        pass
+    # The library takes some differences for none or orders its moves wrongly; replacing the whole is always right.
+    return [{"op": "replace", "path": "", "value": after}]
+
+
+def apply_patch(data: Any, patch: Sequence[Mapping[str, Any]]) -> Any:
+    """`data` with the patch applied; `data` itself stays as it is. Raises PatchDoesNotFit."""
+    try:
+        return jsonpatch.JsonPatch(patch).apply(data)
+    except jsonpatch.InvalidJsonPatch as error:
+        raise PatchDoesNotFit("This is not a JSON Patch (RFC 6902).") from error
+    except _PATCH_FAULTS as error:
+        raise PatchDoesNotFit(_why_it_does_not_fit(data, patch)) from error
+
+
+#: What the library raises besides its own errors is how it meets a document of another shape.
+_PATCH_FAULTS: Final = (
+    jsonpatch.JsonPatchException,
+    jsonpointer.JsonPointerException,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+
+
+def _why_it_does_not_fit(data: Any, patch: Sequence[Mapping[str, Any]]) -> str:
+    """Names the first step that fails, found by taking them one at a time."""
+    for step in patch:
+        try:
+            data = jsonpatch.JsonPatch([step]).apply(data)
+        except jsonpatch.JsonPatchTestFailed:
+            # The name of a field stays as it is spelled, also at the beginning.
+            return f"{_place(step['path'])} has another value here than the change relies on."
+        except _PATCH_FAULTS:
+            try:
+                return f"It is not possible to {_described(step)}: there is no such place in this document."
+            except _PATCH_FAULTS:
+                break
+    return "This is not a JSON Patch (RFC 6902)."
+
+
+def describe_patch(patch: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One plain sentence for each step of a patch, for the review page and the audit entry."""
+    return [_sentence(_described(step)) for step in patch]
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _described(step: Mapping[str, Any]) -> str:
+    operation, place = step["op"], _place(step["path"])
+    match operation:
+        case "add":
+            return f"add {place}: {_shown(step['value'])}"
+        case "remove":
+            return f"remove {place}"
+        case "replace":
+            return f"change {place} to {_shown(step['value'])}"
+        case "test":
+            return f"check that {place} is {_shown(step['value'])}"
+        case _:
+            return f"{operation} {_place(step['from'])} to {place}"
+
+
+def _place(pointer: str) -> str:
+    """A JSON Pointer as the API names fields: `/items/0/name` → `items[0].name`."""
+    place = ""
+    for part in jsonpointer.JsonPointer(pointer).parts:
+        if part.isdecimal():
+            place += f"[{part}]"
+        elif part == "-":
+            place += "[at the end]"
+        else:
+            place += f".{part}" if place else part
+    return place or "the whole document"
+
+
+def _shown(value: Any) -> str:
+    return shortened(dump_document(value), 60)

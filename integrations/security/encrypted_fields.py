@@ -1,0 +1,98 @@
+"""Model fields that hold ciphertext in the database and plain values in Python.
+
+They cannot be searched: equal values have different ciphertexts, so every lookup is refused rather than silently
+finding nothing. An empty value is stored as the empty text, which tells "none set" from "set" without a key.
+Serialised (`dumpdata`), they come out empty: an export must hold no secret. Back up the database itself instead.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from django import forms
+from django.core.exceptions import FieldError, ValidationError
+from django.db import models
+
+from integrations.security.encryption import DecryptionError, decrypt_text, encrypt_text
+
+if TYPE_CHECKING:
+    _TextField = models.TextField[Any, Any]
+else:
+    _TextField = models.TextField
+
+
+#: Stands for a value that no key opens.
+UNREADABLE = "(no key opens it)"
+
+
+def readable(row: models.Model, name: str) -> Any:
+    """A field that was deferred, or UNREADABLE: for what must be possible without a key too, as deleting is."""
+    try:
+        return getattr(row, name)
+    except DecryptionError:
+        return UNREADABLE
+
+
+class _EncryptedField(_TextField):
+    """What both fields share: a text column, no lookups, nothing in exports."""
+
+    def get_lookup(self, lookup_name: str) -> NoReturn:
+        raise FieldError(
+            f"{self.name} is encrypted and cannot be searched (…__{lookup_name}). Select by another field and "
+            "compare in Python."
+        )
+
+    def get_transform(self, lookup_name: str) -> NoReturn:
+        self.get_lookup(lookup_name)
+
+    def value_to_string(self, obj: models.Model) -> str:
+        return ""
+
+
+class EncryptedTextField(_EncryptedField):
+    """Text, encrypted at rest; `""` stays `""`. Reading raises DecryptionError when no key opens it."""
+
+    description = "Encrypted text"
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> str | None:
+        return decrypt_text(value) if value else value
+
+    def get_prep_value(self, value: Any) -> Any:
+        text = self.to_python(value)
+        return encrypt_text(text) if text else text
+
+
+class EncryptedJSONField(_EncryptedField):
+    """A JSON object, encrypted at rest; `{}` is stored as `""`. Reading raises DecryptionError when no key opens it."""
+
+    description = "Encrypted JSON object"
+    default_error_messages = {"invalid": "This is not a JSON object. Write it as {“name”: “value”}."}
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> dict[str, Any] | None:
+        if value is None:
+            return None
+        return json.loads(decrypt_text(value)) if value else {}
+
+    def get_prep_value(self, value: Any) -> str | None:
+        document = self.to_python(value)
+        if document is None:
+            return None
+        return encrypt_text(json.dumps(document, ensure_ascii=False, separators=(",", ":"))) if document else ""
+
+    def to_python(self, value: Any) -> dict[str, Any] | None:
+        if value is None or isinstance(value, dict):
+            return value
+        if isinstance(value, str):
+            if not value.strip():
+                return {}
+            try:
+                document = json.loads(value)
+            except (ValueError, RecursionError):
+                document = None
+            if isinstance(document, dict):
+                return document
+        raise ValidationError(self.error_messages["invalid"], code="invalid")
+
+    def formfield(self, **options: Any) -> Any:
+        return models.Field.formfield(self, **{"form_class": forms.JSONField, **options})

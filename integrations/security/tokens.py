@@ -1,0 +1,168 @@
+"""Access tokens: making, checking and revoking them."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hmac import compare_digest
+
+from django.utils import timezone
+
+from integrations.models import AccessToken, Store
+
+PREFIX_LENGTH = 12
+#: How exact `last_used_at` is. Writing it on each call would make every push a write to one hot row.
+LAST_USED_EVERY = timedelta(seconds=60)
+CACHE_SIZE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A store that is calling, with what was true at `config_version`. Stands in for DRF's user."""
+
+    store_id: uuid.UUID
+    token_id: uuid.UUID
+    token_name: str
+    scopes: frozenset[str]
+    expires_at: datetime | None
+    config_version: int
+    is_authenticated: bool = True
+
+    @property
+    def label(self) -> str:
+        """How history calls it."""
+        return f"token {self.token_name}"
+
+
+_CacheKey = tuple[uuid.UUID | None, str]
+
+
+class _Cache:
+    """Callers by what they sent, for all threads of a process, which find and forget them at the same time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._principals: dict[_CacheKey, Principal] = {}
+        self._keys: dict[uuid.UUID, set[_CacheKey]] = {}  # by token
+
+    def get(self, key: _CacheKey) -> Principal | None:
+        return self._principals.get(key)
+
+    def put(self, key: _CacheKey, principal: Principal) -> None:
+        with self._lock:
+            if len(self._principals) >= CACHE_SIZE:
+                self._principals.clear()
+                self._keys.clear()
+            self._principals[key] = principal
+            self._keys.setdefault(principal.token_id, set()).add(key)
+
+    def replace(self, token_id: uuid.UUID, principal: Principal | None) -> None:
+        """What is cached of this token, under whatever key; None: nothing any more."""
+        with self._lock:
+            keys = self._keys.get(token_id, set()) if principal is not None else self._keys.pop(token_id, set())
+            for key in keys:
+                if principal is None:
+                    self._principals.pop(key, None)
+                else:
+                    self._principals[key] = principal
+
+
+_cache = _Cache()
+_last_used: dict[uuid.UUID, datetime] = {}
+
+
+def create_token(
+    *, store: Store, name: str, scopes: Collection[str], expires_at: datetime | None = None
+) -> tuple[AccessToken, str]:
+    """A new token and its text, which is not kept: `hkd_<prefix>_<secret>`. Raises ValueError for a bad scope.
+
+    No person stands behind it; `issue_token` makes those of people and of programs.
+    """
+    unknown = sorted(set(scopes) - set(AccessToken.Scope.values))
+    if unknown or not scopes:
+        raise ValueError(
+            f"unknown scope {', '.join(unknown)}; known are: push, manage" if unknown else "a token needs a scope"
+        )
+    prefix = "hkd_" + "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(PREFIX_LENGTH))
+    text = f"{prefix}_{secrets.token_hex(24)}"
+    token = AccessToken.objects.create(
+        store=store,
+        name=name,
+        prefix=prefix,
+        token_hash=AccessToken.hash_of(text),
+        scopes=[scope for scope in AccessToken.Scope.values if scope in scopes],
+        expires_at=expires_at,
+        is_issuer_known=True,
+    )
+    return token, text
+
+
+def authenticate(*, store_id: uuid.UUID | None, token: str, is_cache_allowed: bool = False) -> Principal | None:
+    """Who calls with this token, or None. A cached answer may be stale: see `CachedStoreAuthentication`."""
+    now = timezone.now()
+    key = (store_id, AccessToken.hash_of(token))
+    if is_cache_allowed and (principal := _cache.get(key)):
+        if principal.expires_at is None or principal.expires_at > now:
+            _touch(principal.token_id, now)
+            return principal
+        return None
+    principal = _look_up(store_id, token, key[1], now)
+    if principal is None:
+        return None
+    _cache.put(key, principal)
+    _touch(principal.token_id, now)
+    return principal
+
+
+def forget(principal: Principal) -> None:
+    """Drop what is cached about this caller: its configuration has changed."""
+    _cache.replace(principal.token_id, None)
+
+
+def refresh(principal: Principal) -> Principal | None:
+    """The same caller as of now, or None if its token was revoked or has expired."""
+    now = timezone.now()
+    found = AccessToken.objects.active(now).select_related("store").filter(id=principal.token_id).first()
+    current = None if found is None else _principal(found)
+    if current != principal:
+        _cache.replace(principal.token_id, current)
+    return current
+
+
+def _look_up(store_id: uuid.UUID | None, token: str, token_hash: str, now: datetime) -> Principal | None:
+    prefix = token.rpartition("_")[0]
+    if not prefix or len(prefix) > 32:
+        return None
+    found = AccessToken.objects.active(now).select_related("store").filter(prefix=prefix).first()
+    if found is None or not compare_digest(found.token_hash, token_hash):
+        return None
+    if store_id is not None and found.store_id != store_id:
+        return None
+    return _principal(found)
+
+
+def _principal(token: AccessToken) -> Principal:
+    return Principal(
+        store_id=token.store_id,
+        token_id=token.id,
+        token_name=token.name,
+        scopes=frozenset(token.scopes),
+        expires_at=token.expires_at,
+        config_version=token.store.config_version,
+    )
+
+
+def _touch(token_id: uuid.UUID, now: datetime) -> None:
+    last = _last_used.get(token_id)
+    if last is None or now - last > LAST_USED_EVERY:
+        _last_used[token_id] = now
+        AccessToken.objects.filter(id=token_id).update(last_used_at=now)
+
+
+def revoke_token(*, token: AccessToken, now: datetime | None = None) -> None:
+    """The token stops working at once, in every process (its store's version ticks)."""
+    AccessToken.objects.filter(id=token.id, revoked_at=None).update(revoked_at=now or timezone.now())

@@ -1,0 +1,193 @@
+"""Name lookups that end in time: a few daemon threads, a short memory, one lookup a name at a time.
+
+`getaddrinfo` can hang for as long as the system's resolver likes and cannot be interrupted, so it runs in
+threads that nobody has to wait for. Answers are kept for seconds only, and whoever connects checks every
+address each time, so an answer that flips cannot slip through.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections import OrderedDict
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from functools import lru_cache
+from ipaddress import ip_address
+
+from integrations.transport.base import TransportError
+from integrations.transport.daemon_pool import DaemonPool
+from integrations.transport.guard.addresses import (
+    AddressPolicy,
+    Target,
+    UrlRefused,
+    describe_refusal,
+    is_loopback_name,
+    parse_url,
+)
+
+ANSWER_SECONDS = 5.0
+ANSWER_LIMIT = 2048  #: names remembered
+ADDRESS_LIMIT = 16  #: addresses of one name that are looked at
+LOOKUP_THREADS = 64
+HOSTS_FILE = "/etc/hosts"
+
+Addresses = tuple[str, ...]
+
+
+class Resolver:
+    """Looks names up as absolute ones: the search domains of the machine are never tried."""
+
+    def __init__(self, *, threads: int = LOOKUP_THREADS, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self._pool = DaemonPool(threads, "lookup")
+        self._answer_seconds = answer_seconds
+        self._lock = threading.Lock()
+        self._answers: OrderedDict[str, tuple[float, Addresses]] = OrderedDict()
+        self._lookups: dict[str, Future[Addresses]] = {}
+
+    def remembered(self, name: str) -> Addresses | None:
+        """The answer of a lookup of the last few seconds, or None."""
+        answer = self._answers.get(name)
+        return answer[1] if answer is not None and time.monotonic() < answer[0] else None
+
+    def lookup(self, name: str) -> Future[Addresses]:
+        """The future addresses of `name`; it ends in a TransportError of kind DNS when there are none."""
+        with self._lock:
+            running = self._lookups.get(name)
+            if running is not None:
+                return running
+            future: Future[Addresses] = Future()
+            self._lookups[name] = future
+        self._pool.submit(lambda: self._run(name, future))
+        return future
+
+    def resolve(self, name: str, timeout: float) -> Addresses:
+        """The addresses of `name` within `timeout` seconds; raises TransportError (DNS or TIMEOUT)."""
+        known = self.remembered(name)
+        if known is not None:
+            return known
+        try:
+            return self.lookup(name).result(max(timeout, 0.0))
+        except FutureTimeout:
+            raise TransportError(
+                TransportError.TIMEOUT, f"Looking up {name} took until the deadline of the attempt."
+            ) from None
+
+    def forget(self) -> None:
+        """Forgets all answers."""
+        with self._lock:
+            self._answers.clear()
+
+    def _run(self, name: str, future: Future[Addresses]) -> None:
+        try:
+            addresses = _system_lookup(name)
+        except Exception as error:  # a lookup must always end its future, whatever the system's resolver raises
+            with self._lock:
+                self._lookups.pop(name, None)
+            reason = getattr(error, "strerror", None) or error
+            future.set_exception(
+                TransportError(TransportError.DNS, f"The name {name} does not resolve: {reason}. Check its spelling.")
+            )
+            return
+        with self._lock:
+            self._lookups.pop(name, None)
+            self._answers.pop(name, None)
+            self._answers[name] = (time.monotonic() + self._answer_seconds, addresses)
+            if len(self._answers) > ANSWER_LIMIT:
+                self._answers.popitem(last=False)
+        future.set_result(addresses)
+
+
+def permitted_addresses(target: Target, addresses: Addresses, policy: AddressPolicy) -> Addresses:
+    """`addresses` if every single one is permitted; raises TransportError (REFUSED_ADDRESS) otherwise.
+
+    One forbidden address among public ones is how rebinding begins, so it spoils the whole answer. The
+    error is not permanent when it comes from the DNS: whoever runs the name may correct it. `localhost` is
+    not looked up, so there the permitted ones of its two addresses are taken.
+    """
+    if target.address is None and is_loopback_name(target.host.lower()):
+        addresses = tuple(filter(policy.permits, addresses)) or addresses
+    for address in addresses:
+        if not policy.permits(address):
+            named = "" if target.address else f"{target.host} resolves to a forbidden address: "
+            raise TransportError(
+                TransportError.REFUSED_ADDRESS,
+                f"{named}{describe_refusal(address)}",
+                permanent=target.address is not None,
+            )
+    return addresses
+
+
+def refuse_forbidden_name(url: str, policy: AddressPolicy, timeout: float) -> None:
+    """Raises UrlRefused where the host name of `url` resolves, within `timeout` seconds, to forbidden addresses only.
+
+    A name that does not resolve now, or to some permitted address, may be saved: whoever connects looks again. May wait
+    for the DNS, so never call it in a transaction.
+    """
+    target = parse_url(url, policy)
+    if target.address is not None:
+        return
+    try:
+        addresses = shared_resolver().resolve(target.host, timeout)
+    except TransportError:
+        return
+    if not any(map(policy.permits, addresses)):
+        raise UrlRefused(f"{target.host} resolves to a forbidden address: {describe_refusal(addresses[0])}")
+
+
+def _system_lookup(name: str) -> Addresses:
+    name = name.lower()
+    if is_loopback_name(name):
+        return ("127.0.0.1", "::1")
+    listed = _hosts_file_addresses(name)
+    if listed:
+        return listed
+    # The dot at the end makes the name absolute; with it, the system skips its hosts file, hence the above.
+    found = socket.getaddrinfo(f"{name}.", None, type=socket.SOCK_STREAM)
+    addresses = dict.fromkeys(_plain(str(entry[4][0])) for entry in found)
+    if not addresses:
+        raise OSError("no addresses")
+    if len(addresses) > ADDRESS_LIMIT:
+        raise OSError(f"more than {ADDRESS_LIMIT} addresses")
+    return tuple(addresses)
+
+
+def _hosts_file_addresses(name: str) -> Addresses:
+    try:
+        changed = os.stat(HOSTS_FILE).st_mtime_ns
+    except OSError:
+        return ()
+    return _read_hosts_file(HOSTS_FILE, changed).get(name, ())
+
+
+@lru_cache(maxsize=2)
+def _read_hosts_file(path: str, _changed: int) -> dict[str, Addresses]:
+    names: dict[str, Addresses] = {}
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            address, *aliases = line.partition("#")[0].split() or [""]
+            for alias in aliases:
+                names[alias.lower()] = (*names.get(alias.lower(), ()), _plain(address))
+    return names
+
+
+def _plain(address: str) -> str:
+    """One spelling for an address, so that it can be compared; what is none stays, and is never permitted."""
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return address
+
+
+_shared: Resolver | None = None
+_shared_pid = 0
+
+
+def shared_resolver() -> Resolver:
+    """The resolver of this process; a forked child gets its own, as threads do not survive a fork."""
+    global _shared, _shared_pid
+    if _shared is None or _shared_pid != os.getpid():
+        _shared, _shared_pid = Resolver(), os.getpid()
+    return _shared

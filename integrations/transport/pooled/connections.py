@@ -1,0 +1,255 @@
+"""urllib3 connections that go only to checked addresses and send exactly what they are given.
+
+The name of the URL stays the name of the connection, so that the Host header, SNI and the check of the
+certificate are those of the name; only the address that the socket connects to is replaced.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from integrations.transport.base import Headers, TransportError
+from integrations.transport.deadlines import Attempt
+from integrations.transport.guard.addresses import AddressPolicy, Target, describe_refusal
+from integrations.transport.guard.dns import Resolver, permitted_addresses
+from integrations.transport.http_message import HEAD_LIMIT, INTERIM_LIMIT
+
+# urllib3 logs URLs, at WARNING too, and a URL may hold a secret.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+#: What the request of this thread needs while its connection is opened, used and given back.
+_current = threading.local()
+
+
+class WireHeaders:
+    """Headers as pairs, in order, with the request target that goes with them.
+
+    urllib3 would percent-encode the target anew and merge headers of the same name; this carries both
+    past it unchanged.
+    """
+
+    __slots__ = ("pairs", "target")
+
+    def __init__(self, pairs: Headers, target: str) -> None:
+        self.pairs = pairs
+        self.target = target
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self.pairs)
+
+    def __contains__(self, name: str) -> bool:
+        wanted = name.lower()
+        return any(key.lower() == wanted for key, _ in self.pairs)
+
+    def items(self) -> Headers:
+        return self.pairs
+
+    def copy(self) -> WireHeaders:
+        return self
+
+    def update(self, _proxy_headers: object) -> None:
+        """There is never a proxy, so there is nothing to add."""
+
+
+class OpenSockets:
+    """How many sockets a transport holds open, so that idle ones can be closed when there are too many."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.count = 0
+        self._lock = threading.Lock()
+
+    def add(self, number: int) -> None:
+        with self._lock:
+            self.count += number
+
+
+class BoundedResponse(http.client.HTTPResponse):
+    """An answer whose head is bounded: interim answers, header bytes."""
+
+    def begin(self) -> None:
+        if self.headers is not None:
+            return
+        plain = self.fp
+        self.fp = _HeadReader(plain)
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:
+                self.fp = plain
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(INTERIM_LIMIT):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 100 <= status < 200 or status == http.client.SWITCHING_PROTOCOLS:
+                return version, status, reason
+            while self.fp.readline(HEAD_LIMIT) not in (b"\r\n", b"\n", b""):
+                pass
+        raise TransportError(
+            TransportError.PROTOCOL, f"The receiver sent more than {INTERIM_LIMIT} interim answers and no real one."
+        )
+
+
+class _HeadReader:
+    def __init__(self, reader: io.BufferedReader) -> None:
+        self._reader = reader
+        self._left = HEAD_LIMIT
+
+    def readline(self, limit: int = -1) -> bytes:
+        is_first = self._left == HEAD_LIMIT
+        line = self._reader.readline(limit)
+        self._left -= len(line)
+        if self._left < 0:
+            raise TransportError(
+                TransportError.PROTOCOL, f"The headers of the answer are longer than {HEAD_LIMIT // 1024} KB."
+            )
+        if not line.endswith(b"\n") and not is_first:  # http.client would take it for the end of the headers
+            raise TransportError(TransportError.CONNECTION, "The connection closed inside the headers of the answer.")
+        return line
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def flush(self) -> None:
+        self._reader.flush()
+
+
+class _Guarded(HTTPConnection):
+    """The part that HTTP and HTTPS share."""
+
+    response_class = BoundedResponse
+
+    def __init__(self, *args: Any, guard: Guard, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._guard = guard
+        self._outgoing: list[bytes] | None = None
+        self._is_counted = False
+
+    def _new_conn(self) -> socket.socket:
+        connected = self._guard.open(_current.target, _current.attempt)
+        self._guard.open_sockets.add(1)
+        self._is_counted = True
+        return connected
+
+    def close(self) -> None:
+        if self._is_counted:
+            self._is_counted = False
+            self._guard.open_sockets.add(-1)
+        super().close()
+
+    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
+        """Sends head and body in one go: one system call, one packet where they fit."""
+        if self.sock is not None:
+            _current.attempt.attach(self.sock)
+        self._outgoing = []
+        try:
+            super().request(method, headers.target, body=body, headers=headers, **options)
+            data = b"".join(self._outgoing)
+        finally:
+            self._outgoing = None
+        self.send(data)
+
+    def send(self, data: Any) -> None:
+        if self._outgoing is None:
+            super().send(data)
+        else:
+            self._outgoing.append(data)
+
+
+class GuardedHTTPConnection(_Guarded):
+    """HTTP to a checked address."""
+
+
+class GuardedHTTPSConnection(_Guarded, HTTPSConnection):
+    """HTTPS to a checked address; the certificate is checked against the name of the URL."""
+
+
+class _GivesBack:
+    """Gives a connection back only if its deadline has not shut it down and there is room for idle ones."""
+
+    conn_kw: dict[str, Any]
+
+    def _put_conn(self, conn: Any) -> None:
+        attempt: Attempt | None = getattr(_current, "attempt", None)
+        if conn is not None:
+            is_usable = attempt is None or attempt.detach()
+            sockets = self.conn_kw["guard"].open_sockets
+            if not is_usable or sockets.count > sockets.limit:
+                conn.close()
+        super()._put_conn(conn)  # type: ignore[misc]
+
+
+class GuardedHTTPPool(_GivesBack, HTTPConnectionPool):
+    ConnectionCls = GuardedHTTPConnection
+
+
+class GuardedHTTPSPool(_GivesBack, HTTPSConnectionPool):
+    ConnectionCls = GuardedHTTPSConnection
+
+
+class Guard:
+    """Resolves, checks and connects. `open_sockets` counts what it has opened."""
+
+    def __init__(self, policy: AddressPolicy, resolver: Resolver, open_sockets: OpenSockets) -> None:
+        self.policy = policy
+        self.open_sockets = open_sockets
+        self._resolver = resolver
+
+    def open(self, target: Target, attempt: Attempt) -> socket.socket:
+        """A socket connected to a permitted address of `target`; raises TransportError."""
+        if target.address is not None:
+            addresses: tuple[str, ...] = (target.address,)
+        else:
+            addresses = self._resolver.resolve(target.host, attempt.remaining())
+        addresses = permitted_addresses(target, addresses, self.policy)
+        problem: OSError | None = None
+        for position, address in enumerate(addresses):
+            # A dead address may use up its share of the time, so that the next one gets a chance.
+            share = attempt.remaining() / (len(addresses) - position)
+            try:
+                return self._connect(address, target.port, share, attempt)
+            except OSError as error:
+                problem = error
+            if attempt.is_expired or time.monotonic() >= attempt.deadline:
+                break
+        raise _connect_error(target, problem)
+
+    def _connect(self, address: str, port: int, timeout: float, attempt: Attempt) -> socket.socket:
+        if not self.policy.permits(address):
+            raise TransportError(TransportError.REFUSED_ADDRESS, describe_refusal(address))
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.settimeout(timeout)
+            attempt.attach(connection)
+            connection.connect((address, port))
+            connection.settimeout(attempt.remaining())
+        except BaseException:
+            attempt.detach()
+            connection.close()
+            raise
+        return connection
+
+
+def use_for(target: Target, attempt: Attempt) -> None:
+    """Says what the requests of this thread are about from now on."""
+    _current.target, _current.attempt = target, attempt
+
+
+def _connect_error(target: Target, problem: OSError | None) -> TransportError:
+    where = f"{target.host}:{target.port}"
+    if isinstance(problem, TimeoutError):
+        return TransportError(TransportError.TIMEOUT, f"{where} did not accept the connection in time.")
+    reason = getattr(problem, "strerror", None) or problem
+    return TransportError(TransportError.CONNECTION, f"No connection to {where}: {reason}.")

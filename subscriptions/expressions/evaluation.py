@@ -1,0 +1,197 @@
+"""Filters and transforms of subscriptions, and the conditions of topics, in JMESPath (https://jmespath.org).
+
+Text stands in single quotes ('paid'), other values in backticks (`1`, `true`); double quotes are for names of fields.
+null, false, "", [] and {} are false, everything else is true, 0 too. A number that came as text, as a chatbot's
+`choice_confirmation` "1", is compared as text (== '1') or by to_number(…) == `1`.
+
+Beside JMESPath's own functions there are, for messages and conditions: concat(a, b, …), default(value, fallback),
+lower(text), upper(text), trim(text), replace(text, old, new), split(text, separator), format('Hi {name}', object),
+fixed(number, digits), date(moment, '%d.%m.%Y') and context('topic' or 'intent'). `function_help()` describes them.
+
+    format('Order of {number_of_pizzas} pizza to {address}', @)
+    {phone: shipping_address.phone, message: concat('On its way: ', default(tracking, 'no tracking yet'))}
+
+An expression has at most 10,000 characters, a result 1,000,000, and an evaluation about a second of work: each runs
+under a `Budget`, of its own unless one is given.
+All functions raise ExpressionError, and nothing else, for what is wrong with an expression or its use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from subscriptions.budget import Budget
+from subscriptions.expressions.functions import function_help
+from subscriptions.expressions.language import Interpreter, Node, compiled, is_true, work_out
+from subscriptions.expressions.values import ExpressionError, WorkExceeded, shown, weigh
+
+__all__ = [
+    "ExpressionError",
+    "WorkExceeded",
+    "check_expression",
+    "explain",
+    "function_help",
+    "holds",
+    "passes",
+    "transform",
+]
+
+Context = Mapping[str, Any]
+
+_OPERATORS: Final = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def check_expression(text: str) -> None:
+    """Raise ExpressionError (message and column) if `text` cannot be an expression: syntax, functions, length."""
+    compiled(text)
+
+
+def passes(filter_text: str, data: Any, context: Context | None = None, budget: Budget | None = None) -> bool:
+    """Whether the data passes the filter; an empty filter passes everything. Raises ExpressionError.
+
+    `context` holds what is known of the event beside its data (`topic`, `intent`), for the function `context()`.
+    """
+    if not filter_text.strip():
+        return True
+    return is_true(work_out(Interpreter(context, budget), compiled(filter_text), data))
+
+
+def transform(text: str, data: Any, context: Context | None = None) -> Any:
+    """What the transform makes of the data; an empty one gives the data itself. Raises ExpressionError.
+
+    The result may share parts with `data` and with the expression: take it as read-only.
+    """
+    if not text.strip():
+        return data
+    result = work_out(Interpreter(context), compiled(text), data)
+    weigh(result)
+    return result
+
+
+def holds(condition: str, old: Any, new: Any, budget: Budget | None = None) -> bool:
+    """Whether a topic's condition is true of a change, `old` to `new` (`old` is null at creation).
+
+    `old.financial_status != 'paid' && new.financial_status == 'paid'`. Raises ExpressionError, also when empty.
+    """
+    return is_true(work_out(Interpreter(budget=budget), compiled(condition), {"old": old, "new": new}))
+
+
+def explain(filter_text: str, data: Any, context: Context | None = None) -> tuple[bool, str]:
+    """Whether the data passes the filter, and why, in plain words. Raises nothing: what is wrong is the reason."""
+    if not filter_text.strip():
+        return True, "There is no filter: everything passes."
+    try:
+        node, interpreter = compiled(filter_text), Interpreter(context)
+        verdict = is_true(work_out(interpreter, node, data))
+    except ExpressionError as error:
+        place = f" (column {error.column})" if error.column else ""
+        return False, f"The filter cannot be used{place}: {error.message}"
+    outcome = "It passes" if verdict else "It does not pass"
+    try:
+        return verdict, f"{outcome}: {_Reasons(filter_text, data, interpreter).of(node)}."
+    except (ExpressionError, RecursionError):  # asking each part again went past a bound that the whole did not reach
+        return verdict, f"{outcome}."
+
+
+class _Reasons:
+    """Says of each part of a filter what it is on this data, as far down as it decides the outcome."""
+
+    def __init__(self, text: str, data: Any, interpreter: Interpreter) -> None:
+        self._text = text
+        self._data = data
+        self._interpreter = interpreter
+
+    def _value(self, node: Node) -> Any:
+        return work_out(self._interpreter, node, self._data)
+
+    def of(self, node: Node) -> str:
+        match node["type"]:
+            case "comparator":
+                return self._of_comparison(node)
+            case "and_expression" | "or_expression":
+                return self._of_both(node)
+            case "not_expression":
+                return self.of(node["children"][0])
+            case "function_expression":
+                return self._of_call(node)
+        value = self._value(node)
+        name = "the expression" if "…" in spelled(node) else spelled(node)
+        return f"{name} is {shown(value)}, which counts as {'true' if is_true(value) else 'false'}"
+
+    def _of_both(self, node: Node) -> str:
+        left, right = node["children"]
+        is_left_true = is_true(self._value(left))
+        # One side decides: a false one of `&&`, a true one of `||`. The right one is only asked where the left is not.
+        if is_left_true is (node["type"] == "or_expression"):
+            return self.of(left)
+        is_right_true = is_true(self._value(right))
+        is_right_alone = is_right_true is (node["type"] == "or_expression")
+        return self.of(right) if is_right_alone else f"{self.of(left)}; and {self.of(right)}"
+
+    def _of_call(self, node: Node) -> str:
+        verdict = f"{spelled(node)} is {shown(self._value(node))}"
+        parts = [child for child in node["children"] if child["type"] not in {"literal", "expref"}]
+        known = [f"{spelled(child)} is {shown(self._value(child))}" for child in parts if spelled(child) != "…"]
+        return f"{verdict} ({', '.join(known)})" if known else verdict
+
+    def _of_comparison(self, node: Node) -> str:
+        sides = [(child, self._value(child)) for child in node["children"]]
+        result = self._value(node)
+        known = [
+            f"{spelled(child)} is {_shown_or_missing(child, value)}" for child, value in sides if not _is_value(child)
+        ]
+        facts = f" ({', '.join(known)})" if known else ""
+        verdict = "cannot be compared" if result is None else f"is {'true' if is_true(result) else 'false'}"
+        return f"{spelled(node)} {verdict}{facts}{self._hint(sides)}"
+
+    def _hint(self, sides: list[tuple[Node, Any]]) -> str:
+        for child, value in sides:
+            name = child.get("value")
+            if child["type"] == "field" and value is None and f'"{name}"' in self._text:
+                return f". Double quotes make {name} the name of a field; as text it is '{name}'"
+        (left, left_value), (right, right_value) = sides
+        for here, there, side in ((left_value, right_value, left), (right_value, left_value, right)):
+            if isinstance(here, str) and isinstance(there, int | float) and not isinstance(there, bool):
+                return f". One is text and one a number: to_number({spelled(side)}) makes the text a number"
+        return ""
+
+
+def _is_value(node: Node) -> bool:
+    return bool(node["type"] == "literal")
+
+
+def _shown_or_missing(node: Node, value: Any) -> str:
+    return "null or not there" if value is None and node["type"] in {"field", "subexpression"} else shown(value)
+
+
+def spelled(node: Node) -> str:
+    """A part of an expression as text; `…` for what is too long to repeat."""
+    children = [child for child in node["children"] if isinstance(child, dict)]
+    value = node.get("value")
+    match node["type"]:
+        case "field":
+            return str(value) if _PLAIN_NAME.fullmatch(str(value)) else f'"{value}"'
+        case "literal":
+            return f"'{value}'" if isinstance(value, str) else f"`{shown(value)}`"
+        case "current" | "identity":
+            return "@"
+        case "subexpression":
+            return ".".join(map(spelled, children))
+        case "index":
+            return f"[{value}]"
+        case "index_expression":
+            return "".join(map(spelled, children)).removeprefix("@")
+        case "function_expression":
+            return f"{value}({', '.join(map(spelled, children))})"
+        case "comparator":
+            return f"{spelled(children[0])} {_OPERATORS[str(value)]} {spelled(children[1])}"
+        case "not_expression":
+            return f"!{spelled(children[0])}"
+        case "and_expression" | "or_expression":
+            sign = "&&" if node["type"] == "and_expression" else "||"
+            return f"({spelled(children[0])} {sign} {spelled(children[1])})"
+        case _:
+            return "…"

@@ -1,0 +1,192 @@
+"""JMESPath as Hookdesk runs it: read once and remembered, checked before it is kept, bounded while it runs.
+
+Everything that the library may raise comes out as an ExpressionError with a sentence for whoever wrote the expression.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from jmespath import exceptions
+from jmespath.parser import Parser
+from jmespath.visitor import Options, TreeInterpreter
+
+from subscriptions.budget import Budget, BudgetExceeded
+from subscriptions.expressions.functions import ExpressionFunctions
+from subscriptions.expressions.values import ExpressionError, WorkExceeded, cost_of_reading, is_equal, shown, weigh
+from subscriptions.json_schema.values import is_number
+
+#: Characters of one expression.
+LENGTH_LIMIT: Final = 10_000
+
+#: A node of the library's syntax tree: `type`, `children` and mostly `value`.
+Node = dict[str, Any]
+
+_TOO_NESTED: Final = "The expression is nested too deeply. Write it in simpler steps."
+_ORDERINGS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "lt": operator.lt,
+    "lte": operator.le,
+    "gt": operator.gt,
+    "gte": operator.ge,
+}
+
+
+@lru_cache(maxsize=1024)
+def compiled(text: str) -> Node:
+    """The syntax tree of `text`; it is shared, so never change it. Raises ExpressionError."""
+    if len(text) > LENGTH_LIMIT:
+        raise ExpressionError(f"The expression has {len(text):,} characters; {LENGTH_LIMIT:,} is the most. Shorten it.")
+    if not text.strip():
+        raise ExpressionError("The expression is empty.")
+    tree = _parsed(text)
+    _check(text, tree)
+    return tree
+
+
+def _parsed(text: str) -> Node:
+    try:
+        tree: Any = Parser().parse(text).parsed
+    except exceptions.LexerError as error:
+        raise ExpressionError(_lexer_message(text, error), error.lexer_position + 1) from error
+    except exceptions.IncompleteExpressionError as error:
+        raise ExpressionError("The expression ends too early: something is missing.", len(text) + 1) from error
+    except exceptions.ParseError as error:
+        raise ExpressionError(_parse_message(error), error.lex_position + 1) from error
+    except RecursionError as error:
+        raise ExpressionError(_TOO_NESTED) from error
+    except Exception as error:  # such as a number of 5,000 digits: what the library did not foresee
+        raise ExpressionError("The expression cannot be read. Write it in simpler steps.") from error
+    checked: Node = tree
+    return checked
+
+
+def _lexer_message(text: str, error: exceptions.LexerError) -> str:
+    if error.message.startswith("Unclosed"):
+        return f"The {text[error.lexer_position]} that opens here is never closed."
+    if error.lexer_value == "=":
+        return "A single = is no comparison. Write == for equal."
+    if error.message.startswith("Unknown token"):
+        return f"{shown(error.lexer_value)} has no meaning here."
+    return f"This cannot be read: {error.message}."
+
+
+def _parse_message(error: exceptions.ParseError) -> str:
+    if error.token_type == "NUMBER":  # noqa: S105 - a kind of token, no password
+        return f"A number is written in backticks: `{error.token_value}`."
+    if error.token_type == "EOF":  # noqa: S105
+        return "The expression ends too early: something is missing."
+    if error.token_type == "LITERAL":  # noqa: S105
+        return f"A value, {shown(error.token_value)}, cannot stand here."
+    return f"{shown(error.token_value)} cannot stand here."
+
+
+def _check(text: str, tree: Node) -> None:
+    """What the library finds out only when it gets there, we look for before an expression is kept."""
+    waiting = [(tree, False)]
+    while waiting:
+        node, is_argument = waiting.pop()
+        notifies = node["type"] == "function_expression"
+        if notifies:
+            _check_call(text, node)
+        elif node["type"] == "slice" and node["children"][2] == 0:
+            raise ExpressionError("The step of a slice cannot be 0.")
+        elif node["type"] == "expref" and not is_argument:
+            raise ExpressionError("& makes an expression for a function such as sort_by() and is no value by itself.")
+        waiting.extend((child, notifies) for child in node["children"] if isinstance(child, dict))
+
+
+def _check_call(text: str, node: Node) -> None:
+    name = node["value"]
+    specification = ExpressionFunctions.FUNCTION_TABLE.get(name)
+    if specification is None:
+        raise ExpressionError(f"There is no function {name}().", _column_of_call(text, name))
+    wanted, given = len(specification["signature"]), len(node["children"])
+    is_variadic = bool(wanted) and bool(specification["signature"][-1].get("variadic"))
+    if given < wanted or (given > wanted and not is_variadic):
+        count = f"at least {wanted}" if is_variadic else str(wanted)
+        message = f"{name}() takes {count} argument{'s' * (wanted != 1)}, not {given}."
+        raise ExpressionError(message, _column_of_call(text, name))
+
+
+def _column_of_call(text: str, name: str) -> int | None:
+    found = re.search(rf"\b{re.escape(name)}\s*\(", text)
+    return found.start() + 1 if found else None
+
+
+class Interpreter(TreeInterpreter):
+    """Walks a tree over data under a budget; one for each evaluation.
+
+    `context` is what `context('topic')` reads.
+    """
+
+    def __init__(self, context: Mapping[str, Any] | None = None, budget: Budget | None = None) -> None:
+        self.charge = (budget or Budget()).charge
+        super().__init__(Options(custom_functions=ExpressionFunctions(self.charge, context or {})))
+
+    def visit(self, node: Any, *args: Any, **options: Any) -> Any:
+        self.charge(1)
+        return super().visit(node, *args, **options)
+
+    def visit_literal(self, node: Any, value: Any) -> Any:
+        self.charge(cost_of_reading(node["value"]) >> 2)
+        return super().visit_literal(node, value)
+
+    def visit_comparator(self, node: Any, value: Any) -> Any:
+        left, right = (self.visit(child, value) for child in node["children"])
+        name = node["value"]
+        if name in _ORDERINGS:
+            return self._ordered(name, left, right)
+        return is_equal(left, right, self.charge) is (name == "eq")
+
+    def _ordered(self, name: str, left: Any, right: Any) -> bool | None:
+        if isinstance(left, str) and isinstance(right, str):
+            self.charge(min(len(left), len(right)) >> 8)
+        elif not (is_number(left) and is_number(right)):
+            return None  # a text and a number: JMESPath has null for what cannot be ordered
+        return bool(_ORDERINGS[name](left, right))
+
+    def visit_slice(self, node: Any, value: Any) -> Any:
+        self.charge(cost_of_reading(value))
+        return super().visit_slice(node, value)
+
+    def visit_flatten(self, node: Any, value: Any) -> Any:
+        base = self.visit(node["children"][0], value)
+        if not isinstance(base, list):
+            return None
+        # Before it is made: a hundred thousand times the same list of a literal does not fit into the memory.
+        self.charge(sum(len(item) if isinstance(item, list) else 1 for item in base))
+        return [part for item in base for part in (item if isinstance(item, list) else [item])]
+
+    def visit_multi_select_list(self, node: Any, value: Any) -> Any:
+        return self._weighed(super().visit_multi_select_list(node, value))
+
+    def visit_multi_select_dict(self, node: Any, value: Any) -> Any:
+        return self._weighed(super().visit_multi_select_dict(node, value))
+
+    def _weighed(self, made: Any) -> Any:
+        # What is put together from shared parts can double at each step; its whole weight counts.
+        self.charge(weigh(made) >> 3)
+        return made
+
+
+def work_out(interpreter: Interpreter, node: Node, data: Any) -> Any:
+    """The value of a tree, or of a part of one, on `data`. Raises ExpressionError."""
+    try:
+        return interpreter.visit(node, data)
+    except ExpressionError:
+        raise
+    except BudgetExceeded as error:
+        raise WorkExceeded from error
+    except RecursionError as error:
+        raise ExpressionError(_TOO_NESTED) from error
+    except Exception as error:  # the engine must not fall over an expression, whatever the library meets
+        raise ExpressionError(f"The expression cannot be worked out on this data: {error}") from error
+
+
+def is_true(value: Any) -> bool:
+    """Truth in JMESPath: null, false, "", [] and {} are false; everything else is true, 0 too."""
+    return not (value is None or value is False or value == "" or value == [] or value == {})

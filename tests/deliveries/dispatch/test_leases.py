@@ -1,0 +1,396 @@
+"""Several engines, deaths and stand-stills, in one process: who may send, and what is given back."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.db import DataError, InterfaceError, OperationalError, connection
+from django.utils import timezone
+
+from deliveries.dispatch import engine as engine_module
+from deliveries.dispatch.engine import DeliveryEngine
+from deliveries.dispatch.poison import MOST_CRASHES, allowed_concurrency
+from deliveries.maintenance.periodic import make_due_polls
+from deliveries.models import Attempt, Delivery, Engine
+from deliveries.models.engine import HEARTBEAT_STALE
+from deliveries.runtime.listener import WakeupListener
+from deliveries.runtime.registry import deregister, heartbeat, missing_here, register, stopping
+from integrations.models import IntegrationHealth
+from subscriptions.models import Subscription
+from tests.factories import DeliveryFactory, IntegrationFactory, SubscriptionFactory
+from tests.receiver import answer, hang
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def start_engine(db):
+    engines = []
+
+    def start():
+        slot = register(timezone.now())
+        assert slot is not None
+        engines.append(DeliveryEngine(slot))
+        return engines[-1]
+
+    yield start
+    for engine in engines:
+        engine.transport.close()
+        deregister(engine.slot)
+
+
+@pytest.fixture
+def subscription(receiver):
+    integration = IntegrationFactory(url=receiver.url(), retry_policy=[60])
+    return SubscriptionFactory(integration=integration)
+
+
+def finish(*engines):
+    """Until nothing is in dispatch."""
+    while any(engine.dispatches or engine.results for engine in engines):
+        for engine in engines:
+            engine.collect(0.05)
+            engine.cycle()
+
+
+def let_leases_run_out():
+    Delivery.objects.filter(status="sending").update(due_at=timezone.now() - timedelta(seconds=1))
+
+
+def outcomes(delivery):
+    return list(delivery.attempts.order_by("number").values_list("outcome", flat=True))
+
+
+class TestTwoEngines:
+    def test_take_turns_and_never_send_a_delivery_twice(self, start_engine, subscription, receiver):
+        deliveries = DeliveryFactory.create_batch(30, subscription=subscription)
+        one, other = start_engine(), start_engine()
+        for _ in range(3):
+            one.cycle()
+            other.cycle()
+        assert one.dispatches
+        assert other.dispatches
+        finish(one, other)
+        ids = [request.header("webhook-id") for request in receiver.requests]
+        assert sorted(ids) == sorted(f"msg_{delivery.request_id}" for delivery in deliveries)
+        assert (one.sent_count + other.sent_count, Attempt.objects.count()) == (30, 30)
+
+    def test_one_that_comes_back_after_its_lease_notes_a_late_attempt_and_nothing_else(
+        self, start_engine, subscription, receiver
+    ):
+        release = threading.Event()
+
+        def slow(exchange):
+            release.wait(10)
+            return answer(500, b"too late")(exchange)
+
+        receiver.script(slow, answer(200))
+        delivery = DeliveryFactory(subscription=subscription)
+        stalled, other = start_engine(), start_engine()
+        stalled.cycle()
+        receiver.wait_for(1)
+        let_leases_run_out()
+        other.cycle()
+        finish(other)
+        assert outcomes(delivery) == ["unknown", "succeeded"]
+        before = Delivery.objects.filter(id=delivery.id).values().get()
+        release.set()
+        finish(stalled)
+        assert outcomes(delivery) == ["late", "succeeded"]
+        assert Delivery.objects.filter(id=delivery.id).values().get() == before
+        assert before["failure_group_id"] is None
+
+    @pytest.mark.parametrize("is_late_one_first", [True, False])
+    def test_one_that_claims_its_own_again_counts_only_the_answer_whose_lease_holds(
+        self, start_engine, subscription, is_late_one_first
+    ):
+        delivery = DeliveryFactory(subscription=subscription)
+        engine = start_engine()
+        engine.cycle()
+        let_leases_run_out()
+        engine.cycle()
+        while len(engine.results) < 2:
+            engine.collect(1.0)
+        engine.results.sort(key=lambda result: result.dispatch.claimed.attempt_number, reverse=not is_late_one_first)
+        finish(engine)
+        assert outcomes(delivery) == ["late", "succeeded"]
+
+    def test_make_a_poll_once(self, subscription):
+        now = timezone.now()
+        Subscription.objects.filter(id=subscription.id).update(poll_every=60, next_poll_at=now)
+        assert (make_due_polls(now), make_due_polls(now)) == (1, 0)
+        assert Delivery.objects.filter(topic="poll").count() == 1
+
+
+class TestGivingBack:
+    def test_what_does_not_end_in_time_when_stopping_is_due_again_and_nobodys_crash(
+        self, start_engine, subscription, receiver, monkeypatch
+    ):
+        monkeypatch.setattr(engine_module, "GRACE_SECONDS", 0.05)
+        receiver.script(hang(), answer(200))
+        delivery = DeliveryFactory(subscription=subscription)
+        engine = start_engine()
+        engine.cycle()
+        receiver.wait_for(1)
+        stopping.set()
+        try:
+            engine._drain()
+        finally:
+            stopping.clear()
+        delivery.refresh_from_db()
+        assert (delivery.status, delivery.lease, delivery.crash_count) == ("retrying", None, 0)
+        assert delivery.due_at <= timezone.now()
+        assert outcomes(delivery) == ["unknown"]
+        assert not Engine.objects.exists(), "its slot is free"
+        successor = start_engine()
+        successor.cycle()
+        finish(successor)
+        assert outcomes(delivery) == ["unknown", "succeeded"]
+
+    def test_what_was_claimed_when_the_database_went_away_goes_out_as_soon_as_it_is_back(
+        self, start_engine, subscription, receiver, monkeypatch
+    ):
+        delivery = DeliveryFactory(subscription=subscription)
+        engine = start_engine()
+        with monkeypatch.context() as patch:
+            patch.setattr(engine_module, "open_attempts", lambda dispatches: _raise(OperationalError("gone away")))
+            with pytest.raises(OperationalError):
+                engine.cycle()
+        engine.cycle()
+        finish(engine)
+        delivery.refresh_from_db()
+        assert (delivery.status, delivery.crash_count, len(receiver.requests)) == ("succeeded", 0, 1)
+
+    def test_nothing_is_sent_on_a_claim_that_has_become_old(self, start_engine, subscription, receiver, monkeypatch):
+        delivery = DeliveryFactory(subscription=subscription)
+        engine = start_engine()
+        with monkeypatch.context() as patch:
+            patch.setattr(engine_module, "LATEST_START", -1.0)
+            engine.cycle()
+        assert (engine.dispatches, receiver.requests) == ({}, [])
+        engine.cycle()
+        finish(engine)
+        assert outcomes(delivery) == ["unknown", "succeeded"]
+        assert len(receiver.requests) == 1
+
+    def test_a_request_that_cannot_be_written_down_is_not_sent_and_holds_up_nobody(
+        self, start_engine, subscription, receiver, monkeypatch
+    ):
+        bad, *fine = DeliveryFactory.create_batch(4, subscription=subscription)
+        original = engine_module.open_attempts
+
+        def refuse(dispatches):
+            if any(dispatch.claimed.id == bad.id for dispatch in dispatches):
+                raise DataError("unwritable")
+            original(dispatches)
+
+        monkeypatch.setattr(engine_module, "open_attempts", refuse)
+        engine = start_engine()
+        engine.cycle()
+        finish(engine)
+        bad.refresh_from_db()
+        assert (bad.status, len(receiver.requests)) == ("failed", 3)
+        assert "failed to record this request" in bad.last_error
+        assert all(outcomes(delivery) == ["succeeded"] for delivery in fine)
+
+
+class TestDraining:
+    @pytest.mark.parametrize("error", [OperationalError, InterfaceError, DataError])
+    def test_a_database_that_is_away_does_not_keep_what_landed_from_being_recorded(
+        self, start_engine, subscription, receiver, monkeypatch, error
+    ):
+        delivery = DeliveryFactory(subscription=subscription)
+        engine = start_engine()
+        engine.cycle()
+        monkeypatch.setattr(engine_module, "deregister", lambda slot: _raise(error("gone away")))
+        monkeypatch.setattr(engine_module, "give_back", lambda *_: _raise(error("gone away")))
+        engine._drain()
+        delivery.refresh_from_db()
+        assert (delivery.status, outcomes(delivery)) == ("succeeded", ["succeeded"])
+
+
+class TestQuarantine:
+    def crashed(self, subscription, count, crashes):
+        """Deliveries whose workers died; the claim counts one death more."""
+        made = DeliveryFactory.create_batch(count, subscription=subscription)
+        for delivery in made:
+            Delivery.objects.filter(id=delivery.id).update(
+                status="sending", lease=delivery.id, attempt_count=crashes, crash_count=crashes - 1
+            )
+        return made
+
+    def test_those_that_saw_their_workers_die_fly_in_ever_smaller_company(self):
+        assert [allowed_concurrency(crashes) for crashes in range(2, MOST_CRASHES + 1)] == [64, 16, 4, 1]
+
+    def test_the_last_try_is_made_alone_and_the_others_lose_nothing(
+        self, start_engine, subscription, receiver, deliver
+    ):
+        suspects = self.crashed(subscription, 3, MOST_CRASHES)
+        healthy = DeliveryFactory.create_batch(2, subscription=subscription)
+        receiver.script(hang())
+        engine = start_engine()
+        engine.cycle()
+        flying = {dispatch.claimed.id for dispatch in engine.dispatches.values()}
+        assert len(flying & {suspect.id for suspect in suspects}) == 1
+        assert {delivery.id for delivery in healthy} <= flying
+        waiting = Delivery.objects.filter(id__in=[s.id for s in suspects]).exclude(id__in=flying)
+        assert {(d.status, d.lease, d.attempt_count, d.crash_count) for d in waiting} == {
+            ("retrying", None, MOST_CRASHES, MOST_CRASHES)
+        }
+        Delivery.objects.filter(id__in=flying).delete()
+        receiver.script(answer(200))
+        for seconds in (3, 6):
+            deliver(later=timedelta(seconds=seconds))
+        assert {delivery.status for delivery in waiting.all()} == {"succeeded"}
+
+    def test_fewer_deaths_allow_more_company(self, start_engine, subscription, receiver):
+        IntegrationFactory._meta.model.objects.update(max_in_flight=100)
+        self.crashed(subscription, 8, MOST_CRASHES - 1)
+        receiver.script(hang())
+        engine = start_engine()
+        engine.cycle()
+        assert len(engine.dispatches) == 4
+
+
+class TestDurability:
+    def test_a_commit_that_claims_but_sends_nothing_waits_for_the_disk(self, start_engine, subscription, receiver):
+        """Nothing would follow that makes the results in it durable."""
+        if connection.vendor != "postgresql":
+            pytest.skip("SQLite's commits all wait")
+        TestQuarantine().crashed(subscription, 3, MOST_CRASHES)
+        receiver.script(hang())
+        engine = start_engine()
+        engine.cycle()
+        assert (len(engine.dispatches), synchronous_commit()) == (1, "off"), "its attempts follow"
+        with time_machine.travel(timezone.now() + timedelta(seconds=3), tick=True):
+            engine.cycle()
+        assert (len(engine.dispatches), synchronous_commit()) == (1, "on")
+
+
+def synchronous_commit():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('synchronous_commit')")
+        return cursor.fetchone()[0]
+
+
+class TestAClockThatIsSet:
+    def test_forward_sends_nothing_again_that_is_on_its_way(self, start_engine, subscription, receiver):
+        release = threading.Event()
+        receiver.script(lambda exchange: release.wait(10) and answer(200)(exchange))
+        delivery = DeliveryFactory(subscription=subscription)
+        one, other = start_engine(), start_engine()
+        one.cycle()
+        other.cycle()
+        receiver.wait_for(1)
+        with time_machine.travel(timezone.now() + timedelta(hours=1), tick=True):
+            other.cycle()
+            one.cycle()
+            assert not other.dispatches
+            release.set()
+            finish(one)
+        assert outcomes(delivery) == ["succeeded"]
+        assert len(receiver.requests) == 1
+
+    def test_back_leaves_nothing_waiting_for_the_old_time(self, start_engine, subscription, receiver):
+        engine = start_engine()
+        engine.cycle()
+        deliveries = DeliveryFactory.create_batch(3, subscription=subscription)
+        IntegrationHealth.objects.create(
+            integration=subscription.integration, rate_tokens=0, rate_refilled_at=timezone.now()
+        )
+        subscription.integration.rate_limit = 10
+        subscription.integration.save()
+        with time_machine.travel(timezone.now() - timedelta(hours=1), tick=True):
+            engine.cycle()
+            with time_machine.travel(timezone.now() + timedelta(seconds=1), tick=True):
+                engine.cycle()
+                finish(engine)
+        assert [outcomes(delivery) for delivery in deliveries] == [["succeeded"]] * 3
+
+
+class TestSlots:
+    def test_a_slot_whose_engine_gives_no_sign_of_life_is_taken_and_the_old_one_leaves(self):
+        now = timezone.now()
+        old = register(now)
+        later = now + HEARTBEAT_STALE + timedelta(seconds=1)
+        assert (missing_here(now), missing_here(later)) == (1, 2)
+        new = register(later)
+        assert (new.id, new.slot) == (old.id, old.slot)
+        assert not heartbeat(old, now=later, in_flight=0, sent_count=0)
+        assert heartbeat(new, now=later, in_flight=0, sent_count=0)
+
+    def test_one_of_this_host_whose_process_is_gone_is_replaced_at_once(self):
+        now = timezone.now()
+        slots = [register(now), register(now)]
+        assert register(now) is None
+        assert missing_here(now) == 0
+        Engine.objects.filter(id=slots[0].id).update(pid=2**22 + 1)
+        assert missing_here(now) == 1
+        assert register(now).id == slots[0].id
+
+    def test_engines_of_other_hosts_do_not_count(self):
+        now = timezone.now()
+        Engine.objects.filter(id=register(now).id).update(host="elsewhere")
+        assert missing_here(now) == 2
+
+    def test_an_engine_without_its_slot_drains(self, start_engine):
+        engine = start_engine()
+        Engine.objects.filter(id=engine.slot.id).delete()
+        engine._heartbeat()
+        assert engine.is_draining
+        assert engine.room == 0
+
+
+def _raise(error):
+    raise error
+
+
+class TestTheEar:
+    def test_rings_when_it_begins_to_listen_when_it_is_woken_and_after_it_lost_the_database(self, monkeypatch):
+        heard = []
+        turns = iter(["woken", "lost", "woken"])
+        done = threading.Event()
+
+        class Waiter:
+            def wait(self, timeout):
+                turn = next(turns, None)
+                if turn is None:
+                    listener.stop()
+                    done.set()
+                elif turn == "lost":
+                    raise OperationalError("gone away")
+                return turn == "woken"
+
+            def close(self):
+                heard.append("closed")
+
+        monkeypatch.setattr("deliveries.runtime.listener.make_waiter", lambda **_: Waiter())
+        monkeypatch.setattr("deliveries.runtime.listener.connection", _Nothing())
+        listener = WakeupListener(lambda: heard.append("ring"), pause=lambda: 0.0)
+        monkeypatch.setattr(listener._stop_asked, "wait", lambda seconds: None)
+        listener.start()
+        assert done.wait(5)
+        listener.join(5)
+        assert heard == ["ring", "ring", "ring", "ring", "closed"]
+        assert listener.consume()
+        assert not listener.consume()
+
+
+class _Nothing:
+    def close(self):
+        pass
+
+
+def test_a_batch_that_is_recorded_again_after_an_unconfirmed_commit_changes_nothing(start_engine, subscription):
+    delivery = DeliveryFactory(subscription=subscription)
+    engine = start_engine()
+    engine.cycle()
+    engine.collect(5.0)
+    results = list(engine.results)
+    engine.cycle()
+    before = Delivery.objects.filter(id=delivery.id).values().get()
+    engine.results = results
+    engine.cycle()
+    assert outcomes(delivery) == ["succeeded"]
+    assert Delivery.objects.filter(id=delivery.id).values().get() == before
