@@ -4,7 +4,7 @@ MINUTES ?= 60
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help setup demo test run check bench faults soak fmt lock
+.PHONY: help setup demo test run check bench faults soak fmt docs openapi lock
 
 help:
 	@echo "make demo     the main job in one command: push, fail, fix, resend"
@@ -15,7 +15,9 @@ help:
 	@echo "make faults   fault injection tests (slow)"
 	@echo "make soak     an hour of load with kills and outages (MINUTES=5 for a look)"
 	@echo "make fmt      format the code"
-	@echo "make lock     write the requirements locks anew"
+	@echo "make docs     the documentation as a site: build/docs/index.html"
+	@echo "make openapi  update docs/openapi.yaml"
+	@echo "make lock     update the requirements locks"
 
 # The lock that was installed is kept beside it; only another lock installs again.
 setup:
@@ -46,10 +48,18 @@ soak: setup
 fmt: setup
 	@$(VENV)/bin/ruff check --fix-only --quiet . && $(VENV)/bin/ruff format .
 
+# A link that leads nowhere fails the build.
+docs: setup
+	@$(VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going -b html -c docs . build/docs
+	@echo "Open build/docs/index.html"
+
+openapi: setup
+	@DEBUG=true ENV_FILE=/dev/null $(PYTHON) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
 # Needs uv (https://docs.astral.sh/uv/). No index address is written into the locks.
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --all-extras pyproject.toml
 lock:
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	$(COMPILE) --output-file requirements.lock
-	$(COMPILE) --group dev --output-file requirements-dev.lock
+	$(COMPILE) --group dev --group docs --output-file requirements-dev.lock

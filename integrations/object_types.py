@@ -1,8 +1,9 @@
 """Names of object types: `shipments` is how they are pushed, `shipment` is what their topics and records are called.
 
-The contract (§3) asks for `inflection.singularize`, except for words that are the same in both. That library is a
-port of Rails' table, which cuts `sms` to `sm`, makes `quotum` of `quota` and `wafe` of `waves`; the lists below say
-what is right for such words. Of a compound (`line_items`, `sales-news`) only the last word is inflected.
+Events are named by `inflection.singularize`, except for words that are the same in both (docs/contract.md#push-api).
+That library is a port of Rails' table, which cuts `sms` to `sm`, makes `quotum` of `quota` and `wafe` of `waves`; the
+lists below say what is right for such words. Of a compound (`line_items`, `sales-news`) only the last word is
+inflected.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 import inflection
 
-#: What a key of a push must look like (contract §3). `\Z` and not `$`, which lets a newline follow.
+#: What a key of a push must look like. `\Z` and not `$`, which lets a newline follow.
 KEY_PATTERN: Final = re.compile(r"^[a-z][a-z0-9_-]*\Z", re.ASCII)
 #: Characters of a name, and words that a store can have of its own.
 NAME_LIMIT: Final = 200

@@ -45,7 +45,7 @@ def would_change(integration_id: int, parameters: Mapping[str, Any]) -> bool:
 
 
 def save_parameters(integration_id: int, parameters: Mapping[str, Any]) -> None:
-    """Merge what a receiver answered into the integration's parameters (contract §5.1), under a row lock.
+    """Merge what a receiver answered into the integration's parameters (docs/contract.md#hub), under a row lock.
 
     Writes nothing when nothing changes, so that the configuration clock does not tick with every answer.
     """

@@ -1,4 +1,4 @@
-"""When a delivery is tried again: the named schedules of the contract (§5.8), and how far the next try is.
+"""When a delivery is tried again: the named schedules (docs/contract.md#retry-policies), and how far the next try is.
 
 A policy is a tuple of delays in seconds; its n-th entry is the wait after the n-th failed try, and its length is
 the number of retries. Nothing here reads a clock: the caller adds the delay to its own `now`.
@@ -19,7 +19,7 @@ DAY: Final = 24 * HOUR
 
 MAX_RETRIES: Final = 100
 MAX_DELAY: Final = 30 * DAY
-#: A receiver may ask us to wait this long and no longer (contract §5.8), in seconds.
+#: A receiver may ask us to wait this long and no longer, in seconds.
 RETRY_AFTER_LIMIT: Final = 24 * HOUR
 #: A receiver that says "at once", or names a moment that is past, still gets this pause, in seconds.
 RETRY_AFTER_MINIMUM: Final = 1.0
@@ -40,10 +40,10 @@ def _daily_to(total: float, start: Sequence[float]) -> tuple[float, ...]:
 
 
 def _patient() -> tuple[float, ...]:
-    """n⁴ + 5 seconds, 25 times (contract §5.4, seed 004: "fails after about 25 days").
+    """n⁴ + 5 seconds, 25 times; Spiffy Stores says "fails after about 25 days".
 
     n is the number of tries made so far and so runs from 1 to 25: the waits are 6 s, 21 s, 86 s … 4.5 days, and
-    their sum is 2,153,770 s = 24.93 days, the figure that the contract gives. From 0 to 24 it would be 20.41 days.
+    their sum is 2,153,770 s = 24.93 days, which is "about 25 days". From 0 to 24 it would be 20.41 days.
     """
     return tuple(float(tries**4 + 5) for tries in range(1, 26))
 

@@ -1,10 +1,12 @@
-"""Which subscriptions an event goes to: the spellings of topics and intents (contract §3 and §4), and a quick index.
+"""Which subscriptions an event goes to: how topics and intents are spelled, and a quick index.
+
+The spellings are part of the contract (docs/contract.md#subscriptions-api).
 
 Topics are dotted words, `shipment.updated`; patterns of a subscription are
 
 - one topic: `shipment.updated`
 - all below a word: `shipment.*`, `user.email.*`
-- a bare word, itself and all below it: `shipment`, `conversation` (seed 002)
+- a bare word, itself and all below it: `shipment`, `conversation`
 - everything: `all` or `*`
 
 Words are compared whole: `user` is not a beginning of `username.created`.
@@ -23,7 +25,7 @@ Singular = Callable[[str], str]
 
 LENGTH_LIMIT: Final = 255
 EVERYTHING: Final = frozenset({"all", "*"})
-#: The topic that a subscription narrows down by `metadata.event_names` (seed 002).
+#: The topic that a subscription narrows down by `metadata.event_names`, as at Intercom.
 CUSTOM_EVENT: Final = "event.created"
 
 _VERBS: Final = {"create": "created", "new": "created", "update": "updated", "delete": "deleted"}

@@ -1,6 +1,7 @@
 """`make test`: all tests on SQLite, then those that want a service, wherever it answers.
 
-What is left out is said; with REQUIRE_SERVICES=1 it makes the run fail. The last line sums up, as pytest's own.
+What is left out is said; with REQUIRE_SERVICES=1 it makes the run fail. TEST_DATABASE=sqlite or postgresql chooses half of
+them: SQLite and the browser, or PostgreSQL and Redis. The last line sums up, as pytest's own.
 Further arguments go to pytest: `.venv/bin/python -m tests -k wizard`.
 """
 
@@ -71,8 +72,11 @@ class Run:
 def main(extra: Sequence[str]) -> int:
     started = time.monotonic()
     workers = max(2, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2))
-    runs = [Run("SQLite, no services", ["-m", EVERYWHERE])]
-    left_out = _add_services(runs)
+    chosen = os.environ.get("TEST_DATABASE", "")
+    if chosen not in ("", "sqlite", "postgresql"):
+        print(f"TEST_DATABASE is sqlite or postgresql (or not set: both), not {chosen!r}.", file=sys.stderr)
+        return 2
+    runs, left_out = _planned(chosen)
     database = f"hookdesk_{os.getpid()}"
     try:
         for run in runs:
@@ -90,9 +94,23 @@ def main(extra: Sequence[str]) -> int:
     return _close(runs, left_out, time.monotonic() - started)
 
 
-def _add_services(runs: list[Run]) -> list[tuple[str, str]]:
-    """Append a run for each service that answers; returns what is left out and why."""
-    left_out = []
+def _planned(chosen: str) -> tuple[list[Run], list[tuple[str, str]]]:
+    """The runs, one for each service that answers; and what is left out and why. `chosen`: a database, or both."""
+    runs: list[Run] = []
+    left_out: list[tuple[str, str]] = []
+    if chosen != "postgresql":
+        runs.append(Run("SQLite, no services", ["-m", EVERYWHERE]))
+    if chosen != "sqlite":
+        _add_servers(runs, left_out)
+    if chosen != "postgresql":
+        if why := services.browser_trouble():
+            left_out.append(("tests in a browser", why))
+        else:
+            runs.append(Run("Browser", ["-m", "browser and not slow"], {"TEST_BROWSER": str(services.BROWSER)}))
+    return runs, left_out
+
+
+def _add_servers(runs: list[Run], left_out: list[tuple[str, str]]) -> None:
     if why := services.postgresql_trouble():
         left_out.append(("the same tests on PostgreSQL", why))
     else:
@@ -106,11 +124,6 @@ def _add_services(runs: list[Run]) -> list[tuple[str, str]]:
     else:
         wanted = "redis and not slow" + (" and not postgresql" if left_out else "")
         runs.append(Run("Redis", ["-m", wanted], {"TEST_REDIS_URL": services.REDIS_URL}, is_small=True))
-    if why := services.browser_trouble():
-        left_out.append(("tests in a browser", why))
-    else:
-        runs.append(Run("Browser", ["-m", "browser and not slow"], {"TEST_BROWSER": str(services.BROWSER)}))
-    return left_out
 
 
 def _environment(added: dict[str, str]) -> dict[str, str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -52,6 +54,23 @@ def advisories() -> str:
     return "\n".join(found)
 
 
+def documentation() -> str:
+    """Builds the site: links that lead nowhere, and pages that would load something from elsewhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = _run(["sphinx-build", "--quiet", "--fail-on-warning", "--keep-going", "-c", "docs", ".", folder])
+        if done.returncode:
+            return (done.stdout + done.stderr).strip()
+        pages = list(Path(folder).rglob("*.html"))
+        foreign = [
+            f"{page.relative_to(folder)} loads {address}"
+            for page in pages
+            for address in re.findall(
+                r'<(?:script|img|iframe|link)\b[^>]*\s(?:src|href)="((?:https?:)?//[^"]+)"', page.read_text()
+            )
+        ]
+        return "\n".join(foreign) if pages else "no page was built"
+
+
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     program = BIN / command[0]
     arguments = [str(program), *command[1:]] if program.exists() else list(command)
@@ -68,6 +87,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "migrations online": tool(sys.executable, "-m", "tests.online_migrations"),
     "deployment": tool(sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"),
     "openapi": tool(sys.executable, "manage.py", "spectacular", "--validate", "--fail-on-warn", "--file", os.devnull),
+    "documentation": documentation,
     "one door to the network": tool(sys.executable, "-m", "tests.one_door"),
     "advisories": advisories,
 }

@@ -1,4 +1,4 @@
-"""A receiver that behaves as the SMS application of seed 000, but sends no SMS.
+"""A receiver that behaves as the SMS application of CenitHub's tutorial, but sends no SMS.
 
 `POST /send_sms` with `{"request_id", "sms": {"from", "phone", "message"}}` answers 200 "SMS message sent", or for a
 phone number that nobody can have, 500 "Unable to send SMS message. Error: …".

@@ -1,4 +1,4 @@
-"""What the demo does and tells: seed 000's story, from a bad phone number to an SMS that was sent."""
+"""What the demo does and tells: the story of Wombat's tutorial, from a bad phone number to an SMS that was sent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOGIN, PASSWORD = "demo", "demo"
 BAD_PHONE, GOOD_PHONE = "0000000000", "+15005550006"
 CHANGER = Actor(None, "the demo")
 
-#: Seed 000's shipment, and the update that triggers the SMS.
+#: The shipment of Wombat's tutorial, and the update that triggers the SMS.
 SHIPMENT: dict[str, Any] = {
     "id": "1111111111",
     "order_id": "R1111111111",

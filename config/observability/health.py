@@ -1,4 +1,4 @@
-"""Is it up, is it ready? For load balancers and whoever is on call (contract §4.1)."""
+"""Is it up, is it ready? For load balancers and whoever is on call (docs/contract.md#health-and-metrics)."""
 
 from __future__ import annotations
 

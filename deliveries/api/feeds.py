@@ -1,4 +1,4 @@
-"""What was sent for a subscription and what failed, as Intercom's API showed it; pings (contract §4, §4.1, §5)."""
+"""What was sent for a subscription and what failed, as Intercom's API showed it; pings (docs/contract.md)."""
 
 from __future__ import annotations
 

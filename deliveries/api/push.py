@@ -1,4 +1,4 @@
-"""`POST /api/v1/push` and `POST /api/v1/events` (contract §3)."""
+"""`POST /api/v1/push` and `POST /api/v1/events` (docs/contract.md#push-api)."""
 
 from __future__ import annotations
 

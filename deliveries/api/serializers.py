@@ -1,4 +1,4 @@
-"""Deliveries, attempts and notification feeds as the API shows them (contract §4, §4.1)."""
+"""Deliveries, attempts and notification feeds as the API shows them (docs/contract.md)."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class EventSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     topic = serializers.CharField(allow_null=True)
     intent = serializers.CharField(allow_null=True)
-    data = serializers.DictField()  # type: ignore[assignment]  # the contract's word
+    data = serializers.DictField()  # type: ignore[assignment]  # the API's word
 
 
 class ObjectSerializer(serializers.Serializer[Any]):

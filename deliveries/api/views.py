@@ -1,4 +1,4 @@
-"""`/api/v1/deliveries`: what happened, and the resolution wizard for programs (contract §4.1)."""
+"""`/api/v1/deliveries`: what happened, and the resolution wizard for programs (docs/contract.md#deliveries)."""
 
 from __future__ import annotations
 

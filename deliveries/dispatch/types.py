@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from deliveries.dispatch.config_cache import DestinationConfig
 
 #: Added to an integration's timeout to make the lease: a worker that dies in mid-send delays the delivery by
-#: no more than timeout + 60 s (contract §5).
+#: no more than timeout + 60 s (docs/contract.md#wire-formats).
 LEASE_GRACE = 30.0
 
 

@@ -19,7 +19,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Invalid(ValueError):
-    """The body is not what the contract asks for; `field` is the place."""
+    """The body is not what the push API takes (docs/contract.md#push-api); `field` is the place."""
 
     def __init__(self, message: str, field: str | None = None, code: str = "parameter_invalid") -> None:
         super().__init__(message)

@@ -68,7 +68,7 @@ class Receipt:
 
 
 def push_objects(*, principal: Principal, document: Any, raw: bytes, key: str | None = None, hops: int = 0) -> Receipt:
-    """`{"<plural>": [object, …]}` into records and events (contract §3): all or nothing. `hops`: how far it came.
+    """`{"<plural>": [object, …]}` into records and events: all or nothing. `hops`: how far it came.
 
     Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or TooMuchContention, and nothing is stored.
     """

@@ -15,7 +15,7 @@ from deliveries import hooks
 from deliveries.failures.groups import close_empty_groups, lock_groups
 from deliveries.models import Delivery, Event, FailureGroup, IdempotencyKey, ReplayItem, WizardPresence
 
-#: The contract keeps idempotency keys for 24 h at least.
+#: Idempotency keys are kept for 24 hours at least (docs/contract.md#guarantees).
 KEYS_KEPT = timedelta(hours=24)
 VISITS_KEPT = timedelta(days=1)
 

@@ -1,4 +1,4 @@
-"""Pings: a test event to one subscription or integration (contract §5).
+"""Pings: a test event to one subscription or integration (docs/contract.md#wire-formats).
 
 They are attempts with trigger `test`: never retried, never a notification, never counted by breaker or
 auto-disable. One to a subscription is made due and sent by the engine; one on demand is sent at once and awaited.

@@ -1,4 +1,4 @@
-"""Trying out an integration in turn format as Turn.io's own page would: handshake, context, actions (seed 001)."""
+"""Trying out an integration in turn format as Turn.io's own page would: handshake, context, actions."""
 
 from __future__ import annotations
 

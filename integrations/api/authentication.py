@@ -1,4 +1,4 @@
-"""Which store is calling (contract §2)."""
+"""Which store is calling (docs/contract.md#authentication)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors of the API: one body for all of them (contract §9)."""
+"""Errors of the API: one body for all of them (docs/contract.md#errors)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CODES = {
 
 
 class APIError(exceptions.APIException):
-    """An error with the contract's code and, where there is one, the field: `shipments[0].id`."""
+    """An error with its code and, where there is one, the field: `shipments[0].id`."""
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ LIMIT = OpenApiParameter(
 
 
 class StoreScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """Any one of the three ways of contract §2."""
+    """Any one of the three ways (docs/contract.md#authentication)."""
 
     target_class = "integrations.api.authentication.StoreAuthentication"
     match_subclasses = True
@@ -57,7 +57,7 @@ class ErrorEntrySerializer(serializers.Serializer[Any]):
 class ErrorListSerializer(serializers.Serializer[Any]):
     type = serializers.CharField()
     request_id = serializers.CharField()
-    errors = ErrorEntrySerializer(many=True)  # type: ignore[assignment]  # the contract's word
+    errors = ErrorEntrySerializer(many=True)  # type: ignore[assignment]  # the API's word
 
 
 class PagesSerializer(serializers.Serializer[Any]):

@@ -36,7 +36,7 @@ def read_body(request: Any) -> bytes:
 
 
 class DocumentParser(BaseParser):
-    """Takes any media type: real clients send JSON under a form type, or under none (seed 000's curl)."""
+    """Takes any media type: real clients send JSON under a form type, or under none (`curl -d` says form)."""
 
     media_type = "*/*"
 

@@ -95,7 +95,7 @@ class IntegrationSerializer(serializers.Serializer[Integration]):
 
     @extend_schema_field(OpenApiTypes.STR)
     def get_additional_data(self, integration: Integration) -> str:
-        # Shops keep API keys in it (seed 004).
+        # Shops keep API keys in it.
         return MASK if integration.additional_data else ""
 
 

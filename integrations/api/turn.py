@@ -1,4 +1,4 @@
-"""Handshake, context and actions of Turn.io integrations for programs (contract §5.5)."""
+"""Handshake, context and actions of Turn.io integrations for programs (docs/contract.md#turn)."""
 
 from __future__ import annotations
 

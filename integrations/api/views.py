@@ -1,4 +1,4 @@
-"""`/api/v1/integrations` and `/api/v1/tokens` (contract §4.1). Thin: read, call a service, show."""
+"""`/api/v1/integrations` and `/api/v1/tokens` (docs/contract.md#management-api). Thin: read, call a service, show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subscribes buyers who accept marketing to a Campaign Monitor list (API 3.3). Contract §6, seed 004."""
+"""Subscribes buyers who accept marketing to a Campaign Monitor list (API 3.3; docs/contract.md#connectors)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""E-mail by Django's mail: the request has the method MAIL and a mailto: address. Contract §6."""
+"""E-mail by Django's mail: the request has the method MAIL and a mailto: address."""
 
 from __future__ import annotations
 

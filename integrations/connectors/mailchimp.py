@@ -1,4 +1,4 @@
-"""Subscribes buyers who accept marketing to a Mailchimp audience (API 3.0). Contract §6, seed 004."""
+"""Subscribes buyers who accept marketing to a Mailchimp audience (API 3.0; docs/contract.md#connectors)."""
 
 from __future__ import annotations
 

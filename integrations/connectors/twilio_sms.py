@@ -1,6 +1,6 @@
 """SMS by Twilio: the request is the one that the `twilio` package makes, sent by Hookdesk's own transport.
 
-Object of seed 000: `{"from","phone","message"}`. Contract §6.
+Object, as in CenitHub's tutorial: `{"from","phone","message"}` (docs/contract.md#connectors).
 """
 
 from __future__ import annotations

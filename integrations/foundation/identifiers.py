@@ -9,7 +9,7 @@ import time
 from typing import Final
 from uuid import UUID
 
-#: Seed 002 shows these two with hyphens: `nsub_01033700-16ad-11e6-aa08-ed65c3040c0f`.
+#: Intercom shows these two with hyphens: `nsub_01033700-16ad-11e6-aa08-ed65c3040c0f`.
 _HYPHENATED: Final = frozenset({"nsub", "notif"})
 
 _UUID_TEXT = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
@@ -85,7 +85,7 @@ def uuid7(now_ms: int | None = None) -> UUID:
 
 
 def public_id(prefix: str, uuid: UUID) -> str:
-    """The id that outsiders see: `evt_` and 32 hex digits; `nsub_` and `notif_` with hyphens (seed 002)."""
+    """The id that outsiders see: `evt_` and 32 hex digits; `nsub_` and `notif_` with hyphens, as Intercom's."""
     return f"{prefix}_{uuid}" if prefix in _HYPHENATED else f"{prefix}_{uuid.hex}"
 
 

@@ -20,7 +20,7 @@ class PatchDoesNotFit(ValueError):
 
 
 def merge_document(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """A partial update (contract §3): top-level keys of `new` replace, absent ones stay, in the order of `old`."""
+    """A partial update: top-level keys of `new` replace, absent ones stay, in the order of `old`."""
     return {**old, **new}
 
 

@@ -1,6 +1,6 @@
 """JSON documents as they come in and are kept: strict where Python's `json` is lenient.
 
-What contract §9 refuses (faults F29–F33) is refused here with a place and a reason, before anything is stored:
+What the API refuses (docs/contract.md#errors) is refused here with a place and a reason, before anything is stored:
 databases choke on NUL, other JSON readers on NaN, `1e400` and lone surrogates, and everybody on depth.
 """
 
@@ -23,7 +23,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class DocumentError(ValueError):
-    """A document that is refused: an error of the API (contract §9), with the place inside the document if known."""
+    """A document that is refused: an error of the API, with the place inside the document if known."""
 
     def __init__(self, code: ErrorCode, message: str, field: str | None = None) -> None:
         super().__init__(message)

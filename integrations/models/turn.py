@@ -9,7 +9,7 @@ from integrations.models.integration import Integration
 
 
 class TurnContext(models.Model):
-    """The actions of the last context answer: only what was offered can be run (contract §5.5).
+    """The actions of the last context answer: only what was offered can be run.
 
     Apart from `Integration`, because each chat that is opened writes it, and a row because web servers have
     several processes.

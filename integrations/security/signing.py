@@ -1,7 +1,7 @@
 """Signatures over outgoing bodies, and the secrets they are made with. Pure.
 
 Three styles: `standard` (Standard Webhooks, https://www.standardwebhooks.com), `hub` (WebSub's
-`X-Hub-Signature`, seed 002) and `turn` (`X-Turn-Hook-Signature`, seed 001).
+`X-Hub-Signature`) and `turn` (`X-Turn-Hook-Signature`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Talking to Turn.io integrations while somebody waits: handshake, context, actions (contract §5.5, seed 001).
+"""Talking to Turn.io integrations while somebody waits: handshake, context, actions (docs/contract.md#turn).
 
 No transaction is held during a request. What goes wrong is part of the answer, never an exception, but for what
 the caller got wrong.

@@ -1,6 +1,6 @@
 """What every format shares about headers and credentials: auth types, static headers, what must be masked. Pure.
 
-Contract §5.7.
+docs/contract.md#authentication-of-deliveries.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def credentials(endpoint: Endpoint, parameters: Mapping[str, Any]) -> tuple[str,
         found.append(endpoint.token)
         found.append(basic(endpoint.token).removeprefix("Basic "))
         found.append(endpoint.token.partition(":")[2])
-    if endpoint.additional_data:  # seed 004 keeps API keys in it
+    if endpoint.additional_data:  # shops keep API keys in it
         found.append(endpoint.additional_data)
     return tuple(dict.fromkeys(text for text in found if text))
 

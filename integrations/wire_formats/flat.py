@@ -1,4 +1,4 @@
-"""The event's data as one flat JSON object, as a chatbot's webhook gets it (seed 003). Contract §5.3."""
+"""The event's data as one flat JSON object, as a chatbot's webhook gets it (docs/contract.md#flat)."""
 
 from __future__ import annotations
 

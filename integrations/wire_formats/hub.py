@@ -1,4 +1,4 @@
-"""Requests and answers of the Wombat/CenitHub kind (seed 000), polling included. Contract §5.1."""
+"""Requests and answers of the Wombat/CenitHub kind, polling included (docs/contract.md#hub)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `notification_event` envelope of seed 002, signed as WebSub signs. Contract §5.2."""
+"""Intercom's `notification_event` envelope, signed as WebSub signs (docs/contract.md#notification)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard Webhooks (https://www.standardwebhooks.com): the default for a new integration. Contract §5.6."""
+"""Standard Webhooks (https://www.standardwebhooks.com): the default (docs/contract.md#standard)."""
 
 from __future__ import annotations
 

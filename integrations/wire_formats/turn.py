@@ -1,4 +1,4 @@
-"""Deliveries, handshakes, contexts and actions as Turn.io speaks them (seed 001). Contract §5.5.
+"""Deliveries, handshakes, contexts and actions as Turn.io speaks them (docs/contract.md#turn).
 
 The answers of handshake, context and action are read with patience: keys may be missing, and what is odd
 ends in `error`, never in an exception.
@@ -49,7 +49,7 @@ class Handshake:
     capabilities: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self, at: datetime) -> dict[str, Any]:
-        """The integration's `handshake` as the contract has it."""
+        """The integration's `handshake` (docs/contract.md#turn)."""
         return {
             "ok": self.is_ok,
             "at": iso(at),

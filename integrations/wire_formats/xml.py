@@ -1,4 +1,4 @@
-"""XML as Rails 2 wrote it (`to_xml`), in the shape of seed 004's sample. Contract §5.4."""
+"""XML as Rails 2 wrote it (`to_xml`), in the shape of Spiffy Stores' sample (docs/contract.md#xml)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ XML_HEADERS: Headers = (("Content-Type", "application/xml"), ("User-Agent", USER
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 INDENT = "  "
 
-#: Words that are the same in singular and plural (contract §3).
+#: Words that are the same in singular and plural.
 _SAME_IN_BOTH = frozenset({"address", "data", "media", "mms", "news", "series", "sms", "species", "status"})
 #: Letters that both the 4th and the 5th edition of XML 1.0 allow in names; a colon would be a namespace.
 _LETTERS = "A-Za-z_À-ÖØ-öø-ıΣ-ώЁ-Ќа-яА-Яぁ-ゔァ-ヺ一-龥가-힣"

@@ -1,4 +1,4 @@
-"""`/api/v1/notifications` (contract §4.1)."""
+"""`/api/v1/notifications` (docs/contract.md#notifications)."""
 
 from __future__ import annotations
 

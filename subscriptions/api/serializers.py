@@ -1,4 +1,4 @@
-"""Subscriptions as Intercom's API showed them (seed 002), with our own fields beside; topics."""
+"""Subscriptions as Intercom's API showed them, with fields of our own; topics."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _NAME = serializers.CharField(max_length=255)
 class LinksSerializer(serializers.Serializer[Any]):
     sent = serializers.CharField()
     retry = serializers.CharField()
-    errors = serializers.CharField()  # type: ignore[assignment]  # the contract's word
+    errors = serializers.CharField()  # type: ignore[assignment]  # the API's word
 
 
 class SubscriptionSerializer(serializers.Serializer[Any]):

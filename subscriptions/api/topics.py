@@ -1,4 +1,4 @@
-"""`/api/v1/topics` (contract §4.1)."""
+"""`/api/v1/topics` (docs/contract.md#management-api)."""
 
 from __future__ import annotations
 

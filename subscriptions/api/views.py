@@ -1,4 +1,4 @@
-"""`/api/v1/subscriptions`, which is Intercom's API (contract §4, seed 002)."""
+"""`/api/v1/subscriptions`, which is Intercom's API (docs/contract.md#subscriptions-api)."""
 
 from __future__ import annotations
 

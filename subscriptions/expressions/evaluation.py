@@ -2,7 +2,7 @@
 
 Text stands in single quotes ('paid'), other values in backticks (`1`, `true`); double quotes are for names of fields.
 null, false, "", [] and {} are false, everything else is true, 0 too. A number that came as text, as a chatbot's
-`choice_confirmation` "1" (seed 003), is compared as text (== '1') or by to_number(…) == `1`.
+`choice_confirmation` "1", is compared as text (== '1') or by to_number(…) == `1`.
 
 Beside JMESPath's own functions there are, for messages and conditions: concat(a, b, …), default(value, fallback),
 lower(text), upper(text), trim(text), replace(text, old, new), split(text, separator), format('Hi {name}', object),

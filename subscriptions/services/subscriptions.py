@@ -23,7 +23,7 @@ from subscriptions.hooks import subscription_created, subscription_deleted
 from subscriptions.models import Subscription, SubscriptionQuerySet
 from subscriptions.services.values import SubscriptionValues, check_together, clean_values
 
-#: Subscriptions with an integration of their own, per store (contract §4).
+#: Subscriptions with an integration of their own, per store (docs/contract.md#subscriptions-api).
 OWN_LIMIT = 250
 
 _FIELDS = (

@@ -22,7 +22,7 @@ LONGEST_POLL = 366 * 24 * 3600
 
 
 class SubscriptionValues(TypedDict, total=False):
-    """What can be set. `url` and `hub_secret` are those of an integration of its own (seed 002)."""
+    """What can be set. `url` and `hub_secret` are those of an integration of its own, as at Intercom."""
 
     url: str | None
     hub_secret: str | None

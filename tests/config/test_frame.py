@@ -1,4 +1,4 @@
-"""What surrounds the API: its schema and page, unknown paths, health and metrics (contract §4.1, §9)."""
+"""What surrounds the API: its schema and page, unknown paths, health and metrics."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from tests.e2e.installation import ROOT, Installation
 from tests.processes import children_of, eventually, processes
 from tests.receiver import Receiver, answer
 
-#: The contract's promise, in seconds.
+#: What docs/contract.md#commands promises, in seconds.
 STOP_SECONDS = 20
 
 

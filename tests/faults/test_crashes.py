@@ -1,4 +1,4 @@
-"""A process dies at the worst moment: what was accepted arrives, what is sent again says so (F1–F4)."""
+"""A process dies at the worst moment: what was accepted arrives, what is sent again says so."""
 
 import http.client
 import os
@@ -24,7 +24,7 @@ def outcomes(installation):
 def test_a_worker_killed_in_mid_post_sends_again_within_timeout_and_a_minute_under_the_same_id(
     installation, receiver, ledger
 ):
-    """F1. The lease is waited for in earnest."""
+    """The lease is waited for in earnest."""
     arrived, release = threading.Event(), threading.Event()
 
     def hold(exchange):
@@ -56,7 +56,7 @@ def test_a_worker_killed_in_mid_post_sends_again_within_timeout_and_a_minute_und
 def test_an_engine_that_dies_around_the_sending_repeats_only_what_was_sent(
     installation, receiver, ledger, point, requests
 ):
-    """F2, and its counterpart before the first byte."""
+    """After the answer, and before the first byte."""
     host = installation.start_host("a", HOOKDESK_FAILPOINT=point)
     host.subscribe(receiver.url(), ["load.made"])
     (engine,) = installation.wait_for_engines()
@@ -79,7 +79,6 @@ def test_an_engine_that_dies_around_the_sending_repeats_only_what_was_sent(
 def test_a_web_process_that_dies_around_the_commit_stores_all_or_nothing_and_the_key_can_be_used_again(
     installation, receiver, ledger, point, path
 ):
-    """F3, F4."""
     document = EVENT if path.endswith("events") else {"loads": [EVENT["data"]]}
     worker = installation.start_host("worker")
     worker.subscribe(receiver.url(), ["load.*"])

@@ -1,4 +1,4 @@
-"""Random kills and orderly stops under load (F5, F6). FAULT_KILLS and FAULT_SEED in the environment change the run."""
+"""Random kills and orderly stops under load. FAULT_KILLS and FAULT_SEED in the environment change the run."""
 
 import os
 import random

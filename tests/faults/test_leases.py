@@ -1,4 +1,4 @@
-"""Who may send, for how long, and what becomes of those who come too late or die of what they send (F7, F8, F28)."""
+"""Who may send, for how long, and what becomes of those who come too late or die of what they send."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What Hookdesk stands on goes away for a while: database, disk, broker (F21–F24)."""
+"""What Hookdesk stands on goes away for a while: database, disk, broker."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ EVENT = {"topic": "load.made", "data": {"id": "1"}}
 
 
 def test_postgresql_may_crash_and_come_back_under_load(make_installation, postgresql, receiver, ledger):
-    """F21. 503 while it is away, and everything that got a 202 before or after arrives."""
+    """503 while it is away, and everything that got a 202 before or after arrives."""
     installation = make_installation("postgresql")
     receiver.script(answer(200, delay=0.05))
     host = installation.start_host()
@@ -53,7 +53,6 @@ def test_postgresql_may_crash_and_come_back_under_load(make_installation, postgr
 def test_a_locked_sqlite_file_makes_pushes_wait_and_then_refuses_them(
     make_installation, receiver, ledger, seconds, expected
 ):
-    """F22."""
     installation = make_installation("sqlite")
     host = installation.start_host()
     host.subscribe(receiver.url(), ["load.made"])
@@ -80,7 +79,6 @@ def test_a_locked_sqlite_file_makes_pushes_wait_and_then_refuses_them(
 
 
 def test_a_full_disk_answers_503_and_heals_by_itself(installation_on_small_disk, receiver, ledger):
-    """F23."""
     installation, folder = installation_on_small_disk
     host = installation.start_host()
     host.subscribe(receiver.url(), ["load.made"])
@@ -129,7 +127,7 @@ def installation_on_small_disk(make_installation, tmp_path):
 
 
 def test_without_redis_pushes_are_taken_and_delivered_and_hosts_can_start(make_installation, redis, receiver, ledger):
-    """F24. django-q2's broker only serves tasks beside the engines."""
+    """django-q2's broker only serves tasks beside the engines."""
     installation = make_installation("postgresql")
     host = installation.start_host()
     host.subscribe(receiver.url(), ["load.made"])
@@ -174,7 +172,6 @@ def test_a_redis_that_hangs_hangs_nobody_else(make_installation, redis, receiver
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_dead_cluster_is_replaced_and_what_came_meanwhile_goes_out(kind, make_installation, receiver, ledger):
-    """F24, the other half."""
     installation: Installation = make_installation(kind)
     host = installation.start_host()
     host.subscribe(receiver.url(), ["load.made"])

@@ -1,4 +1,4 @@
-"""The retry schedules of contract §5.8."""
+"""The retry schedules (docs/contract.md#retry-policies)."""
 
 import math
 import random
@@ -27,7 +27,7 @@ def delay(policy, retries_made, **options):
     return next_delay(policy, retries_made, rng=random.Random(7), **options)
 
 
-def test_the_standard_policy_is_that_of_the_contract():
+def test_the_standard_policy_is_the_documented_one():
     assert parse_policy("standard") == (5, 300, 1800, 7200, 18000, 36000, 36000)
 
 

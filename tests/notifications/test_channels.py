@@ -1,4 +1,4 @@
-"""SMS and e-mail: one per incident, recipient and window; whatever Twilio does, deliveries never notice (F39)."""
+"""SMS and e-mail: one per incident, recipient and window; whatever Twilio does, deliveries never notice."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ def test_an_incident_costs_a_few_statements_and_no_network_however_many_recipien
     assert twilio.connections == 0
 
 
-# --- F39: Twilio down, slow, refusing -----------------------------------------------------------------------------
+# --- Twilio down, slow, refusing --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", [hang(), reset(), answer(503, b"<html>busy</html>"), answer(429, b"{}")])

@@ -1,4 +1,4 @@
-"""The connectors through the engine (contract §6), against stubs of the vendors' APIs."""
+"""The connectors through the engine (docs/contract.md#connectors), against stubs of the vendors' APIs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intercom's webhooks (seed 002): the tutorial's calls, its Sinatra app's signature, feeds, 410."""
+"""Intercom's webhooks: the tutorial's calls, its Sinatra app's signature, feeds, 410."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sarufi (seed 003): events by intent, flat bodies, a filter on choice_confirmation, the operator's SMS."""
+"""Sarufi: events by intent, flat bodies, a filter on choice_confirmation, the operator's SMS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rotation of secrets: receivers verify with the old one for 24 h, with the new one at once (contract §4.1)."""
+"""Rotation of secrets: receivers verify with the old one for 24 h, with the new one at once (docs/contract.md#management-api)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def verifies_standard(request, secret):
 
 
 def verifies_hub(request, secret):
-    """As a receiver of seed 002 does; one that still has the old secret reads the header with -Previous."""
+    """As Intercom's receivers do; one that still has the old secret reads the header with -Previous."""
     signature = "sha1=" + hmac.new(secret.encode(), request.body, hashlib.sha1).hexdigest()
     return signature in (request.header("X-Hub-Signature"), request.header("X-Hub-Signature-Previous"))
 

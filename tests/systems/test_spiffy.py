@@ -1,4 +1,4 @@
-"""Spiffy Stores (seed 004): orders that are created and paid, as XML, for 25 days, to the tutorial's PHP in Python."""
+"""Spiffy Stores: orders that are created and paid, as XML, for 25 days, to the tutorial's PHP in Python."""
 
 from __future__ import annotations
 

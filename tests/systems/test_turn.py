@@ -1,4 +1,4 @@
-"""Turn.io (seed 001): handshake with its outcome, context of a chat, actions, refresh, signatures."""
+"""Turn.io: handshake with its outcome, context of a chat, actions, refresh, signatures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wombat/CenitHub (seed 000): send_sms as the tutorial has it, polling, and what an answer brings back."""
+"""Wombat/CenitHub: send_sms as the tutorial has it, polling, and what an answer brings back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/api/v1/deliveries`, their attempts and their resolution (contract §4.1)."""
+"""`/api/v1/deliveries`, their attempts and their resolution (docs/contract.md#management-api)."""
 
 from __future__ import annotations
 

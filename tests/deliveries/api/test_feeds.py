@@ -1,4 +1,4 @@
-"""Feeds of a subscription as Intercom showed them, and pings (contract §4, §5)."""
+"""Feeds of a subscription as Intercom showed them, and pings."""
 
 from __future__ import annotations
 

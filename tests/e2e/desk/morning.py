@@ -1,4 +1,4 @@
-"""Seed 000 in the morning: shipments with a bad phone number, and the SMS application that refuses them."""
+"""A morning at the desk: shipments with a bad phone number, and the SMS application that refuses them."""
 
 from __future__ import annotations
 

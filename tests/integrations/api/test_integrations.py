@@ -1,4 +1,4 @@
-"""`/api/v1/integrations` (contract §4.1, §5.7, §5.8)."""
+"""`/api/v1/integrations`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/api/v1/tokens` and who may call at all (contract §2, §4.1)."""
+"""`/api/v1/tokens` and who may call at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handshake, context and actions with a Turn.io integration that answers (contract §5.5, seed 001)."""
+"""Handshake, context and actions with a Turn.io integration that answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mailchimp and Campaign Monitor: contract §6."""
+"""Mailchimp and Campaign Monitor (docs/contract.md#connectors)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Auth types and extra headers: contract §5.7, faults 35 and 36."""
+"""Auth types and extra headers (docs/contract.md#authentication-of-deliveries)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flat format: contract §5.3, seed 003."""
+"""The flat format (docs/contract.md#flat)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hub format: contract §5.1, seed 000."""
+"""The hub format (docs/contract.md#hub)."""
 
 from __future__ import annotations
 

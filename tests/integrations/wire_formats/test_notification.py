@@ -1,4 +1,4 @@
-"""The notification envelope: contract §5.2, byte for byte what seed 002 prints."""
+"""The notification envelope, byte for byte what Intercom's tutorial prints."""
 
 from __future__ import annotations
 

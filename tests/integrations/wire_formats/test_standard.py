@@ -1,4 +1,4 @@
-"""Standard Webhooks: contract §5.6."""
+"""Standard Webhooks (docs/contract.md#standard)."""
 
 from __future__ import annotations
 

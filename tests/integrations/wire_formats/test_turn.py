@@ -1,4 +1,4 @@
-"""Turn.io: contract §5.5, seed 001."""
+"""Turn.io (docs/contract.md#turn)."""
 
 from __future__ import annotations
 

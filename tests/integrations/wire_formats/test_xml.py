@@ -1,4 +1,4 @@
-"""Rails' XML: contract §5.4, element for element the sample of seed 004."""
+"""Rails' XML (docs/contract.md#xml), element for element the sample of Spiffy Stores."""
 
 from __future__ import annotations
 

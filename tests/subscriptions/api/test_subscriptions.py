@@ -1,4 +1,4 @@
-"""Intercom's subscriptions API (contract §4, seed 002), with our own fields."""
+"""Intercom's subscriptions API (docs/contract.md#subscriptions-api), with our own fields."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from subscriptions.expressions.evaluation import (
     transform,
 )
 
-#: What the bot of seed 003 collected.
+#: What Sarufi's bot collected.
 PIZZA = {
     "number_of_pizzas": "1",
     "pizza_toppings": "cheese",
