@@ -38,6 +38,8 @@ class Connections:
         self._unfinished_of: Counter[str] = Counter()
         #: Bytes of bodies in memory.
         self.buffered = 0
+        #: Those that had not taken all of their answers when it was last looked.
+        self._slow: set[Connection] = set()
         self.is_stopping = False
         self._listeners: list[socket.socket] = []
         self._sweeper: asyncio.TimerHandle | None = None
@@ -105,6 +107,7 @@ class Connections:
 
     def closed(self, connection: Connection) -> None:
         self.open.discard(connection)
+        self._slow.discard(connection)
         self._owes_nothing(connection)
 
     def owes(self, connection: Connection) -> None:
@@ -131,6 +134,21 @@ class Connections:
     def handed_over(self, connection: Connection, request: Request) -> None:
         self._owes_nothing(connection)
         self._handle(request)
+
+    def has_unread(self, connection: Connection) -> None:
+        """It takes its answer more slowly than it comes. All together, only so much may wait in memory."""
+        self._slow.add(connection)
+        excess = self.unread() - self.limits.unread_bytes
+        while excess > 0 and len(self._slow) > 1:
+            victim = min(self._slow, key=lambda other: other.unread_since)
+            excess -= victim.unread_bytes
+            self._slow.discard(victim)
+            victim.abandon()
+
+    def unread(self) -> int:
+        """Bytes of answers that wait for their clients."""
+        self._slow = {connection for connection in self._slow if connection.unread_bytes}
+        return sum(connection.unread_bytes for connection in self._slow)
 
     def make_room(self, connection: Connection) -> None:
         """Bodies take too much memory: the one that has been coming in the longest goes. Raises Refusal if it asks."""

@@ -13,6 +13,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from config.server.limits import Limits
 from config.server.request import Headers, Refusal, Request, framing_of, head_without_upgrade
+from config.server.unread import Unread
 
 #: What one read brings at most, and so what can come beyond a limit before it is noticed.
 _ONE_READ = 256 * 1024
@@ -33,6 +34,11 @@ class Owner(Protocol):
     def is_owing(self, connection: Connection) -> bool: ...
     def handed_over(self, connection: Connection, request: Request) -> None: ...
     def make_room(self, connection: Connection) -> None: ...
+    def has_unread(self, connection: Connection) -> None: ...
+
+
+class _Enough(Exception):
+    """The client has sent more requests ahead than are kept for it."""
 
 
 class Connection(asyncio.Protocol):
@@ -40,8 +46,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_body", "_drained", "_has_begun", "_head_size", "_headers", "_is_body_refused", "_is_closing",
-        "_is_kept_alive", "_is_upgrading", "_owner", "_parser", "_raw_size", "_size", "_target", "_to_write",
-        "_written_at", "address", "current", "held", "port", "ready", "since", "transport",
+        "_is_kept_alive", "_is_upgrading", "_owner", "_parser", "_raw_size", "_size", "_target", "_unread",
+        "address", "current", "held", "port", "ready", "since", "transport",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
@@ -58,15 +64,14 @@ class Connection(asyncio.Protocol):
         self.held = 0
         self._drained = asyncio.Event()
         self._drained.set()
-        self._to_write = 0
-        self._written_at = 0.0
+        self._unread = Unread()
         self._is_closing = False
         self._reset()
 
     def _reset(self) -> None:
         self._target = b""
         self._headers: Headers = []
-        self._body: list[bytes] | None = None
+        self._body: bytearray | None = None
         self._size = self._head_size = self._raw_size = 0
         self._has_begun = self._is_body_refused = self._is_upgrading = False
         self._is_kept_alive = True
@@ -81,11 +86,11 @@ class Connection(asyncio.Protocol):
     def overdue(self, now: float) -> Refusal | None:
         """What to tell a client that took too long."""
         limits = self._owner.limits
-        if self._is_stalled(now):
+        if self._unread.is_overdue(self.unread_bytes, now, limits):
             return Refusal(0)
         waited = now - self.since
         if self._is_closing:
-            return Refusal(0) if waited > limits.linger_seconds and not self._to_write else None
+            return Refusal(0) if waited > limits.linger_seconds and not self.unread_bytes else None
         if self.current is not None:
             return None
         if not self._has_begun:
@@ -98,18 +103,20 @@ class Connection(asyncio.Protocol):
             return Refusal(408, f"The body came too slowly: {self._size} bytes in {waited:.0f} seconds.")
         return None
 
-    def _is_stalled(self, now: float) -> bool:
-        """The client takes nothing of an answer that is waiting for it."""
-        left = self.transport.get_write_buffer_size()
-        if not left or left < self._to_write or not self._to_write:
-            self._written_at = now
-        self._to_write = left
-        return bool(left) and now - self._written_at > self._owner.limits.write_seconds
+    @property
+    def unread_bytes(self) -> int:
+        """What of the answers waits in memory for the client to take it."""
+        return self.transport.get_write_buffer_size()
+
+    @property
+    def unread_since(self) -> float:
+        return self._unread.since
 
     # --- asyncio.Protocol --------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
+        self.transport.set_write_buffer_limits(high=self._owner.limits.answer_bytes)
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
             self.address, self.port = peer[:2]
@@ -146,6 +153,9 @@ class Connection(asyncio.Protocol):
         except HttpParserError as error:
             # What a callback raised is the parser's context.
             cause = error.__context__
+            if isinstance(cause, _Enough):
+                self._take_no_more()
+                return
             self.refuse(cause if isinstance(cause, Refusal) else Refusal(400, f"This is not HTTP/1.1: {error}."))
         else:
             if self.current is not None:
@@ -202,7 +212,7 @@ class Connection(asyncio.Protocol):
             return
         framing = framing_of(self._headers, self._parser.get_http_version())
         self._is_kept_alive = bool(self._parser.should_keep_alive())
-        self._body = []
+        self._body = bytearray()
         self.since = self._owner.now()
         if framing.length > self._owner.limits.body_bytes:
             self._refuse_body(framing.length)
@@ -213,7 +223,7 @@ class Connection(asyncio.Protocol):
         if self._is_body_refused:
             return
         assert self._body is not None
-        self._body.append(body)
+        self._body += body  # in one piece: as many small ones it would take many times the memory
         self._size += len(body)
         self.held += len(body)
         self._owner.buffered += len(body)
@@ -225,7 +235,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if not self._is_upgrading and not self._is_body_refused:
-            self._hand_over(b"".join(self._body or ()), self._size)
+            self._hand_over(bytes(self._body or b""), self._size)
 
     def _refuse_body(self, announced: int) -> None:
         """It is too large: the application gets the request without it and says so in its own words."""
@@ -234,6 +244,8 @@ class Connection(asyncio.Protocol):
         self._hand_over(b"", announced)
 
     def _hand_over(self, body: bytes, announced: int) -> None:
+        if len(self.ready) >= self._owner.limits.requests_ahead:
+            raise _Enough
         method, version = self._parser.get_method().decode("ascii"), self._parser.get_http_version()
         request = Request(self, method, self._target, version)
         request.headers = self._headers
@@ -245,6 +257,13 @@ class Connection(asyncio.Protocol):
         self.ready.append(request)
         if self.current is None:
             self._next()
+
+    def _take_no_more(self) -> None:
+        """What was taken in is answered, then the connection closed: the client has to ask again for the rest."""
+        self._release(self._size)
+        self._has_begun = True
+        self.ready[-1].is_kept_alive = False
+        self.transport.pause_reading()
 
     def _release(self, size: int) -> None:
         self.held -= size
@@ -259,7 +278,7 @@ class Connection(asyncio.Protocol):
     async def write(self, request: Request, data: bytes) -> bool:
         """A part of the answer to `request`; returns when more may follow, False if nobody takes it any more."""
         if self.current is request and not self._is_closing:
-            self.transport.write(data)
+            self._write(data)
             await self._drained.wait()
         return self.current is request and not self._is_closing
 
@@ -267,7 +286,7 @@ class Connection(asyncio.Protocol):
         """The rest of the answer to `request`; the next one's turn has come."""
         if self.current is not request or self._is_closing:
             return
-        self.transport.write(data)
+        self._write(data)
         self.current = None
         self.since = self._owner.now()
         self._release(len(request.body))
@@ -277,6 +296,12 @@ class Connection(asyncio.Protocol):
             self._next()
         else:
             self.transport.resume_reading()
+
+    def _write(self, data: bytes) -> None:
+        self.transport.write(data)
+        if left := self.unread_bytes:
+            self._unread.grew(len(data), left, self._owner.now())
+            self._owner.has_unread(self)
 
     def abandon(self) -> None:
         """The answer cannot be completed: the client must not take what it has for the whole."""

@@ -26,8 +26,15 @@ class Limits:
     body_bytes: int = 10 * 1024 * 1024
     #: Between two requests of a connection; longer than the keep-alive of the usual proxies, so that they close first.
     idle_seconds: float = 75.0
-    #: A client that takes nothing of its answer for so long is given up.
+    #: A client has so long to take its answer, and longer by what it takes: slower than `write_rate` is given up.
     write_seconds: float = 30.0
+    write_rate: int = 16 * 1024
+    #: So much of an answer waits in memory for a slow client before a thread has to wait for it.
+    answer_bytes: int = 4 * 1024 * 1024
+    #: All answers that wait for clients, together. Beyond it, the client that has taken the longest is given up.
+    unread_bytes: int = 128 * 1024 * 1024
+    #: Requests that a client may send before the answer to the first; then it gets those answers and the end.
+    requests_ahead: int = 100
     #: After an answer that refuses the rest of a request: what still comes is thrown away for so long.
     linger_seconds: float = 2.0
     #: Open connections. At the limit the one that has been idle the longest makes room.

@@ -85,6 +85,8 @@ def framing_of(headers: Iterable[tuple[bytes, bytes]], version: str) -> Framing:
             expects = value.strip().lower()
     if version not in ("1.1", "1.0"):
         raise Refusal(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
+    if version == "1.0" and b"transfer-encoding" in found:
+        raise Refusal(400, "HTTP/1.0 has no transfer encodings.")
     if version == "1.1" and b"host" not in found:
         raise Refusal(400, "The header Host is missing.")
     if b"transfer-encoding" in found:

@@ -73,14 +73,20 @@ class Client:
 class Server:
     """`with Server(application, limits) as server: server.client()`."""
 
-    def __init__(self, application: Application = echo, limits: Limits | None = None, threads: int = 4) -> None:
+    def __init__(
+        self, application: Application = echo, limits: Limits | None = None, threads: int = 4, send_buffer: int = 0
+    ) -> None:
         self._application = application
         self._limits = limits or Limits()
         self._threads = threads
+        #: Bytes that the kernel takes for a client that does not read; 0: as many as it likes.
+        self._send_buffer = send_buffer
         self._clients: list[Client] = []
 
     def __enter__(self) -> Server:
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        if self._send_buffer:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
         self.port = listener.getsockname()[1]
         ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(listener, ready), daemon=True)
