@@ -147,6 +147,10 @@ class ChannelMessage(models.Model):
             models.Index(fields=["send_after"], name="channel_message_waiting", condition=Q(status="waiting")),
             # Was one being sent when its worker died?
             models.Index(fields=["send_after"], name="channel_message_sending", condition=Q(status="sending")),
+            # What has a recipient been told of late?
+            models.Index(
+                fields=["channel", "recipient", "sent_at"], name="channel_message_sent", condition=Q(status="sent")
+            ),
             # Pruning.
             models.Index(fields=["created_at"], name="channel_message_age"),
         ]

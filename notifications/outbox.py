@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from notifications.batches import WITH_OTHERS, batches_of, due_messages
 from notifications.channels import ChannelError, OutgoingMessage, provider_for
 from notifications.models import Channel, ChannelMessage, Notification
-from notifications.texts import Incident, email_text, sms_text, subject
+from notifications.texts import Incident, email_text, harmless, sms_text, subject
 
 logger = logging.getLogger("hookdesk.notifications")
 
@@ -50,49 +52,24 @@ def send_waiting(now: datetime | None = None) -> SentCount:
     unreachable: set[int] = set()
     deadline = time.monotonic() + RUN_SECONDS
     while time.monotonic() < deadline:
-        due = _due(now, unreachable)
+        due = due_messages(now, unreachable, BATCH)
         if not due:
             break
-        for together in _together(due):
+        for together in batches_of(due, now):
             channel = together[0].channel
             if channel.pk in unreachable or time.monotonic() >= deadline:
                 continue
             wanted = _drop_settled(together, count)
-            claimed = [message for message in wanted if _claim(message, now)]
+            claimed = _claim(wanted, now)
             if claimed and not _send(claimed, now, count):
                 unreachable.add(channel.pk)
     return count
 
 
-def _due(now: datetime, unreachable: set[int]) -> list[ChannelMessage]:
-    return list(
-        ChannelMessage.objects.filter(status=Status.WAITING, send_after__lte=now)
-        .exclude(channel_id__in=unreachable)
-        .select_related("channel", "notification__store", "notification__integration")
-        .order_by("send_after", "id")[:BATCH]
-    )
-
-
-def _together(due: Sequence[ChannelMessage]) -> list[list[ChannelMessage]]:
-    """What goes out as one: all that a recipient gets from a channel that digests; else each alone."""
-    digests: dict[tuple[int, str], list[ChannelMessage]] = {}
-    together: list[list[ChannelMessage]] = []
-    for message in due:
-        if not message.channel.digest_minutes:
-            together.append([message])
-            continue
-        key = (message.channel_id, message.recipient)
-        if key not in digests:
-            digests[key] = []
-            together.append(digests[key])
-        digests[key].append(message)
-    return together
-
-
 def _drop_settled(messages: Sequence[ChannelMessage], count: SentCount) -> list[ChannelMessage]:
     """What was resolved meanwhile, or whose channel was switched off, is not worth a message any more."""
     wanted = [message for message in messages if message.channel.is_enabled and not _is_settled(message.notification)]
-    unwanted = [message.pk for message in messages if message not in wanted]
+    unwanted = {message.pk for message in messages} - {message.pk for message in wanted}
     if unwanted:
         dropped, _ = ChannelMessage.objects.filter(pk__in=unwanted, status=Status.WAITING).delete()
         count.dropped += dropped
@@ -105,11 +82,19 @@ def _is_settled(notification: Notification | None) -> bool:
     )
 
 
-def _claim(message: ChannelMessage, now: datetime) -> bool:
-    waiting = ChannelMessage.objects.filter(pk=message.pk, status=Status.WAITING)
-    claimed = waiting.update(status=Status.SENDING, attempts=F("attempts") + 1, send_after=now + LEASE)
-    message.attempts += 1
-    return bool(claimed)
+def _claim(messages: Sequence[ChannelMessage], now: datetime) -> list[ChannelMessage]:
+    """Those of `messages` that no other worker has taken meanwhile."""
+    with transaction.atomic():
+        waiting = ChannelMessage.objects.filter(pk__in=[message.pk for message in messages], status=Status.WAITING)
+        locked = waiting.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
+        mine = set(locked.values_list("pk", flat=True))
+        ChannelMessage.objects.filter(pk__in=mine).update(
+            status=Status.SENDING, attempts=F("attempts") + 1, send_after=now + LEASE
+        )
+    claimed = [message for message in messages if message.pk in mine]
+    for message in claimed:
+        message.attempts += 1
+    return claimed
 
 
 def _send(messages: Sequence[ChannelMessage], now: datetime, count: SentCount) -> bool:
@@ -125,7 +110,8 @@ def _send(messages: Sequence[ChannelMessage], now: datetime, count: SentCount) -
         logger.exception("channel %s", channel)
         _record_failure(messages, ChannelError(f"{type(error).__name__}: {error}", permanent=True), now, count)
         return True
-    _sending(messages).update(status=Status.SENT, sent_at=now, text=outgoing.text, error="")
+    _sending(messages[1:]).update(status=Status.SENT, sent_at=now, text=WITH_OTHERS, error="")
+    _sending(messages[:1]).update(status=Status.SENT, sent_at=now, text=outgoing.text, error="")
     Channel.objects.filter(pk=channel.pk).update(last_error="", last_sent_at=now)
     count.sent += 1
     logger.info("told %s by %s", recipient, channel)
@@ -164,9 +150,9 @@ def _compose(messages: Sequence[ChannelMessage]) -> OutgoingMessage:
 def _incident(notification: Notification) -> Incident:
     return Incident(
         level=notification.level,
-        store=notification.store.name,
-        integration=notification.integration.name if notification.integration else "",
-        summary=notification.summary,
+        store=harmless(notification.store.name),
+        integration=harmless(notification.integration.name) if notification.integration else "",
+        summary=harmless(notification.summary),
         occurrences=notification.occurrences,
         link=f"{settings.PUBLIC_URL}/admin/notifications/notification/{notification.pk}/change/",
     )

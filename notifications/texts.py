@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -10,6 +11,13 @@ from datetime import UTC, datetime, time, timedelta
 SMS_LIMIT = 320
 #: Incidents that a digest names; the others are counted.
 DIGEST_LIMIT = 20
+#: Characters of one incident's summary in an e-mail.
+SUMMARY_LIMIT = 500
+_LINK = re.compile(
+    r"[a-z][a-z0-9+.-]*://\S+"
+    r"|(?:www\.|(?:[\w-]+\.)+(?=[\w-]+/|(?:com|net|org|io|info|biz|app|dev|co|me|xyz|top|site|online|link|shop)\b))\S+",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,15 @@ class Incident:
         return f"{self.store} → {self.integration}" if self.integration else self.store
 
 
+def harmless(text: str) -> str:
+    """`text` of a receiver or of a name on one line, with nothing invisible, and with links that no program opens.
+
+    Whoever answers a delivery writes into messages that staff trust: an address there must not look like ours.
+    """
+    visible = "".join(character if character.isprintable() else " " for character in text)
+    return _LINK.sub(lambda link: link[0].replace("://", "[://]").replace(".", "[.]"), " ".join(visible.split()))
+
+
 def subject(incidents: Sequence[Incident]) -> str:
     if len(incidents) > 1:
         return f"[Hookdesk] {len(incidents)} incidents"
@@ -39,7 +56,7 @@ def sms_text(incidents: Sequence[Incident], link: str) -> str:
     """At most `SMS_LIMIT` characters; the link is always whole, if it can be."""
     if len(incidents) > 1:
         words = f"Hookdesk: {len(incidents)} incidents. " + "; ".join(
-            f"{incident.place}: {incident.summary}" for incident in incidents
+            f"{incident.place}: {incident.summary}" for incident in incidents[:DIGEST_LIMIT]
         )
     else:
         [incident] = incidents
@@ -53,7 +70,7 @@ def sms_text(incidents: Sequence[Incident], link: str) -> str:
 def email_text(incidents: Sequence[Incident], link: str) -> str:
     """Plain text: what, where, how often, and where to resolve it."""
     parts = [
-        f"{incident.level.upper()}  {incident.place}\n{incident.summary}\n"
+        f"{incident.level.upper()}  {incident.place}\n{shorten(incident.summary, SUMMARY_LIMIT)}\n"
         f"{incident.occurrences} so far. Resolve: {incident.link}"
         for incident in incidents[:DIGEST_LIMIT]
     ]

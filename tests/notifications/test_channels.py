@@ -289,14 +289,14 @@ def test_of_two_workers_one_sends(twilio: Receiver, monkeypatch: pytest.MonkeyPa
 
     sms_channel()
     fail(*failing())
-    look = delivery_module._due
+    look = delivery_module.due_messages
 
     def look_then_lose(*args: Any) -> list[ChannelMessage]:
         found = look(*args)
         ChannelMessage.objects.update(status="sending", send_after=NOW + 5 * MINUTE)
         return found
 
-    monkeypatch.setattr(delivery_module, "_due", look_then_lose)
+    monkeypatch.setattr(delivery_module, "due_messages", look_then_lose)
     assert send_waiting(NOW).sent == 0
     assert twilio.requests == []
 

@@ -1,0 +1,91 @@
+"""Which of the messages that are due go out as one, and which wait a little: nobody gets hundreds of messages.
+
+A recipient of a channel is told of the first few incidents one by one. What opens beyond that within some minutes is
+gathered and told together, every few minutes at most. Channels with a digest always tell all of a slot together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Max, QuerySet
+
+from notifications.models import ChannelMessage
+
+Status = ChannelMessage.Status
+#: Messages that a recipient gets of a channel within `ALONE_WINDOW`, each about one incident.
+ALONE_LIMIT = 5
+ALONE_WINDOW = timedelta(minutes=10)
+#: Beyond these, one message in so long, about all that has opened meanwhile.
+GATHERED_EVERY = timedelta(minutes=5)
+#: Incidents of one message; it names a few and counts the others.
+MOST_TOGETHER = 2_000
+#: The text of a message that went out within another one's.
+WITH_OTHERS = "Told in one message with others."
+
+_Pair = tuple[int, str]
+
+
+@dataclass(slots=True)
+class _Recent:
+    """What a recipient got of a channel within `ALONE_WINDOW`."""
+
+    count: int = 0
+    last: datetime | None = None
+
+
+def due_messages(now: datetime, unreachable: set[int], limit: int | None = None) -> list[ChannelMessage]:
+    """What is to be sent now, the longest due first, but for channels that cannot be reached."""
+    due = ChannelMessage.objects.filter(status=Status.WAITING, send_after__lte=now).exclude(channel_id__in=unreachable)
+    rows = due.select_related("channel", "notification__store", "notification__integration")
+    return list(rows.order_by("send_after", "id")[:limit])
+
+
+def batches_of(due: Sequence[ChannelMessage], now: datetime) -> list[list[ChannelMessage]]:
+    """`due` as it goes out: each list is one message. Those that have to wait are put off and left out."""
+    pairs: dict[_Pair, list[ChannelMessage]] = {}
+    for message in due:
+        pairs.setdefault((message.channel_id, message.recipient), []).append(message)
+    recent = _recently_told(pairs, now)
+    batches: list[list[ChannelMessage]] = []
+    for pair, messages in pairs.items():
+        told = recent.get(pair, _Recent())
+        room = ALONE_LIMIT - told.count
+        if messages[0].channel.digest_minutes:
+            batches.append(_all_due(pair, now))
+        elif len(messages) <= room and _count_due(pair, now) <= room:
+            batches += [[message] for message in messages]
+        elif told.last is not None and told.last > now - GATHERED_EVERY:
+            _waiting(pair, now).update(send_after=told.last + GATHERED_EVERY)
+        else:
+            batches.append(_all_due(pair, now))
+    return batches
+
+
+def _recently_told(pairs: dict[_Pair, list[ChannelMessage]], now: datetime) -> dict[_Pair, _Recent]:
+    sent = ChannelMessage.objects.filter(
+        status=Status.SENT,
+        sent_at__gt=now - ALONE_WINDOW,
+        channel_id__in={channel for channel, _ in pairs},
+        recipient__in={recipient for _, recipient in pairs},
+    ).exclude(text=WITH_OTHERS)
+    told = sent.values_list("channel_id", "recipient").annotate(count=Count("id"), last=Max("sent_at")).order_by()
+    return {(channel, recipient): _Recent(count, last) for channel, recipient, count, last in told}
+
+
+def _waiting(pair: _Pair, now: datetime) -> QuerySet[ChannelMessage]:
+    channel, recipient = pair
+    return ChannelMessage.objects.filter(
+        channel_id=channel, recipient=recipient, status=Status.WAITING, send_after__lte=now
+    )
+
+
+def _count_due(pair: _Pair, now: datetime) -> int:
+    return _waiting(pair, now).count()
+
+
+def _all_due(pair: _Pair, now: datetime) -> list[ChannelMessage]:
+    rows = _waiting(pair, now).select_related("channel", "notification__store", "notification__integration")
+    return list(rows.order_by("send_after", "id")[:MOST_TOGETHER])
