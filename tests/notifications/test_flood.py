@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core import mail
-
 from deliveries.ports import Settled
+from django.core import mail
 from notifications.delivery import send_waiting
+
 from notifications.models import Channel, ChannelMessage, Notification
 from notifications.services import on_announced, on_settled
 from notifications.texts import harmless

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from integrations.transport.addresses import AddressPolicy, parse_allow
+
 from integrations.transport.base import Request, Transport, TransportError
 from tests.integrations.transport.conftest import PUBLIC_ONLY, exchange, post
 from tests.integrations.transport.test_tls import Authority, authority
