@@ -92,7 +92,16 @@ SMUGGLED = [
     b"POST /healthz HTTP/1.1\r\n" + HOST + b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde",
     b"POST /healthz HTTP/1.0\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 ]
-METRICS = "/metrics //metrics /%6detrics /x/../metrics /./metrics /metrics/ /metrics;x /metrics%00".split()
+METRICS = [
+    "/metrics",
+    "//metrics",
+    "/%6detrics",
+    "/x/../metrics",
+    "/./metrics",
+    "/metrics/",
+    "/metrics;x",
+    "/metrics%00",
+]
 
 
 def test_nothing_is_smuggled_past_the_proxy_and_metrics_stay_behind_it(proxy: int) -> None:
