@@ -46,3 +46,11 @@ def test_every_function_of_ours_is_in_the_docs():
     described = " ".join(text for text, _ in rows("expression"))
     for line in function_help():
         assert f"{line.split('(')[0]}(" in described
+
+
+def test_each_test_that_the_threat_model_names_is_there():
+    root = Path(__file__).resolve().parents[2]
+    named = set(re.findall(r"\]\((tests/[^)]*)\)", (root / "SECURITY.md").read_text()))
+
+    assert len(named) > 30
+    assert [path for path in named if not (root / path).exists()] == []
