@@ -30,7 +30,7 @@ FIRST_VERSION = {
     "config": "0040_login_limit",
     "deliveries": "0100_model_names",
     "integrations": "0100_model_names",
-    "notifications": "0002_channel_messages",
+    "notifications": "0080_sent_messages",
     "subscriptions": "0002_config_clock",
 }
 #: (app, migration) → why it may do what is refused below.

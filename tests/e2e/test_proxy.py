@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from config.ports import free_port
+from config.server.tcp_ports import free_port
 from tests.e2e.installation import ROOT, Installation
 from tests.processes import eventually
 from tests.receiver import Receiver

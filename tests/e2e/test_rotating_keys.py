@@ -25,7 +25,7 @@ def restart(installation: Installation, keys: str) -> None:
     installation.start()
 
 
-class Busy(threading.Thread):
+class TooMuchContention(threading.Thread):
     """Pushes, and gives the integration another token and another secret, all the time."""
 
     def __init__(self, installation: Installation, headers: dict[str, str]) -> None:
@@ -55,7 +55,7 @@ def test_keys_are_rotated_under_load(installation: Installation, receiver: Recei
     pushed = 0
     for keys, rotations in ((f"{OLD},{NEW}", 0), (f"{NEW},{OLD}", 4)):
         restart(installation, keys)
-        busy = Busy(installation, headers)
+        busy = TooMuchContention(installation, headers)
         busy.start()
         eventually(lambda busy=busy: busy.pushed > 5, 30, "nothing was pushed")
         for _ in range(rotations):

@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from deliveries.ports import Settled
 from django.core import mail
-from notifications.delivery import send_waiting
 
+from deliveries.hooks import DeliveryChange
 from notifications.models import Channel, ChannelMessage, Notification
+from notifications.outbox import send_waiting
 from notifications.services import on_announced, on_settled
 from notifications.texts import harmless
 from tests.factories import DeliveryFactory, StoreFactory
@@ -119,7 +119,7 @@ def test_what_receivers_say_of_success_floods_nobody_either(twilio: Receiver) ->
     delivery = DeliveryFactory()
     for letter in range(500):
         words = "booked " + "".join(chr(97 + int(digit)) for digit in str(letter))
-        said = Settled(delivery.id, delivery.store_id, delivery.integration_id, "succeeded", words)
+        said = DeliveryChange(delivery.id, delivery.store_id, delivery.integration_id, "succeeded", words)
         on_settled([said], NOW)
         send_waiting(NOW)
 

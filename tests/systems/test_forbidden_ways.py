@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from deliveries.engine.tick import make_due_polls
+from deliveries.maintenance.periodic import make_due_polls
 from deliveries.models import Attempt, Delivery
-from deliveries.pings import ping_now, request_ping
+from deliveries.previews.ping import ping_now, request_ping
 from integrations.models import Integration, TurnContext
 from notifications.channels import ChannelError
-from notifications.delivery import send_test
 from notifications.models import Channel
+from notifications.outbox import send_test
 from tests.api_client import ApiClient
 from tests.factories import DeliveryFactory, EventFactory, IntegrationFactory, SubscriptionFactory
 from tests.receiver import Receiver

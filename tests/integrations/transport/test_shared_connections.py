@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from integrations.transport.addresses import AddressPolicy, parse_allow
 
 from integrations.transport.base import Request, Transport, TransportError
+from integrations.transport.guard.addresses import AddressPolicy, parse_allow
 from tests.integrations.transport.conftest import PUBLIC_ONLY, exchange, post
 from tests.integrations.transport.test_tls import Authority, authority
 from tests.receiver import Exchange, Receiver, answer, raw_answer
@@ -141,7 +141,7 @@ def test_what_one_policy_may_reach_another_may_not(build: Callable[..., Transpor
 
 @pytest.mark.parametrize("url", ["mailto:a@shop.example", "MAILTO:", "mailto://127.0.0.1/"])
 def test_no_address_of_a_receiver_turns_into_mail(url: str) -> None:
-    from integrations.transport.addresses import UrlRefused, check_url
+    from integrations.transport.guard.addresses import UrlRefused, check_url
 
     with pytest.raises(UrlRefused):
         check_url(url, PUBLIC_ONLY)
