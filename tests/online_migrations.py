@@ -7,6 +7,7 @@ the version before lacks, nor what is in RunPython; and they want a database. Th
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -192,6 +193,7 @@ def _texts(operation: Any) -> Iterator[str]:
 def main() -> int:
     import django
 
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
     found = offences()
     print("\n".join(found))
