@@ -1,5 +1,7 @@
 """`make test`: all tests on SQLite, then those that want a service, wherever it answers.
 
+Not nox or tox: one environment, which `make setup` has made, and what differs between runs is a service, not a version.
+
 What is left out is said; with REQUIRE_SERVICES=1 it makes the run fail. TEST_DATABASE=sqlite or postgresql chooses half of
 them: SQLite and the browser, or PostgreSQL and Redis. The last line sums up, as pytest's own.
 Further arguments go to pytest: `.venv/bin/python -m tests -k wizard`.

@@ -1,17 +1,46 @@
 """Fixtures that several folders share."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 
 
+@dataclass
+class Wakeups:
+    """How often engines were called since the test began, or since `take()`."""
+
+    count: int = 0
+
+    def take(self) -> int:
+        """The count, which begins anew."""
+        taken, self.count = self.count, 0
+        return taken
+
+
 @pytest.fixture(autouse=True)
-def no_background_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests run the engine themselves; a thread that talks to the test database would outlive its test."""
+def wakeups(monkeypatch: pytest.MonkeyPatch) -> Wakeups:
+    """Wake-ups are counted and go nowhere: tests run the engine themselves, and the thread that calls from
+    PostgreSQL would outlive its test. One that the push's own statement carries (PostgreSQL, after a quiet while) is
+    carried indeed, and counts too.
+    """
     from deliveries.runtime import notify
 
-    monkeypatch.setattr(notify._notifier, "wake", lambda: None)
+    counted = Wakeups()
+    is_quiet = notify._notifier.may_notify_inline
+
+    def wake() -> None:
+        counted.count += 1
+
+    def may_notify_inline() -> bool:
+        is_inline = is_quiet()
+        counted.count += is_inline
+        return is_inline
+
+    monkeypatch.setattr(notify._notifier, "wake", wake)
+    monkeypatch.setattr(notify._notifier, "may_notify_inline", may_notify_inline)
+    return counted
 
 
 @pytest.fixture(autouse=True)

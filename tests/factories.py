@@ -50,10 +50,12 @@ class AccessTokenFactory(DjangoModelFactory):
 
     @classmethod
     def _create(cls, model_class: type[AccessToken], *args: Any, **values: Any) -> AccessToken:
+        token: Any
         token, text = create_token(**values)
         token.text = text
         token.headers = {"X-Hub-Store": str(token.store_id), "X-Hub-Access-Token": text}
-        return token
+        made: AccessToken = token
+        return made
 
 
 class IntegrationFactory(DjangoModelFactory):

@@ -93,7 +93,7 @@ def _trouble(operation: Any, migration: Migration, state: ProjectState, made: se
     if isinstance(operation, operations.RunSQL | operations.RunPython):
         yield from (f"{what}: {why}" for why in _of_code(operation, migration))
         return
-    name = getattr(operation, "model_name_lower", None) or getattr(operation, "name_lower", "")
+    name = str(getattr(operation, "model_name_lower", None) or getattr(operation, "name_lower", ""))
     if name in made:
         return  # it is empty, and nobody knows it yet
     if isinstance(operation, operations.AddField):
@@ -156,7 +156,7 @@ def _is_rewritten(old: Any, new: Any) -> bool:
         and (not new.max_length or new.max_length >= old.max_length)
     ):
         return bool(new.unique and not old.unique)
-    editor = connection.schema_editor(collect_sql=True, atomic=False)  # not entered: it asks no database
+    editor: Any = connection.schema_editor(collect_sql=True, atomic=False)  # not entered: it asks no database
     for field in (old, new):
         field.set_attributes_from_name(field.name or "field")
     is_altered: bool = editor._field_should_be_altered(old, new)

@@ -350,6 +350,7 @@ def _append(path: Path, request: Received) -> None:
 
 
 def _close_quietly(connection: socket.socket) -> None:
-    for end in (lambda: connection.shutdown(socket.SHUT_RDWR), connection.close):
-        with contextlib.suppress(OSError):
-            end()
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):
+        connection.close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Generic, ParamSpec
 
@@ -25,6 +26,15 @@ class Hook(Generic[P]):
     def connect(self, listener: Callable[P, None]) -> None:
         if listener not in self._listeners:
             self._listeners.append(listener)
+
+    @contextmanager
+    def connected(self, listener: Callable[P, None]) -> Iterator[None]:
+        """Connected for the block only."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
         for listener in self._listeners:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin as django_admin
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from deliveries.models import Delivery
@@ -20,79 +20,96 @@ from tests.factories import (
     RecordFactory,
     SecretFactory,
     TopicFactory,
+    UserFactory,
 )
 
 #: What a Content-Security-Policy without unsafe-inline refuses.
 INLINE = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>|<style\b|\sstyle=|\son[a-z]+=\"|javascript:", re.IGNORECASE)
 
 
-def every_address(failed: Delivery) -> dict[str, str]:
-    """The address of each kind of page, with something on it."""
-    integration = failed.integration
-    SecretFactory(integration=integration)
+#: What a page is about, made from a failed delivery. Pages of the same model share it.
+OF_ROWS: dict[str, Callable[[Delivery], Any]] = {
+    "deliveries_delivery_change": lambda failed: failed.pk,
+    "deliveries_delivery_resolve": lambda failed: failed.pk,
+    "deliveries_delivery_edit": lambda failed: failed.pk,
+    "deliveries_delivery_confirm": lambda failed: failed.pk,
+    "deliveries_delivery_watch": lambda failed: failed.pk,
+    "deliveries_delivery_watch_live": lambda failed: failed.pk,
+    "deliveries_delivery_status": lambda failed: failed.pk,
+    "deliveries_delivery_test": lambda failed: failed.integration_id,
+    "deliveries_failuregroup_change": lambda failed: failed.failure_group_id,
+    "deliveries_event_change": lambda failed: failed.event_id,
+    "deliveries_attempt_change": lambda failed: failed.attempts.get().pk,
+    "deliveries_record_change": lambda failed: RecordFactory(store=failed.store).pk,
+    "integrations_integration_change": lambda failed: failed.integration_id,
+    "integrations_integration_secret": lambda failed: failed.integration_id,
+    "integrations_integration_delete": lambda failed: failed.integration_id,
+    "integrations_integration_turn": lambda failed: IntegrationFactory(store=failed.store, wire_format="turn").pk,
+    "integrations_store_change": lambda failed: failed.store_id,
+    "subscriptions_subscription_change": lambda failed: failed.subscription_id,
+    "subscriptions_subscription_delete": lambda failed: failed.subscription_id,
+    "subscriptions_topic_change": lambda failed: TopicFactory(store=failed.store, schema={"type": "object"}).pk,
+    "notifications_notification_change": lambda failed: (
+        NotificationFactory(
+            store=failed.store, integration=failed.integration, delivery=failed, failure_group=failed.failure_group
+        ).pk
+    ),
+    "notifications_channel_change": lambda failed: Channel.objects.get().pk,
+}
+ADDED = ("integrations_integration", "subscriptions_subscription", "subscriptions_topic", "integrations_store")
+KINDS = (
+    "standard",
+    "hub",
+    "notification",
+    "flat",
+    "xml",
+    "turn",
+    "twilio_sms",
+    "mailchimp",
+    "campaign_monitor",
+    "email",
+)
+#: Names of all other pages, with what follows in the address.
+OTHERS: dict[str, tuple[str, str]] = {
+    **{f"list of {model._meta.label}": (f"{model._meta.label_lower.replace('.', '_')}_changelist", "")
+       for model in django_admin.site._registry},
+    **{f"add {name}": (f"{name}_add", "") for name in ADDED},
+    **{f"add {kind}": ("integrations_integration_add", f"?kind={kind}") for kind in KINDS},
+    "dashboard": ("index", ""),
+    "fragment": ("desk_fragment", ""),
+    "heartbeat": ("desk_heartbeat", ""),
+    "replay": ("deliveries_replay_add", "?status=failed"),
+    "all": ("deliveries_delivery_changelist", "?tab=all"),
+    "resolved": ("deliveries_failuregroup_changelist", "?tab=resolved"),
+}  # fmt: skip
+every_page = pytest.mark.parametrize("name", [*OF_ROWS, *OTHERS])
+
+
+def address_of(name: str, failed: Delivery) -> str:
+    """The address of a page that has something on it."""
+    SecretFactory(integration=failed.integration)
     AccessTokenFactory(store=failed.store)
-    turn = IntegrationFactory(store=failed.store, wire_format="turn", name="Care desk")
-    channel = Channel.objects.create(name="On call", kind="email", recipients=["a@example.com"], last_error="refused")
-    of = {
-        "deliveries_delivery_change": failed.pk,
-        "deliveries_delivery_resolve": failed.pk,
-        "deliveries_delivery_edit": failed.pk,
-        "deliveries_delivery_confirm": failed.pk,
-        "deliveries_delivery_watch": failed.pk,
-        "deliveries_delivery_watch_live": failed.pk,
-        "deliveries_delivery_status": failed.pk,
-        "deliveries_delivery_test": integration.pk,
-        "deliveries_failuregroup_change": failed.failure_group_id,
-        "deliveries_event_change": failed.event_id,
-        "deliveries_attempt_change": failed.attempts.get().pk,
-        "deliveries_record_change": RecordFactory(store=failed.store).pk,
-        "integrations_integration_change": integration.pk,
-        "integrations_integration_secret": integration.pk,
-        "integrations_integration_delete": integration.pk,
-        "integrations_integration_turn": turn.pk,
-        "integrations_store_change": failed.store_id,
-        "subscriptions_subscription_change": failed.subscription_id,
-        "subscriptions_subscription_delete": failed.subscription_id,
-        "subscriptions_topic_change": TopicFactory(store=failed.store, schema={"type": "object"}).pk,
-        "notifications_notification_change": NotificationFactory(
-            store=failed.store, integration=integration, delivery=failed, failure_group=failed.failure_group
-        ).pk,
-        "notifications_channel_change": channel.pk,
-    }
-    found = {name: reverse(f"admin:{name}", args=[pk]) for name, pk in of.items()}
-    for model in django_admin.site._registry:
-        name = f"{model._meta.app_label}_{model._meta.model_name}_changelist"
-        found[name] = reverse(f"admin:{name}")
-    for name in ("integrations_integration", "subscriptions_subscription", "subscriptions_topic", "integrations_store"):
-        found[f"{name}_add"] = reverse(f"admin:{name}_add")
-    kinds = ("standard", "hub", "notification", "flat", "xml", "turn", "twilio_sms", "mailchimp", "campaign_monitor")
-    found |= {
-        f"add {kind}": reverse("admin:integrations_integration_add") + f"?kind={kind}" for kind in (*kinds, "email")
-    }
-    return found | {
-        "dashboard": reverse("admin:index"),
-        "fragment": reverse("admin:desk_fragment"),
-        "heartbeat": reverse("admin:desk_heartbeat"),
-        "replay": reverse("admin:deliveries_replay_add") + "?status=failed",
-        "all": reverse("admin:deliveries_delivery_changelist") + "?tab=all",
-        "resolved": reverse("admin:deliveries_failuregroup_changelist") + "?tab=resolved",
-    }
+    Channel.objects.create(name="On call", kind="email", recipients=["a@example.com"], last_error="refused")
+    if name in OF_ROWS:
+        return reverse(f"admin:{name}", args=[OF_ROWS[name](failed)])
+    view, query = OTHERS[name]
+    return reverse(f"admin:{view}") + query
 
 
-def test_every_page_opens_and_holds_nothing_inline(admin: Client, failed: Callable[..., Delivery]) -> None:
-    for name, address in every_address(failed(others=2)).items():
-        response = admin.get(address)
-        assert response.status_code == 200, f"{name} answered {response.status_code}"
-        assert not (found := INLINE.findall(response.text)), f"{name} has {found[:3]}"
-        assert "script-src 'self'" in response.headers["Content-Security-Policy"]
-        assert "unsafe-inline" not in response.headers["Content-Security-Policy"]
+@every_page
+def test_every_page_opens_and_holds_nothing_inline(admin: Client, failed: Callable[..., Delivery], name: str) -> None:
+    response = admin.get(address_of(name, failed(others=2)))
+    assert response.status_code == 200
+    assert INLINE.findall(response.text) == []
+    assert "script-src 'self'" in response.headers["Content-Security-Policy"]
+    assert "unsafe-inline" not in response.headers["Content-Security-Policy"]
 
 
-def test_without_a_login_every_page_asks_for_one(client: Client, failed: Callable[..., Delivery]) -> None:
-    for name, address in every_address(failed()).items():
-        response = client.get(address)
-        assert response.status_code == 302, name
-        assert reverse("admin:login") in response.headers["Location"], name
+@every_page
+def test_without_a_login_every_page_asks_for_one(client: Client, failed: Callable[..., Delivery], name: str) -> None:
+    response = client.get(address_of(name, failed()))
+    assert response.status_code == 302
+    assert reverse("admin:login") in response.headers["Location"]
 
 
 def test_a_viewer_opens_what_shows_and_changes_nothing(
@@ -100,8 +117,9 @@ def test_a_viewer_opens_what_shows_and_changes_nothing(
 ) -> None:
     delivery = failed()
     client = browse("Viewer")
-    for name in ("delivery", "failuregroup", "event", "record", "attempt", "replay"):
-        assert client.get(reverse(f"admin:deliveries_{name}_changelist")).status_code == 200, name
+    lists = ("delivery", "failuregroup", "event", "record", "attempt", "replay")
+    answered = {name: client.get(reverse(f"admin:deliveries_{name}_changelist")).status_code for name in lists}
+    assert answered == dict.fromkeys(lists, 200)
     page = client.get(reverse("admin:deliveries_delivery_change", args=[delivery.pk]))
     assert page.status_code == 200
     assert "Resolve…" not in page.text
@@ -109,15 +127,15 @@ def test_a_viewer_opens_what_shows_and_changes_nothing(
 
 
 @pytest.mark.parametrize("model", ["event", "delivery", "attempt", "record", "failuregroup", "replay", "engine"])
-def test_what_has_happened_is_neither_changed_nor_deleted(admin: Client, db: None, model: str) -> None:
+def test_what_has_happened_is_neither_changed_nor_deleted(rf: RequestFactory, db: None, model: str) -> None:
     registered = {each._meta.label_lower: page for each, page in django_admin.site._registry.items()}
     page: Any = registered[f"deliveries.{model}"]
-    request: Any = type("Request", (), {"user": None})()
+    request = rf.get("/admin/")
+    request.user = UserFactory()
     assert not page.has_add_permission(request)
     assert not page.has_change_permission(request)
     assert not page.has_delete_permission(request)
-    assert page.get_actions is not None
-    assert page.actions is None
+    assert page.get_actions(request) == {}
 
 
 def test_what_is_not_there_or_not_allowed_says_what_to_do(

@@ -44,7 +44,7 @@ def configure(broker: str, workers: int) -> None:
 
 def deliver(delivery_id: str) -> None:
     """One delivery as one would write it on a first day."""
-    import requests  # noqa: TID251 - this is the rival, and no part of the product
+    import requests  # the rival, and no part of the product
     from django.utils import timezone
 
     from deliveries.models import Attempt, Delivery

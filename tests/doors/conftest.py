@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -39,7 +38,7 @@ PEOPLE = [*LIMITED, *UNLIMITED, *NOWHERE, SUPERUSER]
 
 
 @pytest.fixture
-def world(db: None) -> Iterator[World]:
+def world(db: None) -> World:
     alpha, beta = make_side("ALPHA"), make_side("BETA")
     people = {f"{role} of Alpha": make_person(role, [alpha.store]) for role in ROLES}
     people |= {f"{role} of all": make_person(role, None) for role in ROLES}

@@ -217,8 +217,8 @@ class Host:
 
     def subscribe(self, url: str, topics: Sequence[str], *, name: str = "receiver", **values: Any) -> str:
         """An integration and a subscription to it, made through the API; most of `values` are of the integration."""
-        own = {key: values.pop(key) for key in ("ordered", "path") if key in values}
-        integration = {"name": name, "url": url, "timeout": 2, "retry_policy": [1] * 20, **values}
+        own: dict[str, Any] = {key: values.pop(key) for key in ("ordered", "path") if key in values}
+        integration: dict[str, Any] = {"name": name, "url": url, "timeout": 2, "retry_policy": [1] * 20, **values}
         status, made = self.request("POST", "/api/v1/integrations", integration)
         assert status in (200, 201), made
         wanted = {"integration": made["slug"], "topics": list(topics), **own}

@@ -141,7 +141,9 @@ def hexadecimal(value: Any) -> str:
 def _event_key(public: str) -> str:
     from integrations.foundation.identifiers import parse_public_id
 
-    return parse_public_id("evt", public).hex
+    key = parse_public_id("evt", public)
+    assert key is not None, public
+    return key.hex
 
 
 def _webhook_id(line: dict[str, Any]) -> str:

@@ -53,10 +53,13 @@ def failing() -> tuple[Delivery, FailureGroup]:
     return DeliveryFactory(subscription=subscription, status="failed", failure_group=group), group
 
 
-def test_the_ports_are_connected() -> None:
-    assert services.on_settled in hooks.settled._listeners
-    assert services.on_groups_resolved in hooks.groups_resolved._listeners
-    assert services.on_announced in hooks.announced._listeners
+def test_what_deliveries_announce_reaches_notifications() -> None:
+    delivery, group = failing()
+    hooks.settled([settled(delivery, group, summary="invalid phone")], NOW)
+    hooks.announced(delivery.store_id, None, "disabled", "warning", "It was disabled.", NOW)
+    assert set(Notification.objects.values_list("level", "status")) == {("error", "open"), ("warning", "open")}
+    hooks.groups_resolved([group.id], "ada", NOW)
+    assert Notification.objects.get(failure_group=group).status == "resolved"
 
 
 def test_an_error_is_one_notification_per_group_in_the_receivers_own_words() -> None:

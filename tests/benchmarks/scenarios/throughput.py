@@ -6,6 +6,7 @@ import json
 import statistics
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from tests.benchmarks.engines import Drain, Processes, check_against_database, drain, wait_for_count, worker
 from tests.benchmarks.environment import Installation, Plot, scratch
@@ -29,7 +30,7 @@ COUNTS = {"requests": (60_000, 12_000), "curl": (150_000, 30_000)}
 
 def run(options: Options) -> Iterator[Figure]:
     for database in options.databases:
-        naive = _median(options, lambda database=database: _naive(database, "orm", options.count(3_000, 600)))
+        naive = _median(options, partial(_naive, database, "orm", options.count(3_000, 600)))
         yield Figure(SCENARIO, f"naive design, {database}, ORM broker", naive, "/s", note="one task per delivery")
         if database == "postgresql" and _has_redis():
             other = _median(options, lambda: _naive("postgresql", "redis", options.count(6_000, 1_000)))

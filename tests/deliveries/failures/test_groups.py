@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,10 +24,10 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[int], str, datetime]]:
+def told() -> Iterator[list[tuple[list[int], str, datetime]]]:
     heard: list[tuple[list[int], str, datetime]] = []
-    monkeypatch.setattr(hooks.groups_resolved, "_listeners", [lambda ids, by, now: heard.append((list(ids), by, now))])
-    return heard
+    with hooks.groups_resolved.connected(lambda ids, by, now: heard.append((list(ids), by, now))):
+        yield heard
 
 
 def failed(delivery: Delivery, message: str = "invalid phone '1'", kind: str = "http_500") -> Failure:

@@ -42,14 +42,10 @@ def test_the_backlog_is_discarded_outside_of_the_transaction_that_deletes_and_ne
     def listen(settled, now):
         batches.append((len(settled), transaction.get_connection().in_atomic_block, Backlog.objects.count()))
 
-    hooks.settled.connect(listen)
-    try:
-        with transaction.atomic():
-            delete(backlog(10))
-            assert batches == [], "nothing is discarded while the configuration is locked"
-            assert statuses() == {"pending", "failed"}
-    finally:
-        hooks.settled._listeners.remove(listen)
+    with hooks.settled.connected(listen), transaction.atomic():
+        delete(backlog(10))
+        assert batches == [], "nothing is discarded while the configuration is locked"
+        assert statuses() == {"pending", "failed"}
     assert statuses() == {"discarded"}
     assert max(count for count, *_ in batches) <= 4
     assert sum(count for count, *_ in batches) == 11

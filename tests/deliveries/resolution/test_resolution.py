@@ -328,15 +328,15 @@ def test_another_edit_overtakes_the_one_that_waits(ada: Actor, bob: Actor) -> No
 # --- discard, wait ------------------------------------------------------------------------------------------------
 
 
-def test_a_discarded_delivery_leaves_its_group_which_closes_by_that_name(
-    ada: Actor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_discarded_delivery_leaves_its_group_which_closes_by_that_name(ada: Actor) -> None:
     heard: list[Any] = []
-    monkeypatch.setattr(hooks.groups_resolved, "_listeners", [lambda ids, by, now: heard.append((list(ids), by))])
-    monkeypatch.setattr(hooks.settled, "_listeners", [lambda batch, now: heard.append(batch[0].status)])
     group = FailureGroupFactory()
     delivery = failed(failure_group=group, status="retrying", finished_at=None)
-    discard_delivery(delivery=delivery, actor=ada, reason="test order", now=NOW)
+    with (
+        hooks.groups_resolved.connected(lambda ids, by, now: heard.append((list(ids), by))),
+        hooks.settled.connected(lambda batch, now: heard.append(batch[0].status)),
+    ):
+        discard_delivery(delivery=delivery, actor=ada, reason="test order", now=NOW)
     delivery.refresh_from_db()
     group.refresh_from_db()
     assert (delivery.status, delivery.due_at, delivery.finished_at) == ("discarded", None, NOW)

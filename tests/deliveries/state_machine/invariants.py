@@ -58,7 +58,7 @@ class State:
     def read(cls) -> State:
         attempts: dict[uuid.UUID, list[Row]] = defaultdict(list)
         for row in Attempt.objects.order_by("number").values("id", "delivery_id", "number", "outcome", "request_body"):
-            attempts[row["delivery_id"]].append(row)
+            attempts[row["delivery_id"]].append(dict(row))
         noted = Notification.objects.exclude(failure_group=None).values_list("failure_group_id", "status")
         waiting = Revision.objects.filter(is_awaiting_approval=True).values_list("delivery_id", flat=True)
         deleted = Q(subscription__deleted_at__isnull=False) | Q(integration__deleted_at__isnull=False)
@@ -66,9 +66,9 @@ class State:
             now=timezone.now(),
             deliveries={row["id"]: row for row in Delivery.objects.values(*COLUMNS)},
             attempts=attempts,
-            groups={row["id"]: row for row in FailureGroup.objects.values("id", "status", "occurrences")},
+            groups={row["id"]: dict(row) for row in FailureGroup.objects.values("id", "status", "occurrences")},
             notifications={group: status for group, status in noted if group is not None},
-            events={row["id"]: row for row in Event.objects.values("id", "topic", "origin", "data", "object_id")},
+            events={row["id"]: dict(row) for row in Event.objects.values("id", "topic", "origin", "data", "object_id")},
             awaiting_approval=set(waiting),
             unwanted=set(Delivery.objects.filter(deleted).values_list("id", flat=True)),
         )
@@ -161,6 +161,7 @@ class Invariants:
             self.failures.update(one["id"] for one in tries if one["outcome"] == "failed")
         counted = sum(group["occurrences"] for group in state.groups.values())
         assert counted == len(self.failures), f"groups count {counted} failures, there were {len(self.failures)}"
+        shown: Any  # counted just now
         for shown in with_failing(list(FailureGroup.objects.all())):
             failing = [status for status in members[shown.pk] if status in ("failed", "retrying")]
             assert shown.failing == len(failing), f"group {shown.pk} says {shown.failing}, there are {failing}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -43,7 +44,7 @@ class DeliveryMachine(StaffRules):
     @rule(objects=st.lists(OBJECTS, min_size=1, max_size=3))
     def push(self, objects: list[dict[str, Any]]) -> None:
         records = self.world.records()
-        wanted = []
+        wanted: list[tuple[str, str | None, Any]] = []
         for one in objects:
             known = records.get(("thing", one["id"]))
             merged = {**(known or {}), **one}
@@ -55,7 +56,7 @@ class DeliveryMachine(StaffRules):
     @rule(topics=st.lists(st.sampled_from(["thing.made", "note.taken", "nobody.cares"]), min_size=1, max_size=3))
     def publish(self, topics: list[str]) -> None:
         self.pushed += 1
-        events = [{"topic": topic, "data": {"id": "p", "n": self.pushed}} for topic in topics]
+        events: list[dict[str, Any]] = [{"topic": topic, "data": {"id": "p", "n": self.pushed}} for topic in topics]
         document = events if len(events) > 1 else events[0]
         self._take_in(lambda: self.world.publish(document), [(e["topic"], None, e["data"]) for e in events])
 
@@ -132,11 +133,11 @@ class DeliveryMachine(StaffRules):
         """Both engines send what is due, and all of it is answered alike."""
         self._step(lambda: self.world.advance(seconds))
         for engine in self.world.engines:
-            self._step(lambda engine=engine: self.world.cycle(engine))
+            self._step(partial(self.world.cycle, engine))
         for sent in self._answerable():
-            self._step(lambda sent=sent: self._answer(sent, kind, is_recorded=False))
+            self._step(partial(self._answer, sent, kind, is_recorded=False))
         for engine in self.world.engines:
-            self._step(lambda engine=engine: self.world.cycle(engine))
+            self._step(partial(self.world.cycle, engine))
 
     @precondition(lambda self: self._answerable())
     @rule(kind=ANSWERS)
@@ -147,9 +148,9 @@ class DeliveryMachine(StaffRules):
         self._step(lambda: self.world.advance(33))
         for engine in self.world.engines:
             if engine.transport is not stalled:
-                self._step(lambda engine=engine: self.world.cycle(engine))
+                self._step(partial(self.world.cycle, engine))
         for sent in mine:
-            self._step(lambda sent=sent: self._answer(sent, kind))
+            self._step(partial(self._answer, sent, kind))
 
     @rule(number=st.integers(0, 1))
     def kill(self, number: int) -> None:
@@ -186,9 +187,7 @@ class DeliveryMachine(StaffRules):
         """Receivers accept, everything is enabled, time passes: nothing may stay that could have gone out."""
         check_statistics(self.state)
         for integration in self.world.integrations:
-            self._step(
-                lambda integration=integration: enable_integration(integration=integration, actor=self.world.staff[0])
-            )
+            self._step(partial(enable_integration, integration=integration, actor=self.world.staff[0]))
         for _ in range(PATIENCE):
             for sent in self._answerable():
                 self._answer(sent, "accepts", is_recorded=False)

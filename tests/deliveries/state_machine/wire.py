@@ -70,7 +70,9 @@ class Wire:
         assert delivery.status == "sending", f"{name} goes out as {delivery.status}"
         assert delivery.integration.deleted_at is None, f"{name} goes to a deleted integration"
         assert delivery.integration.is_enabled, f"{name} goes to a disabled integration"
-        assert delivery.subscription.deleted_at is None, f"{name} goes out for a deleted subscription"
+        assert delivery.subscription is None or delivery.subscription.deleted_at is None, (
+            f"{name} goes out for a deleted subscription"
+        )
         waiting = Revision.objects.filter(delivery=delivery, is_awaiting_approval=True)
         assert not waiting.exists(), f"{name} goes out while an edit of it awaits approval"
 
@@ -90,6 +92,7 @@ class Wire:
 
     def _check_order(self, delivery: Delivery) -> None:
         now = timezone.now()
+        assert delivery.subscription_id is not None, "only a subscription orders"
         order = (delivery.subscription_id, delivery.order_key)
         beside = [one for one in self.flying if one.order == order and one.lease_until > now]
         line = Delivery.objects.filter(subscription_id=order[0], order_key=order[1]).order_by("id")

@@ -82,7 +82,7 @@ class World:
     # --- what there is ----------------------------------------------------------------------------------
 
     def _make_integrations(self) -> list[Integration]:
-        made = []
+        made: list[Integration] = []
         for name, values in (
             ("plain", {"retry_policy": [5, 60], "timeout": 2}),
             ("ordered", {"retry_policy": [5], "timeout": 2}),
@@ -161,9 +161,9 @@ class World:
 
     def cycle(self, engine: DeliveryEngine) -> None:
         """One transaction of the engine, and what it sends after it."""
-        recorded = {result.dispatch.claimed.attempt_id for result in engine.results}
+        recorded: set[Any] = {result.dispatch.claimed.attempt_id for result in engine.results}
         landed = [one for one in self.wire.flying if one.key in recorded]
-        held = {one.key: self.wire.holds_lease(one) for one in landed}
+        held: dict[Any, bool] = {one.key: self.wire.holds_lease(one) for one in landed}
         self.wire.flying = [one for one in self.wire.flying if one.key not in recorded]
         engine.cycle()
         left = {result.dispatch.claimed.attempt_id for result in engine.results} & recorded

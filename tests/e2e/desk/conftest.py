@@ -76,9 +76,10 @@ def visit(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
         page = context.new_page()
         page.set_default_timeout(10_000)
         if not can_complain:
-            page.on("console", lambda message: _is_complaint(message) and complaints.append(message.text))
+            page.on("console", lambda message: complaints.extend([message.text] if _is_complaint(message) else []))
             page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+            page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+            page.on("dialog", lambda dialog: dialog.dismiss())
         page.goto("/admin/login/")
         page.fill("#id_username", user.username)
         page.fill("#id_password", PASSWORD)

@@ -41,7 +41,7 @@ def failing_morning(url: str, number: int) -> Morning:
         token="hub-token", parameters={"account_sid": "AC1", "auth_token": "s3cret-token"},
     )  # fmt: skip
     subscription = SubscriptionFactory(integration=integration, topics=["shipment.updated"], path="send_sms")
-    made = []
+    made: list[Delivery] = []
     for position in range(number):
         event = EventFactory(
             store=integration.store,
