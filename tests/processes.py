@@ -22,6 +22,14 @@ def processes() -> Iterator[tuple[int, int]]:
                 yield int(folder.name), int(fields[2])
 
 
+def started_at(pid: int) -> int | None:
+    """When a process began, in ticks since boot; None when there is none. Ids are used again, a pair of both is not."""
+    with suppress(OSError, IndexError, ValueError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] == "Z" else int(fields[19])
+    return None
+
+
 def children_of(pid: int) -> list[int]:
     with suppress(OSError):
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
@@ -9,12 +10,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from config.server.tcp_ports import free_port
-from tests.processes import children_of, command_of, descendants_of, eventually
+from config.server.tcp_ports import is_port_free
+from tests.processes import children_of, command_of, descendants_of, eventually, started_at
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -24,15 +26,29 @@ def _heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def _claim_port() -> tuple[IO[str], int]:
+    """A free port, and the lock that keeps it ours while installations of other runs on this machine look for theirs.
+
+    Without it a port is somebody else's as soon as the installation stops, which looks as if it had not stopped. Below
+    the ports that the kernel gives to clients.
+    """
+    for port in range(18_000, 20_000):
+        claim = (Path(tempfile.gettempdir()) / f"hookdesk-test-port-{port}.lock").open("w")
+        with suppress(OSError):
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_port_free("127.0.0.1", port):
+                return claim, port
+        claim.close()
+    raise AssertionError("two thousand ports are taken")
+
+
 class Installation:
     """`start()`, then push and look; everything it started is gone after `clean_up()`."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.database = folder / "hookdesk.sqlite3"
         self.log = folder / "log"
-        # Each xdist worker looks in a range of its own, so that two of them never choose the same port.
-        number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-        self.port = free_port("127.0.0.1", 18_000 + 100 * number)
+        self._claim, self.port = _claim_port()
         names = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
         self.environment = {
             **{name: os.environ[name] for name in names if name in os.environ},
@@ -45,7 +61,8 @@ class Installation:
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None
-        self._seen: set[int] = set()
+        #: Process ids with their starts: an id alone may be somebody else's by now.
+        self._seen: dict[int, int] = {}
 
     # --- processes -----------------------------------------------------------------------------------
 
@@ -92,19 +109,27 @@ class Installation:
     def all_pids(self) -> set[int]:
         """Every process that it has, or had when this was last called."""
         if self.process is not None:
-            self._seen |= {self.process.pid, *descendants_of(self.process.pid)}
-        return self._seen
+            for pid in (self.process.pid, *descendants_of(self.process.pid)):
+                if (start := started_at(pid)) is not None:
+                    self._seen[pid] = start
+        return set(self._seen)
+
+    def left(self) -> set[int]:
+        """Those of `all_pids` that run."""
+        self.all_pids()
+        return {pid for pid, start in self._seen.items() if started_at(pid) == start}
 
     def said(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def clean_up(self) -> None:
-        for pid in self.all_pids():
+        for pid in self.left():
             if "manage.py" in (command := command_of(pid)) or "gunicorn" in command:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         if self.process is not None:
             self.process.wait(10)
+        self._claim.close()
 
     # --- using it --------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ import pytest
 
 from config.server.tcp_ports import is_port_free
 from tests.e2e.installation import ROOT, Installation
-from tests.processes import children_of, eventually, processes
+from tests.processes import children_of, eventually
 from tests.receiver import Receiver, answer
 
 #: What docs/contract.md#commands promises, in seconds.
@@ -33,8 +33,7 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
 
 
 def is_gone(installation: Installation) -> bool:
-    running = {pid for pid, _ in processes()}
-    return not running & installation.all_pids() and is_port_free("127.0.0.1", installation.port)
+    return not installation.left() and is_port_free("127.0.0.1", installation.port)
 
 
 def stop(installation: Installation, signum: int, *, group: bool) -> int:
@@ -44,7 +43,7 @@ def stop(installation: Installation, signum: int, *, group: bool) -> int:
     installation.all_pids()
     (os.killpg if group else os.kill)(process.pid, signum)
     status = process.wait(STOP_SECONDS)
-    eventually(lambda: is_gone(installation), 5, "something was left behind")
+    eventually(lambda: is_gone(installation), STOP_SECONDS, "something was left behind")
     return status
 
 
@@ -108,7 +107,7 @@ def test_when_the_supervisor_is_killed_its_children_go_and_it_can_be_started_at_
     installation.process.wait()
     installation.start()
 
-    old = installation.all_pids() - {pid for pid, _ in processes()}
+    old = installation.all_pids() - installation.left()
     assert len(old) >= 8
     assert stop(installation, signal.SIGTERM, group=False) == 0
 
