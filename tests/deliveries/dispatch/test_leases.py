@@ -14,7 +14,6 @@ from deliveries.dispatch.poison import MOST_CRASHES, allowed_concurrency
 from deliveries.maintenance.periodic import make_due_polls
 from deliveries.models import Attempt, Delivery, Engine
 from deliveries.models.engine import HEARTBEAT_STALE
-from deliveries.runtime.listener import WakeupListener
 from deliveries.runtime.registry import deregister, heartbeat, missing_here, register, stopping
 from integrations.models import IntegrationHealth
 from subscriptions.models import Subscription
@@ -344,42 +343,6 @@ class TestSlots:
 
 def _raise(error):
     raise error
-
-
-class TestTheEar:
-    def test_rings_when_it_begins_to_listen_when_it_is_woken_and_after_it_lost_the_database(self, monkeypatch):
-        heard = []
-        turns = iter(["woken", "lost", "woken"])
-        done = threading.Event()
-
-        class Waiter:
-            def wait(self, timeout):
-                turn = next(turns, None)
-                if turn is None:
-                    listener.stop()
-                    done.set()
-                elif turn == "lost":
-                    raise OperationalError("gone away")
-                return turn == "woken"
-
-            def close(self):
-                heard.append("closed")
-
-        monkeypatch.setattr("deliveries.runtime.listener.make_waiter", lambda **_: Waiter())
-        monkeypatch.setattr("deliveries.runtime.listener.connection", _Nothing())
-        listener = WakeupListener(lambda: heard.append("ring"), pause=lambda: 0.0)
-        monkeypatch.setattr(listener._stop_asked, "wait", lambda seconds: None)
-        listener.start()
-        assert done.wait(5)
-        listener.join(5)
-        assert heard == ["ring", "ring", "ring", "ring", "closed"]
-        assert listener.consume()
-        assert not listener.consume()
-
-
-class _Nothing:
-    def close(self):
-        pass
 
 
 def test_a_batch_that_is_recorded_again_after_an_unconfirmed_commit_changes_nothing(start_engine, subscription):
