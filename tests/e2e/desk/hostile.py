@@ -74,7 +74,8 @@ def make_hostile_world(text: str) -> dict[str, Model]:
 def _is_writable(model: type[Model], field: Field[Any, Any] | ForeignObjectRel) -> bool:
     names = {model._meta.app_label, model._meta.label_lower, f"{model._meta.label_lower}.{field.name}"}
     is_text = isinstance(field, CharField | TextField | JSONField | BinaryField)
-    return is_text and not names & _KEPT and not field.primary_key and not getattr(field, "choices", None)
+    is_key = getattr(field, "primary_key", False)
+    return is_text and not names & _KEPT and not is_key and not getattr(field, "choices", None)
 
 
 def _poisoned(field: Field[Any, Any], value: Any, text: str, row: Model) -> Any:
@@ -163,11 +164,15 @@ TRACES = """
 def watch(page: Any, origin: str, found: list[str]) -> Callable[[str], None]:
     """Notes in `found` what page does that it must not; returns the check to run on each page by its name."""
     outside: list[str] = []
-    page.on("dialog", lambda dialog: (outside.append(f"dialog {dialog.message}"), dialog.dismiss()))
+    page.on("dialog", lambda dialog: outside.extend([f"dialog {dialog.message}"]))
+    page.on("dialog", lambda dialog: dialog.dismiss())
     page.on("pageerror", lambda error: outside.append(f"error {error}"))
-    page.on(
-        "request", lambda request: request.url.startswith((origin, "data:")) or outside.append(f"request {request.url}")
-    )
+
+    def note_request(request: Any) -> None:
+        if not request.url.startswith((origin, "data:")):
+            outside.append(f"request {request.url}")
+
+    page.on("request", note_request)
     page.add_init_script(WATCHER)
 
     def look(name: str) -> None:
