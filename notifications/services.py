@@ -25,6 +25,8 @@ from deliveries.failures import groups as failures
 from deliveries.failures.fingerprint import normalise_message
 from deliveries.hooks import DeliveryChange
 from deliveries.models import Delivery
+from deliveries.storage import backend
+from deliveries.storage.locks import lock_groups
 from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry
 from notifications.models import Notification
@@ -129,7 +131,7 @@ def on_deliveries_pruned(delivery_ids: Sequence[uuid.UUID]) -> None:
 
 def _in_order(found: QuerySet[Notification], *, is_waiting: bool = True) -> QuerySet[Notification]:
     """Locked in the order of `deliveries.storage.locks`, in which they are written. Both sort uuids alike."""
-    by_key = found.order_by("store_id", Collate("key", "C") if connection.vendor == "postgresql" else "key")
+    by_key = found.order_by("store_id", Collate("key", backend().byte_collation))
     return by_key.select_for_update(no_key=is_waiting, skip_locked=not is_waiting)
 
 
@@ -204,7 +206,7 @@ def resolve_notification(*, notification: Notification, actor: Actor, now: datet
         group = notification.failure_group
         if group is not None:
             # Groups are locked before notifications, everywhere.
-            failures.lock_groups([group.pk])
+            lock_groups([group.pk])
         found = Notification.objects.open().filter(pk=notification.pk)
         changed = found.update(status=Status.RESOLVED, resolved_by=actor.name[:200], resolved_at=now)
         if changed:
@@ -223,7 +225,7 @@ def reopen_notification(*, notification: Notification, actor: Actor, now: dateti
     with transaction.atomic():
         group = notification.failure_group
         if group is not None:
-            failures.lock_groups([group.pk])
+            lock_groups([group.pk])
         resolved = Notification.objects.filter(pk=notification.pk, status=Status.RESOLVED)
         changed = resolved.update(status=Status.OPEN, resolved_by=None, resolved_at=None)
         if changed:

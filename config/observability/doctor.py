@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from deliveries.models import Engine, FailureGroup
 from deliveries.stats.queries import LATE_AFTER, engine_health
+from deliveries.storage import backend
 from integrations.models import AccessToken, Integration, Store
 from integrations.security.encryption import EncryptionKeyError, encrypt_text
 from subscriptions.models import Topic
@@ -159,12 +160,10 @@ def _clock(now: datetime) -> Iterator[Finding]:
     if now.year < 2024:
         yield Finding("clock", "problem", f"This machine's clock says {now:%Y-%m-%d}.", "Set it, best by NTP.")
         return
-    if connection.vendor != "postgresql":
+    before = time.time()
+    theirs = backend().server_clock()
+    if theirs is None:
         return
-    with connection.cursor() as cursor:
-        before = time.time()
-        cursor.execute("SELECT clock_timestamp()")
-        theirs: datetime = cursor.fetchone()[0]
     skew = abs((theirs.astimezone(UTC) - datetime.fromtimestamp((before + time.time()) / 2, UTC)).total_seconds())
     if skew > CLOCK_LIMIT:
         yield Finding("clock", "warning", f"This machine's clock and the database server's differ by {skew:.0f} s.",
@@ -211,9 +210,9 @@ def _staff(now: datetime) -> Iterator[Finding]:
 
 
 def _disk(now: datetime) -> Iterator[Finding]:
-    if connection.vendor != "sqlite":
+    path = backend().database_file()
+    if path is None:
         return
-    path = str(connection.settings_dict["NAME"])
     if os.path.exists(path) and not os.access(path, os.W_OK):
         yield Finding(
             "database", "problem", f"The database file {path} cannot be written.", "Check its owner and rights."

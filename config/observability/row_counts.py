@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection, models, transaction
 
 from deliveries.models import Attempt, Delivery, Event
+from deliveries.storage import backend
 
 #: Tables of so many rows are counted.
 EXACT = 10_000
@@ -40,9 +41,7 @@ def attempt_count() -> int:
 def delivery_counts() -> dict[str, int]:
     """By status. In a large table, what is held counts as succeeded, which is the rest of an estimate."""
     with transaction.atomic():
-        if connection.vendor == "postgresql":
-            # The planner likes to read a table for a condition that it thinks to be common.
-            _value("SELECT set_config('enable_seqscan', 'off', true)")
+        backend().prefer_indexes()
         total = _rows_of(Delivery)
         if total <= EXACT:
             return dict.fromkeys(_Status.values, 0) | _exact_statuses()
@@ -69,22 +68,10 @@ def _entries(condition: str) -> int:
 def _rows_of(model: type[models.Model]) -> int:
     table = model._meta.db_table
     count = int(_value(f"SELECT COUNT(*) FROM (SELECT 1 FROM {table} LIMIT {EXACT + 1}) AS counted"))
-    return count if count <= EXACT else max(count, _estimate(table))
+    return count if count <= EXACT else max(count, backend().estimated_rows(table))
 
 
-def _estimate(table: str) -> int:
-    """What the database knows: PostgreSQL's statistics, partitions included; SQLite's row numbers, of which pruning
-    takes the lowest."""
-    if connection.vendor == "postgresql":
-        query = (
-            "SELECT coalesce(sum(greatest(reltuples, 0)), 0) FROM pg_class WHERE relkind = 'r' AND (oid = %s::regclass"
-            " OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = %s::regclass))"
-        )
-        return int(_value(query, table, table))
-    return int(_value(f"SELECT (SELECT max(rowid) FROM {table}) - (SELECT min(rowid) FROM {table}) + 1"))
-
-
-def _value(query: str, *values: Any) -> Any:
+def _value(query: str) -> Any:
     with connection.cursor() as cursor:
-        cursor.execute(query, values)
+        cursor.execute(query)
         return cursor.fetchone()[0]

@@ -14,10 +14,9 @@ from django.db import DatabaseError, InterfaceError, OperationalError, close_old
 from django.utils import timezone
 
 from deliveries.dispatch.build import internal, prepare
-from deliveries.dispatch.claim import claim, lock_claims, wait_for_disk
+from deliveries.dispatch.claim import claim
 from deliveries.dispatch.config_cache import ConfigCache
 from deliveries.dispatch.interpret import interpret
-from deliveries.dispatch.ordering import OrderKey
 from deliveries.dispatch.pacing import AdaptiveConcurrency, Pacer
 from deliveries.dispatch.poison import dead_letter, hold_back, is_poison
 from deliveries.dispatch.types import LEASE_GRACE, AttemptResult, ClaimedDelivery, Dispatch
@@ -30,7 +29,9 @@ from deliveries.runtime.clock_jump import ClockJumpDetector, rebase_leases
 from deliveries.runtime.failpoints import failpoint
 from deliveries.runtime.listener import WakeupListener
 from deliveries.runtime.registry import deregister, heartbeat, stopping
-from deliveries.storage.sqlite_lock import EngineWriteLock, database_file
+from deliveries.storage import backend
+from deliveries.storage.engine_lock import EngineWriteLock
+from deliveries.storage.rows.pushes import OrderKey
 from integrations.transport import Request, Result, current_policy, make_transport
 from integrations.wire_formats.base import Outcome
 
@@ -59,7 +60,7 @@ class DeliveryEngine:
         self.concurrency = AdaptiveConcurrency(capacity)
         self.config = ConfigCache()
         self.clock = ClockJumpDetector()
-        self.write_lock = EngineWriteLock(database_file())
+        self.write_lock = EngineWriteLock(backend().database_file())
         self.rng = random.Random()  # noqa: S311 - jitter
         self.dispatches: dict[object, Dispatch] = {}
         self.results: list[AttemptResult] = []
@@ -171,7 +172,7 @@ class DeliveryEngine:
     def _follow_clock(self, now: datetime) -> None:
         if self.room > 0 and (seconds := self.clock.was_set(now, time.monotonic())):
             with transaction.atomic():
-                lock_claims()
+                backend().lock_claims()
                 rebase_leases(now, seconds)
 
     def _settle_and_claim(
@@ -208,7 +209,7 @@ class DeliveryEngine:
         claimed = leave_out_deleted(found.rows, self.config.deleted(wanted), now)
         claimed = hold_back(claimed, (dispatch.claimed for dispatch in self.dispatches.values()), now)
         if found.config_version is not None and not claimed:
-            wait_for_disk()
+            backend().wait_for_disk()
         return claimed
 
     def _send(self, claims: Sequence[ClaimedDelivery], begun: float) -> None:

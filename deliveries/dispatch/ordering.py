@@ -7,41 +7,14 @@ the next is made due. Ingest and engine take the same lock per key, so neither c
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
-from hashlib import blake2b
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from deliveries.models import Delivery
-
-OrderKey = tuple[uuid.UUID, str]
-
-
-def keys_of(deliveries: Iterable[Delivery]) -> set[OrderKey]:
-    """Of the ordered ones among them."""
-    return {
-        (delivery.subscription_id, delivery.order_key)
-        for delivery in deliveries
-        if delivery.subscription_id is not None and delivery.order_key is not None
-    }
-
-
-def lock_order_keys(keys: Collection[OrderKey]) -> None:
-    """Hold the keys until the transaction ends: all that it needs at once, in the order of `deliveries.storage.locks`.
-
-    SQLite has one writer at a time, which is the same lock.
-    """
-    if connection.vendor != "postgresql" or not keys:
-        return
-    numbers = sorted({_lock_number(key) for key in keys})
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(n) FROM unnest(%s::bigint[]) AS n", [numbers])
-
-
-def _lock_number(key: OrderKey) -> int:
-    digest = blake2b(f"{key[0]}/{key[1]}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
+from deliveries.storage.locks import lock_order_keys
+from deliveries.storage.rows.pushes import OrderKey
 
 
 def first_in_line(subscription_id: uuid.UUID, order_key: str) -> Delivery | None:

@@ -17,6 +17,7 @@ from deliveries import hooks
 from deliveries.failures.fingerprint import fingerprint, former_fingerprint, normalise_message, title_of
 from deliveries.failures.payload_values import values_of
 from deliveries.models import Delivery, FailureGroup
+from deliveries.storage.locks import lock_groups, lock_groups_where
 from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry
 
@@ -25,7 +26,6 @@ __all__ = [
     "close_empty_groups",
     "fingerprint",
     "group_failures",
-    "lock_groups",
     "normalise_message",
     "reopen_group",
     "resolve_group",
@@ -86,7 +86,9 @@ def group_failures(failures: Sequence[Failure], now: datetime, leaving: Collecti
     for failure in failures:
         key_of[failure.delivery_id] = _count(failure, tallies)
     prints = {key[1] for key in tallies} | {tally.former for tally in tallies.values()}
-    _lock(Q(id__in=set(leaving)) | Q(integration_id__in={key[0] for key in tallies}, fingerprint__in=prints))
+    lock_groups_where(
+        Q(id__in=set(leaving)) | Q(integration_id__in={key[0] for key in tallies}, fingerprint__in=prints)
+    )
     _adopt(tallies)
     ids: dict[_GroupKey, int] = {}
     ordered = sorted(tallies.items())
@@ -143,17 +145,6 @@ def _upsert(tallies: Sequence[tuple[_GroupKey, _Tally]], now: datetime) -> dict[
     with connection.cursor() as cursor:
         cursor.execute(_UPSERT.format(rows=", ".join([row] * len(tallies))), values)
         return {(integration_id, digest): group_id for group_id, integration_id, digest in cursor.fetchall()}
-
-
-def lock_groups(group_ids: Collection[int | None]) -> None:
-    """Hold these groups until the transaction ends, before order keys and deliveries (`deliveries.storage.locks`)."""
-    _lock(Q(id__in={group_id for group_id in group_ids if group_id is not None}))
-
-
-def _lock(wanted: Q) -> None:
-    # SQLite has one writer at a time, which is the same lock.
-    if connection.features.has_select_for_update:
-        list(FailureGroup.objects.filter(wanted).order_by("id").select_for_update(no_key=True).values_list("id"))
 
 
 def close_empty_groups(group_ids: Collection[int | None], now: datetime, by: str = "auto") -> list[int]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from deliveries.ingest.plan import EventRow, Plan
+from deliveries.ingest.plan import Plan
+from deliveries.storage.rows.pushes import EventRow
 
 
 def note_arrival(plan: Plan, hops: int) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from deliveries.models import Event
+from deliveries.storage.rows.pushes import DeliveryRow, EventRow, ExistingRecords, OrderKey, PushRows, RecordRow
 from integrations.foundation.identifiers import uuid7
 from integrations.foundation.json_documents import is_same, merge_document
 from integrations.foundation.strict_json import dump_document
@@ -16,69 +17,15 @@ from subscriptions.budget import Allowance, BudgetExceeded
 from subscriptions.expressions.evaluation import ExpressionError, WorkExceeded, holds, passes
 from subscriptions.routing import Route, StoreConfig, TopicRule
 
-#: Records by type and id: their versions and data.
-ExistingRecords = Mapping[tuple[str, str], tuple[int, dict[str, Any]]]
-
 
 @dataclass(slots=True)
-class EventRow:
-    id: uuid.UUID
-    topic: str | None
-    intent: str | None
-    object_type: str
-    object_id: str
-    data_json: str
-    occurred_at: datetime
-    #: How far it came, how many deliveries its answers may bring about, and whether it was not sent on: see
-    #: `deliveries.ingest.loops`.
-    hops: int = 0
-    cascade_left: int | None = None
-    is_stopped: bool = False
-
-
-@dataclass(slots=True)
-class DeliveryRow:
-    id: uuid.UUID
-    event_id: uuid.UUID
-    integration_id: int
-    subscription_id: uuid.UUID
-    topic: str
-    order_key: str | None
-
-
-@dataclass(slots=True)
-class RecordRow:
-    """`version` is what the row will have; `read_version` what it had when it was read (0: did not exist)."""
-
-    type: str
-    external_id: str
-    data_json: str
-    version: int
-    read_version: int
-
-
-@dataclass(slots=True)
-class Plan:
-    store_id: uuid.UUID
-    config_version: int
-    origin: str
-    now: datetime
+class Plan(PushRows):
     #: What schemas, conditions and filters may still cost.
     allowance: Allowance = field(default_factory=Allowance)
-    #: The records were not looked up, but taken for new.
-    assumes_new: bool = False
-    records: list[RecordRow] = field(default_factory=list)
-    events: list[EventRow] = field(default_factory=list)
-    deliveries: list[DeliveryRow] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
         return not self.events and not self.records
-
-    @property
-    def has_hops(self) -> bool:
-        """Whether any of its events came back from a receiver."""
-        return any(row.hops for row in self.events)
 
     @property
     def stopped(self) -> EventRow | None:
@@ -86,30 +33,9 @@ class Plan:
         return next((row for row in self.events if row.is_stopped), None)
 
     @property
-    def order_keys(self) -> set[tuple[uuid.UUID, str]]:
+    def order_keys(self) -> set[OrderKey]:
         """Of the ordered deliveries: locked before the plan is written."""
         return {(row.subscription_id, row.order_key) for row in self.deliveries if row.order_key is not None}
-
-
-@dataclass(slots=True)
-class IdempotencyRecord:
-    """The idempotency key that a plan is written under, with the answer that a repetition gets."""
-
-    key: str
-    body_hash: str
-    response: Any
-
-
-class PlanIsStale(Exception):
-    """The configuration, a record or an idempotency key changed since the plan was made. Plan again."""
-
-
-class RecordsExist(Exception):
-    """The plan guessed that its records were new. Nothing was stored; `known` are those that are not."""
-
-    def __init__(self, known: ExistingRecords) -> None:
-        super().__init__(f"{len(known)} records exist")
-        self.known = known
 
 
 class TooMuchWork(ValueError):

@@ -11,13 +11,13 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from deliveries.dispatch.ordering import OrderKey
 from deliveries.ingest.loops import note_answer
 from deliveries.ingest.parsing import Invalid, read_objects
-from deliveries.ingest.plan import EventRow, Plan, PlanIsStale, PushedObject, PushPlanner, TooMuchWork
+from deliveries.ingest.plan import Plan, PushedObject, PushPlanner, TooMuchWork
 from deliveries.ingest.records import forget_empty, known_records
 from deliveries.ingest.write import write_plan
 from deliveries.models import Event
+from deliveries.storage.rows.pushes import EventRow, OrderKey, PlanIsStale
 from subscriptions.routing import SchemaViolation, StoreConfig, config_of
 
 logger = logging.getLogger("hookdesk.engine")

@@ -12,33 +12,13 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass
-from typing import Any
 
-from django.db import connection
-
-from deliveries.models import PushWindow
-from deliveries.storage.sql import as_key, execute_prepared
+from deliveries.storage import backend
 
 #: Of the limit; the smaller, the more often the database is asked, the larger, the more is lost.
 SLICES = 100
 #: Stores remembered; those whose second is over are forgotten first.
 MOST_REMEMBERED = 1_000
-
-_TABLE = PushWindow._meta.db_table
-# A clock that is behind the row's, on another host or because it waited for the row, counts into the row's second.
-_TAKE = (
-    f"INSERT INTO {_TABLE} AS w (store_id, second, used) VALUES (%s, {{second}}, {{number}})"
-    " ON CONFLICT (store_id) DO UPDATE SET"
-    " used = CASE WHEN excluded.second > w.second THEN excluded.used ELSE w.used + excluded.used END,"
-    " second = CASE WHEN excluded.second > w.second THEN excluded.second ELSE w.second END"
-)
-_TAKE_PORTABLE = _TAKE.format(second="%s", number="%s") + " RETURNING used, second"
-# Nothing is lost if the last count is: its commit need not wait for the disk.
-_TAKE_POSTGRESQL = (
-    _TAKE.format(second="floor(extract(epoch FROM clock_timestamp()))::bigint", number="%s::bigint")
-    + " RETURNING used, second, extract(epoch FROM clock_timestamp())::float8,"
-    " (SELECT set_config('synchronous_commit', 'off', true))"
-)
 
 
 @dataclass(slots=True)
@@ -80,29 +60,10 @@ def take_push(store_id: uuid.UUID, limit: int) -> int | None:
 
 def _take_slice(store_id: uuid.UUID, number: int, limit: int) -> _Slice:
     before = time.monotonic()
-    used, second, now = _count(store_id, number)
+    used, second, now = backend().count_pushes(store_id, number)
     granted = max(0, number - max(0, used - limit))
     # Counted from before the statement, so that it ends before the database's second does and never after.
     return _Slice(second, granted, used >= limit, before + max(0.0, second + 1 - now))
-
-
-def _count(store_id: uuid.UUID, number: int) -> tuple[int, int, float]:
-    """What is used of which second, with this; and the time now."""
-    if connection.vendor == "postgresql":
-        row: Any = execute_prepared(_TAKE_POSTGRESQL, [store_id, number])[0]
-        return row[0], row[1], row[2]
-    now = time.time()
-    with connection.cursor() as cursor:
-        # Without the wait for the disk, as above: this is no transaction of a push.
-        if not connection.in_atomic_block:
-            cursor.execute("PRAGMA synchronous = NORMAL")
-        try:
-            cursor.execute(_TAKE_PORTABLE, [as_key(store_id), int(now), number])
-            used, second = cursor.fetchone()
-        finally:
-            if not connection.in_atomic_block:
-                cursor.execute("PRAGMA synchronous = FULL")
-    return used, second, now
 
 
 def _remember(store_id: uuid.UUID, taken: _Slice) -> None:

@@ -10,20 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from deliveries import hooks
-from deliveries.dispatch.ordering import OrderKey, lock_order_keys
 from deliveries.ingest.loops import loop_text, note_arrival
 from deliveries.ingest.parsing import read_events, read_objects
 from deliveries.ingest.plan import (
-    ExistingRecords,
-    IdempotencyRecord,
     Plan,
-    PlanIsStale,
     PushedObject,
-    RecordsExist,
     TooMuchWork,
     plan_events,
     plan_push,
@@ -33,7 +28,9 @@ from deliveries.ingest.write import write_plan
 from deliveries.models import IdempotencyKey
 from deliveries.runtime.failpoints import failpoint
 from deliveries.runtime.notify import may_notify_inline, wake
-from deliveries.storage.sql import execute_prepared
+from deliveries.storage import backend
+from deliveries.storage.locks import lock_order_keys
+from deliveries.storage.rows.pushes import ExistingRecords, IdempotencyRecord, OrderKey, PlanIsStale, RecordsExist
 from integrations.foundation.identifiers import public_id
 from integrations.models import AccessToken
 from integrations.security.tokens import Principal, refresh
@@ -115,7 +112,7 @@ def publish_events(
 
 def _guess(config: StoreConfig, objects: Collection[PushedObject], now: datetime) -> Plan | None:
     """A plan for records that are all new, if that is likely and the database can tell while it writes."""
-    if connection.vendor != "postgresql" or not objects or not _was_new.get(config.store_id, True):
+    if not backend().can_guess_new or not objects or not _was_new.get(config.store_id, True):
         return None
     try:
         plan = plan_push(config=config, objects=objects, known={}, now=now)
@@ -187,9 +184,7 @@ def _holding(store_id: uuid.UUID, keys: Collection[OrderKey]) -> Iterator[None]:
     reads are its own. In the order of `deliveries.storage.locks`: configuration, order keys, then records.
     """
     with transaction.atomic():
-        if connection.vendor == "postgresql":
-            # Shared: pushes do not wait for each other here, only for changes of the configuration.
-            execute_prepared("SELECT 1 FROM integrations_store WHERE id = %s FOR SHARE", [store_id])
+        backend().hold_configuration(store_id)
         lock_order_keys(keys)
         yield
 

@@ -12,8 +12,9 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from deliveries import hooks
-from deliveries.failures.groups import close_empty_groups, lock_groups
+from deliveries.failures.groups import close_empty_groups
 from deliveries.models import Delivery, Event, FailureGroup, IdempotencyKey, ReplayItem, WizardPresence
+from deliveries.storage.locks import lock_groups
 
 #: Idempotency keys are kept for 24 hours at least (docs/contract.md#guarantees).
 KEYS_KEPT = timedelta(hours=24)

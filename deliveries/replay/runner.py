@@ -27,7 +27,7 @@ from deliveries.filters import apply_filters
 from deliveries.models import Delivery, Replay, ReplayItem, Revision
 from deliveries.resolution.rules import audit_values
 from deliveries.runtime import notify
-from deliveries.storage.locks import lock_deliveries
+from deliveries.storage.locks import keys_of, lock_deliveries
 from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry
 
@@ -127,7 +127,7 @@ def _apply(replay: Replay, batch: Sequence[Delivery], now: datetime) -> int:
         _discard(rows, changed, replay, now)
     else:
         _put_back(rows, now)
-    ordering.release_all(ordering.keys_of(changed), now)
+    ordering.release_all(keys_of(changed), now)
     _write_history(replay, changed, before)
     return len(changed)
 

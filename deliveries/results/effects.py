@@ -18,12 +18,12 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q
 
 from deliveries import hooks
-from deliveries.dispatch.ordering import OrderKey, release_next
+from deliveries.dispatch.ordering import release_next
 from deliveries.dispatch.types import ClaimedDelivery, Transition
 from deliveries.ingest.loops import loop_text
-from deliveries.ingest.plan import EventRow
 from deliveries.ingest.push_back import Answer, OrderKeysMissing, PushBack, plan_push_back, write_push_back
 from deliveries.results.superseding import Superfluous, awaiting, is_anyone_awaiting_source, missed_polls, supersede
+from deliveries.storage.rows.pushes import EventRow, OrderKey
 from integrations.models import ConfigVersion, Integration, Store
 from integrations.parameters import save_parameters, would_change
 from integrations.services import disable_integration

@@ -8,26 +8,26 @@ import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from deliveries import hooks
 from deliveries.dispatch.build import internal
-from deliveries.dispatch.claim import lock_claims
 from deliveries.dispatch.config_cache import DestinationConfig
-from deliveries.dispatch.ordering import OrderKey, lock_order_keys
 from deliveries.dispatch.types import AttemptResult, ClaimedDelivery, Transition
-from deliveries.failures.groups import Failure, close_empty_groups, group_failures, lock_groups
+from deliveries.failures.groups import Failure, close_empty_groups, group_failures
 from deliveries.ingest.push_back import OrderKeysMissing
 from deliveries.models import Attempt, Delivery
 from deliveries.results import effects
 from deliveries.results.attempts import finish_attempts
 from deliveries.results.health import are_worth_noting, note_health
 from deliveries.results.superseding import is_anyone_awaiting_source
-from deliveries.storage.arrays import BIG_NUMBER, KEY, NUMBER, TEXT, TIME, as_arrays, as_cells
-from deliveries.storage.sql import as_key, execute_prepared, to_key
+from deliveries.storage import backend
+from deliveries.storage.locks import lock_groups, lock_order_keys
+from deliveries.storage.rows.pushes import OrderKey
+from deliveries.storage.rows.results import RecordedDelivery
 from integrations.retry import next_delay
 from integrations.security.redaction import redact_text
 from integrations.wire_formats.base import Outcome
@@ -78,13 +78,13 @@ def record_results(
     ]
     needs: effects.Needs | None = None
     if _reach_out(transitions, now):
-        lock_claims()
+        backend().lock_claims()
         needs = effects.gather(transitions, also_lock)
         effects.lock_configuration(needs)
     _group(transitions, now, needs.groups if needs is not None else ())
     if needs is not None:
         lock_order_keys(needs.order_keys)
-    held = _update_deliveries(transitions, now)
+    held = backend().record_deliveries([_row(transition, now) for transition in transitions])
     for transition in transitions:
         transition.is_late = transition.result.dispatch.claimed.id not in held
     finish_attempts(transitions)
@@ -175,52 +175,15 @@ def _documents(transition: Transition) -> tuple[str | bytes, ...]:
 def _still_held(claims: Sequence[ClaimedDelivery]) -> set[uuid.UUID]:
     """Whose lease is still ours. It stays so: only a claim takes leases away, and we hold the claim lock."""
     leases = {claimed.id: claimed.lease for claimed in claims}
-    marks = ", ".join(["%s"] * len(leases))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT id, lease FROM deliveries_delivery WHERE status = 'sending' AND id IN ({marks})",
-            [as_key(key) for key in leases],
-        )
-        return {key for row in cursor.fetchall() if leases[key := to_key(row[0])] == to_key(row[1])}
+    found = Delivery.objects.filter(id__in=list(leases), status=Delivery.Status.SENDING).values_list("id", "lease")
+    return {key for key, lease in found if leases[key] == lease}
 
 
-# Row by row through the primary key: a bare `status = 'sending'` would tempt the planner to read the index of all that
-# is in dispatch, which looks empty to it and is full of what has been.
-_UPDATE_POSTGRESQL = (
-    "UPDATE deliveries_delivery d SET status = r.status, due_at = r.due_at, lease = NULL,"
-    " retry_count = r.retry_count, crash_count = 0, last_status = r.last_status, last_error = r.last_error,"
-    " failure_group_id = r.group_id, finished_at = r.finished_at"
-    " FROM unnest(%s::text[], %s::timestamptz[], %s::int[], %s::int[], %s::text[], %s::bigint[], %s::timestamptz[],"
-    " %s::uuid[], %s::uuid[])"
-    " AS r(status, due_at, retry_count, last_status, last_error, group_id, finished_at, id, lease)"
-    " WHERE d.id = r.id AND d.lease = r.lease AND d.status || '' = 'sending' RETURNING d.id"
-)
-_UPDATE_KINDS = (TEXT, TIME, NUMBER, NUMBER, TEXT, BIG_NUMBER, TIME, KEY, KEY)
-_UPDATE_PORTABLE = (
-    "UPDATE deliveries_delivery SET status = %s, due_at = %s, lease = NULL, retry_count = %s, crash_count = 0,"
-    " last_status = %s, last_error = %s, failure_group_id = %s, finished_at = %s"
-    " WHERE id = %s AND lease = %s AND status = 'sending'"
-)
-
-
-def _update_deliveries(transitions: Sequence[Transition], now: datetime) -> set[uuid.UUID]:
-    """Write the new states where our lease still stands; returns the ids that were ours."""
-    if connection.vendor == "postgresql":
-        rows = [_row(transition, now) for transition in transitions]
-        return {row[0] for row in execute_prepared(_UPDATE_POSTGRESQL, as_arrays(_UPDATE_KINDS, rows))}
-    held = _still_held([_claimed(transition) for transition in transitions])
-    rows = [_row(transition, now) for transition in transitions if _claimed(transition).id in held]
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.executemany(_UPDATE_PORTABLE, as_cells(_UPDATE_KINDS, rows))
-    return held
-
-
-def _row(transition: Transition, now: datetime) -> tuple[Any, ...]:
+def _row(transition: Transition, now: datetime) -> RecordedDelivery:
     claimed = _claimed(transition)
     response = transition.result.response
     is_finished = transition.status in ("succeeded", "failed")
-    return (
+    return RecordedDelivery(
         transition.status,
         transition.due_at,
         transition.retry_count,

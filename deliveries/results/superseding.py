@@ -10,10 +10,10 @@ from datetime import datetime
 from django.db import connection
 
 from deliveries import hooks
-from deliveries.dispatch.ordering import OrderKey
 from deliveries.dispatch.types import ClaimedDelivery
 from deliveries.models import Delivery, FailureGroup
 from deliveries.models.delivery import DeliveryQuerySet
+from deliveries.storage.rows.pushes import OrderKey
 
 MOST_POLLS = 500
 

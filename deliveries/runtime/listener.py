@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 from django.db import connection
 
-from deliveries.runtime.notify import make_waiter
 from deliveries.runtime.registry import stopping
+from deliveries.storage import backend
 
 logger = logging.getLogger("hookdesk.engine")
 
 
 class WakeupListener(threading.Thread):
-    """`pause`: for how many seconds to keep to itself what it has heard. `is_standby`: see `make_waiter`."""
+    """`pause`: for how many seconds to keep to itself what it has heard. `is_standby`: see `Backend.make_waiter`."""
 
     def __init__(self, wake: Callable[[], None], *, pause: Callable[[], float], is_standby: bool = False) -> None:
         super().__init__(name="engine ear", daemon=True)
@@ -41,7 +41,7 @@ class WakeupListener(threading.Thread):
         while not self._stop_asked.is_set():
             try:
                 if waiter is None:
-                    waiter = make_waiter(is_standby=self._is_reserve)
+                    waiter = backend().make_waiter(is_standby=self._is_reserve)
                     self._signal()  # what was called out while nobody listened
                 if waiter.wait(1.0):
                     if pause := self._pause():

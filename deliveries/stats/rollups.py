@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.db.models import BigIntegerField, ExpressionWrapper, F, Max, Min, Sum
 
 from deliveries.models import Delivery, StatsBucket
+from deliveries.storage import backend
 
 SLOT_SECONDS: Final = 300
 #: A slot is closed when nothing of it can still be on its way into the database.
@@ -159,27 +160,12 @@ def _statements(begin: int, end: int) -> list[tuple[str, list[Any]]]:
     low, high = start_of(begin), start_of(end)
     times = [connection.ops.adapt_datetimefield_value(moment) for moment in (low, high)]
     ids = [to_id(id_at(low - timedelta(seconds=5)), connection), to_id(id_at(high + timedelta(seconds=5)), connection)]
+    took = backend().milliseconds("created_at", "finished_at")  # from push to delivery
     return [
-        (_FINISHED.format(slot=_slot("finished_at"), bin=_bin(), took=_took()), times),
+        (_FINISHED.format(slot=_slot("finished_at"), bin=backend().bin_of("took", BINS), took=took), times),
         (_ACCEPTED.format(slot=_slot("created_at")), [*ids, *times]),
     ]
 
 
 def _slot(column: str) -> str:
-    if connection.vendor == "postgresql":
-        return f"floor(extract(epoch from {column}) / {SLOT_SECONDS})::bigint"
-    return f"CAST(strftime('%%s', {column}) AS INTEGER) / {SLOT_SECONDS}"
-
-
-def _took() -> str:
-    """Milliseconds from push to delivery."""
-    if connection.vendor == "postgresql":
-        return "extract(epoch from finished_at - created_at) * 1000"
-    return "(julianday(finished_at) - julianday(created_at)) * 86400000"
-
-
-def _bin() -> str:
-    if connection.vendor == "postgresql":
-        return f"width_bucket(took, ARRAY[{', '.join(map(str, BINS))}]::numeric[])"
-    whens = " ".join(f"WHEN took < {bound} THEN {index}" for index, bound in enumerate(BINS))
-    return f"CASE {whens} ELSE {len(BINS)} END"
+    return f"{backend().unix_seconds(column)} / {SLOT_SECONDS}"

@@ -90,16 +90,18 @@ def time_cells(values: Iterable[datetime | None]) -> list[str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A column's type. `as_cells`: None where SQLite takes the values as they are."""
+    """A column's type: `array` of it in PostgreSQL. `as_cells`: None where SQLite takes the values as they are."""
 
+    array: str
     as_array: Callable[[Iterable[Any]], Array]
     as_cells: Callable[[Iterable[Any]], list[Any]] | None = None
 
 
-KEY = Kind(keys_array, key_cells)
-TIME = Kind(times_array, time_cells)
-NUMBER, BIG_NUMBER, FLAG = Kind(numbers_array), Kind(big_numbers_array), Kind(flags_array)
-TEXT, BYTES = Kind(texts_array), Kind(bytes_array)
+KEY = Kind("uuid[]", keys_array, key_cells)
+TIME = Kind("timestamptz[]", times_array, time_cells)
+NUMBER, BIG_NUMBER = Kind("int[]", numbers_array), Kind("bigint[]", big_numbers_array)
+FLAG = Kind("bool[]", flags_array)
+TEXT, BYTES = Kind("text[]", texts_array), Kind("bytea[]", bytes_array)
 
 
 def as_arrays(kinds: Sequence[Kind], rows: Sequence[Sequence[Any]]) -> list[Array]:

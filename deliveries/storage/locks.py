@@ -4,11 +4,11 @@ Two transactions that lock the same things in different orders wait for each oth
 (a deadlock). So every transaction, whatever it needs of these, takes it in this order:
 
 1.  the row of a replay                          `replay.steps`, `replay.services`
-2.  the engines' claim lock                      `lock_claims`: engines only
+2.  the engines' claim lock                      `Backend.lock_claims`: engines only
 3.  the configuration: first `ConfigVersion.lock()`, then rows of integrations, subscriptions, topics, tokens, stores.
     Triggers take the clock before each statement that changes the configuration (`integrations.config_version`).
-4.  failure groups, by id                        `failures.lock_groups`
-5.  keys of ordered subscriptions, by number     `ordering.lock_order_keys`
+4.  failure groups, by id                        `lock_groups`
+5.  keys of ordered subscriptions, by number     `lock_order_keys`
 6.  deliveries: **never waited for**             `Delivery.objects….lock_free()` (SKIP LOCKED), see below
 7.  attempts of those deliveries
 8.  records, by type and id as Python sorts them (PostgreSQL: `COLLATE "C"`); all that one transaction writes at once
@@ -39,17 +39,50 @@ SQLite has one writer at a time: all of this is one lock there.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from hashlib import blake2b
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Q
 
-from deliveries.dispatch.ordering import keys_of, lock_order_keys
-from deliveries.failures.groups import lock_groups
-from deliveries.models import Delivery
+from deliveries.models import Delivery, FailureGroup
 from deliveries.models.delivery import DeliveryQuerySet
+from deliveries.storage.backend import backend
+from deliveries.storage.rows.pushes import OrderKey
 
 #: How often the groups of deliveries may change between look and lock.
 TRIES = 3
+
+
+def lock_groups(group_ids: Collection[int | None]) -> None:
+    """Hold these failure groups until the transaction ends."""
+    lock_groups_where(Q(id__in={group_id for group_id in group_ids if group_id is not None}))
+
+
+def lock_groups_where(wanted: Q) -> None:
+    # SQLite has one writer at a time, which is the same lock.
+    if connection.features.has_select_for_update:
+        list(FailureGroup.objects.filter(wanted).order_by("id").select_for_update(no_key=True).values_list("id"))
+
+
+def keys_of(deliveries: Iterable[Delivery]) -> set[OrderKey]:
+    """Of the ordered ones among them."""
+    return {
+        (delivery.subscription_id, delivery.order_key)
+        for delivery in deliveries
+        if delivery.subscription_id is not None and delivery.order_key is not None
+    }
+
+
+def lock_order_keys(keys: Collection[OrderKey]) -> None:
+    """Hold the keys until the transaction ends: all that it needs at once."""
+    if keys:
+        backend().lock_numbers(sorted({_lock_number(key) for key in keys}))
+
+
+def _lock_number(key: OrderKey) -> int:
+    digest = blake2b(f"{key[0]}/{key[1]}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 class _Moved(Exception):

@@ -1,4 +1,4 @@
-"""Values for plain SQL on either database: SQLite keeps times and uuids as text, PostgreSQL takes arrays."""
+"""PostgreSQL's prepared statements, straight through libpq; and values as plain SQL of either database gives them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,6 @@ from deliveries.storage.arrays import teach_arrays
 _BINARY = 1
 _IDLE = 0  # PQTRANS_IDLE
 _GOOD = (1, 2)  # PGRES_COMMAND_OK, PGRES_TUPLES_OK
-
-
-def as_time(value: datetime | None) -> Any:
-    return value if connection.vendor == "postgresql" else connection.ops.adapt_datetimefield_value(value)
-
-
-def as_key(value: uuid.UUID | None) -> Any:
-    return value if connection.vendor == "postgresql" or value is None else value.hex
 
 
 def to_time(value: Any) -> Any:

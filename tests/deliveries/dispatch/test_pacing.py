@@ -11,7 +11,7 @@ import pytest
 
 from deliveries.dispatch.pacing import FIRST_REACH, FIRST_WINDOW, AdaptiveConcurrency, Pacer
 from deliveries.dispatch.types import IntegrationQueue
-from deliveries.storage.sqlite_lock import EngineWriteLock
+from deliveries.storage.engine_lock import EngineWriteLock
 
 
 def test_a_fast_receiver_is_served_over_few_connections():

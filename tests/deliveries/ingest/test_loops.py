@@ -6,10 +6,10 @@ from itertools import count
 import pytest
 from django.utils import timezone
 
-from deliveries.dispatch.ordering import lock_order_keys
 from deliveries.ingest.push_back import Answer, plan_push_back, write_push_back
 from deliveries.maintenance.periodic import make_due_polls
 from deliveries.models import Delivery, Event, Record
+from deliveries.storage.locks import lock_order_keys
 from integrations.foundation.identifiers import uuid7
 from notifications.models import Notification
 from tests.api_client import ApiClient, only_error

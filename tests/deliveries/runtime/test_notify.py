@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from django.db.utils import ConnectionHandler
 
-from deliveries.runtime import notify
-from deliveries.runtime.notify import SqliteWaiter, watch_writes
+from deliveries.storage.sqlite import wakeups
+from deliveries.storage.sqlite.wakeups import SqliteWaiter, watch_writes
 
 
 @pytest.fixture(params=["told by the kernel", "looking"])
 def waiter(request, db, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteWaiter]:
     if request.param == "looking":
-        monkeypatch.setattr(notify, "watch_writes", lambda _path: None)
+        monkeypatch.setattr(wakeups, "watch_writes", lambda _path: None)
     elif sys.platform != "linux":
         pytest.skip("there is no inotify")
     with other(tmp_path) as connection:
@@ -27,7 +27,7 @@ def waiter(request, db, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         connection.execute("CREATE TABLE t (a)")
         settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "waited.sqlite3")}
         handler = ConnectionHandler({"default": settings})
-        monkeypatch.setattr(notify, "connection", handler["default"])
+        monkeypatch.setattr(wakeups, "connection", handler["default"])
         made = SqliteWaiter()
         assert (made._watch is not None) == (request.param == "told by the kernel")
         yield made

@@ -11,17 +11,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from django.db import connection
-
 try:
     import fcntl
 except ImportError:  # Windows: SQLite's own waiting does
     fcntl = None  # type: ignore[assignment]
-
-
-def database_file() -> str | None:
-    """Of SQLite; None for other databases."""
-    return str(connection.settings_dict["NAME"]) if connection.vendor == "sqlite" else None
 
 
 class EngineWriteLock:

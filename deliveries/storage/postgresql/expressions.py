@@ -1,0 +1,43 @@
+"""PostgreSQL's own words in statements that are otherwise the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+
+class Expressions:
+    #: By code points, as Python sorts.
+    byte_collation = "C"
+
+    def unix_seconds(self, column: str) -> str:
+        return f"floor(extract(epoch from {column}))::bigint"
+
+    def milliseconds(self, begin: str, end: str) -> str:
+        return f"extract(epoch from {end} - {begin}) * 1000"
+
+    def bin_of(self, value: str, bounds: Sequence[int]) -> str:
+        return f"width_bucket({value}, ARRAY[{', '.join(map(str, bounds))}]::numeric[])"
+
+    def prefer_indexes(self) -> None:
+        # The planner likes to read a table for a condition that it thinks to be common.
+        self._value("SELECT set_config('enable_seqscan', 'off', true)")
+
+    def estimated_rows(self, table: str) -> int:
+        query = (
+            "SELECT coalesce(sum(greatest(reltuples, 0)), 0) FROM pg_class WHERE relkind = 'r' AND (oid = %s::regclass"
+            " OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = %s::regclass))"
+        )
+        return int(self._value(query, table, table))
+
+    def server_clock(self) -> datetime | None:
+        found: datetime = self._value("SELECT clock_timestamp()")
+        return found
+
+    def _value(self, query: str, *values: Any) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute(query, values)
+            return cursor.fetchone()[0]

@@ -1,0 +1,111 @@
+"""What a claim reads."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
+
+from integrations.foundation.identifiers import uuid7
+
+#: Added to an integration's timeout to make the lease: a worker that dies in mid-send delays the delivery by
+#: no more than timeout + 60 s.
+LEASE_GRACE = 30.0
+
+
+@dataclass(slots=True)
+class ClaimedDelivery:
+    """A delivery under our lease, with what is needed to build its request.
+
+    In SQL: of `deliveries_delivery d` after it was claimed, and its `deliveries_event e`; the trigger and the status
+    (`was_sending`) are those of before.
+    """
+
+    id: Annotated[uuid.UUID, "d.id"]
+    store_id: Annotated[uuid.UUID, "d.store_id"]
+    integration_id: Annotated[int, "d.integration_id"]
+    subscription_id: Annotated[uuid.UUID | None, "d.subscription_id"]
+    attempt_number: Annotated[int, "d.attempt_count"]
+    retry_count: Annotated[int, "d.retry_count"]
+    crash_count: Annotated[int, "d.crash_count"]
+    revision: Annotated[int, "d.revision"]
+    order_key: Annotated[str | None, "d.order_key"]
+    failure_group_id: Annotated[int | None, "d.failure_group_id"]
+    first_sent_at: Annotated[datetime, "d.first_sent_at"]
+    event_topic: Annotated[str | None, "e.topic"]
+    event_intent: Annotated[str | None, "e.intent"]
+    object_type: Annotated[str, "e.object_type"]
+    object_id: Annotated[str, "e.object_id"]
+    data_json: Annotated[str, "e.data"]
+    origin: Annotated[str, "e.origin"]
+    occurred_at: Annotated[datetime, "e.occurred_at"]
+    trigger: Annotated[str, 'd."trigger"']
+    was_sending: Annotated[bool, "d.status = 'sending'"]
+    #: Of the event: how far it came, and how many deliveries the answer may bring about.
+    hops: Annotated[int, "e.hops"] = 0
+    cascade_left: Annotated[int | None, "e.cascade_left"] = None
+    lease: uuid.UUID = field(kw_only=True)
+    attempt_id: uuid.UUID = field(default_factory=uuid7, kw_only=True)
+
+    @property
+    def is_test(self) -> bool:
+        return self.trigger == "test"
+
+
+@dataclass(slots=True)
+class IntegrationQueue:
+    """An integration that has queued deliveries, as the claim sees it. In SQL: see `QUEUED_INTEGRATIONS`."""
+
+    integration_id: Annotated[int, "i.id"]
+    next_due: Annotated[
+        datetime,
+        "(SELECT min(d.due_at) FROM deliveries_delivery d WHERE d.integration_id = i.id AND d.due_at IS NOT NULL)",
+    ]
+    in_flight: Annotated[
+        int,
+        "(SELECT count(*) FROM deliveries_delivery d"
+        " WHERE d.integration_id = i.id AND d.status = 'sending' AND d.due_at > %s)",
+    ]
+    max_in_flight: Annotated[int, "i.max_in_flight"]
+    rate_limit: Annotated[float | None, "i.rate_limit"]
+    breaker: Annotated[str, "coalesce(h.breaker, 'closed')"]
+    probe_at: Annotated[datetime | None, "h.probe_at"]
+    throttled_until: Annotated[datetime | None, "h.throttled_until"]
+    rate_tokens: Annotated[float, "coalesce(h.rate_tokens, 0)"]
+    rate_refilled_at: Annotated[datetime | None, "h.rate_refilled_at"]
+    is_failing: Annotated[bool, "h.first_failure_at IS NOT NULL"] = False
+    #: Its last attempt that was noted succeeded: an engine that begins needs not prove it anew.
+    answered_last: Annotated[
+        bool,
+        "h.last_success_at IS NOT NULL AND h.consecutive_failures = 0"
+        " AND (h.last_failure_at IS NULL OR h.last_failure_at < h.last_success_at)",
+    ] = False
+
+
+# A "loose index scan": one probe per integration that has anything queued, however long its queue is.
+QUEUED_INTEGRATIONS = """
+WITH RECURSIVE queued(id) AS (
+  SELECT (SELECT min(integration_id) FROM deliveries_delivery WHERE due_at IS NOT NULL)
+  UNION ALL
+  SELECT (SELECT min(d.integration_id) FROM deliveries_delivery d
+          WHERE d.due_at IS NOT NULL AND d.integration_id > queued.id)
+  FROM queued WHERE queued.id IS NOT NULL
+)
+SELECT {columns}
+FROM queued JOIN integrations_integration i ON i.id = queued.id
+LEFT JOIN integrations_integrationhealth h ON h.integration_id = i.id
+WHERE i.is_enabled AND i.deleted_at IS NULL
+"""
+
+
+class Leased(NamedTuple):
+    """What a claim got. `config_version`: what the configuration clock showed then; None where there are no rows.
+
+    `unreadable`: primary keys, as the database keeps them, of rows that hold what cannot be (SQLite keeps any text
+    anywhere). They are leased, and whoever claims must end them as failed.
+    """
+
+    rows: list[ClaimedDelivery]
+    config_version: int | None
+    unreadable: list[Any]

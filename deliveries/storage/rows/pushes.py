@@ -1,0 +1,107 @@
+"""What a push writes, and what it is merged into."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
+
+from deliveries.storage.arrays import BIG_NUMBER, FLAG, KEY, NUMBER, TEXT, TIME
+
+#: Subscription and record: strictly one delivery of an ordered subscription is under way for each.
+OrderKey = tuple[uuid.UUID, str]
+#: Records by type and id: their versions and data.
+ExistingRecords = Mapping[tuple[str, str], tuple[int, dict[str, Any]]]
+
+
+@dataclass(slots=True)
+class EventRow:
+    """Of `deliveries_event`; store, origin and time of creation are the push's."""
+
+    id: Annotated[uuid.UUID, KEY]
+    topic: Annotated[str | None, TEXT]
+    intent: Annotated[str | None, TEXT]
+    object_type: Annotated[str, TEXT]
+    object_id: Annotated[str, TEXT]
+    data_json: Annotated[str, TEXT, "data"]
+    occurred_at: Annotated[datetime, TIME]
+    #: How far it came, how many deliveries its answers may bring about, and whether it was not sent on: see
+    #: `deliveries.ingest.loops`.
+    hops: Annotated[int, NUMBER] = 0
+    cascade_left: Annotated[int | None, NUMBER] = None
+    is_stopped: Annotated[bool, FLAG] = False
+
+
+@dataclass(slots=True)
+class DeliveryRow:
+    """Of `deliveries_delivery`. `due_at`: None until it is written, and after that for one that is held."""
+
+    id: Annotated[uuid.UUID, KEY]
+    event_id: Annotated[uuid.UUID, KEY]
+    integration_id: Annotated[int, BIG_NUMBER]
+    subscription_id: Annotated[uuid.UUID, KEY]
+    topic: Annotated[str, TEXT]
+    order_key: Annotated[str | None, TEXT]
+    due_at: Annotated[datetime | None, TIME] = None
+
+
+@dataclass(slots=True)
+class RecordRow:
+    """`version` is what the row will have; `read_version` what it had when it was read (0: did not exist)."""
+
+    type: Annotated[str, TEXT]
+    external_id: Annotated[str, TEXT]
+    data_json: Annotated[str, TEXT, "data"]
+    version: Annotated[int, NUMBER]
+    read_version: Annotated[int, NUMBER]
+
+
+@dataclass(slots=True)
+class PushRows:
+    """All that one push writes, and what it was planned on: the configuration's version, the records' versions."""
+
+    store_id: uuid.UUID
+    config_version: int
+    origin: str
+    now: datetime
+    #: The records were not looked up, but taken for new.
+    assumes_new: bool = False
+    records: list[RecordRow] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
+    deliveries: list[DeliveryRow] = field(default_factory=list)
+
+    @property
+    def has_hops(self) -> bool:
+        """Whether any of its events came back from a receiver."""
+        return any(row.hops for row in self.events)
+
+
+@dataclass(slots=True)
+class IdempotencyRecord:
+    """The idempotency key that a push is written under, with the answer that a repetition gets."""
+
+    key: str
+    body_hash: str
+    response: Any
+
+
+class PushCount(NamedTuple):
+    """Pushes of a store in the unix second `second`; `now` in unix seconds, by the same clock."""
+
+    used: int
+    second: int
+    now: float
+
+
+class PlanIsStale(Exception):
+    """The configuration, a record or an idempotency key changed since the plan was made. Plan again."""
+
+
+class RecordsExist(Exception):
+    """The plan guessed that its records were new. Nothing was stored; `known` are those that are not."""
+
+    def __init__(self, known: ExistingRecords) -> None:
+        super().__init__(f"{len(known)} records exist")
+        self.known = known

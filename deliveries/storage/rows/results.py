@@ -1,0 +1,54 @@
+"""What attempts write: before the first byte leaves, and when they have ended."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Annotated, NamedTuple
+
+from deliveries.storage.arrays import BIG_NUMBER, BYTES, FLAG, KEY, NUMBER, TEXT, TIME
+
+
+class OpenedAttempt(NamedTuple):
+    """An attempt that is running; what is not in here is empty."""
+
+    id: Annotated[uuid.UUID, KEY]
+    delivery_id: Annotated[uuid.UUID, KEY]
+    number: Annotated[int, NUMBER]
+    trigger: Annotated[str, TEXT]
+    revision: Annotated[int, NUMBER]
+    started_at: Annotated[datetime, TIME]
+    method: Annotated[str, TEXT] = ""
+    url: Annotated[str, TEXT] = ""
+    request_headers: Annotated[str, TEXT] = "[]"
+    request_body: Annotated[bytes, BYTES] = b""
+    is_body_encrypted: Annotated[bool, FLAG] = False
+
+
+class FinishedAttempt(NamedTuple):
+    """The end of an attempt: of the one with this `id`."""
+
+    outcome: Annotated[str, TEXT]
+    duration_ms: Annotated[int, NUMBER]
+    response_status: Annotated[int | None, NUMBER]
+    response_headers: Annotated[str | None, TEXT]
+    response_body: Annotated[bytes | None, BYTES]
+    is_response_truncated: Annotated[bool, FLAG]
+    error_kind: Annotated[str, TEXT]
+    error_message: Annotated[str, TEXT]
+    summary: Annotated[str, TEXT]
+    id: Annotated[uuid.UUID, KEY]
+
+
+class RecordedDelivery(NamedTuple):
+    """The new state of a delivery: of the one with this `id`, if it still has this `lease`, which ends."""
+
+    status: Annotated[str, TEXT]
+    due_at: Annotated[datetime | None, TIME]
+    retry_count: Annotated[int, NUMBER]
+    last_status: Annotated[int | None, NUMBER]
+    last_error: Annotated[str, TEXT]
+    failure_group_id: Annotated[int | None, BIG_NUMBER]
+    finished_at: Annotated[datetime | None, TIME]
+    id: Annotated[uuid.UUID, KEY]
+    lease: Annotated[uuid.UUID, KEY]

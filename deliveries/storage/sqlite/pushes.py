@@ -1,0 +1,133 @@
+"""Pushes in SQLite: plain statements in one transaction."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Collection
+from typing import Any
+
+from django.db import connection, transaction
+
+from deliveries.models import Record
+from deliveries.runtime.failpoints import failpoint
+from deliveries.storage.columns import Written
+from deliveries.storage.rows.pushes import (
+    DeliveryRow,
+    EventRow,
+    ExistingRecords,
+    IdempotencyRecord,
+    PlanIsStale,
+    PushCount,
+    PushRows,
+    RecordRow,
+)
+from deliveries.storage.sqlite.values import as_time
+
+#: Of what one SELECT looks for.
+KEYS_PER_STATEMENT = 500
+
+_DELIVERIES, _EVENTS = Written(DeliveryRow), Written(EventRow)
+_INSERT_EVENT = (
+    f"INSERT INTO deliveries_event ({_EVENTS.columns}, store_id, origin, created_at)"
+    f" VALUES ({_EVENTS.marks}, %s, %s, %s)"
+)
+_INSERT_DELIVERY = (
+    f'INSERT INTO deliveries_delivery ({_DELIVERIES.columns}, store_id, created_at, status, "trigger",'
+    " attempt_count, retry_count, crash_count, revision, is_awaiting_source, last_error)"
+    f" VALUES ({_DELIVERIES.marks}, %s, %s, 'pending', 'scheduled', 0, 0, 0, 0, false, '')"
+)
+_INSERT_RECORD = (
+    "INSERT INTO deliveries_record (store_id, type, external_id, data, version, created_at, updated_at)"
+    " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+)
+_UPDATE_RECORD = (
+    "UPDATE deliveries_record SET data = %s, version = %s, updated_at = %s"
+    " WHERE store_id = %s AND type = %s AND external_id = %s AND version = %s"
+)
+_INSERT_KEY = (
+    "INSERT INTO deliveries_idempotencykey (store_id, key, body_hash, response, created_at)"
+    " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+)
+# A clock that is behind the row's, because it waited for the row, counts into the row's second.
+_COUNT = (
+    "INSERT INTO deliveries_pushwindow AS w (store_id, second, used) VALUES (%s, %s, %s)"
+    " ON CONFLICT (store_id) DO UPDATE SET"
+    " used = CASE WHEN excluded.second > w.second THEN excluded.used ELSE w.used + excluded.used END,"
+    " second = CASE WHEN excluded.second > w.second THEN excluded.second ELSE w.second END"
+    " RETURNING used, second"
+)
+
+
+class Pushes:
+    #: Records must be looked up before they are written.
+    can_guess_new = False
+
+    def write_push(
+        self, rows: PushRows, repetition: IdempotencyRecord | None = None, *, notifies: bool = False
+    ) -> None:
+        """`notifies` makes no difference: engines see each commit."""
+        store, now = rows.store_id.hex, as_time(rows.now)
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT 1 FROM integrations_store WHERE id = %s AND config_version = %s", [store, rows.config_version]
+            )
+            if cursor.fetchone() is None:
+                raise PlanIsStale
+            for record in rows.records:
+                _write_record(cursor, record, store, now)
+            if repetition is not None:
+                response = json.dumps(repetition.response)
+                _write_one(cursor, _INSERT_KEY, [store, repetition.key, repetition.body_hash, response, now])
+            cursor.executemany(
+                _INSERT_EVENT, [(*cells, store, rows.origin, now) for cells in _EVENTS.cells(rows.events)]
+            )
+            cursor.executemany(_INSERT_DELIVERY, [(*cells, store, now) for cells in _DELIVERIES.cells(rows.deliveries)])
+            failpoint("ingest.before_commit")
+
+    def existing_records(self, store_id: uuid.UUID, wanted: Collection[tuple[str, str]]) -> ExistingRecords:
+        known: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
+        for kind in {key[0] for key in wanted}:
+            of_kind = [key[1] for key in wanted if key[0] == kind]
+            for start in range(0, len(of_kind), KEYS_PER_STATEMENT):
+                chunk = of_kind[start : start + KEYS_PER_STATEMENT]
+                found = Record.objects.filter(store_id=store_id, type=kind, external_id__in=chunk)
+                for external_id, version, data in found.values_list("external_id", "version", "data"):
+                    known[kind, external_id] = (version, data)
+        return known
+
+    def locked_records(self, store_id: uuid.UUID, wanted: Collection[tuple[str, str]]) -> ExistingRecords:
+        """There is one writer at a time: what its transaction reads stays as it is."""
+        return self.existing_records(store_id, wanted)
+
+    def hold_configuration(self, store_id: uuid.UUID) -> None:
+        """There is one writer at a time."""
+
+    def count_pushes(self, store_id: uuid.UUID, number: int) -> PushCount:
+        now = time.time()
+        with connection.cursor() as cursor:
+            # Nothing is lost if the last count is: its commit need not wait for the disk, unless it is a push's too.
+            if not connection.in_atomic_block:
+                cursor.execute("PRAGMA synchronous = NORMAL")
+            try:
+                cursor.execute(_COUNT, [store_id.hex, int(now), number])
+                used, second = cursor.fetchone()
+            finally:
+                if not connection.in_atomic_block:
+                    cursor.execute("PRAGMA synchronous = FULL")
+        return PushCount(used, second, now)
+
+
+def _write_record(cursor: Any, row: RecordRow, store: str, now: str) -> None:
+    if row.read_version:
+        key = [store, row.type, row.external_id, row.read_version]
+        _write_one(cursor, _UPDATE_RECORD, [row.data_json, row.version, now, *key])
+    else:
+        _write_one(cursor, _INSERT_RECORD, [store, row.type, row.external_id, row.data_json, row.version, now, now])
+
+
+def _write_one(cursor: Any, statement: str, values: list[Any]) -> None:
+    cursor.execute(statement, values)
+    if cursor.rowcount != 1:
+        raise PlanIsStale
