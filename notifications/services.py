@@ -16,7 +16,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Collate
 from django.utils import timezone
@@ -26,6 +26,7 @@ from deliveries.failures.fingerprint import normalise_message
 from deliveries.hooks import DeliveryChange
 from deliveries.models import Delivery
 from deliveries.storage import backend
+from deliveries.storage.counters import Counters
 from deliveries.storage.locks import lock_groups
 from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry
@@ -37,22 +38,15 @@ logger = logging.getLogger("hookdesk.notifications")
 Level = Notification.Level
 Status = Notification.Status
 SUMMARY_LIMIT = 2_000  #: characters
-#: Rows of one statement; fourteen parameters each.
-ROWS_PER_STATEMENT = 500
 AUTO = "auto"
 
-_UPSERT = """
-INSERT INTO notifications_notification
-    (id, store_id, level, summary, status, resolved_by, occurrences, failure_group_id, key, integration_id,
-     delivery_id, created_at, last_at, resolved_at)
-VALUES {rows}
-ON CONFLICT (store_id, key) DO UPDATE SET
-    level = excluded.level, summary = excluded.summary, status = excluded.status, resolved_by = excluded.resolved_by,
-    occurrences = notifications_notification.occurrences + excluded.occurrences,
-    delivery_id = COALESCE(excluded.delivery_id, notifications_notification.delivery_id),
-    last_at = excluded.last_at, resolved_at = excluded.resolved_at
-RETURNING id, store_id, key
-"""
+_COUNTERS = Counters(
+    Notification,
+    unique=("store_id", "key"),
+    added=("occurrences",),
+    replaced=("level", "summary", "status", "resolved_by", "last_at", "resolved_at"),
+    computed={"delivery_id": "COALESCE(excluded.delivery_id, notifications_notification.delivery_id)"},
+)
 
 
 @dataclass(slots=True)
@@ -155,9 +149,7 @@ def _store(rows: _Rows, now: datetime) -> None:
     # In one order, so that two engines cannot wait for each other.
     ordered = [rows[key] for key in sorted(rows)]
     news = _not_open_yet(ordered)
-    ids: dict[tuple[uuid.UUID, str], uuid.UUID] = {}
-    for start in range(0, len(ordered), ROWS_PER_STATEMENT):
-        ids |= _upsert(ordered[start : start + ROWS_PER_STATEMENT], now)
+    ids = _upsert(ordered, now)
     if news:
         queue_messages([ids[row.store_id, row.key] for row in news], now)
 
@@ -173,24 +165,28 @@ def _not_open_yet(rows: Iterable[_Row]) -> list[_Row]:
     return [row for row in rows if (row.store_id, row.key) not in already]
 
 
-def _upsert(rows: Sequence[_Row], now: datetime) -> dict[tuple[uuid.UUID, str], uuid.UUID]:
-    to_uuid = Delivery._meta.pk.get_db_prep_value
-    moment = connection.ops.adapt_datetimefield_value(now)
-    values: list[Any] = []
-    for row in rows:
-        summary = row.summary.replace("\0", "").strip()[:SUMMARY_LIMIT]
-        settled = (Status.OPEN.value, None) if row.is_open else (Status.RESOLVED.value, AUTO)
-        values += [to_uuid(uuid.uuid4(), connection), to_uuid(row.store_id, connection), str(row.level), summary]
-        values += [*settled, row.count, row.group_id, row.key, row.integration_id]
-        values += [to_uuid(row.delivery_id, connection), moment, moment, None if row.is_open else moment]
-    placeholders = f"({', '.join(['%s'] * 14)})"
-    with connection.cursor() as cursor:
-        cursor.execute(_UPSERT.format(rows=", ".join([placeholders] * len(rows))), values)
-        return {(_as_uuid(store), key): _as_uuid(pk) for pk, store, key in cursor.fetchall()}
-
-
-def _as_uuid(value: Any) -> uuid.UUID:
-    return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
+def _upsert(rows: Sequence[_Row], now: datetime) -> dict[tuple[Any, ...], uuid.UUID]:
+    return _COUNTERS.add(
+        [
+            {
+                "id": uuid.uuid4(),
+                "store_id": row.store_id,
+                "level": str(row.level),
+                "summary": row.summary.replace("\0", "").strip()[:SUMMARY_LIMIT],
+                "status": Status.OPEN.value if row.is_open else Status.RESOLVED.value,
+                "resolved_by": None if row.is_open else AUTO,
+                "occurrences": row.count,
+                "failure_group_id": row.group_id,
+                "key": row.key,
+                "integration_id": row.integration_id,
+                "delivery_id": row.delivery_id,
+                "created_at": now,
+                "last_at": now,
+                "resolved_at": None if row.is_open else now,
+            }
+            for row in rows
+        ]
+    )
 
 
 # --- what staff do ------------------------------------------------------------------------------------------------

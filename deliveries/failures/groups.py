@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
@@ -17,6 +16,7 @@ from deliveries import hooks
 from deliveries.failures.fingerprint import fingerprint, former_fingerprint, normalise_message, title_of
 from deliveries.failures.payload_values import values_of
 from deliveries.models import Delivery, FailureGroup
+from deliveries.storage.counters import Counters
 from deliveries.storage.locks import lock_groups, lock_groups_where
 from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry
@@ -31,23 +31,19 @@ __all__ = [
     "resolve_group",
 ]
 
-#: Rows of one statement; eleven parameters each, within every database's bound.
-ROWS_PER_STATEMENT = 500
 #: Characters of a message that a group keeps.
 MESSAGE_LIMIT = 2_000
 
-_UPSERT = """
-INSERT INTO deliveries_failuregroup
-    (store_id, integration_id, kind, fingerprint, message, title, status, occurrences, sample_id, first_at, last_at)
-VALUES {rows}
-ON CONFLICT (integration_id, kind, fingerprint) DO UPDATE SET
-    status = 'open', resolved_at = NULL, message = excluded.message, title = excluded.title,
-    sample_id = excluded.sample_id,
-    occurrences = deliveries_failuregroup.occurrences + excluded.occurrences, last_at = excluded.last_at,
-    first_at = CASE WHEN deliveries_failuregroup.status = 'open'
-        THEN deliveries_failuregroup.first_at ELSE excluded.first_at END
-RETURNING id, integration_id, fingerprint
-"""
+_COUNTERS = Counters(
+    FailureGroup,
+    unique=("integration_id", "kind", "fingerprint"),
+    added=("occurrences",),
+    replaced=("status", "resolved_at", "message", "title", "sample_id", "last_at"),
+    computed={
+        "first_at": "CASE WHEN deliveries_failuregroup.status = 'open'"
+        " THEN deliveries_failuregroup.first_at ELSE excluded.first_at END"
+    },
+)
 
 _GroupKey = tuple[int, str]
 
@@ -90,10 +86,7 @@ def group_failures(failures: Sequence[Failure], now: datetime, leaving: Collecti
         Q(id__in=set(leaving)) | Q(integration_id__in={key[0] for key in tallies}, fingerprint__in=prints)
     )
     _adopt(tallies)
-    ids: dict[_GroupKey, int] = {}
-    ordered = sorted(tallies.items())
-    for start in range(0, len(ordered), ROWS_PER_STATEMENT):
-        ids |= _upsert(ordered[start : start + ROWS_PER_STATEMENT], now)
+    ids = _counted(tallies, now)
     return {delivery_id: ids[key] for delivery_id, key in key_of.items()}
 
 
@@ -131,20 +124,25 @@ def _adopt(tallies: dict[_GroupKey, _Tally]) -> None:
             FailureGroup.objects.filter(id=pk).update(fingerprint=new)
 
 
-def _upsert(tallies: Sequence[tuple[_GroupKey, _Tally]], now: datetime) -> dict[_GroupKey, int]:
-    to_uuid = Delivery._meta.pk.get_db_prep_value
-    moment = connection.ops.adapt_datetimefield_value(now)
-    values: list[Any] = []
-    for (integration_id, digest), tally in tallies:
-        latest = tally.latest
-        values += [to_uuid(latest.store_id, connection), integration_id, latest.kind[:50], digest]
-        values += [latest.message.replace("\0", "")[:MESSAGE_LIMIT], tally.title.replace("\0", "")]
-        values += [FailureGroup.Status.OPEN.value, tally.count]
-        values += [to_uuid(latest.delivery_id, connection), moment, moment]
-    row = f"({', '.join(['%s'] * 11)})"
-    with connection.cursor() as cursor:
-        cursor.execute(_UPSERT.format(rows=", ".join([row] * len(tallies))), values)
-        return {(integration_id, digest): group_id for group_id, integration_id, digest in cursor.fetchall()}
+def _counted(tallies: Mapping[_GroupKey, _Tally], now: datetime) -> dict[_GroupKey, int]:
+    rows = [
+        {
+            "store_id": tally.latest.store_id,
+            "integration_id": integration_id,
+            "kind": tally.latest.kind[:50],
+            "fingerprint": digest,
+            "message": tally.latest.message.replace("\0", "")[:MESSAGE_LIMIT],
+            "title": tally.title.replace("\0", ""),
+            "status": FailureGroup.Status.OPEN.value,
+            "occurrences": tally.count,
+            "sample_id": tally.latest.delivery_id,
+            "first_at": now,
+            "last_at": now,
+            "resolved_at": None,
+        }
+        for (integration_id, digest), tally in sorted(tallies.items())
+    ]
+    return {(integration_id, digest): pk for (integration_id, _, digest), pk in _COUNTERS.add(rows).items()}
 
 
 def close_empty_groups(group_ids: Collection[int | None], now: datetime, by: str = "auto") -> list[int]:
