@@ -10,9 +10,9 @@ import logging
 from datetime import datetime, timedelta
 
 from deliveries.dispatch.pacing import PROBE_TIMEOUT
-from deliveries.dispatch.types import LEASE_GRACE
 from deliveries.models import Delivery
 from deliveries.models.delivery import DeliveryQuerySet
+from deliveries.storage.rows.claims import LEASE_GRACE
 from integrations.models import IntegrationHealth
 from subscriptions.models import Subscription
 

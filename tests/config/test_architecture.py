@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,46 @@ def refusals(path: str, code: str) -> str:
     )
     assert done.stderr == ""
     return done.stdout
+
+
+#: They write the schema, with the connection that they are given; the settings have none yet.
+MAY_ASK_FOR_THE_VENDOR = (
+    "deliveries/storage/",
+    "integrations/config_version.py",
+    "integrations/foundation/online_migrations.py",
+)
+
+
+def vendor_checks(root: Path) -> Iterator[str]:
+    """Where code asks which database it is, by whatever name it holds the connection."""
+    for app in ("config", "integrations", "subscriptions", "deliveries", "notifications"):
+        for path in sorted((root / app).rglob("*.py")):
+            name = path.relative_to(root).as_posix()
+            if "/migrations/" in name or name.startswith(MAY_ASK_FOR_THE_VENDOR):
+                continue
+            for node in ast.walk(ast.parse(path.read_text())):
+                is_vendor = isinstance(node, ast.Attribute) and node.attr == "vendor"
+                is_by_name = (
+                    isinstance(node, ast.Call)
+                    and isinstance(node.func, ast.Name)
+                    and node.func.id == "getattr"
+                    and any(isinstance(given, ast.Constant) and given.value == "vendor" for given in node.args)
+                )
+                if is_vendor or is_by_name:
+                    yield f"{name}:{node.lineno}"
+
+
+def test_only_the_storage_asks_which_database_it_is():
+    assert list(vendor_checks(ROOT)) == []
+
+
+def test_a_question_elsewhere_would_be_noticed(tmp_path):
+    (tmp_path / "deliveries" / "storage").mkdir(parents=True)
+    (tmp_path / "deliveries" / "storage" / "fine.py").write_text("connection.vendor\n")
+    (tmp_path / "deliveries" / "sneaky.py").write_text(
+        "if connections['default'].vendor == 'sqlite':\n    pass\ngetattr(connection, 'vendor')\n"
+    )
+    assert list(vendor_checks(tmp_path)) == ["deliveries/sneaky.py:1", "deliveries/sneaky.py:3"]
 
 
 def test_every_setting_of_the_environment_is_in_the_example():
