@@ -79,7 +79,7 @@ def test_a_question_elsewhere_would_be_noticed(tmp_path):
     (tmp_path / "deliveries" / "sneaky.py").write_text(
         "if connections['default'].vendor == 'sqlite':\n    pass\ngetattr(connection, 'vendor')\n"
     )
-    assert list(vendor_checks(tmp_path)) == ["deliveries/sneaky.py:1", "deliveries/sneaky.py:3"]
+    assert sorted(vendor_checks(tmp_path)) == ["deliveries/sneaky.py:1", "deliveries/sneaky.py:3"]
 
 
 def test_every_setting_of_the_environment_is_in_the_example():
