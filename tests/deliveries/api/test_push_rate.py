@@ -23,6 +23,7 @@ PROCESS = """
 import json, sys, threading, time, uuid
 import django; django.setup()
 from deliveries.ingest.push_rate import take_push
+from deliveries.storage import backend
 store, limit, seconds = uuid.UUID(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 print("ready", flush=True); sys.stdin.readline()
 let_in, until = [], time.monotonic() + seconds
@@ -112,8 +113,8 @@ class TestOneProcess:
     def asked(self, monkeypatch):
         """Each question to the database."""
         asked = []
-        count = push_rate._count
-        monkeypatch.setattr(push_rate, "_count", lambda *given: asked.append(given) or count(*given))
+        count = backend().count_pushes
+        monkeypatch.setattr(backend(), "count_pushes", lambda *given: asked.append(given) or count(*given))
         return asked
 
     @pytest.mark.parametrize(("limit", "tries", "let_in", "most_asked"), [(5, 100, 5, 5), (10_000, 300, 300, 4)])
