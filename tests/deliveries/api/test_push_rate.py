@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from deliveries.ingest import push_rate
 from deliveries.models import PushWindow
+from deliveries.storage import backend
 from tests.api_client import ApiClient, only_error
 
 #: Takes pushes for some seconds, in a process of its own, with one thread beside; prints when each was let in.
