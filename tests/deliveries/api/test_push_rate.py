@@ -24,7 +24,6 @@ PROCESS = """
 import json, sys, threading, time, uuid
 import django; django.setup()
 from deliveries.ingest.push_rate import take_push
-from deliveries.storage import backend
 store, limit, seconds = uuid.UUID(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 print("ready", flush=True); sys.stdin.readline()
 let_in, until = [], time.monotonic() + seconds
