@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from deliveries.models import Delivery
 from deliveries.previews.ping import request_ping
 from deliveries.resolution.actions import discard_delivery, release_hold, retry_delivery
-from deliveries.runtime.notify import make_waiter
+from deliveries.storage import backend
 from integrations.foundation.audit import HOOKDESK
 from subscriptions.models import Subscription
 from tests.conftest import Wakeups
@@ -135,7 +135,7 @@ def test_an_engine_that_waits_hears_of_a_push(
     """The notice itself: on PostgreSQL in the push's own statement, since nothing was pushed for a while."""
     if connection.vendor != "postgresql":
         pytest.skip("on SQLite an engine sees the commit, which tests/deliveries/runtime/test_notify.py is about")
-    waiter = make_waiter()
+    waiter = backend().make_waiter()
     try:
         monkeypatch.setattr("deliveries.runtime.notify.QUIET", 0.0)
         assert not waiter.wait(0.1)

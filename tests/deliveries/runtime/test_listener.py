@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from deliveries.runtime.listener import WakeupListener
-from deliveries.runtime.notify import CHANNEL
+from deliveries.storage.postgresql.wakeups import CHANNEL
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
