@@ -66,7 +66,7 @@ class IntegrationFactory(DjangoModelFactory):
     name = factory.Sequence(lambda number: f"Shop mirror {number}")
     slug = factory.Sequence(lambda number: f"shop-mirror-{number}")
     url = "http://127.0.0.1:9/hook"
-    wire_format = Integration.WireFormat.STANDARD
+    wire_format = "standard"
     retry_policy = "standard"
 
 

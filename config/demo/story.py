@@ -20,7 +20,7 @@ from django.utils import timezone
 from deliveries.models import Delivery, Engine, Record
 from deliveries.resolution import edit_delivery, payload_of
 from integrations.foundation.audit import Actor
-from integrations.models import Integration, Store
+from integrations.models import Store
 from integrations.services import create_integration, issue_token
 from notifications.models import Notification
 from subscriptions.services.subscriptions import create_subscription
@@ -99,7 +99,7 @@ class Story:
             actor=CHANGER,
             name="SMS app",
             url=f"http://127.0.0.1:{self.receiver_port}",
-            wire_format=Integration.WireFormat.HUB.value,
+            wire_format="hub",
         )
         self.done(f"integration made: {integration.name} at {integration.url}, hub format")
         create_subscription(

@@ -42,8 +42,7 @@ _ENDED_BY_DELETION = [Delivery.Status.PENDING, Delivery.Status.RETRYING, Deliver
 
 def ping_new_subscription(subscription: Subscription, now: datetime) -> None:
     """As Intercom did: a new subscription is pinged at once. Other formats are pinged on demand only."""
-    integration = subscription.integration
-    if integration.wire_format == Integration.WireFormat.NOTIFICATION and not integration.connector:
+    if subscription.integration.adapter.pings_new_subscriptions:
         request_ping(subscription=subscription, now=now)
 
 

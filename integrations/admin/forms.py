@@ -16,16 +16,9 @@ from integrations.models import Integration, Store
 from integrations.retry import POLICIES
 from integrations.services import IntegrationValues
 from integrations.wire_formats import WIRE_FORMATS
+from integrations.wire_formats.base import WireFormat
 
-#: What each wire format asks for beside its URL; `advanced` fields are the same for all.
-FORMAT_FIELDS = {
-    "standard": ("url", "auth_type", "auth_header", "token"),
-    "hub": ("url", "auth_type", "auth_header", "token", "parameters"),
-    "notification": ("url", "auth_type", "auth_header", "token"),
-    "flat": ("url", "auth_type", "auth_header", "token"),
-    "xml": ("url", "additional_data", "auth_type", "auth_header", "token"),
-    "turn": ("url", "auth_type", "token"),
-}
+#: Asked for in the fold below the fields of the kind.
 ADVANCED = ("slug", "retry_policy", "timeout", "max_in_flight", "rate_limit", "permanent_statuses", "headers")
 PARAMETER = "parameter_"
 KEPT = "kept as it is"
@@ -91,7 +84,7 @@ class IntegrationForm(forms.Form):
         if self.is_connector:
             wanted += self._parameter_fields(kind)
         else:
-            wanted += FORMAT_FIELDS[kind]
+            wanted += WIRE_FORMATS[kind].form_fields
             self.fields["url"].required = True
         self.main_names = wanted
         self.advanced_names = [*ADVANCED, *([] if self.is_connector or "parameters" in wanted else ["parameters"])]
@@ -193,8 +186,6 @@ def _spelled(values: Iterable[Any]) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 
-def kinds() -> list[tuple[str, list[dict[str, str]]]]:
+def kinds() -> list[tuple[str, list[WireFormat]]]:
     """The cards of the first step."""
-    formats = [{"key": each.name, "label": each.label, "text": each.description} for each in WIRE_FORMATS.values()]
-    ready = [{"key": each.name, "label": each.label, "text": each.description} for each in CONNECTORS.values()]
-    return [("To a URL", formats), ("By a connector", ready)]
+    return [("To a URL", list(WIRE_FORMATS.values())), ("By a connector", list(CONNECTORS.values()))]

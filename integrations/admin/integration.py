@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST
 
 from integrations.admin import shown_once, turn
 from integrations.admin.base import DeskAdmin
-from integrations.admin.forms import FORMAT_FIELDS, IntegrationForm, initial_of, kinds
+from integrations.admin.forms import IntegrationForm, initial_of, kinds
 from integrations.admin.lists import SEARCH_LIMIT
 from integrations.connectors import CONNECTORS
 from integrations.foundation.audit import Actor
@@ -32,6 +32,7 @@ from integrations.services import (
     rotate_secret,
     update_integration,
 )
+from integrations.wire_formats import WIRE_FORMATS
 
 LISTED = 200
 
@@ -71,7 +72,7 @@ class IntegrationAdmin(DeskAdmin):
         """First the kind, by cards; then the form of that kind."""
         self._require(request, "add")
         kind = request.GET.get("kind", "")
-        if kind not in FORMAT_FIELDS and kind not in CONNECTORS:
+        if kind not in WIRE_FORMATS and kind not in CONNECTORS:
             return self._page(request, "kinds", "Add an integration", {"sections": kinds()})
         form = IntegrationForm(kind, request.POST or None, stores=self._stores(request))
         if request.method == "POST" and form.is_valid():
@@ -83,7 +84,7 @@ class IntegrationAdmin(DeskAdmin):
                 form.take_errors(error)
             else:
                 return self._created(request, integration)
-        label = next(card["label"] for _, cards in kinds() for card in cards if card["key"] == kind)
+        label = (CONNECTORS.get(kind) or WIRE_FORMATS[kind]).label
         return self._page(request, "form", f"Add {label}", {"form": form, "kind": kind, "label": label})
 
     def _created(self, request: HttpRequest, integration: Integration) -> HttpResponse:
@@ -136,7 +137,7 @@ class IntegrationAdmin(DeskAdmin):
             "secret_once": shown_once.take(request, f"secret:{integration.pk}"),
             "secrets": integration.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=now)).order_by("-id"),
             "history": history[:10],
-            "is_turn": integration.wire_format == "turn" and not integration.connector,
+            "is_turn": integration.adapter.has_handshake,
         }
 
     @method_decorator(require_POST)

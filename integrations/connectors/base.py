@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from integrations.transport.base import Headers, Request, Response
@@ -15,18 +16,27 @@ from integrations.wire_formats.responses import THROTTLING, retry_after, summary
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One field of the integration's parameters that a connector reads; `help` is a sentence for the form."""
+    """One field of the integration's parameters that a connector reads.
+
+    `help` is a sentence for the form, `example` a value as the vendor writes it, for the contract tests.
+    """
 
     name: str
     label: str
     help: str
     is_required: bool = True
+    example: str = ""
+
+
+#: What a connector to a mailing list can send.
+BUYER_SAMPLE: Mapping[str, Any] = MappingProxyType({"email": "joe@example.com", "buyer_accepts_marketing": True})
 
 
 class Connector(WireFormat, Protocol):
     """A wire format against a vendor's API instead of a URL; it reads its credentials from the parameters."""
 
     parameters: tuple[Parameter, ...]
+    form_fields: tuple[str, ...] = ()  # its parameters are asked for instead
 
 
 def base_url(setting: str, default: str) -> str:
@@ -97,12 +107,19 @@ def _object_in(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def vendor_request(
-    message: Message, method: str, url: str, *, authorization: str, body: bytes = b"", extra: Headers = ()
+    message: Message,
+    method: str,
+    url: str,
+    *,
+    authorization: str,
+    body: bytes = b"",
+    content_type: str = "application/json",
+    extra: Headers = (),
 ) -> Request:
-    """A JSON request to a vendor with its Basic authorization; the credentials are marked for masking."""
+    """A request to a vendor with its Basic authorization; the credentials are marked for masking."""
     headers: Headers = (("User-Agent", USER_AGENT), ("Accept", "application/json"))
     if body:
-        headers = (("Content-Type", "application/json"), *headers)
+        headers = (("Content-Type", content_type), *headers)
     return Request(
         method,
         url,

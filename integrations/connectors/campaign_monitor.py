@@ -5,6 +5,8 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from integrations.connectors.base import (
+    BUYER_SAMPLE,
+    Connector,
     Parameter,
     base_url,
     buyer_email,
@@ -13,7 +15,6 @@ from integrations.connectors.base import (
     required_parameter,
     vendor_request,
 )
-from integrations.security.signing import SecretStyle
 from integrations.transport.base import Request, Response
 from integrations.wire_formats.auth import basic
 from integrations.wire_formats.base import Message, Outcome
@@ -23,14 +24,11 @@ from integrations.wire_formats.responses import one_line, parsed_object
 VENDOR_URL = "https://api.createsend.com"
 
 
-class CampaignMonitor:
+class CampaignMonitor(Connector):
     name = "campaign_monitor"
     label = "Campaign Monitor"
     description = "Adds buyers who accept marketing to a Campaign Monitor list."
-    default_retry_policy = "standard"
-    default_timeout = 30.0
-    default_permanent_statuses: frozenset[int] = frozenset()
-    signature_style: SecretStyle | None = None
+    sample = BUYER_SAMPLE
     parameters: tuple[Parameter, ...] = (
         Parameter("api_key", "API key", "Under Account settings → API keys."),
         Parameter("list_id", "List ID", "On the list's page under change name/type: API Subscriber List ID."),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
-from integrations.connectors.base import Parameter, connector_secrets, nested, optional_parameter, text_of
-from integrations.security.signing import SecretStyle
+from integrations.connectors.base import Connector, Parameter, connector_secrets, nested, optional_parameter, text_of
 from integrations.transport.base import Request, Response
 from integrations.wire_formats.base import Message, Outcome, PayloadError
 from integrations.wire_formats.post import dumps, event_name, payload_object, utf_8
@@ -22,14 +22,12 @@ _ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x20\x7f]{1,64}@[^\s@<>,;:\"()\
 _PLACE = re.compile(r"\{([A-Za-z0-9_.-]{1,100})\}")
 
 
-class Email:
+class Email(Connector):
     name = "email"
     label = "E-mail"
     description = "Sends an e-mail from an object with to, subject and body, or from templates in the parameters."
-    default_retry_policy = "standard"
-    default_timeout = 30.0
-    default_permanent_statuses: frozenset[int] = frozenset()
-    signature_style: SecretStyle | None = None
+    icon = '<path d="M3 6h18v12H3zM3 7l9 7 9-7"/>'
+    sample = MappingProxyType({"to": "joe@example.com", "subject": "Shipped", "body": "Your order was shipped!"})
     parameters: tuple[Parameter, ...] = (
         Parameter("to", "To", "Recipients, comma-separated, where the object has no to. {email} is filled in.", False),
         Parameter("from", "From", "The sender; the installation's default if left empty.", False),

@@ -7,6 +7,8 @@ import re
 from urllib.parse import quote
 
 from integrations.connectors.base import (
+    BUYER_SAMPLE,
+    Connector,
     Parameter,
     base_url,
     buyer_email,
@@ -16,7 +18,6 @@ from integrations.connectors.base import (
     required_parameter,
     vendor_request,
 )
-from integrations.security.signing import SecretStyle
 from integrations.transport.base import Request, Response
 from integrations.wire_formats.auth import basic
 from integrations.wire_formats.base import Message, Outcome, PayloadError
@@ -28,17 +29,19 @@ VENDOR_URL = "https://{dc}.api.mailchimp.com"
 _DATA_CENTRE = re.compile(r"[a-z]{1,8}[0-9]{1,4}")
 
 
-class Mailchimp:
+class Mailchimp(Connector):
     name = "mailchimp"
     label = "Mailchimp"
     description = "Adds buyers who accept marketing to a Mailchimp audience."
-    default_retry_policy = "standard"
-    default_timeout = 30.0
-    default_permanent_statuses: frozenset[int] = frozenset()
-    signature_style: SecretStyle | None = None
+    sample = BUYER_SAMPLE
     parameters: tuple[Parameter, ...] = (
-        Parameter("api_key", "API key", "Under Account → Extras → API keys; ends in the data centre, like -us1."),
-        Parameter("list_id", "Audience ID", "The account's first audience if left empty.", is_required=False),
+        Parameter(
+            "api_key",
+            "API key",
+            "Under Account → Extras → API keys; ends in the data centre, like -us1.",
+            example="0123456789-us1",
+        ),
+        Parameter("list_id", "Audience ID", "The account's first audience if left empty.", False, example="a1b2c3d4e5"),
     )
 
     def __init__(self, vendor_url: str | None = None) -> None:

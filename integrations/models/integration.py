@@ -8,9 +8,13 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Q
 
+from integrations.connectors import get_connector
 from integrations.models.store import Store
 from integrations.recent_outcomes import Recent, recent_of
 from integrations.security.encrypted_fields import EncryptedJSONField, EncryptedTextField
+from integrations.wire_formats import get_wire_format
+from integrations.wire_formats.base import WireFormat
+from integrations.wire_formats.standard import StandardFormat
 
 
 class IntegrationQuerySet(models.QuerySet["Integration"]):
@@ -26,20 +30,6 @@ class IntegrationQuerySet(models.QuerySet["Integration"]):
 class Integration(models.Model):
     """A destination: a URL in one wire format, or a connector that speaks a vendor's API."""
 
-    class WireFormat(models.TextChoices):
-        STANDARD = "standard", "Standard Webhooks"
-        HUB = "hub", "Hub (CenitHub, Wombat)"
-        NOTIFICATION = "notification", "Notification (Intercom)"
-        FLAT = "flat", "Flat JSON (Sarufi)"
-        XML = "xml", "XML (Spiffy Stores)"
-        TURN = "turn", "Turn.io"
-
-    class Connector(models.TextChoices):
-        TWILIO_SMS = "twilio_sms", "Twilio SMS"
-        MAILCHIMP = "mailchimp", "Mailchimp"
-        CAMPAIGN_MONITOR = "campaign_monitor", "Campaign Monitor"
-        EMAIL = "email", "E-mail"
-
     class AuthType(models.TextChoices):
         NONE = "none", "None"
         BEARER = "bearer", "Authorization: Bearer …"
@@ -53,8 +43,9 @@ class Integration(models.Model):
     slug = models.SlugField(max_length=100)
     name = models.CharField(max_length=200)
     url = models.TextField("URL", blank=True)
-    connector = models.CharField(max_length=30, choices=Connector.choices, null=True, blank=True)
-    wire_format = models.CharField(max_length=20, choices=WireFormat.choices, default=WireFormat.STANDARD)
+    # Names in `CONNECTORS` and `WIRE_FORMATS`, checked by the services: choices would ask for a migration each time.
+    connector = models.CharField(max_length=30, null=True, blank=True)
+    wire_format = models.CharField(max_length=20, default=StandardFormat.name)
     auth_type = models.CharField(max_length=10, choices=AuthType.choices, default=AuthType.NONE)
     auth_header = models.CharField(max_length=100, blank=True)
     token = EncryptedTextField(blank=True, default="")
@@ -103,9 +94,17 @@ class Integration(models.Model):
         return "failing" if health is not None and (health.is_failing or health.breaker != "closed") else "healthy"
 
     @property
+    def adapter(self) -> WireFormat:
+        """The connector where it has one, else its wire format. Raises LookupError for a name that no longer exists."""
+        return get_connector(self.connector) if self.connector else get_wire_format(self.wire_format)
+
+    @property
     def kind_label(self) -> str:
         """What staff call it: the connector's name, or the wire format's."""
-        return self.get_connector_display() if self.connector else self.get_wire_format_display()
+        try:
+            return self.adapter.label
+        except LookupError:
+            return self.connector or self.wire_format
 
     def active_secrets(self, now: datetime) -> list[str]:
         """The values that sign at `now`, newest first."""

@@ -3,7 +3,6 @@
 from integrations.endpoint import endpoint_of
 from integrations.parameters import mask_parameters, save_parameters
 from integrations.services.changes import (
-    adapter_of,
     create_integration,
     delete_integration,
     disable_integration,
@@ -17,7 +16,6 @@ from integrations.services.values import IntegrationValues
 __all__ = [
     "ROTATION_OVERLAP",
     "IntegrationValues",
-    "adapter_of",
     "create_integration",
     "delete_integration",
     "disable_integration",

@@ -11,7 +11,6 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
-from integrations.connectors import get_connector
 from integrations.foundation.audit import HOOKDESK, Actor, record_change
 from integrations.foundation.hooks import integration_deleted
 from integrations.models import ConfigVersion, Integration, IntegrationHealth, Store
@@ -21,14 +20,14 @@ from integrations.security.encrypted_fields import UNREADABLE, readable
 from integrations.security.redaction import MASK, masked_headers
 from integrations.services.secrets import check_secret_fits, first_secret, needed_secret, replace_secret
 from integrations.services.values import IntegrationValues, check_destination, clean_values
-from integrations.wire_formats import get_wire_format
 from integrations.wire_formats.base import WireFormat
+from integrations.wire_formats.standard import StandardFormat
 
 #: What stands for "not set" in the row, where the wire format has no say.
 _PLAIN_DEFAULTS: dict[str, Any] = {
     "url": "",
     "connector": None,
-    "wire_format": Integration.WireFormat.STANDARD.value,
+    "wire_format": StandardFormat.name,
     "auth_type": Integration.AuthType.NONE.value,
     "auth_header": "",
     "token": "",
@@ -72,7 +71,7 @@ def create_integration(
         if secret:
             replace_secret(integration, secret, timezone.now())
         record_change(actor=actor, action="create", target=integration, store=store, after=_shown(integration, _FIELDS))
-        if integration.wire_format == Integration.WireFormat.TURN and not integration.connector:
+        if integration.adapter.has_handshake:
             transaction.on_commit(partial(_greet, integration.id), robust=True)
     return integration
 
@@ -91,7 +90,7 @@ def update_integration(
     with transaction.atomic():
         current = locked(integration)
         before = {name: getattr(current, name) for name in _FIELDS}
-        old_speaker = adapter_of(current)
+        old_adapter = current.adapter
         cleaned = {name: value for name, value in cleaned.items() if name not in _MASKED or value != MASK}
         if isinstance(cleaned.get("parameters"), dict):
             cleaned["parameters"] = unmask_parameters(cleaned["parameters"], current.parameters)
@@ -100,7 +99,7 @@ def update_integration(
         if cleaned.get("slug"):
             current.slug = cleaned["slug"]
         _apply(current, {name: cleaned[name] for name in _OF_THE_FORMAT if cleaned.get(name) is not None})
-        _apply_format_defaults(current, keep=_kept(cleaned, current, old_speaker))
+        _apply_format_defaults(current, keep=_kept(cleaned, current, old_adapter))
         _check_together(current)
         _note_switch(current, before["is_enabled"])
         _renew_secret(current, cleaned)
@@ -173,11 +172,6 @@ def enable_integration(*, integration: Integration, actor: Actor, reason: str = 
     return True
 
 
-def adapter_of(integration: Integration) -> WireFormat:
-    """The connector of an integration where it has one, else its wire format."""
-    return get_connector(integration.connector) if integration.connector else get_wire_format(integration.wire_format)
-
-
 def locked(integration: Integration, *, has_credentials: bool = True) -> Integration:
     """The row as it is now, held until the transaction ends. Raises ValidationError if it was deleted meanwhile."""
     rows = _all_locked(integration)
@@ -199,18 +193,18 @@ def _apply(integration: Integration, values: dict[str, Any]) -> None:
 
 
 def _apply_format_defaults(integration: Integration, *, keep: list[str]) -> None:
-    speaker = adapter_of(integration)
+    adapter = integration.adapter
     defaults = {
-        "retry_policy": speaker.default_retry_policy,
-        "timeout": speaker.default_timeout,
-        "permanent_statuses": sorted(speaker.default_permanent_statuses),
+        "retry_policy": adapter.default_retry_policy,
+        "timeout": adapter.default_timeout,
+        "permanent_statuses": sorted(adapter.default_permanent_statuses),
     }
     _apply(integration, {name: value for name, value in defaults.items() if name not in keep})
 
 
-def _kept(cleaned: dict[str, Any], current: Integration, old_speaker: WireFormat) -> list[str]:
+def _kept(cleaned: dict[str, Any], current: Integration, old_adapter: WireFormat) -> list[str]:
     """Of what the format has defaults for: what stays. None asks for the default; a new format brings its own."""
-    if adapter_of(current) is not old_speaker:
+    if current.adapter is not old_adapter:
         return [name for name in _OF_THE_FORMAT if cleaned.get(name) is not None]
     return [name for name in _OF_THE_FORMAT if name not in cleaned or cleaned[name] is not None]
 

@@ -12,7 +12,6 @@ from django.db import transaction
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import ConfigVersion, Integration, Secret
 from integrations.security.signing import SecretStyle, check_secret, generate_secret
-from integrations.wire_formats import get_wire_format
 
 #: How long the old secret signs beside the new one.
 ROTATION_OVERLAP = timedelta(hours=24)
@@ -75,7 +74,7 @@ def replace_secret(integration: Integration, secret: str, now: datetime) -> None
 
 
 def _style_of(integration: Integration) -> SecretStyle | None:
-    return None if integration.connector else get_wire_format(integration.wire_format).signature_style
+    return integration.adapter.signature_style
 
 
 def _is_usable(style: SecretStyle, secret: str) -> bool:

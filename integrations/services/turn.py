@@ -103,7 +103,7 @@ def run_action(
 
 
 def _check(integration: Integration) -> None:
-    if integration.connector or integration.wire_format != Integration.WireFormat.TURN:
+    if not integration.adapter.has_handshake:
         raise NotTurn("Only integrations in turn format have a handshake, a context and actions.")
 
 

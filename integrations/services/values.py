@@ -18,7 +18,8 @@ from integrations.models import Integration
 from integrations.retry import POLICIES, parse_policy
 from integrations.transport import UrlRefused, check_url, current_policy, refuse_forbidden_name
 from integrations.wire_formats import WIRE_FORMATS
-from integrations.wire_formats.auth import check_header_name, check_header_value, check_static_headers
+from integrations.wire_formats.auth import check_header_value
+from integrations.wire_formats.static_headers import check_header_name, check_static_headers
 
 #: Bytes of JSON that parameters may have.
 PARAMETERS_LIMIT = 64 * 1024

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 
 from integrations.transport.base import Headers, Request, TransportError
 from integrations.transport.guard.addresses import AddressPolicy, Target, UrlRefused, parse_url
+from integrations.transport.header_rules import FORBIDDEN_IN_VALUE, FRAMING_HEADERS, HEADER_NAME, is_latin_1
 
 #: Bytes of an answer's status line and headers together, interim answers (1xx) included.
 HEAD_LIMIT = 64 * 1024
 #: Interim answers (100, 103 …) that are skipped before the real one.
 INTERIM_LIMIT = 16
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-#: They decide where a message begins and ends or who gets it; the transport alone sets them.
-RESERVED_HEADERS = frozenset(
-    {"host", "content-length", "transfer-encoding", "connection", "expect", "te", "trailer", "upgrade"}
-)
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -38,7 +32,7 @@ class Prepared:
 
 def prepare(request: Request, policy: AddressPolicy) -> Prepared:
     """`request`, checked; raises a permanent TransportError when it can never be sent."""
-    if _TOKEN.fullmatch(request.method) is None:
+    if HEADER_NAME.fullmatch(request.method) is None:
         raise _unsendable(f"The method {request.method!r} is not an HTTP method.")
     try:
         target = _parse_cached(request.url, policy)
@@ -64,9 +58,9 @@ def _parse_cached(url: str, policy: AddressPolicy) -> Target:
 def _added_headers(names: tuple[str, ...]) -> Headers:
     """What is missing beside headers of these names, which are checked: once for all requests that are alike."""
     for name in names:
-        if _TOKEN.fullmatch(name) is None:
+        if HEADER_NAME.fullmatch(name) is None:
             raise _unsendable(f"The header name {name!r} has characters that header names cannot have. Correct it.")
-        if name.lower() in RESERVED_HEADERS:
+        if name.lower() in FRAMING_HEADERS:
             raise _unsendable(f"The header {name} is set by Hookdesk itself. Remove it from the integration's headers.")
     given = {name.lower() for name in names}
     defaults = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
@@ -74,23 +68,15 @@ def _added_headers(names: tuple[str, ...]) -> Headers:
 
 
 def _check_value(name: str, value: str) -> None:
-    if not _is_latin1(value):
+    if not is_latin_1(value):
         raise _unsendable(f"The value of the header {name} has characters outside latin-1, which HTTP cannot carry.")
-    if _FORBIDDEN_IN_VALUE.search(value):
+    if FORBIDDEN_IN_VALUE.search(value):
         raise _unsendable(f"The value of the header {name} holds a line break or a control character. Remove it.")
 
 
 def printable(text: str) -> str:
     """The beginning of `text`, which a receiver may have written, fit for a message and for any database."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:200])
-
-
-def _is_latin1(value: str) -> bool:
-    try:
-        value.encode("latin-1")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _unsendable(message: str) -> TransportError:

@@ -6,67 +6,26 @@ docs/contract.md#authentication-of-deliveries.
 from __future__ import annotations
 
 import base64
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from integrations.transport.base import Headers
+from integrations.transport.header_rules import FORBIDDEN_IN_VALUE, HEADER_NAME, is_latin_1
 from integrations.wire_formats.base import Endpoint, Message, PayloadError
 
 AUTH_TYPES = ("none", "bearer", "token", "basic", "header", "hub")
 
-#: Lower case, hyphens. Names that Hookdesk, the connection or a format sets itself.
-RESERVED_HEADERS = frozenset(
-    {
-        "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host",
-        "http2-settings", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer",
-        "transfer-encoding", "upgrade", "user-agent", "x-hookdesk-hops", "x-hub-signature", "x-hub-signature-256",
-        "x-hub-token", "x-spiffy-stores-data", "x-spiffy-stores-id", "x-turn-hook-signature",
-    }
-)  # fmt: skip
-RESERVED_PREFIXES = ("webhook-", "x-hub-signature", "x-turn-hook-signature")
-#: Would be kept in clear text; the auth types keep the same header encrypted.
-CREDENTIAL_HEADERS = frozenset({"authorization"})
-
-MAX_STATIC_HEADERS = 50
 MAX_VALUE_LENGTH = 4096
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-
-
-def check_static_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
-    """Raise ValueError with a plain sentence where an integration's extra headers cannot be sent as they are."""
-    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
-    if len(pairs) > MAX_STATIC_HEADERS:
-        raise ValueError(f"At most {MAX_STATIC_HEADERS} extra headers are allowed; these are {len(pairs)}.")
-    seen: set[str] = set()
-    for name, value in pairs:
-        check_header_name(name)
-        check_header_value(name, value)
-        if _plain(name) in CREDENTIAL_HEADERS:
-            raise ValueError(f"The header {name} carries a credential: use the integration's auth type instead.")
-        if _plain(name) in seen:
-            raise ValueError(f"The header {name} is given twice.")
-        seen.add(_plain(name))
-
-
-def check_header_name(name: str) -> None:
-    """Raise ValueError where the name is no header name, or reserved (also of `auth_header`)."""
-    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-        raise ValueError(f"{name!r} is not a header name: use letters, digits and hyphens.")
-    if _plain(name) in RESERVED_HEADERS or _plain(name).startswith(RESERVED_PREFIXES):
-        raise ValueError(f"The header {name} is reserved: Hookdesk sets it itself.")
 
 
 def check_header_value(name: str, value: str) -> None:
     """Raise ValueError where the value would break the request: line breaks, NUL, characters past latin-1."""
     if not isinstance(value, str):
         raise ValueError(f"The value of the header {name} is not text.")
-    if _CONTROL.search(value):
+    if FORBIDDEN_IN_VALUE.search(value):
         raise ValueError(f"The value of the header {name} holds a line break or another control character.")
-    if not _is_latin_1(value):
+    if not is_latin_1(value):
         raise ValueError(f"The value of the header {name} holds a character that headers cannot carry (not latin-1).")
     if len(value) > MAX_VALUE_LENGTH:
         raise ValueError(f"The value of the header {name} is longer than {MAX_VALUE_LENGTH} characters.")
@@ -141,7 +100,7 @@ def prepare(endpoint: Endpoint) -> Prepared:
     headers = auth_headers(endpoint) + endpoint.headers
     try:
         for name, value in headers:
-            if not _TOKEN.fullmatch(name):
+            if not HEADER_NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is not a header name.")
             check_header_value(name, value)
     except ValueError as error:
@@ -158,12 +117,3 @@ def secrets_of(message: Message, prepared: Prepared) -> tuple[str, ...]:
     if not message.parameters or message.parameters == message.endpoint.parameters:
         return prepared.secrets
     return credentials(message.endpoint, message.parameters)
-
-
-def _plain(name: str) -> str:
-    # Servers that follow CGI read `X_Hub_Token` and `X-Hub-Token` as the same variable.
-    return name.lower().replace("_", "-")
-
-
-def _is_latin_1(value: str) -> bool:
-    return all(character <= "\xff" for character in value)

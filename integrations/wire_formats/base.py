@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from integrations.security.signing import SecretStyle
@@ -135,16 +136,34 @@ class Skip(Exception):
         self.summary = summary
 
 
+#: Fields of the integration form for a format that posts to a URL and authenticates like any other.
+URL_AND_AUTH = ("url", "auth_type", "auth_header", "token")
+
+
 class WireFormat(Protocol):
-    """A pure pair, and the defaults that an integration of this format starts with."""
+    """All that Hookdesk knows about one format: `build` and `read`, how it is shown, what its integrations start with.
+
+    Formats inherit from this class and say only what is different.
+    """
 
     name: str
     label: str
     description: str  # one sentence for the admin's card
-    default_retry_policy: str
-    default_timeout: float  # seconds
-    default_permanent_statuses: frozenset[int]
-    signature_style: SecretStyle | None  # how it signs (`signing.generate_secret`); None: it does not
+    #: What is drawn on the card: SVG of 24 × 24, without the `<svg>` around it.
+    icon: str = '<path d="M4 7h10M4 12h7M4 17h5M17 10v8M13 14h8"/>'
+    #: What the form asks for besides the name; all other settings are under "Retries, limits and headers".
+    form_fields: tuple[str, ...] = URL_AND_AUTH
+    #: An object that it can send, for the contract tests.
+    sample: Mapping[str, Any] = MappingProxyType({"id": "1", "message": "Your order was shipped!"})
+    default_retry_policy: str = "standard"
+    default_timeout: float = 30.0  # seconds
+    default_permanent_statuses: frozenset[int] = frozenset()
+    signature_style: SecretStyle | None = None  # how it signs (`signing.generate_secret`); None: it does not
+    #: How the names of the headers begin that `build` sets (lower case): no integration may give them as extra headers.
+    own_headers: tuple[str, ...] = ()
+    is_pollable: bool = False  # subscriptions may ask it for objects at an interval
+    has_handshake: bool = False  # a new integration is asked for its capabilities
+    pings_new_subscriptions: bool = False
 
     def build(self, message: Message) -> Request:
         """Raise `PayloadError` where the message cannot be expressed, `Skip` where nothing is to be sent."""

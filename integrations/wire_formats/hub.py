@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from integrations.security.signing import SecretStyle
 from integrations.transport.base import Request, Response
-from integrations.wire_formats.base import Message, Outcome, PayloadError, PollWindow
+from integrations.wire_formats.base import URL_AND_AUTH, Message, Outcome, PayloadError, PollWindow, WireFormat
 from integrations.wire_formats.post import JSON_HEADERS, dumps, iso, payload_object, post, utf_8
 from integrations.wire_formats.responses import failure, is_storable, one_line, parsed_object
 
@@ -19,14 +18,14 @@ RESERVED_MEMBERS = ("request_id", "parameters")
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-class HubFormat:
+class HubFormat(WireFormat):
     name = "hub"
     label = "Hub"
     description = "A request id, parameters and one object; the answer may set parameters and push objects back."
+    icon = '<circle cx="12" cy="12" r="3"/><path d="M12 3v6M12 15v6M3 12h6M15 12h6"/>'
+    form_fields = (*URL_AND_AUTH, "parameters")
+    is_pollable = True
     default_retry_policy = "hub"
-    default_timeout = 30.0
-    default_permanent_statuses: frozenset[int] = frozenset()
-    signature_style: SecretStyle | None = None
 
     def build(self, message: Message) -> Request:
         text = _poll_body(message, message.poll) if message.poll is not None else _object_body(message)

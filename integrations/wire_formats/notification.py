@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from integrations.security.signing import SecretStyle, hub_sha1, hub_sha256
+from integrations.security.signing import hub_sha1, hub_sha256
 from integrations.transport.base import Headers, Request, Response
-from integrations.wire_formats.base import Message, Outcome
+from integrations.wire_formats.base import Message, Outcome, WireFormat
 from integrations.wire_formats.post import JSON_HEADERS, dumps, event_name, payload_object, post, utf_8
 from integrations.wire_formats.responses import read_status
 
 
-class NotificationFormat:
+class NotificationFormat(WireFormat):
     name = "notification"
     label = "Notification"
     description = "A notification_event envelope with topic and item, signed with X-Hub-Signature, as Intercom's."
+    icon = '<path d="M6 16v-5a6 6 0 0 1 12 0v5l2 2H4zM10 21h4"/>'
+    own_headers = ("x-hub-signature",)
+    pings_new_subscriptions = True
     default_retry_policy = "once"
     default_timeout = 5.0
     default_permanent_statuses = frozenset({410})
-    signature_style: SecretStyle | None = "hub"
+    signature_style = "hub"
 
     def build(self, message: Message) -> Request:
         body = utf_8(_envelope(message))

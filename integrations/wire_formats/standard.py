@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from integrations.security import signing
 from integrations.transport.base import Request, Response
-from integrations.wire_formats.base import Message, Outcome, PayloadError
+from integrations.wire_formats.base import Message, Outcome, PayloadError, WireFormat
 from integrations.wire_formats.post import JSON_HEADERS, dumps, event_name, iso, post, utf_8
 from integrations.wire_formats.responses import read_status
 
@@ -14,14 +14,14 @@ from integrations.wire_formats.responses import read_status
 REFUSING_STATUSES = frozenset({400, 410, 413, 422})
 
 
-class StandardFormat:
+class StandardFormat(WireFormat):
     name = "standard"
     label = "Standard Webhooks"
     description = "Signed JSON as the Standard Webhooks specification has it; any of its libraries verifies it."
-    default_retry_policy = "standard"
-    default_timeout = 30.0
+    icon = '<path d="M4 6h16v12H4zM8 10h8M8 14h5"/>'
     default_permanent_statuses = REFUSING_STATUSES
-    signature_style: signing.SecretStyle | None = "standard"
+    signature_style = "standard"
+    own_headers = ("webhook-",)
 
     def build(self, message: Message) -> Request:
         body = utf_8(

@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from integrations.security.signing import SecretStyle, turn_signature
+from integrations.security.signing import turn_signature
 from integrations.transport.base import Headers, Request, Response
 from integrations.wire_formats.auth import prepare
-from integrations.wire_formats.base import Endpoint, Message, Outcome, PayloadError
+from integrations.wire_formats.base import Endpoint, Message, Outcome, PayloadError, WireFormat
 from integrations.wire_formats.post import JSON_HEADERS, dumps, iso, json_kind, post, utf_8
 from integrations.wire_formats.responses import is_storable, one_line, parsed, read_status, summary_of
 from integrations.wire_formats.standard import REFUSING_STATUSES
@@ -24,14 +24,16 @@ from integrations.wire_formats.standard import REFUSING_STATUSES
 CONTEXT_TYPES = ("table", "ordered-list")
 
 
-class TurnFormat:
+class TurnFormat(WireFormat):
     name = "turn"
     label = "Turn.io"
     description = "Signed JSON to one address that also offers context, suggested replies and actions for a chat."
-    default_retry_policy = "standard"
-    default_timeout = 30.0
+    icon = '<path d="M4 5h16v11H10l-5 4v-4H4z"/>'
+    form_fields = ("url", "auth_type", "token")
+    own_headers = ("x-turn-hook-signature",)
+    has_handshake = True
     default_permanent_statuses = REFUSING_STATUSES
-    signature_style: SecretStyle | None = "turn"
+    signature_style = "turn"
 
     def build(self, message: Message) -> Request:
         body = utf_8(message.payload_json)

@@ -12,10 +12,9 @@ from typing import Any
 
 import inflection
 
-from integrations.security.signing import SecretStyle
 from integrations.transport.base import Headers, Request, Response
 from integrations.wire_formats.auth import check_header_value
-from integrations.wire_formats.base import USER_AGENT, Message, Outcome, PayloadError
+from integrations.wire_formats.base import USER_AGENT, Message, Outcome, PayloadError, WireFormat
 from integrations.wire_formats.post import payload_object, post, utf_8
 from integrations.wire_formats.responses import SUCCESS, failure
 
@@ -37,14 +36,14 @@ _DATE_TIME = re.compile(
 )
 
 
-class XmlFormat:
+class XmlFormat(WireFormat):
     name = "xml"
     label = "Rails XML"
     description = "The object as XML with Rails' type attributes, as Spiffy Stores posts orders; 200–399 is success."
+    icon = '<path d="m8 7-5 5 5 5M16 7l5 5-5 5M14 5l-4 14"/>'
+    form_fields = ("url", "additional_data", "auth_type", "auth_header", "token")
+    own_headers = ("x-spiffy-stores-",)
     default_retry_policy = "patient"
-    default_timeout = 30.0
-    default_permanent_statuses: frozenset[int] = frozenset()
-    signature_style: SecretStyle | None = None
 
     def build(self, message: Message) -> Request:
         endpoint = message.endpoint

@@ -19,6 +19,7 @@ from integrations.parameters import mask_parameters, unmask_parameters
 from integrations.security.encrypted_fields import UNREADABLE, readable
 from integrations.services import create_integration, delete_integration, update_integration
 from integrations.services.values import check_destination
+from integrations.wire_formats.notification import NotificationFormat
 from subscriptions.hooks import subscription_created, subscription_deleted
 from subscriptions.models import Subscription, SubscriptionQuerySet
 from subscriptions.services.values import SubscriptionValues, check_together, clean_values
@@ -193,7 +194,7 @@ def _own_integration(subscription: Subscription, actor: Actor, cleaned: dict[str
             name=_name_of(url),
             slug=public_id("nsub", subscription.id),
             url=url,
-            wire_format=Integration.WireFormat.NOTIFICATION,
+            wire_format=NotificationFormat.name,
             secret=cleaned.get("hub_secret") or "",
         )
 

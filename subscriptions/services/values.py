@@ -64,8 +64,7 @@ def check_together(subscription: Subscription) -> None:
     if CUSTOM_EVENT in subscription.topics and not subscription.event_names:
         message = f"The topic {CUSTOM_EVENT} needs metadata.event_names: which events?"
         raise ValidationError({"event_names": ValidationError(message, code="required")})
-    integration = subscription.integration
-    if subscription.poll_every and (integration.connector or integration.wire_format != Integration.WireFormat.HUB):
+    if subscription.poll_every and not subscription.integration.adapter.is_pollable:
         raise ValidationError({"poll_every": "Only integrations in hub format can be polled. Leave poll_every out."})
 
 

@@ -55,7 +55,7 @@ def test_the_request_is_the_one_that_the_package_sends_by_itself():
     ours = TwilioSms(url).build(message(SMS, endpoint=TO))
     assert (ours.method, ours.url, ours.body) == (method, url + path, body)
     our_headers = headers_of(ours)
-    for name in ("Authorization", "Content-Type", "Accept", "Accept-Charset", "X-Twilio-Client"):
+    for name in ("Authorization", "Content-Type", "Accept", "Accept-Charset"):
         assert our_headers[name] == headers[name]
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from integrations.connectors import CONNECTORS, adapter_for, get_connector
 from integrations.wire_formats import WIRE_FORMATS, get_wire_format
-from integrations.wire_formats.auth import auth_headers, check_header_name, check_static_headers, prepare
+from integrations.wire_formats.auth import auth_headers, prepare
 from integrations.wire_formats.base import PayloadError
+from integrations.wire_formats.static_headers import check_header_name, check_static_headers
 from tests.integrations.messages import endpoint
 
 

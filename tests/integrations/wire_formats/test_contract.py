@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from integrations.connectors.campaign_monitor import CampaignMonitor
-from integrations.connectors.email import Email
-from integrations.connectors.mailchimp import Mailchimp
-from integrations.connectors.twilio_sms import TwilioSms
+from integrations.admin.forms import IntegrationForm
+from integrations.connectors import CONNECTORS
 from integrations.security.redaction import masked_headers, redact_bytes, redact_text
 from integrations.security.signing import generate_secret
 from integrations.transport.base import RESPONSE_BODY_LIMIT, Response
@@ -20,38 +19,21 @@ from integrations.wire_formats import WIRE_FORMATS
 from integrations.wire_formats.base import USER_AGENT, Outcome, PayloadError
 from tests.integrations.messages import NOW, headers_of, message, ping, response
 
-VENDOR = "http://127.0.0.1:9"
-CONNECTORS = {
-    "twilio_sms": TwilioSms(VENDOR),
-    "mailchimp": Mailchimp(VENDOR),
-    "campaign_monitor": CampaignMonitor(VENDOR),
-    "email": Email(),
-}
 SPEAKERS = {**WIRE_FORMATS, **CONNECTORS}
-OF_HTTP = sorted(set(SPEAKERS) - {"email"})
-VENDORS = ["campaign_monitor", "mailchimp", "twilio_sms"]
-
 CANARY_TOKEN = "canary-token-1234"
-CANARY_PARAMETERS = {
-    "account_sid": "ACcanary0000000000",
-    "auth_token": "canary-auth-token",
-    "api_key": "canarykey00000-us1",
-    "list_id": "canarylist1",
-    "nested": {"deep": ["canary-deep-value"]},
-}
-DATA = {
-    "id": "1",
-    "from": "+15550001111",
-    "phone": "+15552223333",
-    "message": "Your order was shipped!",
-    "email": "joe@example.com",
-    "to": "joe@example.com",
-    "buyer_accepts_marketing": True,
-}
 
-every_speaker = pytest.mark.parametrize("name", sorted(SPEAKERS))
-every_http_speaker = pytest.mark.parametrize("name", OF_HTTP)
-every_format = pytest.mark.parametrize("name", sorted(WIRE_FORMATS))
+
+def canary_parameters():
+    """Those that the connectors cannot do without, and those that have an example."""
+    found = {"nested": {"deep": ["canary-deep-value"]}}
+    for connector in CONNECTORS.values():
+        for parameter in connector.parameters:
+            if parameter.is_required or parameter.example:
+                found[parameter.name] = f"canary{parameter.name}{parameter.example}".replace("_", "")
+    return found | {"api_key": f"canarykey{CONNECTORS['mailchimp'].parameters[0].example}"}
+
+
+CANARY_PARAMETERS = canary_parameters()
 
 
 def a_message(name, **changes):
@@ -63,7 +45,15 @@ def a_message(name, **changes):
         "parameters": CANARY_PARAMETERS,
         "permanent_statuses": SPEAKERS[name].default_permanent_statuses,
     }
-    return message(DATA, endpoint=to | changes.pop("endpoint", {}), **changes)
+    return message(dict(SPEAKERS[name].sample), endpoint=to | changes.pop("endpoint", {}), **changes)
+
+
+OF_HTTP = [name for name in sorted(SPEAKERS) if SPEAKERS[name].build(a_message(name)).url.startswith("http")]
+VENDORS = sorted(set(OF_HTTP) & set(CONNECTORS))
+
+every_speaker = pytest.mark.parametrize("name", sorted(SPEAKERS))
+every_http_speaker = pytest.mark.parametrize("name", OF_HTTP)
+every_format = pytest.mark.parametrize("name", sorted(WIRE_FORMATS))
 
 
 @every_speaker
@@ -72,6 +62,8 @@ def test_has_a_label_a_sentence_and_defaults(name):
     assert speaker.name == name
     assert speaker.label
     assert speaker.description.endswith(".")
+    assert ElementTree.fromstring(f"<svg>{speaker.icon}</svg>").find("*") is not None
+    assert set(speaker.form_fields) <= set(IntegrationForm.base_fields)
     assert speaker.default_retry_policy in {"standard", "hub", "once", "patient", "none"}
     assert 1 <= speaker.default_timeout <= 180
     assert all(400 <= status < 500 for status in speaker.default_permanent_statuses)

@@ -1,0 +1,49 @@
+"""Which extra headers an integration may have: checked when it is saved, before any format builds a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from integrations.transport.header_rules import FRAMING_HEADERS, HEADER_NAME
+from integrations.wire_formats import WIRE_FORMATS
+from integrations.wire_formats.auth import check_header_value
+
+#: Names that Hookdesk sets itself, besides those of the connection and of the formats. Lower case, hyphens.
+RESERVED_HEADERS = FRAMING_HEADERS | {
+    "accept-encoding", "content-encoding", "content-type", "http2-settings", "keep-alive", "proxy-authorization",
+    "proxy-connection", "user-agent", "x-hookdesk-hops", "x-hub-token",
+}  # fmt: skip
+#: Would be kept in clear text; the auth types keep the same header encrypted.
+CREDENTIAL_HEADERS = frozenset({"authorization"})
+
+MAX_STATIC_HEADERS = 50
+
+
+def check_static_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
+    """Raise ValueError with a plain sentence where an integration's extra headers cannot be sent as they are."""
+    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+    if len(pairs) > MAX_STATIC_HEADERS:
+        raise ValueError(f"At most {MAX_STATIC_HEADERS} extra headers are allowed; these are {len(pairs)}.")
+    seen: set[str] = set()
+    for name, value in pairs:
+        check_header_name(name)
+        check_header_value(name, value)
+        if _plain(name) in CREDENTIAL_HEADERS:
+            raise ValueError(f"The header {name} carries a credential: use the integration's auth type instead.")
+        if _plain(name) in seen:
+            raise ValueError(f"The header {name} is given twice.")
+        seen.add(_plain(name))
+
+
+def check_header_name(name: str) -> None:
+    """Raise ValueError where the name is no header name, or reserved (also of `auth_header`)."""
+    if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not a header name: use letters, digits and hyphens.")
+    of_formats = tuple(prefix for wire_format in WIRE_FORMATS.values() for prefix in wire_format.own_headers)
+    if _plain(name) in RESERVED_HEADERS or _plain(name).startswith(of_formats):
+        raise ValueError(f"The header {name} is reserved: Hookdesk sets it itself.")
+
+
+def _plain(name: str) -> str:
+    # Servers that follow CGI read `X_Hub_Token` and `X-Hub-Token` as the same variable.
+    return name.lower().replace("_", "-")
