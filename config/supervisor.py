@@ -91,7 +91,7 @@ class Supervisor:
     def __init__(self, children: Sequence[Child]) -> None:
         self.children = children
         self._stop_asked = threading.Event()
-        self._parent = _Make()
+        self._parent = _MakeParent()
 
     def stop(self) -> None:
         self._stop_asked.set()
@@ -193,10 +193,11 @@ class EngineWatch(threading.Thread):
         return Engine.objects.alive(timezone.now()).filter(host=host_name()).exists()
 
 
-class _Make:
-    """Under `make run`, a SIGINT to `make` alone: it waits for us then, but does not pass the signal on.
+class _MakeParent:
+    """Under `make run`, a SIGINT to `make` alone: it waits for its recipe then, for ever.
 
-    GNU make puts SIGINT back to its default before it waits, which Linux shows in /proc.
+    GNU make passes on SIGTERM and never SIGINT, and no recipe can see that its make was interrupted. But make puts
+    SIGINT back to its default before it waits, which Linux shows in /proc; elsewhere only Ctrl-C in a terminal works.
     """
 
     def __init__(self) -> None:

@@ -28,8 +28,7 @@ from deliveries.models import Delivery
 from deliveries.storage import backend
 from deliveries.storage.counters import Counters
 from deliveries.storage.locks import lock_groups
-from integrations.foundation.audit import Actor
-from integrations.models import AuditEntry
+from integrations.foundation.audit import Actor, record_change
 from notifications.models import Notification
 from notifications.routing import queue_messages
 
@@ -233,14 +232,12 @@ def reopen_notification(*, notification: Notification, actor: Actor, now: dateti
 
 
 def _audit(notification: Notification, actor: Actor, action: str, before: str, after: str) -> None:
-    AuditEntry.objects.create(
-        store_id=notification.store_id,
-        user=actor.user,
-        actor=actor.name,
+    record_change(
+        actor=actor,
         action=action,
-        target_type="notification",
-        target_id=str(notification.pk),
-        target_name=notification.summary[:300],
+        target=notification,
+        store=notification.store_id,
+        name=notification.summary,
         before={"status": str(before)},
         after={"status": str(after)},
     )

@@ -18,8 +18,7 @@ from deliveries.failures.payload_values import values_of
 from deliveries.models import Delivery, FailureGroup
 from deliveries.storage.counters import Counters
 from deliveries.storage.locks import lock_groups, lock_groups_where
-from integrations.foundation.audit import Actor
-from integrations.models import AuditEntry
+from integrations.foundation.audit import Actor, record_change
 
 __all__ = [
     "Failure",
@@ -194,14 +193,12 @@ def reopen_group(*, group: FailureGroup, actor: Actor, now: datetime | None = No
 
 
 def _audit(group: FailureGroup, actor: Actor, action: str, before: str, after: str) -> None:
-    AuditEntry.objects.create(
-        store_id=group.store_id,
-        user=actor.user,
-        actor=actor.name,
+    record_change(
+        actor=actor,
         action=action,
-        target_type="failuregroup",
-        target_id=str(group.pk),
-        target_name=group.headline[:300],
+        target=group,
+        store=group.store_id,
+        name=group.headline,
         before={"status": str(before)},
         after={"status": str(after)},
     )

@@ -25,7 +25,7 @@ from deliveries.dispatch import ordering
 from deliveries.failures import groups as failures
 from deliveries.filters import apply_filters
 from deliveries.models import Delivery, Replay, ReplayItem, Revision
-from deliveries.resolution.rules import audit_values
+from deliveries.resolution.rules import audit_of
 from deliveries.runtime import notify
 from deliveries.storage.locks import keys_of, lock_deliveries
 from integrations.foundation.audit import Actor
@@ -175,7 +175,7 @@ def _write_history(replay: Replay, changed: Sequence[Delivery], before: Mapping[
     after = Status.PENDING if replay.action == Replay.Action.RETRY else Status.DISCARDED
     entries = []
     for delivery in changed:
-        values = audit_values(
+        entry = audit_of(
             delivery,
             actor,
             replay.action,
@@ -183,7 +183,8 @@ def _write_history(replay: Replay, changed: Sequence[Delivery], before: Mapping[
             after={"status": str(after), "revision": delivery.revision, "replay": str(replay.pk)},
             reason=replay.reason,
         )
-        entries.append(AuditEntry(**values | {"user_id": replay.created_by_id}))
+        entry.user_id = replay.created_by_id
+        entries.append(entry)
     AuditEntry.objects.bulk_create(entries)
 
 

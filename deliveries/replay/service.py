@@ -14,9 +14,9 @@ from django.utils import timezone
 from deliveries.filters import FilterError, clean_filters
 from deliveries.models import Delivery, Replay
 from deliveries.replay import runner
-from integrations.foundation.audit import Actor
+from integrations.foundation.audit import Actor, record_change
 from integrations.foundation.identifiers import uuid7
-from integrations.models import AuditEntry, Integration, Store
+from integrations.models import Integration, Store
 
 MOST_PER_SECOND: Final = 5_000
 #: Without a status, an action is for what has failed.
@@ -203,14 +203,11 @@ def _change(
 
 
 def _audit(replay: Replay, actor: Actor, action: str, before: str | None) -> None:
-    AuditEntry.objects.create(
-        store=replay.store,
-        user=actor.user,
-        actor=actor.name,
+    record_change(
+        actor=actor,
         action=action,
-        target_type="replay",
-        target_id=str(replay.pk),
-        target_name=str(replay)[:300],
+        target=replay,
+        store=replay.store,
         before=None if before is None else {"status": before},
         after={
             "status": replay.status,

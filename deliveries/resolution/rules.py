@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from deliveries.models import Delivery
 from deliveries.runtime import notify
 from deliveries.storage.locks import lock_deliveries
-from integrations.foundation.audit import Actor
+from integrations.foundation.audit import Actor, audit_entry
 from integrations.models import AuditEntry, Store
 
 Code = Literal[
@@ -197,24 +197,22 @@ def audit(
     reason: str = "",
 ) -> None:
     """Who, what, before, after, why: in the transaction of the change."""
-    AuditEntry.objects.create(**audit_values(delivery, actor, action, before=before, after=after, reason=reason))
+    audit_of(delivery, actor, action, before=before, after=after, reason=reason).save(force_insert=True)
 
 
-def audit_values(
+def audit_of(
     delivery: Delivery, actor: Actor, action: str, *, before: Mapping[str, Any], after: Mapping[str, Any], reason: str
-) -> dict[str, Any]:
-    return {
-        "store_id": delivery.store_id,
-        "user": actor.user,
-        "actor": actor.name,
-        "action": action,
-        "target_type": "delivery",
-        "target_id": str(delivery.pk),
-        "target_name": str(delivery)[:300],
-        "before": dict(before),
-        "after": dict(after),
-        "reason": reason.strip(),
-    }
+) -> AuditEntry:
+    """The entry, not saved: replays write many at once."""
+    return audit_entry(
+        actor=actor,
+        action=action,
+        target=delivery,
+        store=delivery.store_id,
+        before=before,
+        after=after,
+        reason=reason.strip(),
+    )
 
 
 def state_of(delivery: Delivery) -> dict[str, Any]:

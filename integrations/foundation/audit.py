@@ -44,15 +44,37 @@ def record_change(
     actor: Actor,
     action: str,
     target: models.Model,
-    store: Store | None,
+    store: Store | uuid.UUID | None,
     name: str = "",
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     reason: str = "",
 ) -> AuditEntry:
-    """One entry about `target`; `name` is how people know it, as it may be gone when the entry is read."""
-    return AuditEntry.objects.create(
-        store=store,
+    """Write one entry about `target`; the arguments are those of `audit_entry`."""
+    entry = audit_entry(
+        actor=actor, action=action, target=target, store=store, name=name, before=before, after=after, reason=reason
+    )
+    entry.save(force_insert=True)
+    return entry
+
+
+def audit_entry(
+    *,
+    actor: Actor,
+    action: str,
+    target: models.Model,
+    store: Store | uuid.UUID | None,
+    name: str = "",
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> AuditEntry:
+    """An entry that is not saved, for those who write many at once.
+
+    `store` may be its id. `name` is how people know the target, as it may be gone when the entry is read.
+    """
+    return AuditEntry(
+        store_id=store.pk if isinstance(store, Store) else store,
         user_id=actor.user.pk if actor.user is not None else None,
         actor=actor.name[:200],
         action=action,
