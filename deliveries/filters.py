@@ -19,7 +19,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from deliveries.models import Delivery, Event, ReplayItem
 from deliveries.stats.topics import known_names
-from integrations.foundation.identifiers import parse_public_id
+from integrations.foundation.identifiers import first_id_at, parse_public_id
 from integrations.models import Integration, Store
 
 #: How many events of one object are looked at in a search for the object's id.
@@ -131,12 +131,12 @@ def _topic(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
 
 def _since(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
     since = _moment("since", text)
-    return queryset.filter(created_at__gte=since, id__gte=_id_at(since - ID_SLACK))
+    return queryset.filter(created_at__gte=since, id__gte=first_id_at(since - ID_SLACK))
 
 
 def _until(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
     until = _moment("until", text)
-    return queryset.filter(created_at__lt=until, id__lt=_id_at(until + ID_SLACK))
+    return queryset.filter(created_at__lt=until, id__lt=first_id_at(until + ID_SLACK))
 
 
 def _moment(field: str, text: str) -> datetime:
@@ -150,11 +150,6 @@ def _moment(field: str, text: str) -> datetime:
     if moment is None or not 1970 < moment.year < 9000:
         raise FilterError(field, f"{text!r} is not a time. Write it as 2026-01-31 or 2026-01-31T08:00:00Z.")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _id_at(moment: datetime) -> uuid.UUID:
-    """The lowest id of that millisecond."""
-    return uuid.UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 def _group(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:

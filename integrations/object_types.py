@@ -131,16 +131,18 @@ def _inflected(name: str, *, is_plural_wanted: bool) -> str:
 
 
 def _singular_word(word: str) -> str:
+    """Keys of objects inside a payload may have capitals, which stay; names of object types have none."""
+    lowered = word.lower()
     # Nothing of two letters is a plural (`us`, `os`), and cutting the s from `s` would leave nothing.
-    if len(word) < 3 or word in _UNCHANGING or word in _SINGULARS_IN_S:
+    if len(word) < 3 or lowered in _UNCHANGING or lowered in _SINGULARS_IN_S:
         return word
-    if word in _IRREGULAR:
-        return _IRREGULAR[word]
-    if word.endswith("es") and word[:-2] in _SINGULARS_IN_S:
+    if lowered in _IRREGULAR:
+        return word[0] + _IRREGULAR[lowered][1:]
+    if lowered.endswith("es") and lowered[:-2] in _SINGULARS_IN_S:
         return word[:-2]
-    if word.endswith(("a", "sis")):
+    if lowered.endswith(("a", "sis")):
         return word  # a singular already: quota, beta, analysis, basis
-    if word.endswith("ves"):
+    if lowered.endswith("ves"):
         return word[:-1]
     return inflection.singularize(word)
 

@@ -16,7 +16,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
-from integrations.admin.base import LISTED_ROWS, DeskAdmin, ReadOnlyAdmin, visible_store_ids
+from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
+from integrations.admin.lists import tab_page
 from integrations.foundation.audit import Actor, record_change
 from integrations.foundation.audit import Actor as Author
 from integrations.models import Store
@@ -26,13 +27,11 @@ from notifications.models import Channel, ChannelMessage, Notification
 from notifications.outbox import send_test
 from notifications.services import reopen_notification, resolve_notification
 
-PAGE_SIZE = 50
 #: 30 days. What is longer was a slip, and no date could be reckoned with it.
 MINUTES_LIMIT = 30 * 24 * 60
 #: Recipients of one channel, and characters of one (as messages keep them).
 RECIPIENTS_LIMIT = 100
 RECIPIENT_LENGTH = 200
-TABS = (("open", "Open"), ("resolved", "Resolved"))
 
 
 @admin.register(Notification)
@@ -54,20 +53,8 @@ class NotificationAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         _require(request, "notifications.view_notification")
-        status = "resolved" if request.GET.get("tab") == "resolved" else "open"
-        number = request.GET.get("page", "1")
-        page = min(int(number), LISTED_ROWS // PAGE_SIZE) if number.isdecimal() and len(number) < 6 else 1
-        start = (max(1, page) - 1) * PAGE_SIZE
-        found = self.get_queryset(request).filter(status=status).order_by("-last_at")
-        rows = list(found[start : start + PAGE_SIZE + 1])
-        context = {
-            "rows": rows[:PAGE_SIZE],
-            "tabs": [{"name": name, "label": label, "is_current": name == status} for name, label in TABS],
-            "status": status,
-            "newer": page - 1 if page > 1 else None,
-            "older": page + 1 if len(rows) > PAGE_SIZE else None,
-            "may_resolve": request.user.has_perm("notifications.change_notification"),
-        }
+        rows, context = tab_page(request, self.get_queryset(request))
+        context |= {"rows": rows, "may_resolve": request.user.has_perm("notifications.change_notification")}
         return _page(self, request, "notification/change_list", "Notifications", context)
 
     def notification_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
+from integrations.foundation.texts import shortened
+
 #: An SMS of two parts.
 SMS_LIMIT = 320
 #: Incidents that a digest names; the others are counted.
@@ -49,7 +51,7 @@ def subject(incidents: Sequence[Incident]) -> str:
     if len(incidents) > 1:
         return f"[Hookdesk] {len(incidents)} incidents"
     [incident] = incidents
-    return shorten(f"[Hookdesk] {incident.level}: {incident.place}", 150)
+    return shortened(f"[Hookdesk] {incident.level}: {incident.place}", 150)
 
 
 def sms_text(incidents: Sequence[Incident], link: str) -> str:
@@ -63,25 +65,20 @@ def sms_text(incidents: Sequence[Incident], link: str) -> str:
         words, link = f"Hookdesk {incident.level}: {incident.place}: {incident.summary}", incident.link
     words = " ".join(words.split())
     if len(link) + 2 > SMS_LIMIT:
-        return shorten(words, SMS_LIMIT)
-    return f"{shorten(words, SMS_LIMIT - len(link) - 1)} {link}"
+        return shortened(words, SMS_LIMIT)
+    return f"{shortened(words, SMS_LIMIT - len(link) - 1)} {link}"
 
 
 def email_text(incidents: Sequence[Incident], link: str) -> str:
     """Plain text: what, where, how often, and where to resolve it."""
     parts = [
-        f"{incident.level.upper()}  {incident.place}\n{shorten(incident.summary, SUMMARY_LIMIT)}\n"
+        f"{incident.level.upper()}  {incident.place}\n{shortened(incident.summary, SUMMARY_LIMIT)}\n"
         f"{incident.occurrences} so far. Resolve: {incident.link}"
         for incident in incidents[:DIGEST_LIMIT]
     ]
     if len(incidents) > DIGEST_LIMIT:
         parts.append(f"… and {len(incidents) - DIGEST_LIMIT} more: {link}")
     return "\n\n".join(parts) + "\n"
-
-
-def shorten(text: str, limit: int) -> str:
-    """Cut to `limit` characters, the cut shown by an ellipsis."""
-    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
 
 
 def after_quiet_hours(moment: datetime, start: time | None, end: time | None) -> datetime:

@@ -15,6 +15,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from integrations.foundation.json_paths import path_of_pointer
+
 register = template.Library()
 
 #: Status → (glyph, colour class). A status is never told by colour alone: glyph and word go with it.
@@ -177,8 +179,7 @@ def percent(share: float | None) -> str:
 @register.filter
 def place(pointer: str) -> str:
     """A JSON Pointer as people write it: `/items/0/price` → `items[0].price`."""
-    parts = (part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
-    return "".join(f"[{part}]" if part.isdecimal() else f".{part}" for part in parts).lstrip(".")
+    return path_of_pointer(pointer)
 
 
 @register.simple_tag

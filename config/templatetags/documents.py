@@ -15,6 +15,8 @@ from django import template
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from integrations.foundation.json_paths import pointer_from
+
 register = template.Library()
 
 NODE_LIMIT: Final = 3_000  #: values of a JSON document that are drawn one by one
@@ -122,20 +124,16 @@ class _Tree:
         lines = []
         last = len(items) - 1
         for index, (name, item) in enumerate(items):
-            step = _pointer_part(name) if pair == "{}" else str(index)
+            step = pointer_from([name if pair == "{}" else index])
             # An empty key is a key: show it.
             key = name if pair == "[]" or name else " "
-            lines.append(self.value(item, key, f"{path}/{step}", "" if index == last else ",", depth + 1))
+            lines.append(self.value(item, key, f"{path}{step}", "" if index == last else ",", depth + 1))
         count = f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
         is_open = " open" if depth < DEPTH_OPEN else ""
         return (
             f'<details class="doc-fold"{is_open}><summary>{label}{pair[0]}<span class="doc-count"> {count} {pair[1]}'
             f'</span></summary><div class="doc-in">{"".join(lines)}</div>{pair[1]}{comma}</details>'
         )
-
-
-def _pointer_part(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _leaf(value: Any) -> str:

@@ -14,12 +14,11 @@ from deliveries.admin.access import render, require
 from deliveries.failures.groups import reopen_group, resolve_group
 from deliveries.models import Delivery, FailureGroup
 from deliveries.stats.queries import with_failing
-from integrations.admin.base import LISTED_ROWS, ReadOnlyAdmin
+from integrations.admin.base import ReadOnlyAdmin
+from integrations.admin.lists import tab_page
 from integrations.foundation.audit import Actor
 
-PAGE_SIZE = 50
 DELIVERIES_SHOWN = 25
-TABS = (("open", "Open"), ("resolved", "Resolved"))
 
 
 @admin.register(FailureGroup)
@@ -39,19 +38,8 @@ class FailureGroupAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         require(request, "deliveries.view_failuregroup")
-        status = "resolved" if request.GET.get("tab") == "resolved" else "open"
-        number = request.GET.get("page", "1")
-        page = min(int(number), LISTED_ROWS // PAGE_SIZE) if number.isdecimal() and len(number) < 6 else 1
-        start = (max(1, page) - 1) * PAGE_SIZE
-        rows = self._rows(request).filter(status=status).order_by("-last_at")
-        found = list(rows[start : start + PAGE_SIZE + 1])
-        context = {
-            "groups": with_failing(found[:PAGE_SIZE]),
-            "tabs": [{"name": name, "label": label, "is_current": name == status} for name, label in TABS],
-            "status": status,
-            "newer": page - 1 if page > 1 else None,
-            "older": page + 1 if len(found) > PAGE_SIZE else None,
-        }
+        rows, context = tab_page(request, self._rows(request))
+        context["groups"] = with_failing(rows)
         return render(request, "admin/deliveries/failuregroup/change_list.html", "Failures", context)
 
     def group_page(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -1,17 +1,13 @@
-"""`items[0].price`, as people write a place in a document, to the JSON Pointer `/items/0/price`. Pure."""
+"""Where in a payload the fields are that a diagnosis names. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
-_PART = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
+import jsonpointer
 
-
-def pointer_of(path: str) -> str:
-    parts = (index or name for index, name in _PART.findall(path))
-    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+from integrations.foundation.json_paths import pointer_from, pointer_of
 
 
 def existing_pointers(paths: Iterable[str], payload: Any) -> list[str]:
@@ -26,15 +22,11 @@ def existing_pointers(paths: Iterable[str], payload: Any) -> list[str]:
     return list(dict.fromkeys(found))[:20]
 
 
-def _leads(pointer: str, value: Any) -> bool:
-    for part in pointer.split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, dict) and name in value:
-            value = value[name]
-        elif isinstance(value, list) and re.fullmatch("[0-9]{1,9}", name) and int(name) < len(value):
-            value = value[int(name)]
-        else:
-            return False
+def _leads(pointer: str, payload: Any) -> bool:
+    try:
+        jsonpointer.resolve_pointer(payload, pointer)
+    except (jsonpointer.JsonPointerException, TypeError):
+        return False
     return True
 
 
@@ -44,7 +36,7 @@ def _named(name: str, value: Any, path: str, depth: int) -> list[str]:
     found = []
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
-        here = f"{path}/{str(key).replace('~', '~0').replace('/', '~1')}"
+        here = path + pointer_from([key])
         if key == name:
             found.append(here)
         found += _named(name, inner, here, depth + 1)

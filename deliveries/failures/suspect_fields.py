@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from integrations.foundation.json_paths import path_to
+
 #: Of the text and of the payload, no more than this is looked at: a guess may cost milliseconds.
 TEXT_LIMIT = 8_000
 LEAVES_LIMIT = 5_000
@@ -84,10 +86,10 @@ def _leaves(payload: Any) -> Iterator[tuple[str, str, Any]]:
     while waiting and left > 0:
         path, name, value = waiting.pop()
         if isinstance(value, dict):
-            inner = [(f"{path}.{key}" if path else key, key, item) for key, item in value.items()]
+            inner = [(path_to(path, key), key, item) for key, item in value.items()]
             waiting.extend(reversed(inner))
         elif isinstance(value, list):
-            waiting.extend(reversed([(f"{path}[{index}]", name, item) for index, item in enumerate(value[:200])]))
+            waiting.extend(reversed([(path_to(path, index), name, item) for index, item in enumerate(value[:200])]))
         elif path:
             left -= 1
             yield path, name, value

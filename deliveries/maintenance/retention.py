@@ -15,6 +15,7 @@ from deliveries import hooks
 from deliveries.failures.groups import close_empty_groups
 from deliveries.models import Delivery, Event, FailureGroup, IdempotencyKey, ReplayItem, WizardPresence
 from deliveries.storage.locks import lock_groups
+from integrations.foundation.identifiers import first_id_at
 
 #: Idempotency keys are kept for 24 hours at least (docs/contract.md#guarantees).
 KEYS_KEPT = timedelta(hours=24)
@@ -115,7 +116,7 @@ class _OldEvents:
     is_at_end: bool = False
 
     def prune_next(self) -> int:
-        bound = uuid.UUID(int=int(self.before.timestamp() * 1000) << 80)
+        bound = first_id_at(self.before)
         old = Event.objects.filter(id__gt=self.cursor, id__lt=bound).order_by("id")
         ids = list(old.values_list("id", flat=True)[: self.batch])
         self.is_at_end = len(ids) < self.batch

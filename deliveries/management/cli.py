@@ -1,7 +1,8 @@
-"""Pushing from the command line: the same services as the API, without the way through HTTP."""
+"""What the commands share: who pushes, what the services answer, and a progress bar on stderr."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -54,3 +55,19 @@ def accepted(ingest: Callable[[], Receipt]) -> Any:
         raise CommandError("The token was revoked or has expired.") from None
     except TooMuchContention:
         raise CommandError("The records change too fast at the moment. Nothing of this part was stored.") from None
+
+
+@contextmanager
+def progress_bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """On stderr where a person looks at it, nowhere where a program does.
+
+    Gives a function that is told how many more are done. `total` None: nobody knows.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda count: progress.advance(task, count)

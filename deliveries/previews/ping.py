@@ -42,7 +42,16 @@ def ping_now(*, integration: Integration, now: datetime, subscription: Subscript
     directory = ConfigCache()
     destination = directory.destination(integration.id)
     subscription_id = subscription.id if subscription is not None else None
-    claimed = _claim_of(integration, subscription_id, uuid7(), uuid7(), now)
+    claimed = ClaimedDelivery.sample(
+        integration,
+        now,
+        subscription_id=subscription_id,
+        trigger="test",
+        event_topic="ping",
+        object_type="ping",
+        data_json=dump_document(PING_DATA),
+        origin="test",
+    )
     message, request = prepare(claimed, directory, now)
     if not isinstance(request, Request) and request.kind == "no_ping":
         raise PayloadError(request.kind, request.message)
@@ -96,33 +105,4 @@ def _make(
         attempt_count=1 if is_leased else 0,
         first_sent_at=now if is_leased else None,
         created_at=now,
-    )
-
-
-def _claim_of(
-    integration: Integration, subscription_id: uuid.UUID | None, delivery_id: uuid.UUID, lease: uuid.UUID, now: datetime
-) -> ClaimedDelivery:
-    return ClaimedDelivery(
-        id=delivery_id,
-        lease=lease,
-        store_id=integration.store_id,
-        integration_id=integration.id,
-        subscription_id=subscription_id,
-        attempt_number=1,
-        retry_count=0,
-        crash_count=0,
-        revision=0,
-        trigger="test",
-        was_sending=False,
-        order_key=None,
-        failure_group_id=None,
-        first_sent_at=now,
-        event_topic="ping",
-        event_intent=None,
-        object_type="ping",
-        object_id="",
-        data_json=dump_document(PING_DATA),
-        origin="test",
-        occurred_at=now,
-        attempt_id=uuid7(),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import InterfaceError, OperationalError
 
@@ -14,7 +15,6 @@ from deliveries.dispatch.types import ClaimedDelivery
 from deliveries.models import Delivery, Event
 from integrations.connectors import adapter_for
 from integrations.endpoint import endpoint_of, merge_parameters
-from integrations.foundation.identifiers import uuid7
 from integrations.foundation.strict_json import dump_document
 from integrations.models import Integration
 from integrations.object_types import singular
@@ -141,27 +141,20 @@ def masked(request: Request) -> Request:
 def _as_claimed(
     integration: Integration, event: Event, data_json: str, now: datetime, delivery: Delivery | None
 ) -> ClaimedDelivery:
-    return ClaimedDelivery(
-        id=delivery.id if delivery is not None else uuid7(),
-        lease=uuid7(),
-        store_id=integration.store_id,
-        integration_id=integration.id,
-        subscription_id=None,
-        attempt_number=delivery.attempt_count + 1 if delivery is not None else 1,
-        retry_count=0,
-        crash_count=0,
-        revision=0,
-        trigger="scheduled",
-        was_sending=False,
-        order_key=None,
-        failure_group_id=None,
-        first_sent_at=(delivery.first_sent_at if delivery is not None else None) or now,
-        event_topic=event.topic,
-        event_intent=event.intent,
-        object_type=event.object_type,
-        object_id=event.object_id,
-        data_json=data_json,
-        origin=event.origin,
-        occurred_at=event.occurred_at,
-        hops=event.hops,
-    )
+    values: dict[str, Any] = {
+        "event_topic": event.topic,
+        "event_intent": event.intent,
+        "object_type": event.object_type,
+        "object_id": event.object_id,
+        "data_json": data_json,
+        "origin": event.origin,
+        "occurred_at": event.occurred_at,
+        "hops": event.hops,
+    }
+    if delivery is not None:
+        values |= {
+            "id": delivery.id,
+            "attempt_number": delivery.attempt_count + 1,
+            "first_sent_at": delivery.first_sent_at or now,
+        }
+    return ClaimedDelivery.sample(integration, now, **values)

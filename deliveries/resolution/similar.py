@@ -18,7 +18,8 @@ from deliveries.resolution.payloads import check_payload, payload_of
 from deliveries.resolution.rules import ResolutionError
 from integrations.foundation.audit import Actor
 from integrations.foundation.json_documents import PatchDoesNotFit, apply_patch, is_same, json_patch
-from integrations.foundation.strict_json import dump_document, shortened
+from integrations.foundation.strict_json import dump_document
+from integrations.foundation.texts import shortened
 
 #: How many are edited by one call, each in a transaction of its own.
 ALIKE_LIMIT = 2_000

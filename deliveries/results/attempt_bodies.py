@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
 
 from deliveries.models import Attempt
+from integrations.foundation.texts import texts_in
 from integrations.security.encryption import DecryptionError, decrypt_bytes
 from integrations.security.redaction import MASK, redact_bytes
 
@@ -42,25 +41,13 @@ def readable_response(attempt: Attempt) -> str | None:
 def _credentials(attempt: Attempt) -> tuple[str, ...]:
     """What must not be shown of this body: the values of its `parameters`, then and now."""
     delivery = attempt.delivery
-    values = {delivery.integration.token, *texts_of(delivery.integration.parameters)}
+    values = {delivery.integration.token, *texts_in(delivery.integration.parameters)}
     if delivery.subscription is not None:
-        values |= set(texts_of(delivery.subscription.parameters))
+        values |= set(texts_in(delivery.subscription.parameters))
     try:
         sent = json.loads(exact_body(attempt))
         if isinstance(sent, dict) and isinstance(sent.get("parameters"), dict):
-            values |= set(texts_of(sent["parameters"]))
+            values |= set(texts_in(sent["parameters"]))
     except ValueError:
         pass
     return tuple(sorted((value for value in values if value and value != MASK), key=len, reverse=True))
-
-
-def texts_of(value: Any) -> Iterator[str]:
-    """All strings inside a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from texts_of(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from texts_of(inner)

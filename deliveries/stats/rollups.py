@@ -5,7 +5,6 @@ Both databases do it with one statement over the index on `finished_at` and one 
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from django.db.models import BigIntegerField, ExpressionWrapper, F, Max, Min, Su
 
 from deliveries.models import Delivery, StatsBucket
 from deliveries.storage import backend
+from integrations.foundation.identifiers import first_id_at
 
 SLOT_SECONDS: Final = 300
 #: A slot is closed when nothing of it can still be on its way into the database.
@@ -106,11 +106,6 @@ def percentile(counts_by_bin: dict[int, int], share: float) -> float | None:
     return float(BINS[-1])
 
 
-def id_at(moment: datetime) -> uuid.UUID:
-    """The lowest time-ordered id of that millisecond."""
-    return uuid.UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
-
-
 _FINISHED = """
 SELECT slot, integration_id, bin, 0, SUM(good), SUM(bad) FROM (
     SELECT {slot} AS slot, integration_id, {bin} AS bin,
@@ -159,7 +154,10 @@ def _statements(begin: int, end: int) -> list[tuple[str, list[Any]]]:
     to_id = Delivery._meta.pk.get_db_prep_value
     low, high = start_of(begin), start_of(end)
     times = [connection.ops.adapt_datetimefield_value(moment) for moment in (low, high)]
-    ids = [to_id(id_at(low - timedelta(seconds=5)), connection), to_id(id_at(high + timedelta(seconds=5)), connection)]
+    ids = [
+        to_id(first_id_at(low - timedelta(seconds=5)), connection),
+        to_id(first_id_at(high + timedelta(seconds=5)), connection),
+    ]
     took = backend().milliseconds("created_at", "finished_at")  # from push to delivery
     return [
         (_FINISHED.format(slot=_slot("finished_at"), bin=backend().bin_of("took", BINS), took=took), times),

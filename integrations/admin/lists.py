@@ -79,3 +79,23 @@ class VisibleRelatedFilter(RelatedFieldListFilter):
 
 
 VisibleRelatedFilter.register(lambda field: bool(field.remote_field), VisibleRelatedFilter, take_priority=True)
+
+
+#: Of a list with the tabs "Open" and "Resolved".
+TAB_PAGE_SIZE = 50
+TABS = (("open", "Open"), ("resolved", "Resolved"))
+
+
+def tab_page(request: HttpRequest, rows: QuerySet[Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The rows of `?tab=` and `?page=`, last seen first, and what the template needs to draw tabs and pages."""
+    status = "resolved" if request.GET.get("tab") == "resolved" else "open"
+    number = request.GET.get("page", "1")
+    page = min(int(number), LISTED_ROWS // TAB_PAGE_SIZE) if number.isdecimal() and len(number) < 6 else 1
+    start = (max(1, page) - 1) * TAB_PAGE_SIZE
+    found = list(rows.filter(status=status).order_by("-last_at")[start : start + TAB_PAGE_SIZE + 1])
+    return found[:TAB_PAGE_SIZE], {
+        "tabs": [{"name": name, "label": label, "is_current": name == status} for name, label in TABS],
+        "status": status,
+        "newer": page - 1 if page > 1 else None,
+        "older": page + 1 if len(found) > TAB_PAGE_SIZE else None,
+    }

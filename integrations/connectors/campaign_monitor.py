@@ -15,10 +15,11 @@ from integrations.connectors.base import (
     required_parameter,
     vendor_request,
 )
+from integrations.foundation.strict_json import compact_json
 from integrations.transport.base import Request, Response
 from integrations.wire_formats.auth import basic
 from integrations.wire_formats.base import Message, Outcome
-from integrations.wire_formats.post import dumps, utf_8
+from integrations.wire_formats.post import utf_8
 from integrations.wire_formats.responses import one_line, parsed_object
 
 VENDOR_URL = "https://api.createsend.com"
@@ -66,4 +67,4 @@ def _subscriber(message: Message, email: str) -> bytes:
     """`Resubscribe` false: whoever has left the list is not signed up again behind his back."""
     name = " ".join(part for part in buyer_names(message) if part)
     subscriber = {"EmailAddress": email, "Name": name, "Resubscribe": False, "ConsentToTrack": "Unchanged"}
-    return utf_8(dumps(subscriber))
+    return utf_8(compact_json(subscriber))

@@ -10,9 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 from integrations.connectors.base import Connector, Parameter, connector_secrets, nested, optional_parameter, text_of
+from integrations.foundation.strict_json import compact_json
 from integrations.transport.base import Request, Response
 from integrations.wire_formats.base import Message, Outcome, PayloadError
-from integrations.wire_formats.post import dumps, event_name, payload_object, utf_8
+from integrations.wire_formats.post import event_name, payload_object, utf_8
 from integrations.wire_formats.responses import summary_of
 
 #: What the mail transport answers when the mail server took the message (SMTP's own code).
@@ -52,7 +53,7 @@ class Email(Connector):
             "MAIL",
             "mailto:" + ",".join(quote(address, safe="@+") for address in recipients),
             (),
-            utf_8(dumps(mail)),
+            utf_8(compact_json(mail)),
             message.endpoint.timeout,
             connector_secrets(message),
         )
@@ -97,7 +98,7 @@ def _value_at(payload: Mapping[str, Any], dotted: str) -> str:
     for part in dotted.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     if isinstance(value, dict | list | bool):
-        return dumps(value)
+        return compact_json(value)
     return text_of(value)
 
 

@@ -18,10 +18,11 @@ from integrations.connectors.base import (
     required_parameter,
     vendor_request,
 )
+from integrations.foundation.strict_json import compact_json
 from integrations.transport.base import Request, Response
 from integrations.wire_formats.auth import basic
 from integrations.wire_formats.base import Message, Outcome, PayloadError
-from integrations.wire_formats.post import dumps, utf_8
+from integrations.wire_formats.post import utf_8
 from integrations.wire_formats.responses import parsed_object
 
 #: `{dc}` is the data centre: what follows the last hyphen of the key.
@@ -96,7 +97,7 @@ def _member(message: Message, email: str) -> bytes:
     fields = {name: text for name, text in (("FNAME", first), ("LNAME", last)) if text}
     if fields:
         member["merge_fields"] = fields
-    return utf_8(dumps(member))
+    return utf_8(compact_json(member))
 
 
 def _first_list(response: Response) -> Outcome:

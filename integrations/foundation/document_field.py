@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
+from integrations.foundation.strict_json import compact_json
+
 if TYPE_CHECKING:  # generic only in the stubs
     _TextField = models.TextField[Any, Any]
 else:
@@ -34,7 +36,7 @@ class DocumentField(_TextField):
     def get_prep_value(self, value: Any) -> str | None:
         if value is None:
             return None
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return compact_json(value)
 
     def value_to_string(self, obj: models.Model) -> str:
         return self.get_prep_value(self.value_from_object(obj)) or ""

@@ -6,6 +6,7 @@ import os
 import re
 import threading
 import time
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -82,6 +83,11 @@ def uuid7(now_ms: int | None = None) -> UUID:
     if now_ms is None:
         return _by_clock.next(time.time_ns() // 1_000_000, may_go_back=False)
     return _by_given_time.next(now_ms, may_go_back=True)
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """The lowest id of that millisecond: ids made earlier are less, all others are not."""
+    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 def public_id(prefix: str, uuid: UUID) -> str:

@@ -8,7 +8,9 @@ from typing import Any, Final
 import jsonpatch
 import jsonpointer
 
-from integrations.foundation.strict_json import dump_document, shortened
+from integrations.foundation.json_paths import path_of_pointer
+from integrations.foundation.strict_json import dump_document
+from integrations.foundation.texts import shortened
 
 
 class PatchDoesNotFit(ValueError):
@@ -115,14 +117,10 @@ def _described(step: Mapping[str, Any]) -> str:
 
 def _place(pointer: str) -> str:
     """A JSON Pointer as the API names fields: `/items/0/name` → `items[0].name`."""
-    place = ""
-    for part in jsonpointer.JsonPointer(pointer).parts:
-        if part.isdecimal():
-            place += f"[{part}]"
-        elif part == "-":
-            place += "[at the end]"
-        else:
-            place += f".{part}" if place else part
+    outer, _, last = pointer.rpartition("/")
+    if last == "-" and pointer:
+        return f"{path_of_pointer(outer)}[at the end]"
+    place = path_of_pointer(pointer)
     return place or "the whole document"
 
 

@@ -12,6 +12,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
+from integrations.foundation.json_paths import path_to
+from integrations.foundation.texts import shortened
+
 DOCUMENT_LIMIT: Final = 10 * 1024 * 1024  #: bytes of one body
 DEPTH_LIMIT: Final = 100  #: arrays and objects within each other
 DIGITS_LIMIT: Final = 4300  #: digits of one integer, as Python's own limit
@@ -133,13 +136,18 @@ def _texts(value: Any) -> Iterator[tuple[str, str]]:
         if isinstance(item, str):
             yield path, item
         elif isinstance(item, list):
-            waiting.extend((f"{path}[{index}]", inner) for index, inner in enumerate(item))
+            waiting.extend((path_to(path, index), inner) for index, inner in enumerate(item))
         elif isinstance(item, dict):
             for key, inner in item.items():
                 clean = _SURROGATE.sub("\ufffd", key.replace("\0", "\ufffd"))
-                inner_path = f"{path}.{clean}" if path else clean
+                inner_path = path_to(path, clean)
                 yield inner_path, key
                 waiting.append((inner_path, inner))
+
+
+def compact_json(value: Any) -> str:
+    """`value` as compact JSON text, keys in their order. For what was checked before: see `dump_document`."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def dump_document(value: Any) -> str:
@@ -158,8 +166,3 @@ def dump_document(value: Any) -> str:
     except ValueError as error:
         raise DocumentError("bad_request", "NaN and Infinity are not JSON values. Use null instead.") from error
     return text
-
-
-def shortened(text: str, limit: int = 40) -> str:
-    """`text` cut to `limit` characters, the cut shown by an ellipsis."""
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"

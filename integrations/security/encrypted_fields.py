@@ -14,6 +14,7 @@ from django import forms
 from django.core.exceptions import FieldError, ValidationError
 from django.db import models
 
+from integrations.foundation.strict_json import compact_json
 from integrations.security.encryption import DecryptionError, decrypt_text, encrypt_text
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class EncryptedJSONField(_EncryptedField):
         document = self.to_python(value)
         if document is None:
             return None
-        return encrypt_text(json.dumps(document, ensure_ascii=False, separators=(",", ":"))) if document else ""
+        return encrypt_text(compact_json(document)) if document else ""
 
     def to_python(self, value: Any) -> dict[str, Any] | None:
         if value is None or isinstance(value, dict):

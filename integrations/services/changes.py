@@ -14,11 +14,11 @@ from django.utils.text import slugify
 from integrations.foundation.audit import HOOKDESK, Actor, record_change
 from integrations.foundation.hooks import integration_deleted
 from integrations.models import ConfigVersion, Integration, IntegrationHealth, Store
-from integrations.models.integration import IntegrationQuerySet
 from integrations.parameters import mask_parameters, unmask_parameters
 from integrations.security.encrypted_fields import UNREADABLE, readable
 from integrations.security.redaction import MASK, masked_headers
 from integrations.services.secrets import check_secret_fits, first_secret, needed_secret, replace_secret
+from integrations.services.soft_delete import current, locked, mark_deleted, switch_off
 from integrations.services.values import IntegrationValues, check_destination, clean_values
 from integrations.wire_formats.base import WireFormat
 from integrations.wire_formats.standard import StandardFormat
@@ -88,32 +88,32 @@ def update_integration(
     if cleaned.get("url") and cleaned["url"] != integration.url and not is_looked_up:
         check_destination(cleaned["url"])
     with transaction.atomic():
-        current = locked(integration)
-        before = {name: getattr(current, name) for name in _FIELDS}
-        old_adapter = current.adapter
+        found = locked(integration)
+        before = {name: getattr(found, name) for name in _FIELDS}
+        old_adapter = found.adapter
         cleaned = {name: value for name, value in cleaned.items() if name not in _MASKED or value != MASK}
         if isinstance(cleaned.get("parameters"), dict):
-            cleaned["parameters"] = unmask_parameters(cleaned["parameters"], current.parameters)
+            cleaned["parameters"] = unmask_parameters(cleaned["parameters"], found.parameters)
         given = {name: value for name, value in cleaned.items() if name not in ("slug", "secret", *_OF_THE_FORMAT)}
-        _apply(current, {name: _PLAIN_DEFAULTS[name] if value is None else value for name, value in given.items()})
+        _apply(found, {name: _PLAIN_DEFAULTS[name] if value is None else value for name, value in given.items()})
         if cleaned.get("slug"):
-            current.slug = cleaned["slug"]
-        _apply(current, {name: cleaned[name] for name in _OF_THE_FORMAT if cleaned.get(name) is not None})
-        _apply_format_defaults(current, keep=_kept(cleaned, current, old_adapter))
-        _check_together(current)
-        _note_switch(current, before["is_enabled"])
-        _renew_secret(current, cleaned)
-        changed = [name for name in _FIELDS if getattr(current, name) != before[name]]
-        _save(current)
+            found.slug = cleaned["slug"]
+        _apply(found, {name: cleaned[name] for name in _OF_THE_FORMAT if cleaned.get(name) is not None})
+        _apply_format_defaults(found, keep=_kept(cleaned, found, old_adapter))
+        _check_together(found)
+        _note_switch(found, before["is_enabled"])
+        _renew_secret(found, cleaned)
+        changed = [name for name in _FIELDS if getattr(found, name) != before[name]]
+        _save(found)
         if changed or cleaned.get("secret"):
             old = Integration(**{name: before[name] for name in _FIELDS})
             record_change(
                 actor=actor,
                 action="change",
-                target=current,
-                store=current.store,
+                target=found,
+                store=found.store,
                 before=_shown(old, changed),
-                after=_shown(current, changed) | ({"secret": MASK} if cleaned.get("secret") else {}),
+                after=_shown(found, changed) | ({"secret": MASK} if cleaned.get("secret") else {}),
             )
     integration.refresh_from_db()
     return integration
@@ -121,38 +121,25 @@ def update_integration(
 
 def delete_integration(*, integration: Integration, actor: Actor, reason: str = "") -> None:
     """Mark it deleted: its slug is free again, its history stays, what it still had to send is discarded."""
-    now = timezone.now()
     with transaction.atomic():
-        # Without what may be unreadable, which is a reason to delete it.
-        current = locked(integration, has_credentials=False)
-        current.deleted_at = integration.deleted_at = now
-        current.save(update_fields=["deleted_at", "updated_at"])
-        integration_deleted(current, now)
-        record_change(
+        mark_deleted(
+            integration,
             actor=actor,
-            action="delete",
-            target=current,
-            store=current.store,
-            before=_shown(current, _FIELDS),
             reason=reason,
+            now=timezone.now(),
+            announce=integration_deleted,
+            shown=lambda row: _shown(row, _FIELDS),
         )
 
 
 def disable_integration(*, integration: Integration, reason: str, actor: Actor = HOOKDESK) -> bool:
     """Nothing is sent to it until somebody enables it; deliveries go on to be made and wait.
 
-    False, and nothing is changed, if it is disabled already or was deleted: several answers may ask for it at once.
+    False, and nothing is changed, if it is disabled already or was deleted.
     """
-    with transaction.atomic():
-        # Without what may be unreadable, which is no reason to go on sending.
-        current = _all_locked(integration).without_credentials().first()
-        if current is None or not current.is_enabled:
-            return False
-        current.is_enabled, current.disabled_reason = False, reason[:500]
-        current.save(update_fields=["is_enabled", "disabled_reason", "updated_at"])
-        record_change(actor=actor, action="disable", target=current, store=current.store, reason=reason)
-    integration.refresh_from_db(fields=["is_enabled", "disabled_reason", "updated_at"])
-    return True
+    return switch_off(
+        integration, flag="is_enabled", reason_field="disabled_reason", action="disable", reason=reason, actor=actor
+    )
 
 
 def enable_integration(*, integration: Integration, actor: Actor, reason: str = "") -> bool:
@@ -161,29 +148,15 @@ def enable_integration(*, integration: Integration, actor: Actor, reason: str = 
     False, and nothing is changed, if it is enabled already or was deleted.
     """
     with transaction.atomic():
-        current = _all_locked(integration).first()
-        if current is None or current.is_enabled:
+        found = current(integration)
+        if found is None or found.is_enabled:
             return False
-        current.is_enabled, current.disabled_reason = True, ""
-        current.save(update_fields=["is_enabled", "disabled_reason", "updated_at"])
-        _forget_failures(current)
-        record_change(actor=actor, action="enable", target=current, store=current.store, reason=reason)
+        found.is_enabled, found.disabled_reason = True, ""
+        found.save(update_fields=["is_enabled", "disabled_reason", "updated_at"])
+        _forget_failures(found)
+        record_change(actor=actor, action="enable", target=found, store=found.store, reason=reason)
     integration.refresh_from_db(fields=["is_enabled", "disabled_reason", "updated_at"])
     return True
-
-
-def locked(integration: Integration, *, has_credentials: bool = True) -> Integration:
-    """The row as it is now, held until the transaction ends. Raises ValidationError if it was deleted meanwhile."""
-    rows = _all_locked(integration)
-    current = (rows if has_credentials else rows.without_credentials()).first()
-    if current is None:
-        raise ValidationError("This integration was deleted meanwhile.", code="conflict")
-    return current
-
-
-def _all_locked(integration: Integration) -> IntegrationQuerySet:
-    ConfigVersion.lock()
-    return Integration.objects.alive().select_for_update(no_key=True).filter(id=integration.id)
 
 
 def _apply(integration: Integration, values: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from integrations.foundation.texts import texts_in
 from integrations.transport.base import Headers
 from integrations.transport.header_rules import FORBIDDEN_IN_VALUE, HEADER_NAME, is_latin_1
 from integrations.wire_formats.base import Endpoint, Message, PayloadError
@@ -52,17 +53,6 @@ def basic(user_and_password: str) -> str:
     """`Basic …` of `user:password`; a token without a colon is a user name without a password."""
     pair = user_and_password if ":" in user_and_password else user_and_password + ":"
     return "Basic " + base64.b64encode(pair.encode()).decode("ascii")
-
-
-def texts_in(value: Any) -> list[str]:
-    """All strings inside a JSON value, keys apart."""
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, Mapping):
-        return [text for item in value.values() for text in texts_in(item)]
-    if isinstance(value, list | tuple):
-        return [text for item in value for text in texts_in(item)]
-    return []
 
 
 def credentials(endpoint: Endpoint, parameters: Mapping[str, Any]) -> tuple[str, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from integrations.foundation.strict_json import compact_json
 from integrations.transport.base import Request, Response
 from integrations.wire_formats.base import URL_AND_AUTH, Message, Outcome, PayloadError, PollWindow, WireFormat
-from integrations.wire_formats.post import JSON_HEADERS, dumps, iso, payload_object, post, utf_8
+from integrations.wire_formats.post import JSON_HEADERS, iso, payload_object, post, utf_8
 from integrations.wire_formats.responses import failure, is_storable, one_line, parsed_object
 
 SUCCESS_STATUSES = frozenset({200, 201, 202, 204})
@@ -50,16 +51,16 @@ class HubFormat(WireFormat):
 
 
 def _object_body(message: Message) -> str:
-    start = f'{{"request_id":{dumps(message.request_id)},"parameters":{dumps(message.parameters)}'
+    start = f'{{"request_id":{compact_json(message.request_id)},"parameters":{compact_json(message.parameters)}'
     if message.transformed_json is None:
         name = "ping" if message.is_ping else message.object_type
         _refuse_reserved(name, "payload", "Such a type cannot be sent in the hub format.")
-        return f"{start},{dumps(name)}:{message.data_json}}}"
+        return f"{start},{compact_json(name)}:{message.data_json}}}"
     result = payload_object(message)
     for name in RESERVED_MEMBERS:
         if name in result:
             _refuse_reserved(name, "transform", "Leave it out of the subscription's transform.")
-    return f"{start},{dumps(result)[1:]}" if result else start + "}"
+    return f"{start},{compact_json(result)[1:]}" if result else start + "}"
 
 
 def _refuse_reserved(name: str, kind: str, advice: str) -> None:
@@ -72,7 +73,7 @@ def _poll_body(message: Message, window: PollWindow) -> str:
     since = window.since or EPOCH
     parameters = {**message.parameters, "since": iso(since)}
     return (
-        f'{{"request_id":{dumps(message.request_id)},"parameters":{dumps(parameters)},'
+        f'{{"request_id":{compact_json(message.request_id)},"parameters":{compact_json(parameters)},'
         f'"last_poll":{int(since.timestamp())}}}'
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from integrations.foundation.strict_json import compact_json
 from integrations.security.signing import hub_sha1, hub_sha256
 from integrations.transport.base import Headers, Request, Response
 from integrations.wire_formats.base import Message, Outcome, WireFormat
-from integrations.wire_formats.post import JSON_HEADERS, dumps, event_name, payload_object, post, utf_8
+from integrations.wire_formats.post import JSON_HEADERS, event_name, payload_object, post, utf_8
 from integrations.wire_formats.responses import read_status
 
 
@@ -31,11 +32,11 @@ class NotificationFormat(WireFormat):
 
 def _envelope(message: Message) -> str:
     """The members in the seed's order; the item is the payload's own text, so numbers keep their spelling."""
-    identity = "null" if message.is_ping else dumps(notification_id(message.request_id))
+    identity = "null" if message.is_ping else compact_json(notification_id(message.request_id))
     return (
-        f'{{"type":"notification_event","app_id":{dumps(message.endpoint.store_id)},'
+        f'{{"type":"notification_event","app_id":{compact_json(message.endpoint.store_id)},'
         f'"data":{{"type":"notification_event_data","item":{_item(message)}}},'
-        f'"links":{{}},"id":{identity},"topic":{dumps(event_name(message))},'
+        f'"links":{{}},"id":{identity},"topic":{compact_json(event_name(message))},'
         f'"delivery_status":null,"delivery_attempts":{message.attempt_number},"delivered_at":0,'
         f'"first_sent_at":{int(message.first_sent_at.timestamp())},'
         f'"created_at":{int(message.occurred_at.timestamp())},"self":null}}'
@@ -49,7 +50,7 @@ def _item(message: Message) -> str:
         return text
     item_type = "ping" if message.is_ping else message.object_type
     rest = text[1:].lstrip()
-    return f'{{"type":{dumps(item_type)}{"," if payload else ""}{rest}'
+    return f'{{"type":{compact_json(item_type)}{"," if payload else ""}{rest}'
 
 
 def notification_id(request_id: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -48,11 +47,6 @@ def join_path(url: str, path: str) -> str:
     own_query = quote(own_query.strip(), safe=_PATH_SAFE)
     queries = "&".join(part for part in (query, own_query) if part)
     return joined + (f"?{queries}" if queries else "") + (f"#{fragment}" if fragment else "")
-
-
-def dumps(value: Any) -> str:
-    """Compact JSON in plain UTF-8, keys in the order given."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def utf_8(text: str) -> bytes:

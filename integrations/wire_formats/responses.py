@@ -12,14 +12,14 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
+from integrations.foundation.texts import shortened
+from integrations.retry import RETRY_AFTER_LIMIT
 from integrations.transport.base import Response
 from integrations.wire_formats.base import Effect, Message, Outcome
 
 SUCCESS = Outcome(True)
 #: Characters of a receiver's words that are kept.
 SUMMARY_LIMIT = 200
-#: Seconds; no receiver may ask for a longer pause.
-LONGEST_RETRY_AFTER = 86_400.0
 THROTTLING = frozenset({429, 503})
 
 _MEMBERS_THAT_EXPLAIN = ("summary", "message", "error", "detail", "error_description", "title", "errors")
@@ -62,7 +62,7 @@ def retry_after(response: Response, now: datetime) -> float | None:
     """Seconds that `Retry-After` asks for (number or HTTP date), at most a day; None for junk and the past."""
     value = (response.header("Retry-After") or "").strip()
     if _SECONDS.fullmatch(value):
-        return min(float(value), LONGEST_RETRY_AFTER)
+        return min(float(value), RETRY_AFTER_LIMIT)
     if not value or len(value) > 64:
         return None
     try:
@@ -72,7 +72,7 @@ def retry_after(response: Response, now: datetime) -> float | None:
         seconds = (moment - now).total_seconds()
     except (TypeError, ValueError, OverflowError, IndexError):
         return None
-    return min(seconds, LONGEST_RETRY_AFTER) if seconds >= 0 else None
+    return min(seconds, RETRY_AFTER_LIMIT) if seconds >= 0 else None
 
 
 def parsed(response: Response) -> Any:
@@ -110,9 +110,7 @@ def one_line(text: str) -> str | None:
     """At most `SUMMARY_LIMIT` characters on one line, of nothing but what a database and a page can hold."""
     flat = _SPACES_AND_CONTROLS.sub(" ", text[: SUMMARY_LIMIT * 8]).strip()
     flat = flat.encode("utf-8", "replace").decode()
-    if len(flat) > SUMMARY_LIMIT:
-        flat = flat[: SUMMARY_LIMIT - 1] + "…"
-    return flat or None
+    return shortened(flat, SUMMARY_LIMIT) or None
 
 
 def is_storable(value: Any) -> bool:

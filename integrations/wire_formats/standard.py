@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from integrations.foundation.strict_json import compact_json
 from integrations.security import signing
 from integrations.transport.base import Request, Response
 from integrations.wire_formats.base import Message, Outcome, PayloadError, WireFormat
-from integrations.wire_formats.post import JSON_HEADERS, dumps, event_name, iso, post, utf_8
+from integrations.wire_formats.post import JSON_HEADERS, event_name, iso, post, utf_8
 from integrations.wire_formats.responses import read_status
 
 #: The payload itself is refused: another try cannot help.
@@ -45,4 +46,4 @@ class StandardFormat(WireFormat):
 
 @lru_cache(maxsize=4096)
 def _quoted(text: str) -> str:
-    return dumps(text)
+    return compact_json(text)

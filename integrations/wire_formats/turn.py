@@ -13,11 +13,12 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from integrations.foundation.strict_json import compact_json
 from integrations.security.signing import turn_signature
 from integrations.transport.base import Headers, Request, Response
 from integrations.wire_formats.auth import prepare
 from integrations.wire_formats.base import Endpoint, Message, Outcome, PayloadError, WireFormat
-from integrations.wire_formats.post import JSON_HEADERS, dumps, iso, json_kind, post, utf_8
+from integrations.wire_formats.post import JSON_HEADERS, iso, json_kind, post, utf_8
 from integrations.wire_formats.responses import is_storable, one_line, parsed, read_status, summary_of
 from integrations.wire_formats.standard import REFUSING_STATUSES
 
@@ -184,7 +185,7 @@ def action_uuid(endpoint: Endpoint, code: str) -> str:
 def _signed_post(endpoint: Endpoint, url: str, content: Mapping[str, Any]) -> Request:
     """Token, signature and extra headers go to the integration's own origin only: an action may name any other, and
     whoever is there could pass a signed request on as ours."""
-    body = utf_8(dumps(content))
+    body = utf_8(compact_json(content))
     prepared = prepare(endpoint)
     headers: Headers = JSON_HEADERS
     if _origin(url) == _origin(endpoint.url):

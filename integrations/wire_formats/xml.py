@@ -10,8 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-import inflection
-
+from integrations.object_types import singular
 from integrations.transport.base import Headers, Request, Response
 from integrations.wire_formats.auth import check_header_value
 from integrations.wire_formats.base import USER_AGENT, Message, Outcome, PayloadError, WireFormat
@@ -22,8 +21,6 @@ XML_HEADERS: Headers = (("Content-Type", "application/xml"), ("User-Agent", USER
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 INDENT = "  "
 
-#: Words that are the same in singular and plural.
-_SAME_IN_BOTH = frozenset({"address", "data", "media", "mms", "news", "series", "sms", "species", "status"})
 #: Letters that both the 4th and the 5th edition of XML 1.0 allow in names; a colon would be a namespace.
 _LETTERS = "A-Za-z_À-ÖØ-öø-ıΣ-ώЁ-Ќа-яА-Яぁ-ゔァ-ヺ一-龥가-힣"
 _NOT_IN_NAMES = re.compile(f"[^{_LETTERS}0-9.-]")
@@ -150,12 +147,3 @@ def element_name(key: str) -> str:
     """The key dasherised; what XML names cannot hold becomes a hyphen, a bad start gets an underscore before it."""
     name = _NOT_IN_NAMES.sub("-", key.replace("_", "-"))
     return name if _NAME_START.match(name) else f"_{name}"
-
-
-@lru_cache(maxsize=4096)
-def singular(key: str) -> str:
-    """The name for one of an array: `line_items` → `line_item`; `sms` stays."""
-    head, separator, last = key.replace("-", "_").rpartition("_")
-    if last.lower() in _SAME_IN_BOTH:
-        return key
-    return f"{head}{separator}{inflection.singularize(last)}"

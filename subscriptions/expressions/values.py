@@ -8,6 +8,9 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from integrations.foundation.strict_json import compact_json
+from integrations.foundation.texts import shortened
+
 #: Characters of JSON that a result, or any part made on the way to it, may have.
 SIZE_LIMIT: Final = 1_000_000
 #: Arrays and objects within each other, as in a document that is pushed.
@@ -87,7 +90,7 @@ def text_of(value: Any) -> str:
     if value is None:
         return ""
     weigh(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return compact_json(value)
 
 
 def shown(value: Any) -> str:
@@ -96,8 +99,7 @@ def shown(value: Any) -> str:
         weigh(value, 10_000)
     except ExpressionError:
         return "a large value" if isinstance(value, str | list | dict) else "no value"
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else f"{text[:79]}…"
+    return shortened(json.dumps(value, ensure_ascii=False), 80)
 
 
 def cost_of_reading(value: Any) -> int:

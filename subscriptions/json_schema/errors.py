@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from integrations.foundation.json_paths import path_of
+
 
 class SchemaError(ValueError):
     """It is no JSON Schema that can be applied here. `pointer` is the place inside the schema: `/properties/a`."""
@@ -26,5 +28,4 @@ class Violation:
 
     def place(self, outer: str = "") -> str:
         """The path as the API names fields, `items[0].price`; inside `outer`, where the data itself stands."""
-        inside = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
-        return outer + inside if outer else inside.removeprefix(".")
+        return path_of(self.path, outer)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Unpack
 from urllib.parse import urlsplit
@@ -18,10 +19,11 @@ from integrations.models import ConfigVersion, Integration, Store
 from integrations.parameters import mask_parameters, unmask_parameters
 from integrations.security.encrypted_fields import UNREADABLE, readable
 from integrations.services import create_integration, delete_integration, update_integration
+from integrations.services.soft_delete import locked, mark_deleted, switch_off
 from integrations.services.values import check_destination
 from integrations.wire_formats.notification import NotificationFormat
 from subscriptions.hooks import subscription_created, subscription_deleted
-from subscriptions.models import Subscription, SubscriptionQuerySet
+from subscriptions.models import Subscription
 from subscriptions.services.values import SubscriptionValues, check_together, clean_values
 
 #: Subscriptions with an integration of their own, per store (docs/contract.md#subscriptions-api).
@@ -31,6 +33,8 @@ _FIELDS = (
     "topics", "intents", "event_names", "path", "filter", "transform", "parameters", "is_ordered", "poll_every",
     "is_active",
 )  # fmt: skip
+#: Read with a row that is locked.
+_RELATED = ("integration", "store")
 
 
 def create_subscription(*, store: Store, actor: Actor, **values: Unpack[SubscriptionValues]) -> Subscription:
@@ -72,7 +76,7 @@ def update_subscription(
         check_destination(cleaned["url"])
     now = timezone.now()
     with transaction.atomic():
-        current = locked(subscription)
+        current = locked(subscription, related=_RELATED)
         before = {name: getattr(current, name) for name in _FIELDS} | {"integration": current.integration}
         if cleaned.get("parameters"):
             cleaned["parameters"] = unmask_parameters(cleaned["parameters"], current.parameters)
@@ -100,40 +104,34 @@ def update_subscription(
 
 def delete_subscription(*, subscription: Subscription, actor: Actor, reason: str = "") -> None:
     """Nothing more is sent for it. An integration of its own goes with it."""
-    now = timezone.now()
     with transaction.atomic():
-        # Without what may be unreadable, which is a reason to delete it.
-        current = locked(subscription, has_credentials=False)
-        current.deleted_at = subscription.deleted_at = now
-        current.save(update_fields=["deleted_at", "updated_at"])
-        subscription_deleted(current, now)
-        record_change(
+        deleted = mark_deleted(
+            subscription,
             actor=actor,
-            action="delete",
-            target=current,
-            store=current.store,
-            before=_shown(current, _FIELDS),
             reason=reason,
+            now=timezone.now(),
+            announce=subscription_deleted,
+            shown=lambda row: _shown(row, _FIELDS),
+            related=_RELATED,
         )
-        if has_own_integration(current) and current.integration.deleted_at is None:
-            delete_integration(integration=current.integration, actor=actor, reason=reason)
+        if has_own_integration(deleted) and deleted.integration.deleted_at is None:
+            delete_integration(integration=deleted.integration, actor=actor, reason=reason)
 
 
 def deactivate_subscription(*, subscription: Subscription, reason: str, actor: Actor = HOOKDESK) -> bool:
     """It gets no new deliveries until somebody activates it (a receiver answered 410).
 
-    False, and nothing is changed, if it is inactive already or was deleted: several answers may ask for it at once.
+    False, and nothing is changed, if it is inactive already or was deleted.
     """
-    with transaction.atomic():
-        # Without what may be unreadable, which is no reason to go on sending.
-        current = _all_locked(subscription).without_credentials().first()
-        if current is None or not current.is_active:
-            return False
-        current.is_active, current.inactive_reason = False, reason[:500]
-        current.save(update_fields=["is_active", "inactive_reason", "updated_at"])
-        record_change(actor=actor, action="deactivate", target=current, store=current.store, reason=reason)
-    subscription.refresh_from_db(fields=["is_active", "inactive_reason", "updated_at"])
-    return True
+    return switch_off(
+        subscription,
+        flag="is_active",
+        reason_field="inactive_reason",
+        action="deactivate",
+        reason=reason,
+        actor=actor,
+        related=_RELATED,
+    )
 
 
 def delete_subscriptions_of(integration: Integration, now: datetime) -> None:
@@ -147,25 +145,6 @@ def delete_subscriptions_of(integration: Integration, now: datetime) -> None:
 def has_own_integration(subscription: Subscription) -> bool:
     """Was it made with a URL? Then its integration bears its id."""
     return subscription.integration.slug == public_id("nsub", subscription.id)
-
-
-def locked(subscription: Subscription, *, has_credentials: bool = True) -> Subscription:
-    """The row as it is now, held until the transaction ends. Raises ValidationError if it was deleted meanwhile."""
-    rows = _all_locked(subscription)
-    current = (rows if has_credentials else rows.without_credentials()).first()
-    if current is None:
-        raise ValidationError("This subscription was deleted meanwhile.", code="conflict")
-    return current
-
-
-def _all_locked(subscription: Subscription) -> SubscriptionQuerySet:
-    ConfigVersion.lock()
-    return (
-        Subscription.objects.alive()
-        .select_for_update(of=("self",), no_key=True)
-        .select_related("integration", "store")
-        .filter(id=subscription.id)
-    )
 
 
 def _apply(subscription: Subscription, cleaned: dict[str, Any]) -> None:
@@ -239,15 +218,15 @@ def _check_usable(integration: Integration, store: Store, cleaned: dict[str, Any
         raise ValidationError({"hub_secret": "The integration has its own secret. Change it there."})
 
 
-class _errors_as_ours:  # noqa: N801 - reads as a statement
+@contextmanager
+def _errors_as_ours() -> Iterator[None]:
     """An integration's errors under the names that subscriptions use."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if not isinstance(error, ValidationError) or not hasattr(error, "error_dict"):
-            return
-        names = {"secret": "hub_secret", "name": "url", "slug": "url"}
+    names = {"secret": "hub_secret", "name": "url", "slug": "url"}
+    try:
+        yield
+    except ValidationError as error:
+        if not hasattr(error, "error_dict"):
+            raise
         raise ValidationError({names.get(field, field): found for field, found in error.error_dict.items()}) from None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from config.key_rotation import rotate_keys
-from deliveries.management.progress import progress_bar
+from deliveries.management.cli import progress_bar
 from integrations.management.base import ReportCommand
 
 

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from deliveries.maintenance.retention import count_prunable, prune
-from deliveries.management.progress import progress_bar
+from deliveries.management.cli import progress_bar
 from integrations.management.base import ReportCommand
 
 

@@ -12,8 +12,7 @@ from typing import Any, BinaryIO
 from django.core.management.base import CommandError, CommandParser
 
 from deliveries.ingest import push_objects
-from deliveries.management.cli import accepted, caller
-from deliveries.management.progress import progress_bar
+from deliveries.management.cli import accepted, caller, progress_bar
 from integrations.foundation.strict_json import DocumentError, dump_document, parse_document
 from integrations.management.base import ReportCommand, find_store
 from integrations.security.tokens import Principal

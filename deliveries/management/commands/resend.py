@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from deliveries.filters import FilterError
-from deliveries.management.progress import progress_bar
+from deliveries.management.cli import progress_bar
 from deliveries.models import Delivery, Replay
 from deliveries.replay import Preview, ReplayError, UnconfirmedError, preview, start_replay, step
 from deliveries.resolution import ResolutionError, retry_delivery

@@ -5,9 +5,12 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from integrations.foundation.identifiers import uuid7
+
+if TYPE_CHECKING:
+    from integrations.models import Integration
 
 #: Added to an integration's timeout to make the lease: a worker that dies in mid-send delays the delivery by
 #: no more than timeout + 60 s.
@@ -51,6 +54,35 @@ class ClaimedDelivery:
     @property
     def is_test(self) -> bool:
         return self.trigger == "test"
+
+    @classmethod
+    def sample(cls, integration: Integration, now: datetime, **values: Any) -> ClaimedDelivery:
+        """A first attempt that nobody has queued, as pings and previews make it; `values` are what is different."""
+        first = {
+            "id": uuid7(),
+            "lease": uuid7(),
+            "store_id": integration.store_id,
+            "integration_id": integration.id,
+            "subscription_id": None,
+            "attempt_number": 1,
+            "retry_count": 0,
+            "crash_count": 0,
+            "revision": 0,
+            "trigger": "scheduled",
+            "was_sending": False,
+            "order_key": None,
+            "failure_group_id": None,
+            "first_sent_at": now,
+            "event_topic": None,
+            "event_intent": None,
+            "object_type": "",
+            "object_id": "",
+            "data_json": "{}",
+            "origin": "push",
+            "occurred_at": now,
+            "attempt_id": uuid7(),
+        }
+        return cls(**{**first, **values})
 
 
 @dataclass(slots=True)

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from integrations.object_types import singular
 from integrations.wire_formats import get_wire_format
 from integrations.wire_formats.base import PayloadError
-from integrations.wire_formats.xml import element_name, singular
+from integrations.wire_formats.xml import element_name
 from tests.integrations.messages import GOLDEN, headers_of, message, ping, response
 
 xml = get_wire_format("xml")
@@ -121,7 +122,12 @@ def test_a_number_past_all_bounds_is_a_visible_failure():
     ("plural", "one"),
     [
         ("line_items", "line_item"),
-        ("line-items", "line_item"),
+        ("line-items", "line-item"),
+        ("LineItems", "LineItem"),
+        ("News", "News"),
+        ("People", "Person"),
+        ("Feet", "Foot"),
+        ("waves", "wave"),
         ("addresses", "address"),
         ("billing_address", "billing_address"),
         ("sms", "sms"),
@@ -130,8 +136,9 @@ def test_a_number_past_all_bounds_is_a_visible_failure():
         ("taxes", "tax"),
     ],
 )
-def test_arrays_wrap_the_singular(plural, one):
-    assert singular(plural) == one
+def test_arrays_wrap_the_singular_that_object_types_have(plural, one):
+    [array] = tree({plural: [1]})
+    assert [item.tag for item in array] == [element_name(one)] == [element_name(singular(plural))]
 
 
 def test_arrays_of_values_are_typed_one_by_one():
