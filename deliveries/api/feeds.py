@@ -14,7 +14,6 @@ from rest_framework.views import APIView
 from deliveries.api.serializers import (
     AttemptSerializer,
     NotificationListSerializer,
-    attempt_json,
     http_request_json,
     notification_json,
 )
@@ -113,4 +112,4 @@ class IntegrationPingView(APIView):
             attempt = ping_now(integration=integration_of(request, slug), now=timezone.now())
         except PayloadError as error:
             raise APIError(400, error.message) from None
-        return Response(attempt_json(attempt))
+        return Response(AttemptSerializer(attempt).data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -12,91 +11,118 @@ from deliveries.ingest.loops import why_stopped
 from deliveries.models import Attempt, Delivery, Event
 from deliveries.results.attempt_bodies import readable_body, readable_response
 from integrations.api.bodies import TEXT_LIMIT
+from integrations.api.fields import PublicIdField, TextOfRowField, TextOrNullField
 from integrations.api.openapi import PagesSerializer
 from integrations.foundation.identifiers import public_id
-
-_moments = serializers.DateTimeField()
-
-
-def _moment(value: datetime | None) -> str | None:
-    return None if value is None else _moments.to_representation(value)
-
-
-def delivery_json(delivery: Delivery) -> dict[str, Any]:
-    """`event` and `integration` should be selected where many are shown."""
-    event = delivery.event
-    return {
-        "id": delivery.public_id,
-        "status": delivery.status,
-        "event": {"id": event.public_id, "topic": event.topic, "intent": event.intent, "data": event.data},
-        "subscription": public_id("nsub", delivery.subscription_id) if delivery.subscription_id else None,
-        "integration": delivery.integration.slug,
-        "request_id": delivery.request_id,
-        "attempts": delivery.attempt_count,
-        "next_attempt_at": _moment(delivery.next_attempt_at),
-        "last_status": delivery.last_status,
-        "last_error": delivery.last_error or None,
-        "created_at": _moment(delivery.created_at),
-        "finished_at": _moment(delivery.finished_at),
-    }
-
 
 #: Of one event; the rest is in the list of deliveries.
 DELIVERIES_SHOWN = 1_000
 
 
-def event_json(event: Event) -> dict[str, Any]:
-    """`stopped` is why it was not sent on although subscriptions asked for it, or None."""
-    deliveries = Delivery.objects.filter(event=event).order_by("id").values_list("id", flat=True)[:DELIVERIES_SHOWN]
-    return {
-        "id": event.public_id,
-        "topic": event.topic,
-        "intent": event.intent,
-        "data": event.data,
-        "object": {"type": event.object_type, "id": event.object_id} if event.object_id else None,
-        "origin": event.origin,
-        "hops": event.hops,
-        "stopped": why_stopped(event.hops) if event.is_stopped else None,
-        "occurred_at": _moment(event.occurred_at),
-        "created_at": _moment(event.created_at),
-        "deliveries": [public_id("dlv", key) for key in deliveries],
-    }
+class EventSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField(source="public_id")
+    topic = serializers.CharField(allow_null=True)
+    intent = serializers.CharField(allow_null=True)
+    data = serializers.DictField()  # type: ignore[assignment]  # the contract's word
 
 
-def attempt_json(attempt: Attempt) -> dict[str, Any]:
-    """Credentials are masked. `delivery` with its integration and subscription should be selected."""
-    return {
-        "number": attempt.number,
-        "trigger": attempt.trigger,
-        "outcome": attempt.outcome,
-        "started_at": _moment(attempt.started_at),
-        "duration_ms": attempt.duration_ms,
-        "request": request_json(attempt),
-        "response": response_json(attempt),
-        "error": {"kind": attempt.error_kind, "message": attempt.error_message} if attempt.error_kind else None,
-    }
+class ObjectSerializer(serializers.Serializer[Any]):
+    type = serializers.CharField(source="object_type")
+    id = serializers.CharField(source="object_id")
+
+    def to_representation(self, instance: Event) -> Any:
+        return super().to_representation(instance) if instance.object_id else None
 
 
-def request_json(attempt: Attempt) -> dict[str, Any] | None:
-    """None where there was nothing to send: a connector skipped it, or the payload did not fit the format."""
-    if not attempt.method:
-        return None
-    return {
-        "method": attempt.method,
-        "url": attempt.url,
-        "headers": _headers(attempt.request_headers),
-        "body": readable_body(attempt),
-    }
+class DeliveriesOfEventField(serializers.ListField):
+    def to_representation(self, data: Any) -> list[str]:
+        ids = Delivery.objects.filter(event=data).order_by("id").values_list("id", flat=True)
+        return [public_id("dlv", key) for key in ids[:DELIVERIES_SHOWN]]
 
 
-def response_json(attempt: Attempt) -> dict[str, Any] | None:
-    if attempt.response_status is None:
-        return None
-    return {
-        "status": attempt.response_status,
-        "headers": _headers(attempt.response_headers or []),
-        "body": readable_response(attempt),
-    }
+class WholeEventSerializer(EventSerializer):
+    object = ObjectSerializer(source="*", allow_null=True)
+    origin = serializers.ChoiceField(Event.Origin.values)
+    hops = serializers.IntegerField(help_text="How often it went through a receiver, or another Hookdesk, and back.")
+    stopped = TextOfRowField(
+        lambda event: why_stopped(event.hops) if event.is_stopped else None,
+        allow_null=True,
+        help_text="Why it was not sent on although subscriptions asked for it: it goes round in a loop.",
+    )
+    occurred_at = serializers.DateTimeField()
+    created_at = serializers.DateTimeField()
+    deliveries = DeliveriesOfEventField(source="*", child=serializers.CharField())
+
+
+# `event` and `integration` should be selected where many are shown.
+class DeliverySerializer(serializers.Serializer[Any]):
+    id = serializers.CharField(source="public_id")
+    status = serializers.ChoiceField(Delivery.Status.values)
+    event = EventSerializer()
+    subscription = PublicIdField("nsub", source="subscription_id", allow_null=True)
+    integration = serializers.CharField(source="integration.slug")
+    request_id = serializers.CharField()
+    attempts = serializers.IntegerField(source="attempt_count")
+    next_attempt_at = serializers.DateTimeField(allow_null=True)
+    last_status = serializers.IntegerField(allow_null=True)
+    last_error = TextOrNullField()
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class HeadersField(serializers.DictField):
+    """By name; several of the same name are joined as HTTP allows."""
+
+    child = serializers.CharField()
+
+    def to_representation(self, value: Iterable[Iterable[str]] | None) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        for name, text in value or []:
+            headers[name] = f"{headers[name]}, {text}" if name in headers else text
+        return headers
+
+
+class RequestSerializer(serializers.Serializer[Any]):
+    """Null where there was nothing to send: a connector skipped it, or the payload did not fit the format."""
+
+    method = serializers.CharField(allow_blank=True)
+    url = serializers.CharField(allow_blank=True)
+    headers = HeadersField(source="request_headers")
+    body = TextOfRowField(readable_body, allow_blank=True)
+
+    def to_representation(self, instance: Attempt) -> Any:
+        return super().to_representation(instance) if instance.method else None
+
+
+class ResponseSerializer(serializers.Serializer[Any]):
+    status = serializers.IntegerField(source="response_status")
+    headers = HeadersField(source="response_headers")
+    body = TextOfRowField(readable_response, allow_blank=True)
+
+    def to_representation(self, instance: Attempt) -> Any:
+        return None if instance.response_status is None else super().to_representation(instance)
+
+
+class AttemptErrorSerializer(serializers.Serializer[Any]):
+    kind = serializers.CharField(source="error_kind")
+    message = serializers.CharField(source="error_message", allow_blank=True)
+
+    def to_representation(self, instance: Attempt) -> Any:
+        return super().to_representation(instance) if instance.error_kind else None
+
+
+# `delivery` with its integration and subscription should be selected.
+class AttemptSerializer(serializers.Serializer[Any]):
+    """Credentials are masked."""
+
+    number = serializers.IntegerField()
+    trigger = serializers.ChoiceField(Delivery.Trigger.values)
+    outcome = serializers.ChoiceField(Attempt.Outcome.values)
+    started_at = serializers.DateTimeField()
+    duration_ms = serializers.IntegerField(allow_null=True)
+    request = RequestSerializer(source="*", allow_null=True)
+    response = ResponseSerializer(source="*", allow_null=True)
+    error = AttemptErrorSerializer(source="*", allow_null=True)
 
 
 def notification_json(delivery: Delivery, app_id: str) -> dict[str, Any]:
@@ -122,91 +148,8 @@ def notification_json(delivery: Delivery, app_id: str) -> dict[str, Any]:
 
 def http_request_json(attempt: Attempt) -> dict[str, Any]:
     """The last request of a notification that failed, and what came back."""
-    shown = attempt_json(attempt)
+    shown = AttemptSerializer(attempt).data
     return (shown["request"] or {}) | {"response": shown["response"], "error": shown["error"]}
-
-
-def _headers(pairs: Iterable[Iterable[str]]) -> dict[str, str]:
-    """By name; several of the same name are joined as HTTP allows."""
-    headers: dict[str, str] = {}
-    for name, value in pairs:
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
-
-
-class EventSerializer(serializers.Serializer[Any]):
-    id = serializers.CharField()
-    topic = serializers.CharField(allow_null=True)
-    intent = serializers.CharField(allow_null=True)
-    data = serializers.DictField()  # type: ignore[assignment]  # the API's word
-
-
-class ObjectSerializer(serializers.Serializer[Any]):
-    type = serializers.CharField()
-    id = serializers.CharField()
-
-
-class WholeEventSerializer(EventSerializer):
-    """Describes `event_json`."""
-
-    object = ObjectSerializer(allow_null=True)
-    origin = serializers.ChoiceField(Event.Origin.values)
-    hops = serializers.IntegerField(help_text="How often it went through a receiver, or another Hookdesk, and back.")
-    stopped = serializers.CharField(
-        allow_null=True,
-        help_text="Why it was not sent on although subscriptions asked for it: it goes round in a loop.",
-    )
-    occurred_at = serializers.DateTimeField()
-    created_at = serializers.DateTimeField()
-    deliveries = serializers.ListField(child=serializers.CharField())
-
-
-class DeliverySerializer(serializers.Serializer[Any]):
-    """Describes `delivery_json`."""
-
-    id = serializers.CharField()
-    status = serializers.ChoiceField(Delivery.Status.values)
-    event = EventSerializer()
-    subscription = serializers.CharField(allow_null=True)
-    integration = serializers.CharField()
-    request_id = serializers.CharField()
-    attempts = serializers.IntegerField()
-    next_attempt_at = serializers.DateTimeField(allow_null=True)
-    last_status = serializers.IntegerField(allow_null=True)
-    last_error = serializers.CharField(allow_null=True)
-    created_at = serializers.DateTimeField()
-    finished_at = serializers.DateTimeField(allow_null=True)
-
-
-class RequestSerializer(serializers.Serializer[Any]):
-    method = serializers.CharField(allow_blank=True)
-    url = serializers.CharField(allow_blank=True)
-    headers = serializers.DictField(child=serializers.CharField())
-    body = serializers.CharField(allow_blank=True)
-
-
-class ResponseSerializer(serializers.Serializer[Any]):
-    status = serializers.IntegerField()
-    headers = serializers.DictField(child=serializers.CharField())
-    body = serializers.CharField(allow_blank=True)
-
-
-class AttemptErrorSerializer(serializers.Serializer[Any]):
-    kind = serializers.CharField()
-    message = serializers.CharField(allow_blank=True)
-
-
-class AttemptSerializer(serializers.Serializer[Any]):
-    """Describes `attempt_json`."""
-
-    number = serializers.IntegerField()
-    trigger = serializers.ChoiceField(Delivery.Trigger.values)
-    outcome = serializers.ChoiceField(Attempt.Outcome.values)
-    started_at = serializers.DateTimeField()
-    duration_ms = serializers.IntegerField(allow_null=True)
-    request = RequestSerializer(allow_null=True)
-    response = ResponseSerializer(allow_null=True)
-    error = AttemptErrorSerializer(allow_null=True)
 
 
 class ResolveBodySerializer(serializers.Serializer[Any]):

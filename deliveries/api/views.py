@@ -14,9 +14,6 @@ from deliveries.api.serializers import (
     DeliverySerializer,
     ResolveBodySerializer,
     WholeEventSerializer,
-    attempt_json,
-    delivery_json,
-    event_json,
 )
 from deliveries.filters import FilterError, apply_filters
 from deliveries.models import Attempt, Delivery, Event
@@ -67,7 +64,7 @@ class EventView(APIView):
         found = wanted and Event.objects.filter(store_id=principal_of(request).store_id, id=wanted).first()
         if not found:
             raise not_found("event")
-        return Response(event_json(found))
+        return Response(WholeEventSerializer(found).data)
 
 
 class DeliveriesView(APIView):
@@ -86,13 +83,13 @@ class DeliveriesView(APIView):
             rows = apply_filters(mine, filters | {"store": store_id})
         except FilterError as error:
             raise invalid(error.message, error.field) from None
-        return page(request, rows, delivery_json)
+        return page(request, rows, DeliverySerializer().to_representation)
 
 
 class DeliveryView(APIView):
     @extend_schema(operation_id="get_delivery", responses=answers(DeliverySerializer, more=(404,)))
     def get(self, request: Request, delivery_id: str) -> Response:
-        return Response(delivery_json(delivery_of(request, delivery_id)))
+        return Response(DeliverySerializer(delivery_of(request, delivery_id)).data)
 
 
 class AttemptsView(APIView):
@@ -104,7 +101,7 @@ class AttemptsView(APIView):
     def get(self, request: Request, delivery_id: str) -> Response:
         rows = Attempt.objects.filter(delivery=delivery_of(request, delivery_id))
         rows = rows.select_related("delivery__integration", "delivery__subscription")
-        return page(request, rows, attempt_json, by=("number",), is_descending=False)
+        return page(request, rows, AttemptSerializer().to_representation, by=("number",), is_descending=False)
 
 
 class ResolveView(APIView):
@@ -119,7 +116,7 @@ class ResolveView(APIView):
             _resolve(delivery, body_of(request), Actor.of_principal(principal_of(request)))
         except ResolutionError as error:
             raise as_api_error(error) from None
-        return Response(delivery_json(delivery_of(request, delivery_id)))
+        return Response(DeliverySerializer(delivery_of(request, delivery_id)).data)
 
 
 def _resolve(delivery: Delivery, body: dict[str, Any], actor: Actor) -> None:

@@ -190,9 +190,9 @@ class DeliveryEngine:
         """
         seen = set()
         for number, result in enumerate(self.results):
-            if result.dispatch.claimed.id in seen:
+            if result.claimed.id in seen:
                 return self.results[:number]
-            seen.add(result.dispatch.claimed.id)
+            seen.add(result.claimed.id)
         return self.results
 
     def _claim(self, now: datetime) -> list[ClaimedDelivery]:
@@ -227,7 +227,7 @@ class DeliveryEngine:
         for dispatch, prepared in dispatches:
             outcome = self._submitted(dispatch, prepared) if isinstance(prepared, Request) else prepared
             if outcome is not None:
-                self.results.append(AttemptResult(dispatch, None, None, 0.0, outcome))
+                self.results.append(AttemptResult.unsent(dispatch, outcome))
 
     def _submitted(self, dispatch: Dispatch, request: Request) -> Outcome | None:
         """On its way: None. What a transport cannot even begin with is the fault of this one request."""

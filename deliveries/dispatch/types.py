@@ -39,21 +39,43 @@ class Dispatch:
 class AttemptResult:
     """The end of a dispatch: an answer, an error of the transport, or an outcome that needed no request."""
 
-    dispatch: Dispatch
+    claimed: ClaimedDelivery
+    request: Request | None
     response: Response | None
     error: TransportError | None
     duration: float
     outcome: Outcome
 
+    @classmethod
+    def unsent(cls, dispatch: Dispatch, outcome: Outcome) -> AttemptResult:
+        """Nothing went out, or nothing of what came back counts."""
+        return cls(dispatch.claimed, dispatch.request, None, None, 0.0, outcome)
+
 
 @dataclass(slots=True)
-class Transition:
-    """The new state of one delivery and its attempt."""
+class Transition(AttemptResult):
+    """A result with the new state of its delivery."""
 
-    result: AttemptResult
     status: str
     due_at: datetime | None
     retry_count: int
     last_error: str
     group_id: int | None = None
     is_late: bool = False
+
+    @classmethod
+    def after(
+        cls, result: AttemptResult, status: str, due_at: datetime | None, retry_count: int, last_error: str
+    ) -> Transition:
+        return cls(
+            result.claimed,
+            result.request,
+            result.response,
+            result.error,
+            result.duration,
+            result.outcome,
+            status,
+            due_at,
+            retry_count,
+            last_error,
+        )

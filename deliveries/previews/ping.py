@@ -60,9 +60,7 @@ def ping_now(*, integration: Integration, now: datetime, subscription: Subscript
         dispatch = Dispatch(claimed, message, request if isinstance(request, Request) else None, now, 0.0)
         open_attempts([dispatch])
     result = (
-        send_one(dispatch, destination)
-        if isinstance(request, Request)
-        else AttemptResult(dispatch, None, None, 0.0, request)
+        send_one(dispatch, destination) if isinstance(request, Request) else AttemptResult.unsent(dispatch, request)
     )
     record([result], destination_of=directory.destination, now=now, rng=random.Random())  # noqa: S311
     # Without what may be unreadable: then the attempt says so.

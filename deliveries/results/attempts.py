@@ -77,13 +77,12 @@ def finish_attempts(transitions: Sequence[Transition]) -> None:
 
 
 def _finish(transition: Transition) -> FinishedAttempt:
-    result = transition.result
-    outcome, response, request = result.outcome, result.response, result.dispatch.request
+    outcome, response, request = transition.outcome, transition.response, transition.request
     secrets = request.secrets if request is not None else ()
     name = "late" if transition.is_late else "succeeded" if outcome.is_success else "failed"
     kind, message = outcome.kind, redact_text(outcome.message, secrets) if outcome.message else ""
-    key = result.dispatch.claimed.attempt_id
-    duration = round(result.duration * 1000)
+    key = transition.claimed.attempt_id
+    duration = round(transition.duration * 1000)
     summary = redact_text(outcome.summary, secrets) if outcome.summary else ""
     if response is None:
         return FinishedAttempt(name, duration, None, None, None, False, kind, message, summary, key)

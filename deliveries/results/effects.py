@@ -56,11 +56,11 @@ class Needs:
 def gather(transitions: Sequence[Transition], also: Collection[OrderKey] = ()) -> Needs:
     """Reads only. `also`: order keys that an earlier try found missing."""
     needs = Needs(order_keys=_released_keys(transitions) | set(also))
-    succeeded = [_claimed(s) for s in transitions if s.status == "succeeded"]
+    succeeded = [s.claimed for s in transitions if s.status == "succeeded"]
     if succeeded and is_anyone_awaiting_source():
         needs.superfluous = awaiting(succeeded)
     for transition in transitions:
-        claimed, outcome = _claimed(transition), transition.result.outcome
+        claimed, outcome = transition.claimed, transition.outcome
         if outcome.effect is not None:
             needs.stores.add(claimed.store_id)
         elif outcome.parameters and claimed.store_id not in needs.stores:
@@ -107,17 +107,13 @@ def apply(transitions: Sequence[Transition], needs: Needs, now: datetime) -> lis
     return groups
 
 
-def _claimed(transition: Transition) -> ClaimedDelivery:
-    return transition.result.dispatch.claimed
-
-
 def _is_poll(transition: Transition) -> bool:
-    return _claimed(transition).origin == "poll" and transition.status == "succeeded"
+    return transition.claimed.origin == "poll" and transition.status == "succeeded"
 
 
 def _released_keys(transitions: Sequence[Transition]) -> set[OrderKey]:
     """Of the ordered ones that got through: their records' next ones may go."""
-    claims = [_claimed(transition) for transition in transitions if transition.status == "succeeded"]
+    claims = [transition.claimed for transition in transitions if transition.status == "succeeded"]
     return {(c.subscription_id, c.order_key) for c in claims if c.subscription_id and c.order_key is not None}
 
 
@@ -125,7 +121,7 @@ def _answers(transitions: Sequence[Transition]) -> dict[uuid.UUID, list[Answer]]
     """By store. Tests push nothing back, nor does what came too late."""
     found: dict[uuid.UUID, list[Answer]] = {}
     for transition in transitions:
-        claimed, pushed = _claimed(transition), transition.result.outcome.pushed
+        claimed, pushed = transition.claimed, transition.outcome.pushed
         if pushed and not transition.is_late and not claimed.is_test:
             found.setdefault(claimed.store_id, []).append(_answer(claimed, pushed))
     return found
@@ -158,7 +154,7 @@ def _push_back(transitions: Sequence[Transition], needs: Needs) -> dict[tuple[uu
         except Exception:
             if len(transitions) > 1:
                 raise  # one by one, so that only the one at fault goes without
-            logger.exception("the objects in the answer to %s could not be stored", _claimed(transitions[0]).id)
+            logger.exception("the objects in the answer to %s could not be stored", transitions[0].claimed.id)
             continue
         for problem in written.problems:
             logger.warning("%s", problem)
@@ -185,7 +181,7 @@ def _in_vain(what: str, claimed: ClaimedDelivery) -> Iterator[None]:
 
 
 def _ask_of_configuration(transition: Transition, now: datetime) -> None:
-    outcome, claimed = transition.result.outcome, _claimed(transition)
+    outcome, claimed = transition.outcome, transition.claimed
     if outcome.parameters:
         with _in_vain("parameters", claimed):
             save_parameters(claimed.integration_id, outcome.parameters)
@@ -197,7 +193,7 @@ def _ask_of_configuration(transition: Transition, now: datetime) -> None:
 
 
 def _take_effect(transition: Transition, now: datetime) -> None:
-    claimed, outcome = _claimed(transition), transition.result.outcome
+    claimed, outcome = transition.claimed, transition.outcome
     if outcome.effect == "disable_integration":
         integration = Integration.objects.only("id", "name").get(id=claimed.integration_id)
         if not disable_integration(integration=integration, reason=outcome.message):

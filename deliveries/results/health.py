@@ -21,12 +21,11 @@ NOTE_SUCCESS_EVERY = timedelta(seconds=10)
 
 def is_down(transition: Transition) -> bool:
     """Whether the attempt speaks for an integration that is down, and not for a payload that it refuses."""
-    result = transition.result
-    if result.outcome.is_success or result.outcome.is_permanent:
+    if transition.outcome.is_success or transition.outcome.is_permanent:
         return False
-    if result.response is None:
-        return result.error is not None
-    response = result.response
+    if transition.response is None:
+        return transition.error is not None
+    response = transition.response
     if response.status in (502, 503, 504):
         return True
     # A 500 that says something in its own words is an application that dislikes this payload. An empty one, or
@@ -44,9 +43,8 @@ def _by_integration(transitions: Sequence[Transition]) -> dict[int, list[Transit
     """Those for which something was sent, or for which the integration's own settings stood in the way."""
     found: dict[int, list[Transition]] = {}
     for transition in transitions:
-        result = transition.result
-        if result.dispatch.request is not None or result.outcome.kind == "configuration":
-            found.setdefault(result.dispatch.claimed.integration_id, []).append(transition)
+        if transition.request is not None or transition.outcome.kind == "configuration":
+            found.setdefault(transition.claimed.integration_id, []).append(transition)
     return found
 
 
@@ -77,12 +75,11 @@ def _is_worth_noting(integration_id: int, batch: Sequence[Transition], now: date
     at, is_clean = noted_health.get(integration_id, (None, False))
     if at is None or not is_clean or now - at > NOTE_SUCCESS_EVERY:
         return True
-    return any(not transition.result.outcome.is_success for transition in batch)
+    return any(not transition.outcome.is_success for transition in batch)
 
 
 def _note_one(health: IntegrationHealth, transition: Transition, now: datetime) -> None:
-    result = transition.result
-    if result.outcome.is_success:
+    if transition.outcome.is_success:
         health.last_success_at = now
         health.first_failure_at = None
     else:
@@ -99,8 +96,8 @@ def _note_one(health: IntegrationHealth, transition: Transition, now: datetime) 
         health.consecutive_failures = 0
         health.breaker = "closed"
         health.opened_at = health.probe_at = None
-    if result.response is not None and result.response.status == 429:
-        pause = timedelta(seconds=result.outcome.retry_after or 1)
+    if transition.response is not None and transition.response.status == 429:
+        pause = timedelta(seconds=transition.outcome.retry_after or 1)
         health.throttled_until = now + min(pause, LONGEST_THROTTLE)
     elif health.throttled_until is not None and health.throttled_until <= now:
         health.throttled_until = None
@@ -108,9 +105,8 @@ def _note_one(health: IntegrationHealth, transition: Transition, now: datetime) 
 
 def _what(transition: Transition) -> str:
     """`ok`, the status of the answer, or why there was none: `timeout`, `dns`."""
-    result = transition.result
-    if result.outcome.is_success:
+    if transition.outcome.is_success:
         return SUCCESS
-    if result.response is not None and result.response.status >= 300:
-        return str(result.response.status)
-    return result.outcome.kind[:30] or "error"
+    if transition.response is not None and transition.response.status >= 300:
+        return str(transition.response.status)
+    return transition.outcome.kind[:30] or "error"

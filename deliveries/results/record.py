@@ -44,21 +44,21 @@ T = TypeVar("T")
 
 def decide(result: AttemptResult, policy: Sequence[float], now: datetime, rng: random.Random) -> Transition:
     """The delivery's next state. Pure."""
-    claimed, outcome = result.dispatch.claimed, result.outcome
-    request = result.dispatch.request
+    claimed, outcome = result.claimed, result.outcome
+    request = result.request
     error = "" if outcome.is_success else redact_text(outcome.message, request.secrets if request else ())
     if outcome.again and claimed.attempt_number < MOST_LOOKUPS:
-        return Transition(result, "pending", now, claimed.retry_count, error)
+        return Transition.after(result, "pending", now, claimed.retry_count, error)
     if outcome.is_success:
-        return Transition(result, "succeeded", None, claimed.retry_count, "")
+        return Transition.after(result, "succeeded", None, claimed.retry_count, "")
     if claimed.is_test or outcome.is_permanent:
-        return Transition(result, "failed", None, claimed.retry_count, error)
+        return Transition.after(result, "failed", None, claimed.retry_count, error)
     delay = next_delay(
         policy, claimed.retry_count, rng=rng, jitter=settings.RETRY_JITTER, retry_after=outcome.retry_after
     )
     if delay is None:
-        return Transition(result, "failed", None, claimed.retry_count, error)
-    return Transition(result, "retrying", now + timedelta(seconds=delay), claimed.retry_count + 1, error)
+        return Transition.after(result, "failed", None, claimed.retry_count, error)
+    return Transition.after(result, "retrying", now + timedelta(seconds=delay), claimed.retry_count + 1, error)
 
 
 def record_results(
@@ -73,9 +73,7 @@ def record_results(
 
     What others change too is locked in the order of `deliveries.storage.locks`; plain successes need nothing of that.
     """
-    transitions = [
-        decide(result, destination_of(result.dispatch.claimed.integration_id).policy, now, rng) for result in results
-    ]
+    transitions = [decide(result, destination_of(result.claimed.integration_id).policy, now, rng) for result in results]
     needs: effects.Needs | None = None
     if _reach_out(transitions, now):
         backend().lock_claims()
@@ -86,13 +84,13 @@ def record_results(
         lock_order_keys(needs.order_keys)
     held = backend().record_deliveries([_row(transition, now) for transition in transitions])
     for transition in transitions:
-        transition.is_late = transition.result.dispatch.claimed.id not in held
+        transition.is_late = transition.claimed.id not in held
     finish_attempts(transitions)
-    counted = [s for s in transitions if not s.is_late and not _claimed(s).is_test]
+    counted = [s for s in transitions if not s.is_late and not s.claimed.is_test]
     if counted:
         left = effects.apply(counted, needs, now) if needs is not None else []
         _close_groups(counted, left, now)
-        said = [s for s in counted if s.status != "succeeded" or s.result.outcome.summary]
+        said = [s for s in counted if s.status != "succeeded" or s.outcome.summary]
         hooks.settled([_settled(s) for s in said if s.status != "pending"], now)
         note_health(counted, now)
     return transitions
@@ -113,10 +111,6 @@ def repeated(run: Callable[[frozenset[OrderKey]], T]) -> T:
     raise OrderKeysMissing(keys)
 
 
-def _claimed(transition: Transition) -> ClaimedDelivery:
-    return transition.result.dispatch.claimed
-
-
 def _reach_out(transitions: Sequence[Transition], now: datetime) -> bool:
     """Whether more is to be locked than these deliveries."""
     if any(map(_touches_shared_rows, transitions)) or are_worth_noting(transitions, now):
@@ -126,7 +120,7 @@ def _reach_out(transitions: Sequence[Transition], now: datetime) -> bool:
 
 def _touches_shared_rows(transition: Transition) -> bool:
     """Whether it changes rows that the transitions of other engines change too."""
-    claimed, outcome = _claimed(transition), transition.result.outcome
+    claimed, outcome = transition.claimed, transition.outcome
     is_plain = (
         outcome.is_success
         and not (outcome.summary or outcome.parameters or outcome.pushed or outcome.effect)
@@ -142,34 +136,34 @@ def _group(transitions: Sequence[Transition], now: datetime, also_left: Collecti
 
     Also locks the groups that deliveries of the batch leave, and `also_left`.
     """
-    left = {group for s in transitions if (group := _claimed(s).failure_group_id) is not None}.union(also_left)
-    failing = [s for s in transitions if s.status in ("failed", "retrying") and not _claimed(s).is_test]
+    left = {group for s in transitions if (group := s.claimed.failure_group_id) is not None}.union(also_left)
+    failing = [s for s in transitions if s.status in ("failed", "retrying") and not s.claimed.is_test]
     if not failing:
         if left:
             lock_groups(left)
         return
-    held = _still_held([_claimed(s) for s in failing])
+    held = _still_held([s.claimed for s in failing])
     failures = [
         Failure(
             delivery_id=claimed.id,
             store_id=claimed.store_id,
             integration_id=claimed.integration_id,
-            kind=s.result.outcome.kind or "error",
-            message=s.result.outcome.summary or s.last_error,
+            kind=s.outcome.kind or "error",
+            message=s.outcome.summary or s.last_error,
             documents=_documents(s),
         )
         for s in failing
-        if (claimed := _claimed(s)).id in held
+        if (claimed := s.claimed).id in held
     ]
     groups = group_failures(failures, now, leaving=sorted(left)) if failures or left else {}
     for s in failing:
-        s.group_id = groups.get(_claimed(s).id)
+        s.group_id = groups.get(s.claimed.id)
 
 
 def _documents(transition: Transition) -> tuple[str | bytes, ...]:
     """The payload as pushed (or edited), and as it was sent: a transform may have changed its values."""
-    request = transition.result.dispatch.request
-    return (_claimed(transition).data_json, *([request.body] if request is not None else []))
+    request = transition.request
+    return (transition.claimed.data_json, *([request.body] if request is not None else []))
 
 
 def _still_held(claims: Sequence[ClaimedDelivery]) -> set[uuid.UUID]:
@@ -180,8 +174,8 @@ def _still_held(claims: Sequence[ClaimedDelivery]) -> set[uuid.UUID]:
 
 
 def _row(transition: Transition, now: datetime) -> RecordedDelivery:
-    claimed = _claimed(transition)
-    response = transition.result.response
+    claimed = transition.claimed
+    response = transition.response
     is_finished = transition.status in ("succeeded", "failed")
     return RecordedDelivery(
         transition.status,
@@ -201,15 +195,15 @@ def _close_groups(counted: Sequence[Transition], also_left: Collection[int], now
     left = {
         group
         for s in counted
-        if s.status != "pending" and (group := _claimed(s).failure_group_id) is not None and group != s.group_id
+        if s.status != "pending" and (group := s.claimed.failure_group_id) is not None and group != s.group_id
     }.union(also_left)
     if left:
         close_empty_groups(sorted(left), now)
 
 
 def _settled(transition: Transition) -> hooks.DeliveryChange:
-    claimed, outcome = _claimed(transition), transition.result.outcome
-    request = transition.result.dispatch.request
+    claimed, outcome = transition.claimed, transition.outcome
+    request = transition.request
     summary = redact_text(outcome.summary, request.secrets if request else ()) if outcome.summary else None
     return hooks.DeliveryChange(
         delivery_id=claimed.id,
@@ -243,19 +237,19 @@ def record(
         except (OperationalError, InterfaceError):
             raise
         except OrderKeysMissing:
-            claimed = result.dispatch.claimed
+            claimed = result.claimed
             logger.warning("the objects in the answer to %s could not be stored: the records were busy", claimed.id)
             settle_one(replace(result, outcome=replace(result.outcome, pushed=None)))
         except Exception as error:
-            logger.exception("the outcome of %s could not be recorded", result.dispatch.claimed.id)
+            logger.exception("the outcome of %s could not be recorded", result.claimed.id)
             outcome = internal("record the outcome; the answer is not kept", error)
             try:
-                settle_one(AttemptResult(result.dispatch, None, None, result.duration, outcome))
+                settle_one(replace(result, response=None, error=None, outcome=outcome))
             except (OperationalError, InterfaceError):
                 raise
             except Exception:
-                logger.exception("%s fails without a trace of its answer", result.dispatch.claimed.id)
-                _fail_plainly(result.dispatch.claimed, outcome, now)
+                logger.exception("%s fails without a trace of its answer", result.claimed.id)
+                _fail_plainly(result.claimed, outcome, now)
 
 
 def _fail_plainly(claimed: ClaimedDelivery, outcome: Outcome, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """`DocumentField`: a JSON document kept as the text that came, on every database.
 
 `jsonb` would reorder keys (the XML format and receivers see the order) and cost a parse on each read; the
-engine wants the text itself and asks for it with `.values_list` on `RawDocument` or plain SQL.
+engine wants the text itself and reads it by plain SQL.
 """
 
 from __future__ import annotations

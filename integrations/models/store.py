@@ -76,10 +76,6 @@ class Store(models.Model):
     class Meta:
         ordering = ["name"]
         permissions = [("set_approval_rule", "Can switch the second approver on; off, together with another person")]
-        indexes = [
-            # Engines: which stores changed since I last looked?
-            models.Index(fields=["config_version"], name="store_config_version"),
-        ]
 
     def __str__(self) -> str:
         return self.name

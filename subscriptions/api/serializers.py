@@ -7,9 +7,9 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from integrations.api.fields import ObjectOfRowField, PublicIdField, TextOfRowField, TextOrNullField, UnixSecondsField
 from integrations.api.openapi import PagesSerializer
 from integrations.foundation.identifiers import public_id
-from integrations.models import Secret
 from integrations.parameters import mask_parameters
 from integrations.security.encrypted_fields import UNREADABLE, readable
 from integrations.security.redaction import MASK
@@ -20,39 +20,20 @@ from subscriptions.services.values import ENTRIES_LIMIT, LONGEST_POLL
 
 def subscription_json(subscription: Subscription, request: Request) -> dict[str, Any]:
     """`integration.secrets` should be prefetched where many are shown."""
-    identity = public_id("nsub", subscription.id)
-    here = request.build_absolute_uri(f"/api/v1/subscriptions/{identity}")
-    integration = subscription.integration
-    return {
-        "type": "notification_subscription",
-        "id": identity,
-        "service_type": "web",
-        "app_id": str(subscription.store_id),
-        "url": integration.url or None,
-        "self": here,
-        "topics": subscription.topics,
-        "intents": subscription.intents,
-        "active": subscription.is_active,
-        "metadata": {"event_names": subscription.event_names} if subscription.event_names else {},
-        "hub_secret": MASK if any(_is_current(secret) for secret in integration.secrets.all()) else None,
-        "mode": "point",
-        "links": {"sent": f"{here}/sent", "retry": f"{here}/retry", "errors": f"{here}/error"},
-        "notes": [],
-        "created_at": int(subscription.created_at.timestamp()),
-        "updated_at": int(subscription.updated_at.timestamp()),
-        "integration": integration.slug,
-        "path": subscription.path,
-        "filter": subscription.filter or None,
-        "transform": subscription.transform or None,
-        "parameters": {} if (values := readable(subscription, "parameters")) is UNREADABLE else mask_parameters(values),
-        "ordered": subscription.is_ordered,
-        "poll_every": subscription.poll_every,
-        "inactive_reason": subscription.inactive_reason or None,
-    }
+    return dict(SubscriptionSerializer(subscription, context={"request": request}).data)
 
 
-def _is_current(secret: Secret) -> bool:
-    return secret.expires_at is None
+def _masked_secret(subscription: Subscription) -> str | None:
+    return MASK if any(secret.expires_at is None for secret in subscription.integration.secrets.all()) else None
+
+
+def _masked_parameters(subscription: Subscription) -> dict[str, Any]:
+    values = readable(subscription, "parameters")
+    return {} if values is UNREADABLE else mask_parameters(values)
+
+
+def _metadata(subscription: Subscription) -> dict[str, Any]:
+    return {"event_names": subscription.event_names} if subscription.event_names else {}
 
 
 def topic_json(topic: Topic) -> dict[str, Any]:
@@ -62,39 +43,56 @@ def topic_json(topic: Topic) -> dict[str, Any]:
 _NAME = serializers.CharField(max_length=255)
 
 
+class AddressField(serializers.CharField):
+    """The subscription's own address, or that of what is below it."""
+
+    def __init__(self, below: str = "", **options: Any) -> None:
+        super().__init__(source="*", **options)
+        self.below = below
+
+    def to_representation(self, value: Any) -> str:
+        path = f"/api/v1/subscriptions/{public_id('nsub', value.id)}{self.below}"
+        return str(self.context["request"].build_absolute_uri(path))
+
+
 class LinksSerializer(serializers.Serializer[Any]):
-    sent = serializers.CharField()
-    retry = serializers.CharField()
-    errors = serializers.CharField()  # type: ignore[assignment]  # the API's word
+    sent = AddressField("/sent")
+    retry = AddressField("/retry")
+    errors = AddressField("/error")  # type: ignore[assignment]  # the API's word
+
+
+class NotesField(serializers.ListField):
+    """Intercom's, which Hookdesk has none of."""
+
+    def to_representation(self, data: Any) -> list[Any]:
+        return []
 
 
 class SubscriptionSerializer(serializers.Serializer[Any]):
-    """Describes `subscription_json`."""
-
-    type = serializers.CharField()
-    id = serializers.CharField()
-    service_type = serializers.CharField()
-    app_id = serializers.CharField()
-    url = serializers.CharField(allow_null=True)
-    self = serializers.CharField()
+    type = TextOfRowField(lambda _: "notification_subscription")
+    id = PublicIdField("nsub")
+    service_type = TextOfRowField(lambda _: "web")
+    app_id = serializers.CharField(source="store_id")
+    url = TextOrNullField(source="integration.url")
+    self = AddressField()
     topics = serializers.ListField(child=serializers.CharField())
     intents = serializers.ListField(child=serializers.CharField())
-    active = serializers.BooleanField()
-    metadata = serializers.DictField()
-    hub_secret = serializers.CharField(allow_null=True, help_text="Masked.")
-    mode = serializers.CharField()
-    links = LinksSerializer()
-    notes = serializers.ListField()
-    created_at = serializers.IntegerField(help_text="Unix seconds.")
-    updated_at = serializers.IntegerField(help_text="Unix seconds.")
-    integration = serializers.CharField()
+    active = serializers.BooleanField(source="is_active")
+    metadata = ObjectOfRowField(_metadata)
+    hub_secret = TextOfRowField(_masked_secret, allow_null=True, help_text="Masked.")
+    mode = TextOfRowField(lambda _: "point")
+    links = LinksSerializer(source="*")
+    notes = NotesField(source="*")
+    created_at = UnixSecondsField()
+    updated_at = UnixSecondsField()
+    integration = serializers.CharField(source="integration.slug")
     path = serializers.CharField(allow_blank=True)
-    filter = serializers.CharField(allow_null=True)
-    transform = serializers.CharField(allow_null=True)
-    parameters = serializers.DictField(help_text="Values masked.")
-    ordered = serializers.BooleanField()
+    filter = TextOrNullField()
+    transform = TextOrNullField()
+    parameters = ObjectOfRowField(_masked_parameters, help_text="Values masked.")
+    ordered = serializers.BooleanField(source="is_ordered")
     poll_every = serializers.IntegerField(allow_null=True)
-    inactive_reason = serializers.CharField(allow_null=True)
+    inactive_reason = TextOrNullField()
 
 
 class SubscriptionListSerializer(serializers.Serializer[Any]):

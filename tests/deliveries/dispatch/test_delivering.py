@@ -237,7 +237,7 @@ def test_an_outcome_that_cannot_be_recorded_fails_visibly_and_alone(receiver, de
     poison, fine = a_delivery(receiver), a_delivery(receiver)
 
     def break_on_poison(transitions, now):
-        if any(s.result.dispatch.claimed.id == poison.id and s.result.outcome.is_success for s in transitions):
+        if any(s.claimed.id == poison.id and s.outcome.is_success for s in transitions):
             raise RuntimeError("a bug")
 
     monkeypatch.setattr("deliveries.results.record.note_health", break_on_poison)

@@ -111,7 +111,7 @@ class TestTwoEngines:
         engine.cycle()
         while len(engine.results) < 2:
             engine.collect(1.0)
-        engine.results.sort(key=lambda result: result.dispatch.claimed.attempt_number, reverse=not is_late_one_first)
+        engine.results.sort(key=lambda result: result.claimed.attempt_number, reverse=not is_late_one_first)
         finish(engine)
         assert outcomes(delivery) == ["late", "succeeded"]
 

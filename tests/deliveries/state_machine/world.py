@@ -161,12 +161,12 @@ class World:
 
     def cycle(self, engine: DeliveryEngine) -> None:
         """One transaction of the engine, and what it sends after it."""
-        recorded: set[Any] = {result.dispatch.claimed.attempt_id for result in engine.results}
+        recorded: set[Any] = {result.claimed.attempt_id for result in engine.results}
         landed = [one for one in self.wire.flying if one.key in recorded]
         held: dict[Any, bool] = {one.key: self.wire.holds_lease(one) for one in landed}
         self.wire.flying = [one for one in self.wire.flying if one.key not in recorded]
         engine.cycle()
-        left = {result.dispatch.claimed.attempt_id for result in engine.results} & recorded
+        left = {result.claimed.attempt_id for result in engine.results} & recorded
         self.wire.flying += [one for one in landed if one.key in left]
         for key, outcome in Attempt.objects.filter(id__in=set(held) - left).values_list("id", "outcome"):
             wanted = ("succeeded", "failed") if held[key] else ("late",)
