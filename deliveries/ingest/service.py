@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import transaction
 from django.utils import timezone
@@ -18,6 +18,7 @@ from deliveries.ingest.loops import loop_text, note_arrival
 from deliveries.ingest.parsing import read_events, read_objects
 from deliveries.ingest.plan import (
     Plan,
+    PublishedEvent,
     PushedObject,
     TooMuchWork,
     plan_events,
@@ -69,20 +70,7 @@ def push_objects(*, principal: Principal, document: Any, raw: bytes, key: str | 
 
     Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or TooMuchContention, and nothing is stored.
     """
-
-    def plan(config: StoreConfig, now: datetime, known: ExistingRecords | None, is_locked: bool) -> tuple[Plan, Any]:
-        objects = read_objects(document, config.singular_overrides)
-        counts = {plural: len(items) for plural, items in document.items()}
-        if is_locked:
-            known = known_records(config.store_id, objects, is_locked=True)
-        elif known is None:
-            if guess := _guess(config, objects, now):
-                return guess, counts
-            known = known_records(config.store_id, objects)
-        _remember(config.store_id, is_new=not known)
-        return plan_push(config=config, objects=objects, known=known, now=now), counts
-
-    return _ingest(principal, plan, raw, key, hops)
+    return _ingest(principal, _Objects(document), raw, key, hops)
 
 
 def publish_events(
@@ -92,34 +80,93 @@ def publish_events(
 
     Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or TooMuchContention, and nothing is stored.
     """
+    return _ingest(principal, _Events(document), raw, key, hops)
 
-    def plan(config: StoreConfig, now: datetime, _known: ExistingRecords | None, _is_locked: bool) -> tuple[Plan, Any]:
-        events = read_events(document, now)
-        planned = plan_events(config=config, events=events, now=now)
+
+class _Source(Protocol):
+    """What comes in, step by step: `_ingest` takes them in this order, again and again until nobody was quicker."""
+
+    def parse(self, config: StoreConfig, now: datetime) -> list[Any]: ...
+
+    def load(
+        self, config: StoreConfig, items: list[Any], known: ExistingRecords | None, *, is_locked: bool
+    ) -> ExistingRecords | None:
+        """The records that the items are merged into. `known`: what an earlier try found; None: they may be new."""
+        ...
+
+    def plan(self, config: StoreConfig, items: list[Any], known: ExistingRecords | None, now: datetime) -> Plan: ...
+
+    def response(self, plan: Plan) -> Any: ...
+
+
+class _Objects:
+    def __init__(self, document: Any) -> None:
+        self._document = document
+
+    def parse(self, config: StoreConfig, now: datetime) -> list[PushedObject]:
+        return read_objects(self._document, config.singular_overrides)
+
+    def load(
+        self, config: StoreConfig, items: list[PushedObject], known: ExistingRecords | None, *, is_locked: bool
+    ) -> ExistingRecords | None:
+        if is_locked:
+            return known_records(config.store_id, items, is_locked=True)
+        if known is not None or _are_likely_new(config, items):
+            return known
+        return known_records(config.store_id, items)
+
+    def plan(
+        self, config: StoreConfig, items: list[PushedObject], known: ExistingRecords | None, now: datetime
+    ) -> Plan:
+        if known is None:
+            with suppress(SchemaViolation, TooMuchWork):
+                plan = plan_push(config=config, objects=items, known={}, now=now)
+                plan.assumes_new = True
+                return plan
+            # Merged into its record, the refused one may be whole.
+            known = known_records(config.store_id, items)
+        _remember(config.store_id, is_new=not known)
+        return plan_push(config=config, objects=items, known=known, now=now)
+
+    def response(self, plan: Plan) -> dict[str, int]:
+        return {plural: len(items) for plural, items in self._document.items()}
+
+
+class _Events:
+    def __init__(self, document: Any) -> None:
+        self._document = document
+
+    def parse(self, config: StoreConfig, now: datetime) -> list[PublishedEvent]:
+        return read_events(self._document, now)
+
+    def load(
+        self, config: StoreConfig, items: list[PublishedEvent], known: ExistingRecords | None, *, is_locked: bool
+    ) -> None:
+        """Events are merged into nothing."""
+
+    def plan(
+        self, config: StoreConfig, items: list[PublishedEvent], known: ExistingRecords | None, now: datetime
+    ) -> Plan:
+        return plan_events(config=config, events=items, now=now)
+
+    def response(self, plan: Plan) -> Any:
         items = [
             {
                 "id": public_id("evt", row.id),
                 "topic": row.topic,
                 "intent": row.intent,
-                "created_at": now.isoformat().replace("+00:00", "Z"),
+                "created_at": plan.now.isoformat().replace("+00:00", "Z"),
             }
-            for row in planned.events
+            for row in plan.events
         ]
-        return planned, {"events": items} if isinstance(document, list) else items[0]
-
-    return _ingest(principal, plan, raw, key, hops)
+        return {"events": items} if isinstance(self._document, list) else items[0]
 
 
-def _guess(config: StoreConfig, objects: Collection[PushedObject], now: datetime) -> Plan | None:
-    """A plan for records that are all new, if that is likely and the database can tell while it writes."""
-    if not backend().can_guess_new or not objects or not _was_new.get(config.store_id, True):
-        return None
-    try:
-        plan = plan_push(config=config, objects=objects, known={}, now=now)
-    except (SchemaViolation, TooMuchWork):
-        return None  # merged into its record, it may be whole
-    plan.assumes_new = True
-    return plan
+def _are_likely_new(config: StoreConfig, objects: Collection[PushedObject]) -> bool:
+    """Whether the records are taken for new without a look: if the last push's were, and the database can tell while
+    it writes.
+    """
+    return backend().can_guess_new and bool(objects) and _was_new.get(config.store_id, True)
 
 
 def _remember(store_id: uuid.UUID, *, is_new: bool) -> None:
@@ -130,7 +177,7 @@ def _remember(store_id: uuid.UUID, *, is_new: bool) -> None:
 
 def _ingest(
     principal: Principal,
-    make_plan: Callable[[StoreConfig, datetime, ExistingRecords | None, bool], tuple[Plan, Any]],
+    source: _Source,
     raw: bytes,
     key: str | None,
     hops: int,
@@ -147,7 +194,10 @@ def _ingest(
                 if config.version != principal.config_version:
                     principal = _refreshed(principal)
                     continue
-                plan, response = make_plan(config, timezone.now(), known, held is not None)
+                now = timezone.now()
+                items = source.parse(config, now)
+                plan = source.plan(config, items, source.load(config, items, known, is_locked=held is not None), now)
+                response = source.response(plan)
                 if hops:
                     note_arrival(plan, hops)
                 if plan.is_empty and key is None:
