@@ -179,7 +179,10 @@ def percent(share: float | None) -> str:
 @register.filter
 def place(pointer: str) -> str:
     """A JSON Pointer as people write it: `/items/0/price` → `items[0].price`."""
-    return path_of_pointer(pointer)
+    try:
+        return path_of_pointer(pointer)
+    except ValueError:
+        return pointer
 
 
 @register.simple_tag

@@ -24,10 +24,10 @@ def existing_pointers(paths: Iterable[str], payload: Any) -> list[str]:
 
 def _leads(pointer: str, payload: Any) -> bool:
     try:
-        jsonpointer.resolve_pointer(payload, pointer)
+        found = jsonpointer.resolve_pointer(payload, pointer)
     except (jsonpointer.JsonPointerException, TypeError):
         return False
-    return True
+    return not isinstance(found, jsonpointer.EndOfList)
 
 
 def _named(name: str, value: Any, path: str, depth: int) -> list[str]:
