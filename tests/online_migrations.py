@@ -30,7 +30,7 @@ LARGE = {
 FIRST_VERSION = {
     "config": "0040_login_limit",
     "deliveries": "0100_model_names",
-    "integrations": "0100_model_names",
+    "integrations": "0111_no_config_version_index",
     "notifications": "0080_sent_messages",
     "subscriptions": "0002_config_clock",
 }
