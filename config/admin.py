@@ -1,6 +1,6 @@
-"""Pages of other apps in the desk: staff and roles, which superusers set, and the task queue, to be read.
+"""Admin pages for other apps' models: staff and roles (superusers only), and the task queue (read-only).
 
-This app is the last installed one, so that these admins take the place of the apps' own.
+This app is the last installed one, so that these admins replace the apps' own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from integrations.security.staff import visible_store_ids
 
 
 class WholeInstallationAdmin(DeskAdmin):
-    """For what belongs to no store: nothing for those who are limited to some."""
+    """Access to models that belong to no store: none for staff who are limited to some stores."""
 
     store_path = None
 
@@ -36,7 +36,10 @@ class WholeInstallationAdmin(DeskAdmin):
 
 
 class SuperusersAdmin(WholeInstallationAdmin):
-    """Changed by superusers only: whoever sets roles could give themselves any. Each change is in the audit list."""
+    """Only superusers may change these: anyone who can set roles could grant themselves any.
+
+    Every change is audited.
+    """
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return _is_superuser(request)
@@ -67,7 +70,7 @@ class SuperusersAdmin(WholeInstallationAdmin):
         record_change(actor=Actor.of_user(request.user), action=action, target=row, store=None, after=after)
 
     def shown(self, row: Any) -> dict[str, Any]:
-        """What the audit list keeps of a row: nothing that is secret."""
+        """What the audit trail keeps of a row: nothing secret."""
         raise NotImplementedError
 
 
@@ -80,7 +83,7 @@ def _fields_of(message: list[Any]) -> list[str]:
     return [str(name) for part in changed for name in part.get("fields", ())]
 
 
-class RoleAdmin(SuperusersAdmin, GroupAdmin):  # type: ignore[misc]  # stubs name a parameter otherwise
+class RoleAdmin(SuperusersAdmin, GroupAdmin):  # type: ignore[misc]  # the stubs use another parameter name
     def shown(self, row: Group) -> dict[str, Any]:
         return {"name": row.name, "permissions": sorted(row.permissions.values_list("codename", flat=True))}
 
@@ -89,13 +92,13 @@ class StaffForm(UserChangeForm):
     sees_all_stores = forms.BooleanField(
         required=False,
         label="Sees all stores",
-        help_text="Those that are made later, too. Superusers always do.",
+        help_text="Including stores created later. Superusers always see all.",
     )
     stores = KnownRowsField(
         Store.objects.all(),
         required=False,
         widget=FilteredSelectMultiple("stores", is_stacked=False),
-        help_text="Without the tick above, this person sees these stores only; without any, none.",
+        help_text="If the box above is not ticked, this person sees only these stores; with none chosen, no store.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -119,7 +122,7 @@ class StaffAdmin(SuperusersAdmin, UserAdmin):
         return self.user_change_password(request, str(pk))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Whoever may only look is not shown the fields that are no column of the user's."""
+        """Hide fields that are not columns of the user from people with view permission only."""
         found = super().get_fieldsets(request, obj)
         return found if _is_superuser(request) else [part for part in found if part[0] != "Stores"]
 
@@ -145,7 +148,7 @@ class StaffAdmin(SuperusersAdmin, UserAdmin):
 
 
 class TaskPages(WholeInstallationAdmin, ReadOnlyAdmin):
-    """Looked at only: a schedule names code that workers run, and what a task does is recorded by its service."""
+    """Read-only: a schedule names code that workers run, and each service records what its task does."""
 
 
 class ScheduleAdmin(TaskPages, queue.ScheduleAdmin):  # type: ignore[misc]  # no stubs
@@ -167,7 +170,7 @@ class QueueAdmin(TaskPages, queue.QueueAdmin):  # type: ignore[misc]  # no stubs
 def take_over() -> None:
     own = {User: StaffAdmin, Group: RoleAdmin, Schedule: ScheduleAdmin, Success: SuccessAdmin, Failure: FailureAdmin}
     for model, page in {**own, OrmQ: QueueAdmin}.items():
-        # The queue's table has a page only where it is in the database.
+        # The queue table gets a page only if the queue is in the database.
         if admin.site.is_registered(model):
             admin.site.unregister(model)
             admin.site.register(model, page)

@@ -1,4 +1,4 @@
-"""The frame of the API: its schema, its documentation page, and errors outside of any view."""
+"""The API's schema, its documentation page, and errors raised outside any view."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ODD_PAGE = "It is malformed, or its Host is not one of ALLOWED_HOSTS."
 
 @csrf_exempt
 def schema(request: HttpRequest) -> HttpResponse:
-    """The OpenAPI schema as JSON, which readers of YAML understand as well."""
+    """The OpenAPI schema as JSON, which is also valid YAML."""
     if request.method not in ("GET", "HEAD"):
         return _error(405, f"Method {request.method} not allowed.")
     return HttpResponse(_schema(), content_type="application/json")
@@ -30,7 +30,7 @@ def schema(request: HttpRequest) -> HttpResponse:
 
 @lru_cache(maxsize=1)
 def _schema() -> bytes:
-    """Made once: it takes a good part of a second, and anybody may ask for it."""
+    """Built once: it takes a large part of a second, and anyone may request it."""
     described = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     rendered: bytes = OpenApiJsonRenderer2().render(described)
     return rendered
@@ -42,18 +42,18 @@ class DocsView(SpectacularSwaggerSplitView):
     template_name = "api_docs.html"
 
     def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
-        """An error of the API like any other, though this view otherwise draws a page."""
+        """Returns the usual API error, although this view otherwise renders a page."""
         return _error(405, f"Method {request.method} not allowed.")
 
 
 @csrf_exempt
 def not_found(request: HttpRequest) -> HttpResponse:
     """A path below /api/ that does not exist."""
-    return _error(404, f"There is no {request.path[:200]} in this API. See /api/v1/docs/ for what there is.")
+    return _error(404, f"There is no {request.path[:200]} in this API. See /api/v1/docs/ for the available paths.")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """A request that Django refused before any view saw it: a host name that is not ours, for example."""
+    """A request that Django refused before it reached a view, for example because of an unknown host name."""
     if not _is_api(request):
         reason = str(exception) if isinstance(exception, BadRequest) else ODD_PAGE
         return render(request, "400.html", {"reason": reason}, status=400)
@@ -64,7 +64,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if not _is_api(request):
         return defaults.server_error(request)
     return JsonResponse(
-        error_list([{"code": "service_unavailable", "message": "Hookdesk failed here. Its log says why."}]), status=500
+        error_list([{"code": "service_unavailable", "message": "Internal error. See Hookdesk's log for the cause."}]),
+        status=500,
     )
 
 

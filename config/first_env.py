@@ -1,7 +1,7 @@
-"""`make run` on a fresh clone: a `.env` with keys of its own, made once. Run as `python -m config.first_env`.
+"""`make run` on a fresh clone: a `.env` with random keys, created once. Run as `python -m config.first_env`.
 
-Only where nothing is set and nothing is stored yet: with other keys, what an existing database holds could not be read.
-Whoever starts `manage.py run` without keys is refused, as ever.
+Only if nothing is set and nothing is stored yet: an existing database could not be read with other keys.
+`manage.py run` without keys still fails.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ DECIDING = ("SECRET_KEY", "ENCRYPTION_KEYS", "DATABASE_URL", "DEBUG", "ENV_FILE"
 
 
 def make_first_env(root: Path, environment: Mapping[str, str]) -> bool:
-    """Write `.env` into `root`. False, and nothing is done, where there is one, or settings, or a database."""
+    """Write `.env` into `root`. False, and nothing is done, if it exists, or settings or a database do."""
     if any(environment.get(name) for name in DECIDING) or (root / "hookdesk.sqlite3").exists():
         return False
     text = (
-        "# Made by `make run`; .env.example has all settings. Keep the second key: without it, what is encrypted in\n"
+        "# Created by `make run`; .env.example has all settings. Keep the second key: without it, encrypted values in\n"
         "# the database cannot be read.\n"
         f"SECRET_KEY={secrets.token_urlsafe(48)}\n"
         f"ENCRYPTION_KEYS={secrets.token_urlsafe(48)}\n"
@@ -36,5 +36,6 @@ def make_first_env(root: Path, environment: Mapping[str, str]) -> bool:
 
 if __name__ == "__main__" and make_first_env(ROOT, os.environ):
     print(
-        "Made .env with random keys. Keep it: what is encrypted in the database cannot be read without it.", flush=True
+        "Created .env with random keys. Keep it: encrypted values in the database cannot be read without it.",
+        flush=True,
     )

@@ -1,7 +1,7 @@
-"""Encrypting everything anew with the first of ENCRYPTION_KEYS, while the system runs.
+"""Re-encrypting everything with the first of ENCRYPTION_KEYS, while the system runs.
 
-Values are read and written as ciphertext, in batches, each by an UPDATE that only fits while the value is still
-the one that was read: what somebody changes meanwhile is encrypted by the first key anyway.
+Values are read and written as ciphertext, in batches, each by an UPDATE that matches only while the value is still
+the one that was read: what is changed in between is encrypted with the first key anyway.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from integrations.security.encryption import DecryptionError, reencrypt
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A database column that holds ciphertext; `condition` is SQL that tells which rows do."""
+    """A database column that holds ciphertext; `condition` is SQL that selects the rows that do."""
 
     model: type[models.Model]
     field: Any
@@ -34,7 +34,7 @@ class Column:
 
 @dataclass(slots=True)
 class Rotated:
-    """`unreadable` names values that none of the keys opens, as `model.field pk`."""
+    """`unreadable` names values that none of the keys decrypts, as `model.field pk`."""
 
     seen: int = 0
     changed: int = 0
@@ -52,11 +52,11 @@ def encrypted_columns() -> list[Column]:
 
 
 def rotate_keys(*, batch: int = 500, progress: Callable[[int], None] = lambda _: None) -> Rotated:
-    """Encrypt with the first key whatever another one encrypted. Raises EncryptionKeyError. Safe to repeat."""
+    """Encrypt with the first key everything that another one encrypted. Raises EncryptionKeyError. Idempotent."""
     rotated = Rotated()
     for column in encrypted_columns():
         for rows in _batches(column, batch):
-            # Attempts are finished by engines, many at a time in an order of their own: each is a transaction here.
+            # Engines finish attempts in batches, in an order of their own: each is its own transaction here.
             with nullcontext() if column.model is Attempt else transaction.atomic():
                 for key, token in rows:
                     _rotate(column, key, token, rotated)

@@ -1,4 +1,4 @@
-"""What the frame keeps in the database: how often logins failed."""
+"""Failed logins."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from django.db import models
 
 
 class LoginLimit(models.Model):
-    """Failed logins of one name, address, both together, or one known browser; see `config.desk.login_throttle`.
+    """Failed logins of one name, one address, a pair of them, or one known browser; see `config.desk.login_throttle`.
 
-    `key` is a keyed hash: what people type into the name field may be a password.
+    `key` is a keyed hash: people sometimes type their password into the name field.
     """
 
     key = models.CharField(primary_key=True, max_length=64)

@@ -1,5 +1,5 @@
-"""Every setting of Hookdesk. All that differs between installations comes from the environment (or a
-`.env` file beside `manage.py`); `.env.example` lists the variables in the order of this file.
+"""Every setting of Hookdesk. Everything that differs between installations comes from the environment (or a
+`.env` file next to `manage.py`); `.env.example` lists the variables in the order of this file.
 """
 
 from pathlib import Path
@@ -58,8 +58,8 @@ if IS_SQLITE:
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    # A dead database server must turn into a 503, not into a hang.
-    # One that vanishes without a word breaks no connection: TCP notices by these (seconds; the last in milliseconds).
+    # A dead database server must cause a 503, not a hang.
+    # One that vanishes silently breaks no connection: TCP notices with these (seconds; the last in milliseconds).
     alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000}
     given = DATABASES["default"].get("OPTIONS", {})
     DATABASES["default"]["OPTIONS"] = {"connect_timeout": 5, **alive, **given}
@@ -73,7 +73,7 @@ ENGINE_PROCESSES = env.int("ENGINE_PROCESSES", default=2)
 TRANSPORT = env.str("TRANSPORT", default="requests")
 # Requests in flight per engine process.
 ENGINE_CAPACITY = env.int("ENGINE_CAPACITY", default=0) or {"requests": 256, "curl": 2000}.get(TRANSPORT, 256)
-# An engine task leaves after so many seconds and hands over to a fresh one.
+# An engine task ends after this many seconds and hands over to a fresh one.
 ENGINE_RUN_SECONDS = env.int("ENGINE_RUN_SECONDS", default=600)
 # Jitter of the retry schedule as a fraction; tests set 0.
 RETRY_JITTER = env.float("RETRY_JITTER", default=0.1)
@@ -98,7 +98,7 @@ Q_CLUSTER = {
     "label": "Task queue",
 }
 if REDIS_URL:
-    # Without these, a server that hangs would hang whoever asks it: health checks, and the guard of the workers.
+    # Without these, a hanging server would hang health checks and the worker guard.
     timeouts = "socket_timeout=5" if REDIS_URL.startswith("unix:") else "socket_timeout=5&socket_connect_timeout=3"
     Q_CLUSTER["redis"] = f"{REDIS_URL}{'&' if '?' in REDIS_URL else '?'}{timeouts}"
 else:
@@ -124,18 +124,18 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="hookdesk@localhost")
 
 # --- Limits and housekeeping --------------------------------------------------------------------------
 
-# Finished deliveries, their attempts and events are pruned after so many days.
+# Finished deliveries, their attempts and events are pruned after this many days.
 RETENTION_DAYS = env.int("RETENTION_DAYS", default=90)
-# The largest body the API takes, in bytes.
+# The largest body the API accepts, in bytes.
 MAX_BODY_BYTES = 10 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 # Pushes and events per store and second, over all web processes and hosts; 0 means no limit.
 PUSH_RATE_LIMIT = env.int("PUSH_RATE_LIMIT", default=0)
-# Events that came more hops than this through receivers' answers, or other Hookdesks, are stored and not sent on.
+# Events with more hops than this through receivers' responses, or other Hookdesks, are stored but not forwarded.
 HOP_LIMIT = env.int("HOP_LIMIT", default=8)
-# How many deliveries the events of one answer may bring about, over all hops; the rest is stored and not sent on.
+# How many deliveries the events of one response may cause, over all hops; the rest is stored but not forwarded.
 CASCADE_LIMIT = env.int("CASCADE_LIMIT", default=2_000)
-# Objects that are taken from one answer of a receiver.
+# The most objects taken from one response.
 ANSWER_MAX_OBJECTS = env.int("ANSWER_MAX_OBJECTS", default=1_000)
 # Who may read /metrics: a bearer token, or addresses.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
@@ -143,16 +143,16 @@ METRICS_ALLOW = env.list("METRICS_ALLOW", default=["127.0.0.0/8", "::1/128"])
 
 # --- Logging in ---------------------------------------------------------------------------------------
 
-# Proxies whose X-Forwarded-For is believed, as CIDRs: by it failed logins are counted per address. Behind TLS the
+# Proxies whose X-Forwarded-For is trusted, as CIDRs: failed logins are counted per client address. Behind TLS the
 # proxy is taken to be on this machine.
 TRUSTED_PROXIES = env.list(
     "TRUSTED_PROXIES", default=["127.0.0.0/8", "::1/128"] if PUBLIC_URL.startswith("https://") else []
 )
-# Staff who may change things confirm their password after so many minutes without doing anything, and in any case
+# Staff who may change things confirm their password after this many idle minutes, and in any case
 # after so many hours.
 STAFF_IDLE_MINUTES = env.int("STAFF_IDLE_MINUTES", default=60)
 STAFF_SESSION_HOURS = env.int("STAFF_SESSION_HOURS", default=12)
-# For tokens, secrets, approval settings, users and roles: unless they did within so many minutes.
+# For tokens, secrets, approval settings, users and roles: unless they did so within this many minutes.
 CONFIRM_MINUTES = env.int("CONFIRM_MINUTES", default=10)
 
 # --- Django -------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "csp",
-    # The last: its admins take the place of other apps'.
+    # Last: its admins replace other apps'.
     "config",
 ]
 MIDDLEWARE = [
@@ -284,5 +284,5 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
     "loggers": {"hookdesk": {"level": env.str("LOG_LEVEL", default="INFO")}},
 }
-# TLS and its redirect are the proxy's (W008); what a whole domain does is not ours to decide (W005, W021).
+# TLS and its redirect are the proxy's (W008); policy for a whole domain is not ours to decide (W005, W021).
 SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W005", "security.W021"]

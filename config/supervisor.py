@@ -1,8 +1,8 @@
-"""Web and worker as two children: started together, restarted when one dies or freezes, stopped together, drained.
+"""Web and worker as two children: started together, restarted if one dies or freezes, drained and stopped together.
 
-Each child leads a session of its own, so that a signal to the supervisor's process group (Ctrl-C in a terminal)
+Each child leads its own session, so that a signal to the supervisor's process group (Ctrl-C in a terminal)
 reaches the supervisor alone. django-q2 needs that: its main process drains on SIGTERM, while its workers, had they
-got the signal too, would die in the middle of sending.
+received the signal too, would die while sending.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from deliveries.runtime.parent_death import SUPERVISOR_VARIABLE
 
 logger = logging.getLogger("hookdesk.supervisor")
 
-#: From the signal until what is left is killed, in seconds. Engines drain within 12.
+#: Seconds from the signal until remaining children are killed. Engines drain within 12.
 GRACE_SECONDS = 15.0
-#: A worker without any engine's heartbeat for so long is frozen …
+#: A worker without any engine heartbeat for this long is frozen …
 FROZEN_SECONDS = 20.0
-#: … but one that has just started may take its time.
+#: … but one that has just started gets longer.
 STARTING_SECONDS = 60.0
 WATCH_SECONDS = 2.0
 LONGEST_BACKOFF = 30.0
-#: A child that has run for so long starts again without a pause when it dies.
+#: A child that has run this long is restarted without a pause when it dies.
 SETTLED_SECONDS = 60.0
 
 
@@ -42,7 +42,7 @@ class Child:
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    #: The monotonic time of the last sign of life; None: nothing to go by.
+    #: Monotonic time of the last heartbeat; None: unknown.
     last_sign: Callable[[], float | None] = lambda: None
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
@@ -70,14 +70,14 @@ class Child:
             self.process.terminate()
 
     def kill_group(self) -> None:
-        """SIGKILL to all that it started; also what a dead main process has left behind."""
+        """SIGKILL to its process group, including what a dead main process has left behind."""
         if self.process is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
     def note_death(self, now: float) -> float:
-        """Seconds until it is started again: 0.5, 1, 2, … 30."""
+        """Seconds until it is restarted: 0.5, 1, 2, … 30."""
         self.failures = 0 if now - self.started_at > SETTLED_SECONDS else self.failures + 1
         pause = 0.0 if self.failures == 0 else min(LONGEST_BACKOFF, 0.25 * 2**self.failures)
         self.start_after = now + pause
@@ -115,7 +115,7 @@ class Supervisor:
                 signal.signal(signum, handler)
 
     def _on_signal(self, signum: int, frame: object) -> None:
-        # A second signal changes nothing: `make` passes on a SIGTERM that the whole group got already.
+        # A second signal changes nothing: `make` forwards a SIGTERM that the whole group has already received.
         self._stop_asked.set()
 
     def _look_after(self, child: Child, now: float) -> None:
@@ -126,10 +126,10 @@ class Supervisor:
             status = child.process.returncode
             child.kill_group()
             pause = child.note_death(now)
-            logger.warning("%s ended (%s) and is started again in %.1f s", child.name, _described(status), pause)
+            logger.warning("%s exited (%s); restarting in %.1f s", child.name, _described(status), pause)
         elif child.is_frozen(now):
             logger.error(
-                "%s is frozen: no engine has given a sign of life for %.0f s. It is killed and started again.",
+                "%s is frozen: no engine heartbeat for %.0f s; killing and restarting it",
                 child.name,
                 FROZEN_SECONDS,
             )
@@ -144,7 +144,7 @@ class Supervisor:
             time.sleep(0.05)
         for child in self.children:
             if child.is_running:
-                logger.warning("%s did not stop within %.0f s and is killed", child.name, GRACE_SECONDS)
+                logger.warning("%s did not stop within %.0f s; killing it", child.name, GRACE_SECONDS)
             child.kill_group()
 
 
@@ -156,7 +156,7 @@ def _described(status: int) -> str:
 
 
 class EngineWatch(threading.Thread):
-    """Reads the engines' heartbeats in a thread, so that a database that hangs never holds up the supervisor."""
+    """Reads the engines' heartbeats in a thread, so that a hanging database never blocks the supervisor."""
 
     def __init__(self) -> None:
         super().__init__(name="engine watch", daemon=True)
@@ -178,8 +178,8 @@ class EngineWatch(threading.Thread):
                 elif self._sign is None:
                     self._sign = started
             except Exception as error:
-                # Engines cannot write heartbeats either: silence says nothing about them.
-                logger.warning("the supervisor cannot read the engines' heartbeats: %s", error)
+                # Engines cannot write heartbeats either: a missing one says nothing about them.
+                logger.warning("cannot read engine heartbeats: %s", error)
                 self._sign = None
                 connection.close()
             time.sleep(WATCH_SECONDS)
@@ -229,7 +229,7 @@ def web_server(*, host: str, port: int) -> Child:
 
 
 def worker() -> Child:
-    """django-q2's cluster with the engines, and a watch over their heartbeats."""
+    """django-q2's cluster with the engines, and a watcher for their heartbeats."""
     watch = EngineWatch()
     watch.start()
     manage = str(Path(__file__).resolve().parent.parent / "manage.py")

@@ -21,7 +21,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api_v1)),
-    # Last: what no path above knows, as a JSON error and not as a page.
+    # Last: unknown API paths get a JSON error, not a page.
     re_path(r"^api/", api.not_found),
     path("healthz", health.healthz),
     path("readyz", health.readyz),

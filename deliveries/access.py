@@ -24,6 +24,6 @@ def stores_for(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Store]:
 
 
 def visible_to(queryset: QuerySet[Row], user: AbstractBaseUser | AnonymousUser, path: str = "store") -> QuerySet[Row]:
-    """What `user` may see of `queryset`; `path` leads from its rows to their store (`delivery__store`)."""
+    """What `user` may see of `queryset`; `path` is the lookup from its rows to their store (`delivery__store`)."""
     stores = visible_store_ids(user)
     return queryset if stores is None else queryset.filter(**{f"{path}__in": stores})

@@ -1,7 +1,7 @@
-"""One place that turns filters into a queryset of deliveries: the API's list, the admin's lists, replays.
+"""Turns filters into a queryset of deliveries: the API's list, the admin's lists, replays.
 
 Ids sort by time, so `since` and `until` also bound the id: the primary key's index then ends the search
-instead of a walk through everything that is newer. A day of slack covers clocks that went back and forth.
+instead of a walk through everything that is newer. A day of slack covers clock changes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from deliveries.stats.topics import known_names
 from integrations.foundation.identifiers import first_id_at, parse_public_id
 from integrations.models import Integration, Store
 
-#: How many events of one object are looked at in a search for the object's id.
+#: How many events of one object are examined in a search by object id.
 OBJECT_EVENTS_LIMIT = 1_000
 ID_SLACK = timedelta(days=1)
 _SPELLINGS = {"failure_group": "group"}
@@ -31,7 +31,7 @@ Deliveries = models.QuerySet[Delivery]
 
 
 class FilterError(ValueError):
-    """A filter that does not exist, or a value that it does not know; `field` names the filter."""
+    """An unknown filter, or an invalid value; `field` names the filter."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ def clean_filters(params: Mapping[str, Any]) -> dict[str, str]:
     for given, value in params.items():
         name = _SPELLINGS.get(given, given)
         if name not in _FILTERS:
-            raise FilterError(given, f"There is no filter {given!r}. There are: {', '.join(_FILTERS)}.")
+            raise FilterError(given, f"Unknown filter {given!r}. Available filters: {', '.join(_FILTERS)}.")
         if text := _as_text(value):
             cleaned[name] = text
     return cleaned
@@ -57,7 +57,7 @@ def apply_filters(queryset: Deliveries, params: Mapping[str, Any]) -> Deliveries
     `status` (one or several, comma-separated), `integration` (slug, uuid or primary key), `topic` (exact, or
     `shipment.*`), `since` and `until` (ISO 8601, the latter exclusive), `q` (an id of delivery, event or request,
     an object's id, or how a topic begins), `store` (one or several), `group`, `subscription`,
-    `replay` (what a bulk action took up), `left_alone` (what it did not).
+    `replay` (what a bulk action processed), `left_alone` (what it skipped).
     Raises FilterError, a ValueError, for unknown names and values.
     """
     cleaned = clean_filters(params)
@@ -83,7 +83,7 @@ def _status(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries
     for word in wanted:
         if word not in Delivery.Status.values:
             known = ", ".join(Delivery.Status.values)
-            raise FilterError("status", f"There is no status {word!r}. There are: {known}.")
+            raise FilterError("status", f"Unknown status {word!r}. Available statuses: {known}.")
     return queryset.filter(status__in=wanted)
 
 
@@ -97,12 +97,12 @@ def _store_ids(text: str) -> list[uuid.UUID]:
 def _store(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
     ids = _store_ids(text)
     if Store.objects.filter(id__in=ids).count() != len(set(ids)):
-        raise FilterError("store", f"There is no store {text!r}.")
+        raise FilterError("store", f"Unknown store {text!r}.")
     return queryset.filter(store_id=ids[0]) if len(ids) == 1 else queryset.filter(store_id__in=ids)
 
 
 def _integration(queryset: Deliveries, text: str, cleaned: Mapping[str, str]) -> Deliveries:
-    """Deleted integrations count too: their deliveries stay."""
+    """Includes deleted integrations: their deliveries are kept."""
     candidates = Integration.objects.all()
     if "store" in cleaned:
         candidates = candidates.filter(store_id__in=_store_ids(cleaned["store"]))
@@ -112,7 +112,7 @@ def _integration(queryset: Deliveries, text: str, cleaned: Mapping[str, str]) ->
     if not ids and text.isascii() and text.isdecimal() and len(text) < 19:
         ids = list(candidates.filter(id=int(text)).values_list("id", flat=True))
     if not ids:
-        raise FilterError("integration", f"There is no integration {text!r}.")
+        raise FilterError("integration", f"Unknown integration {text!r}.")
     return queryset.filter(integration_id=ids[0]) if len(ids) == 1 else queryset.filter(integration_id__in=ids)
 
 
@@ -175,7 +175,7 @@ def _items(text: str, field: str, *, is_left_alone: bool) -> Any:
 
 
 def _search(queryset: Deliveries, text: str, cleaned: Mapping[str, str]) -> Deliveries:
-    """The most exact meaning that finds something. Each is found by an index, so a search costs little."""
+    """The most exact interpretation that has results. Each uses an index, so a search is cheap."""
     for prefix in ("dlv", "notif"):
         if (wanted := parse_public_id(prefix, text)) and queryset.filter(id=wanted).exists():
             return queryset.filter(id=wanted)

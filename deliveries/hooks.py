@@ -1,4 +1,4 @@
-"""The one way by which the rest of Hookdesk learns what became of deliveries."""
+"""The hooks through which other apps learn the outcomes of deliveries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from integrations.foundation.hooks import Hook
 
 @dataclass(frozen=True, slots=True)
 class DeliveryChange:
-    """What one attempt (or a decision of staff) made of a delivery. Never about tests.
+    """The outcome of one attempt (or of a staff action) for a delivery. Never sent for tests.
 
     `status` is the delivery's new one: succeeded, retrying, failed, discarded or superseded. `group_id` is
     the failure group it is in now (failures only).
@@ -27,12 +27,12 @@ class DeliveryChange:
     message: str = ""
 
 
-#: A batch of outcomes, inside the transaction that records them. Successes that say nothing are left out.
+#: A batch of outcomes, inside the transaction that records them. Successes without a message are omitted.
 settled: Hook[[Sequence[DeliveryChange], datetime]] = Hook()
 #: These failure groups (ids) have no failing delivery left; resolved by `auto` or a user's name.
 groups_resolved: Hook[[Sequence[int], str, datetime]] = Hook()
 #: Something else that staff should know (an integration was disabled): store, integration, key, level, text, now.
 #: One open notification per store and key.
 announced: Hook[[uuid.UUID, int | None, str, str, str, datetime]] = Hook()
-#: These deliveries are about to be deleted, in this transaction: whoever refers to them lets go.
+#: These deliveries are about to be deleted, in this transaction: listeners drop their references.
 deliveries_pruned: Hook[[Sequence[uuid.UUID]]] = Hook()

@@ -1,4 +1,4 @@
-"""What django-q2 runs. A task wakes something; the work is in the database, so a lost or doubled task does no harm."""
+"""What django-q2 runs. Tasks only trigger work that is in the database, so a lost or repeated task is harmless."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deliveries.runtime import registry
 
 
 def run_engine() -> str:
-    """Run an engine until its time is over. Its host's watchman starts the next one as soon as the slot is free."""
+    """Run an engine until its time is up. Its host's worker guard starts the next one as soon as the slot is free."""
     from deliveries.runtime.process import run_engine_here
 
     if registry.stopping.is_set():
@@ -22,7 +22,7 @@ def run_engine() -> str:
 
 
 def sweep() -> None:
-    """The safety net, run by the schedule: go on with replays, count what finished for the dashboard."""
+    """Scheduled safety net: continue replays, roll up statistics for the dashboard."""
     from deliveries.replay import run_waiting
     from deliveries.stats.rollups import fill
 
@@ -31,7 +31,7 @@ def sweep() -> None:
 
 
 def prune() -> int:
-    """Once a day: what is older than RETENTION_DAYS."""
+    """Daily: delete what is older than RETENTION_DAYS."""
     from deliveries.maintenance.retention import prune_finished
 
     return prune_finished(before=timezone.now() - timedelta(days=settings.RETENTION_DAYS))
@@ -46,7 +46,7 @@ SCHEDULES = {
 
 
 def ensure_schedules() -> None:
-    """The schedules exist once, however often hosts start."""
+    """Create the schedules once, however often hosts start."""
     for func, options in SCHEDULES.items():
         with suppress(Schedule.MultipleObjectsReturned):
             Schedule.objects.get_or_create(name=func, defaults={"func": func, **options})

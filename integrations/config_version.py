@@ -1,6 +1,6 @@
-"""Database triggers that tick the `ConfigVersion`: SQL for PostgreSQL and SQLite, used by migrations.
+"""Database triggers that bump the `ConfigVersion`: SQL for PostgreSQL and SQLite, used by migrations.
 
-In the database and not in `save()`, because a bulk update, a cascade or a line typed into a database shell
+In the database and not in `save()`, because a bulk update, a cascade or SQL in a database shell
 changes the configuration as well, and caches in other processes must notice.
 """
 
@@ -22,7 +22,7 @@ _STAMP = (
 
 
 def clock_triggers(table: str, columns: Sequence[str], store: str = "{row}.store_id") -> migrations.RunPython:
-    """A migration operation: any insert, delete, or update of `columns` in `table` ticks its store's clock.
+    """A migration operation: any insert, delete, or update of `columns` in `table` bumps its store's version.
 
     `store` is an SQL expression for the store's id; `{row}` stands for NEW or OLD.
     """
@@ -46,9 +46,10 @@ def clock_triggers(table: str, columns: Sequence[str], store: str = "{row}.store
 
 
 def clock_first(table: str, columns: Sequence[str]) -> migrations.RunPython:
-    """A migration operation: what ticks the clock (see `clock_triggers`, same `columns`) locks it before any row.
+    """A migration operation: what bumps the version (see `clock_triggers`, same `columns`) locks it before any row.
 
-    Services hold the clock anyway; this is for a bulk update, a form of the admin or a line in a database shell. SQLite
+    Services hold the version's lock anyway; this is for a bulk update, a form of the admin or SQL in a database
+    shell. SQLite
     has one writer at a time and needs none of it.
     """
     name = f"config_clock_{table}_first"

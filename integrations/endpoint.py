@@ -11,7 +11,7 @@ from integrations.wire_formats.base import Endpoint
 
 
 def endpoint_of(integration: Integration, now: datetime) -> Endpoint:
-    """Credentials in the clear: keep it in memory only. Prefetch `secrets` where many are made."""
+    """Credentials in the clear: keep it in memory only. Prefetch `secrets` when building many."""
     return Endpoint(
         id=integration.id,
         uuid=str(integration.uuid),

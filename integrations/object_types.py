@@ -106,7 +106,7 @@ def check_overrides(value: Any) -> None:
     if not isinstance(value, dict):
         raise ValueError('Write an object of plurals and their singulars, such as {"kudos": "kudos"}.')
     if len(value) > OVERRIDES_LIMIT:
-        raise ValueError(f"These are {len(value)} words; {OVERRIDES_LIMIT} is the most.")
+        raise ValueError(f"These are {len(value)} words; at most {OVERRIDES_LIMIT} are allowed.")
     for word in (word for pair in value.items() for word in pair):
         if not isinstance(word, str) or len(word) > NAME_LIMIT or not KEY_PATTERN.match(word):
             shown = str(word)[:40] if isinstance(word, str) else type(word).__name__

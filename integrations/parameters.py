@@ -1,4 +1,4 @@
-"""Parameters of integrations and subscriptions: shown masked, sent back masked, updated by receivers."""
+"""Parameters of integrations and subscriptions: masking, unmasking on update, updates by receivers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _masked(value: Any) -> Any:
 
 
 def unmask_parameters(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """What somebody sends back after reading masked parameters: a mask stands for the value that was there."""
+    """Merge parameters sent back by a client: a mask stands for the stored value."""
     return {key: _unmasked(value, known.get(key)) for key, value in given.items()}
 
 
@@ -39,7 +39,7 @@ def _unmasked(value: Any, known: Any) -> Any:
 
 
 def would_change(integration_id: int, parameters: Mapping[str, Any]) -> bool:
-    """Whether `save_parameters` will write: what most answers repeat is known already."""
+    """Whether `save_parameters` will write: most responses repeat known values."""
     known = Integration.objects.only("parameters").get(id=integration_id).parameters
     return bool(merge_parameters(known, parameters) != known)
 
@@ -47,7 +47,7 @@ def would_change(integration_id: int, parameters: Mapping[str, Any]) -> bool:
 def save_parameters(integration_id: int, parameters: Mapping[str, Any]) -> None:
     """Merge what a receiver answered into the integration's parameters (docs/contract.md#hub), under a row lock.
 
-    Writes nothing when nothing changes, so that the configuration clock does not tick with every answer.
+    Writes nothing when nothing changes, so that the configuration version does not change with every response.
     """
     if not would_change(integration_id, parameters):
         return

@@ -1,4 +1,4 @@
-"""The last outcomes of an integration, as its health row keeps them: runs of equal ones, oldest first. Pure.
+"""The last outcomes of an integration, as its health row stores them: runs of equal ones, oldest first. Pure.
 
 `[["ok", 12], ["401", 150]]`: twelve successes, then 150 answers of 401. A run is one small pair however long it is, so
 that the row stays small for an integration that refuses everything, which is the one that matters.
@@ -19,12 +19,12 @@ Runs = list[list[Any]]
 
 _PHRASES = {
     "timeout": "timed out",
-    "dns": "not reached: its name is not known",
+    "dns": "not reached: its host name does not resolve",
     "connection": "not reached",
     "tls": "not reached: its certificate is not valid",
-    "refused_address": "not reached: its address may not be reached from here",
+    "refused_address": "not reached: its address is not allowed",
     "configuration": "not sent: its settings cannot be used",
-    "protocol": "answered with no proper HTTP",
+    "protocol": "answered with invalid HTTP",
 }
 
 
@@ -49,7 +49,10 @@ def added(runs: Sequence[Sequence[Any]] | None, what: str, count: int = 1) -> Ru
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """`failed` of the last `total`; `in_a_row` of them since the last success. `with_what` is the commonest failure."""
+    """`failed` of the last `total`; `in_a_row` of them since the last success.
+
+    `with_what` is the most common failure.
+    """
 
     total: int = 0
     failed: int = 0
@@ -59,7 +62,7 @@ class Recent:
 
     @property
     def refuses_everything(self) -> bool:
-        """Nothing gets through: all that is known failed, or at least the last three."""
+        """Whether nothing gets through: everything known failed, or at least the last three."""
         return self.in_a_row > 0 and (self.in_a_row >= 3 or self.in_a_row == self.total)
 
     @property

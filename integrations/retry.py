@@ -21,7 +21,7 @@ MAX_RETRIES: Final = 100
 MAX_DELAY: Final = 30 * DAY
 #: A receiver may ask us to wait this long and no longer, in seconds.
 RETRY_AFTER_LIMIT: Final = 24 * HOUR
-#: A receiver that says "at once", or names a moment that is past, still gets this pause, in seconds.
+#: The shortest pause, in seconds, even if the receiver names a moment in the past.
 RETRY_AFTER_MINIMUM: Final = 1.0
 JITTER: Final = 0.1
 
@@ -111,11 +111,11 @@ def next_delay(
     """Seconds until the next retry, or None when the policy is used up.
 
     `retries_made` counts the retries that were already made: 0 after the first try failed. The delay is spread by
-    ± `jitter` (a share of it), so that what failed together does not come back together.
+    ± `jitter` (a fraction of it), so that deliveries that failed together are not retried together.
 
     `retry_after`, in seconds, is what the receiver asked for, and replaces the policy's delay: it knows better than
-    a table when it will be well again. It is kept between 1 s and 24 h, and spread upwards only, since coming
-    sooner than asked would be rude. It never adds a retry: a policy that is used up stays so.
+    a table when it will have recovered. It is kept between 1 s and 24 h, and spread upwards only, since coming
+    sooner than asked would be wrong. It never adds a retry to an exhausted policy.
     """
     if retries_made >= len(policy):
         return None

@@ -1,4 +1,4 @@
-"""Notifications and channels of the desk."""
+"""Admin pages of notifications and channels."""
 
 from __future__ import annotations
 
@@ -75,16 +75,16 @@ class NotificationAdmin(ReadOnlyAdmin):
         actor = Actor.of_user(request.user)
         if found.status == Notification.Status.OPEN:
             resolve_notification(notification=found, actor=actor)
-            messages.success(request, "Marked as resolved. It opens again by itself if the failure comes back.")
+            messages.success(request, "Marked as resolved. It reopens automatically if the failure recurs.")
         else:
             reopen_notification(notification=found, actor=actor)
-            messages.success(request, "Open again.")
+            messages.success(request, "Reopened.")
         return redirect("admin:notifications_notification_changelist" if "list" in request.POST else _page_of(found))
 
     def _open(self, request: HttpRequest, pk: uuid.UUID) -> Notification:
         found = self.get_queryset(request).filter(pk=pk).first()
         if found is None:
-            raise Http404("There is no such notification.")
+            raise Http404("This notification does not exist.")
         return found
 
 
@@ -93,24 +93,24 @@ def _page_of(notification: Notification) -> str:
 
 
 class ChannelForm(forms.ModelForm):
-    """Recipients are typed one a line; a token that is left empty stays."""
+    """Recipients are entered one per line; a token left empty stays unchanged."""
 
     recipients = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="One a line: +15551234567 for SMS, an address for e-mail.",
+        help_text="One per line: +15551234567 for SMS, an address for e-mail.",
     )
 
     window_minutes = forms.IntegerField(
         min_value=1,
         max_value=MINUTES_LIMIT,
         initial=60,
-        help_text="One message per incident, recipient and so many minutes.",
+        help_text="Deduplication window, in minutes: at most one message per incident and recipient.",
     )
     digest_minutes = forms.IntegerField(
         min_value=0,
         max_value=MINUTES_LIMIT,
         initial=0,
-        help_text="0: a message per incident at once. Else: one message with all of so many minutes.",
+        help_text="Digest interval, in minutes. 0 sends each message immediately.",
     )
 
     class Meta:
@@ -129,7 +129,7 @@ class ChannelForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if "auth_token" in self.fields:
             self.fields["auth_token"].required = False
-            self.fields["auth_token"].help_text = "Empty: it stays, or the installation's is used."
+            self.fields["auth_token"].help_text = "Leave empty to keep it, or to use the installation's token."
         if self.instance.pk:
             self.initial["recipients"] = "\n".join(self.instance.recipients)
 
@@ -143,7 +143,10 @@ class ChannelForm(forms.ModelForm):
         cleaned["recipients"] = list(dict.fromkeys(line for line in found if line))
         if len(cleaned["recipients"]) > RECIPIENTS_LIMIT or any(map(_is_long, cleaned["recipients"])):
             raise ValidationError(
-                {"recipients": f"{RECIPIENTS_LIMIT} recipients of {RECIPIENT_LENGTH} characters each are the most."}
+                {
+                    "recipients": f"{RECIPIENTS_LIMIT} recipients of {RECIPIENT_LENGTH} characters each are "
+                    f"allowed at most."
+                }
             )
         if "kind" in cleaned:
             provider = provider_for(Channel(kind=cleaned["kind"]))
@@ -168,7 +171,7 @@ class ChannelAdmin(DeskAdmin):
     change_form_template = "admin/notifications/channel/change_form.html"
     fieldsets = [
         (None, {"fields": ["name", "kind", "recipients", "level", "is_enabled"]}),
-        ("Only about", {"fields": ["stores", "integrations"]}),
+        ("Limit to", {"fields": ["stores", "integrations"]}),
         ("When", {"fields": ["window_minutes", "digest_minutes", "quiet_from", "quiet_until"]}),
         ("Sender", {"fields": ["sender", "account_sid", "auth_token"]}),
     ]
@@ -178,7 +181,7 @@ class ChannelAdmin(DeskAdmin):
         return [path("<number:pk>/test/", view, name="notifications_channel_test"), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
-        """Whoever is limited to stores sees the channels that are for these stores only."""
+        """Staff limited to some stores see only channels that are limited to those stores."""
         rows = super().get_queryset(request)
         ids = visible_store_ids(request.user)
         if ids is None:
@@ -189,12 +192,12 @@ class ChannelAdmin(DeskAdmin):
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "stores" and visible_store_ids(request.user) is not None:
-            # None chosen would mean all stores, those of others too.
-            kwargs |= {"required": True, "help_text": "At least one of yours."}
+            # Choosing none would mean all stores, including other people's.
+            kwargs |= {"required": True, "help_text": "Choose at least one of your stores."}
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        """Django shows whoever may only look each value as it is stored."""
+        """With view permission only, Django would show each value as it is stored."""
         return [] if self._may_write(request, obj) else ["auth_token"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -238,7 +241,7 @@ class ChannelAdmin(DeskAdmin):
         if channel is not None:
             rows = ChannelMessage.objects.filter(channel=channel).select_related("notification")
             if (ids := visible_store_ids(request.user)) is not None:
-                # What went out before the channel was for these stores only.
+                # Messages sent before the channel was limited to these stores.
                 rows = rows.filter(Q(notification=None) | Q(notification__store__in=ids))
             context.update(channel=channel, sent_messages=rows.order_by("-id")[:20])
         return super().render_change_form(request, context, *args, **kwargs)
@@ -252,14 +255,14 @@ class ChannelAdmin(DeskAdmin):
             raise Http404
         try:
             send_test(channel=channel, recipient=recipient)
-            messages.success(request, f"A test is on its way to {recipient}.")
+            messages.success(request, f"Test sent to {recipient}.")
         except ChannelError as error:
-            messages.error(request, f"The test did not go out. {error.message}")
+            messages.error(request, f"The test was not sent. {error.message}")
         return redirect("admin:notifications_channel_change", pk)
 
 
 def _shown(channel: Channel) -> dict[str, Any]:
-    """For the history, credentials masked."""
+    """For the audit trail, credentials masked."""
     return {
         "name": channel.name,
         "kind": channel.kind,

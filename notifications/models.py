@@ -1,4 +1,4 @@
-"""What staff should know, and where it is told besides the admin."""
+"""Notifications for staff, and the channels that send them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 
 
 class Notification(models.Model):
-    """A summary for staff. Errors: one per failure group; it counts, re-opens and resolves itself."""
+    """A summary for staff. Errors have one per failure group; it counts, reopens and resolves automatically."""
 
     class Level(models.TextChoices):
         INFO = "info", "info"
@@ -38,7 +38,7 @@ class Notification(models.Model):
     resolved_by = models.CharField(max_length=200, null=True, blank=True, help_text="auto, or a user's name.")
     occurrences = models.PositiveBigIntegerField(default=1)
     failure_group = models.OneToOneField(FailureGroup, models.CASCADE, null=True, related_name="notification")
-    key = models.CharField(max_length=200, help_text="What makes two notifications the same one.")
+    key = models.CharField(max_length=200, help_text="Deduplication key: one notification per store and key.")
     integration = models.ForeignKey(Integration, models.CASCADE, null=True, related_name="notifications")
     delivery = models.ForeignKey(
         Delivery, models.SET_NULL, null=True, related_name="notifications", db_constraint=False
@@ -69,7 +69,7 @@ class Notification(models.Model):
 
     @property
     def headline(self) -> str:
-        """What is wrong, for all failures that it stands for; `summary` is the latest one's."""
+        """What is wrong, for all failures it covers; `summary` is the latest one's."""
         return self.failure_group.title or self.summary if self.failure_group else self.summary
 
     @property
@@ -78,30 +78,30 @@ class Notification(models.Model):
 
 
 class Channel(models.Model):
-    """Where notifications go besides the admin."""
+    """Where notifications go in addition to the admin."""
 
     class Kind(models.TextChoices):
-        SMS = "sms", "SMS by Twilio"
+        SMS = "sms", "SMS (Twilio)"
         EMAIL = "email", "e-mail"
 
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=10, choices=Kind.choices)
     recipients = models.JSONField(default=list, help_text="Phone numbers (+15551234567) or e-mail addresses.")
     level = models.CharField(
-        "from level", max_length=10, choices=Notification.Level.choices, default=Notification.Level.ERROR
+        "minimum level", max_length=10, choices=Notification.Level.choices, default=Notification.Level.ERROR
     )
-    stores = models.ManyToManyField(Store, blank=True, related_name="+", help_text="None chosen: all.")
-    integrations = models.ManyToManyField(Integration, blank=True, related_name="+", help_text="None chosen: all.")
+    stores = models.ManyToManyField(Store, blank=True, related_name="+", help_text="None selected: all.")
+    integrations = models.ManyToManyField(Integration, blank=True, related_name="+", help_text="None selected: all.")
     account_sid = models.CharField("Twilio account SID", max_length=64, blank=True)
     auth_token = EncryptedTextField("Twilio auth token", blank=True, default="")
-    sender = models.CharField("from", max_length=200, blank=True, help_text="Empty: the installation's.")
-    quiet_from = models.TimeField(null=True, blank=True, help_text="UTC. Messages wait for the end of quiet hours.")
+    sender = models.CharField("from", max_length=200, blank=True, help_text="Empty: the installation's token.")
+    quiet_from = models.TimeField(null=True, blank=True, help_text="UTC. Messages are held until quiet hours end.")
     quiet_until = models.TimeField(null=True, blank=True)
     window_minutes = models.PositiveIntegerField(
-        default=60, help_text="One message per incident, recipient and so many minutes."
+        default=60, help_text="Deduplication window, in minutes: at most one message per incident and recipient."
     )
     digest_minutes = models.PositiveIntegerField(
-        default=0, help_text="0: a message per incident at once. Else: one message with all of so many minutes."
+        default=0, help_text="Digest interval, in minutes. 0 sends each message immediately."
     )
     is_enabled = models.BooleanField("enabled", default=True)
     last_error = models.TextField(blank=True, editable=False)
@@ -116,7 +116,7 @@ class Channel(models.Model):
 
 
 class ChannelMessage(models.Model):
-    """One message to one recipient; also what keeps a second one from going out in the same window."""
+    """One message to one recipient; also prevents a second one in the same window."""
 
     class Status(models.TextChoices):
         WAITING = "waiting", "waiting"
@@ -129,8 +129,8 @@ class ChannelMessage(models.Model):
     recipient = models.CharField(max_length=200)
     text = models.TextField()
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.WAITING)
-    send_after = models.DateTimeField(help_text="While it is being sent: when it counts as interrupted.")
-    window = models.BigIntegerField(help_text="Number of the window, so that there is one message in each.")
+    send_after = models.DateTimeField(help_text="While sending: when the attempt counts as interrupted.")
+    window = models.BigIntegerField(help_text="Number of the deduplication window.")
     attempts = models.PositiveSmallIntegerField(default=0)
     error = models.TextField(blank=True)
     created_at = models.DateTimeField()
@@ -143,9 +143,9 @@ class ChannelMessage(models.Model):
             ),
         ]
         indexes = [
-            # What is to be sent now?
+            # Which messages are due?
             models.Index(fields=["send_after"], name="channel_message_waiting", condition=Q(status="waiting")),
-            # Was one being sent when its worker died?
+            # Which were being sent when their worker died?
             models.Index(fields=["send_after"], name="channel_message_sending", condition=Q(status="sending")),
             # What has a recipient been told of late?
             models.Index(

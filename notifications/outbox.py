@@ -1,8 +1,8 @@
-"""Sending what waits: claim by compare-and-swap, send outside of any transaction, record.
+"""Sending queued messages: claim by compare-and-swap, send outside any transaction, record.
 
-A message that was being sent when its worker died is not sent again, because nobody knows whether it arrived and
-nobody wants two of it at night; it is shown as failed. A channel that cannot be reached is left alone until the
-next run, so that it does not keep the others waiting.
+A message that was being sent when its worker died is not sent again, because it may have arrived and
+nobody wants it twice at night; it is shown as failed. A channel that cannot be reached is skipped until the
+next run, so that it does not delay the others.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from notifications.texts import Incident, email_text, harmless, sms_text, subjec
 logger = logging.getLogger("hookdesk.notifications")
 
 Status = ChannelMessage.Status
-#: Pauses before the second and the third try.
+#: Pauses before the second and the third attempt.
 RETRIES = (timedelta(minutes=1), timedelta(minutes=5))
-#: A message that is being sent for so long has lost its worker.
+#: A message that has been sending for this long has lost its worker.
 LEASE = timedelta(minutes=5)
-#: One run ends after so many seconds; what is left is for the next.
+#: One run ends after this many seconds; the next one continues.
 RUN_SECONDS = 60.0
 BATCH = 100
 
@@ -45,7 +45,7 @@ class SentCount:
 
 
 def send_waiting(now: datetime | None = None) -> SentCount:
-    """Send what is due. Never raises for a channel's failure, which is noted on message and channel."""
+    """Send what is due. Never raises for a channel's failure, which is recorded on message and channel."""
     now = now or timezone.now()
     count = SentCount()
     _give_up_interrupted(now)
@@ -67,7 +67,7 @@ def send_waiting(now: datetime | None = None) -> SentCount:
 
 
 def _drop_settled(messages: Sequence[ChannelMessage], count: SentCount) -> list[ChannelMessage]:
-    """What was resolved meanwhile, or whose channel was switched off, is not worth a message any more."""
+    """Drop messages whose notification has been resolved or whose channel has been disabled."""
     wanted = [message for message in messages if message.channel.is_enabled and not _is_settled(message.notification)]
     unwanted = {message.pk for message in messages} - {message.pk for message in wanted}
     if unwanted:
@@ -106,7 +106,7 @@ def _send(messages: Sequence[ChannelMessage], now: datetime, count: SentCount) -
     except ChannelError as error:
         _record_failure(messages, error, now, count)
         return error.permanent
-    except Exception as error:  # a provider's fault must not stop the other channels
+    except Exception as error:  # a failing provider must not stop the other channels
         logger.exception("channel %s", channel)
         _record_failure(messages, ChannelError(f"{type(error).__name__}: {error}", permanent=True), now, count)
         return True
@@ -114,7 +114,7 @@ def _send(messages: Sequence[ChannelMessage], now: datetime, count: SentCount) -
     _sending(messages[:1]).update(status=Status.SENT, sent_at=now, text=outgoing.text, error="")
     Channel.objects.filter(pk=channel.pk).update(last_error="", last_sent_at=now)
     count.sent += 1
-    logger.info("told %s by %s", recipient, channel)
+    logger.info("sent a message to %s through %s", recipient, channel)
     return True
 
 
@@ -135,7 +135,7 @@ def _sending(messages: Sequence[ChannelMessage]) -> QuerySet[ChannelMessage]:
 
 def _give_up_interrupted(now: datetime) -> None:
     lost = ChannelMessage.objects.filter(status=Status.SENDING, send_after__lt=now)
-    lost.update(status=Status.FAILED, error="The worker stopped while it was being sent; it may have arrived.")
+    lost.update(status=Status.FAILED, error="The worker stopped while sending this message; it may have arrived.")
 
 
 def _compose(messages: Sequence[ChannelMessage]) -> OutgoingMessage:
@@ -159,7 +159,10 @@ def _incident(notification: Notification) -> Incident:
 
 
 def send_test(*, channel: Channel, recipient: str, now: datetime | None = None) -> None:
-    """Send a test message at once, quiet hours or not. Raises ChannelError; the outcome is noted on the channel."""
+    """Send a test message immediately, ignoring quiet hours.
+
+    Raises ChannelError; records the outcome on the channel.
+    """
     text = f"Hookdesk: this is a test of the channel {channel.name}. {settings.PUBLIC_URL}/admin/"
     found = Channel.objects.filter(pk=channel.pk)
     try:
@@ -176,7 +179,7 @@ def send_test(*, channel: Channel, recipient: str, now: datetime | None = None) 
 
 
 def prune_messages(before: datetime, limit: int = 1_000) -> int:
-    """Forget messages that are done and older than `before`, at most `limit`; how many that were."""
+    """Delete finished messages older than `before`, at most `limit`; returns how many."""
     done = ChannelMessage.objects.filter(status__in=[Status.SENT, Status.FAILED], created_at__lt=before)
     ids = list(done.order_by("created_at").values_list("id", flat=True)[:limit])
     ChannelMessage.objects.filter(id__in=ids).delete()

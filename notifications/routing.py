@@ -1,4 +1,4 @@
-"""From a notification that opens to the messages that are to be sent about it. No network in here."""
+"""From a notification that opens to its messages. No network access here."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from notifications.texts import after_quiet_hours, end_of_slot, window_of
 
 logger = logging.getLogger("hookdesk.notifications")
 
-#: In rising order.
+#: In ascending order.
 _LEVELS: list[str] = [Notification.Level.INFO, Notification.Level.WARNING, Notification.Level.ERROR]
 
 
 def queue_messages(notification_ids: Collection[uuid.UUID], now: datetime) -> int:
-    """Write the messages that these notifications, which have just opened, are worth; how many were asked for.
+    """Queue messages for these notifications, which have just opened; returns how many.
 
     One message per incident, recipient and window: the unique constraint refuses a second one in the same window,
-    and a message that is younger than the window's length stands against one in the next.
+    and a message younger than the window's length prevents one in the next.
     """
     channels = list(Channel.objects.filter(is_enabled=True).prefetch_related("stores", "integrations"))
     if not channels or not notification_ids:
@@ -71,7 +71,7 @@ def _messages_of(channel: Channel, notifications: Collection[Notification], now:
 
 
 def is_wanted(channel: Channel, notification: Notification) -> bool:
-    """Does the channel take notifications of this level, store and integration?"""
+    """Whether the channel accepts notifications of this level, store and integration."""
     if _LEVELS.index(notification.level) < _LEVELS.index(channel.level):
         return False
     stores = {store.pk for store in channel.stores.all()}
@@ -82,10 +82,13 @@ def is_wanted(channel: Channel, notification: Notification) -> bool:
 
 
 def enqueue() -> None:
-    """Have a worker send what waits. A queue that does not take it costs a minute: the schedule looks too."""
+    """Have a worker send queued messages.
+
+    If the task queue is down they are up to a minute late: the schedule sends them.
+    """
     from django_q.tasks import async_task
 
     try:
         async_task("notifications.tasks.send_waiting")
     except Exception:
-        logger.warning("messages wait for the schedule: the queue did not take the task", exc_info=True)
+        logger.warning("task queue unavailable: messages wait for the next scheduled run", exc_info=True)

@@ -1,7 +1,7 @@
-"""Notifications: written from what deliveries tell, resolved by them or by staff.
+"""Notifications: created from delivery events, resolved by them or by staff.
 
-The listeners run in the transaction that records outcomes, within a savepoint of their own: whatever goes wrong
-in here is logged and forgotten, and a delivery never suffers for it. A batch costs a few statements however many
+The listeners run in the transaction that records outcomes, within their own savepoint: any error
+here is logged and swallowed, and never affects a delivery. A batch costs a few statements however many
 outcomes it has; successes without a summary cost none.
 """
 
@@ -50,7 +50,7 @@ _COUNTERS = Counters(
 
 @dataclass(slots=True)
 class _Row:
-    """One notification to be made, or to be counted up."""
+    """One notification to create or to increment."""
 
     store_id: uuid.UUID
     key: str
@@ -69,11 +69,12 @@ class _Row:
 _Rows = dict[tuple[uuid.UUID, str], _Row]
 
 
-# --- what deliveries tell -----------------------------------------------------------------------------------------
+# --- listeners for delivery events
+# -----------------------------------------------------------------------------------------
 
 
 def on_settled(batch: Sequence[DeliveryChange], now: datetime) -> None:
-    """Listener of `ports.settled`: errors by failure group, and what receivers said when all went well."""
+    """Listener of `hooks.settled`: errors by failure group, and receivers' messages on success."""
     rows: _Rows = {}
     for settled in batch:
         if settled.group_id is not None:
@@ -83,7 +84,7 @@ def on_settled(batch: Sequence[DeliveryChange], now: datetime) -> None:
             digest = sha256(normalise_message(settled.summary).encode("utf-8", "replace")).hexdigest()[:32]
             _count(rows, settled, f"info:{settled.integration_id}:{digest}", Level.INFO, settled.summary, None)
     if rows:
-        with _harmless("the outcome of deliveries"):
+        with _harmless("delivery outcomes"):
             _store(rows, now)
 
 
@@ -98,7 +99,7 @@ def _count(rows: _Rows, settled: DeliveryChange, key: str, level: str, summary: 
 
 
 def on_groups_resolved(group_ids: Sequence[int], by: str, now: datetime) -> None:
-    """Listener of `ports.groups_resolved`."""
+    """Listener of `hooks.groups_resolved`."""
     with _harmless("resolved groups"):
         found = Notification.objects.open().filter(failure_group_id__in=group_ids)
         if len(group_ids) > 1:
@@ -109,14 +110,14 @@ def on_groups_resolved(group_ids: Sequence[int], by: str, now: datetime) -> None
 def on_announced(
     store_id: uuid.UUID, integration_id: int | None, key: str, level: str, text: str, now: datetime
 ) -> None:
-    """Listener of `ports.announced`: one notification per store and key, opened again if it was resolved."""
+    """Listener of `hooks.announced`: one notification per store and key, reopened if it was resolved."""
     row = _Row(store_id, key[:200], level, text, integration_id, count=1)
     with _harmless(f"the announcement {key}"):
         _store({(store_id, row.key): row}, now)
 
 
 def on_deliveries_pruned(delivery_ids: Sequence[uuid.UUID]) -> None:
-    """Listener of `ports.deliveries_pruned`: notifications outlive their latest delivery."""
+    """Listener of `hooks.deliveries_pruned`: notifications outlive their latest delivery."""
     found = Notification.objects.filter(delivery__in=delivery_ids)
     list(_in_order(found).values_list("id"))
     found.update(delivery=None)
@@ -129,7 +130,7 @@ def _in_order(found: QuerySet[Notification], *, is_waiting: bool = True) -> Quer
 
 
 def resolve_announced(store_id: uuid.UUID, key: str, by: str, now: datetime) -> bool:
-    """What was announced under this key is over. False if it was not open."""
+    """Resolve what was announced under this key. False if it was not open."""
     announced = Notification.objects.open().filter(store_id=store_id, key=key[:200])
     return bool(announced.update(status=Status.RESOLVED, resolved_by=by[:200], resolved_at=now))
 
@@ -139,13 +140,13 @@ def _harmless(what: str) -> Iterator[None]:
     try:
         with transaction.atomic():
             yield
-    except Exception:  # promise 13: whatever goes wrong in here, the delivery is recorded
-        logger.exception("%s could not be noted", what)
+    except Exception:  # whatever goes wrong here, the delivery must be recorded
+        logger.exception("could not record %s", what)
 
 
 def _store(rows: _Rows, now: datetime) -> None:
-    """Insert or count up, and have messages sent for what has just opened."""
-    # In one order, so that two engines cannot wait for each other.
+    """Insert or increment, and queue messages for what has just opened."""
+    # In one order, so that two engines cannot deadlock.
     ordered = [rows[key] for key in sorted(rows)]
     news = _not_open_yet(ordered)
     ids = _upsert(ordered, now)
@@ -154,7 +155,7 @@ def _store(rows: _Rows, now: datetime) -> None:
 
 
 def _not_open_yet(rows: Iterable[_Row]) -> list[_Row]:
-    """Those that this batch opens; an `info`, which is never open, counts each time (channels bound it by window)."""
+    """Those that this batch opens; an `info`, never open, counts each time (channels limit it by window)."""
     opening = [row for row in rows if row.is_open]
     already: set[tuple[uuid.UUID, str]] = set()
     if opening:
@@ -188,13 +189,13 @@ def _upsert(rows: Sequence[_Row], now: datetime) -> dict[tuple[Any, ...], uuid.U
     )
 
 
-# --- what staff do ------------------------------------------------------------------------------------------------
+# --- actions of staff ------------------------------------------------------------------------------------------------
 
 
 def resolve_notification(*, notification: Notification, actor: Actor, now: datetime | None = None) -> bool:
-    """Staff take it for settled; an error's failure group too, which the next failure opens again.
+    """Mark as resolved by staff, with an error's failure group, which the next failure reopens.
 
-    False, and nothing is changed, if it was resolved already.
+    Returns False, without changes, if it was resolved already.
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -213,7 +214,7 @@ def resolve_notification(*, notification: Notification, actor: Actor, now: datet
 
 
 def reopen_notification(*, notification: Notification, actor: Actor, now: datetime | None = None) -> bool:
-    """It is not settled after all. False, and nothing is changed, if it is open already or only told something."""
+    """Reopen. Returns False, without changes, if it is open already or merely informational."""
     if notification.level == Level.INFO:
         return False
     now = now or timezone.now()
@@ -244,11 +245,11 @@ def _audit(notification: Notification, actor: Actor, action: str, before: str, a
 
 
 def prune_notifications(before: datetime, limit: int = 1_000) -> int:
-    """Forget what is resolved and older than `before`, at most `limit`; how many that were."""
+    """Delete resolved notifications older than `before`, at most `limit`; returns how many."""
     old = Notification.objects.filter(status=Status.RESOLVED, last_at__lt=before)
     ids = list(old.order_by("last_at").values_list("id", flat=True)[:limit])
     with transaction.atomic():
-        # One that is opened again at this moment is not old any more.
+        # One that is being reopened is no longer old.
         free = list(_in_order(old.filter(id__in=ids), is_waiting=False).values_list("id", flat=True))
         Notification.objects.filter(id__in=free).delete()
     return len(free)

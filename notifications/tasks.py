@@ -1,4 +1,4 @@
-"""What django-q2 runs for notifications. The work is in the database: a lost or doubled task does no harm."""
+"""What django-q2 runs for notifications. The work is in the database, so a lost or repeated task is harmless."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from notifications import outbox, services
 
 
 def send_waiting() -> str:
-    """When something has opened, and each minute for what waited for the end of quiet hours or of a digest."""
+    """Runs when a notification opens, and each minute for messages held by quiet hours or a digest."""
     count = outbox.send_waiting()
     return f"{count.sent} sent, {count.failed} failed, {count.dropped} dropped"
 
 
 def prune() -> int:
-    """Once a day: what is older than RETENTION_DAYS."""
+    """Daily: delete what is older than RETENTION_DAYS."""
     before = timezone.now() - timedelta(days=settings.RETENTION_DAYS)
     total = 0
     for forget in (outbox.prune_messages, services.prune_notifications):

@@ -1,4 +1,4 @@
-"""What a message says, and when it may. Pure."""
+"""Texts of messages, and when they may be sent. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LINK = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One notification as a message tells it."""
+    """One notification, as shown in a message."""
 
     level: str
     store: str
@@ -55,7 +55,7 @@ def subject(incidents: Sequence[Incident]) -> str:
 
 
 def sms_text(incidents: Sequence[Incident], link: str) -> str:
-    """At most `SMS_LIMIT` characters; the link is always whole, if it can be."""
+    """At most `SMS_LIMIT` characters; the link is kept whole if possible."""
     if len(incidents) > 1:
         words = f"Hookdesk: {len(incidents)} incidents. " + "; ".join(
             f"{incident.place}: {incident.summary}" for incident in incidents[:DIGEST_LIMIT]
@@ -94,7 +94,7 @@ def after_quiet_hours(moment: datetime, start: time | None, end: time | None) ->
 
 
 def end_of_slot(moment: datetime, minutes: int) -> datetime:
-    """The end of the digest that `moment` belongs to: slots of so many minutes, counted from midnight of 1970."""
+    """The end of the digest that `moment` belongs to: slots of this many minutes, counted from the Unix epoch."""
     length = minutes * 60
     return datetime.fromtimestamp((int(moment.timestamp()) // length + 1) * length, UTC)
 

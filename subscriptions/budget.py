@@ -1,4 +1,4 @@
-"""What evaluating a tenant's code may cost: steps, counted where the work is done, and processor time as a second net.
+"""Budgets for evaluating tenants' code: counted steps, with processor time as a safety net.
 
 Filters, transforms, conditions and JSON Schemas are written by whoever holds a store's token. All of them run under
 a `Budget`. One step is about a microsecond of Python. What runs in native code, which nothing can interrupt, is
@@ -21,11 +21,11 @@ _LOOK_EVERY: Final = 20_000
 
 
 class BudgetExceeded(Exception):
-    """The evaluation was stopped: it takes too much work on this data."""
+    """The evaluation was stopped: it exceeds its budget on this data."""
 
 
 class Budget:
-    """The steps and seconds that are left of one evaluation."""
+    """The remaining steps and seconds of one evaluation."""
 
     __slots__ = ("_deadline", "_look_below", "left", "limit")
 

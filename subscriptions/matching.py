@@ -51,7 +51,7 @@ def normalise_topic(text: str, singular: Singular = _unchanged) -> str:
     plain = pattern.removesuffix(".*")
     if "*" in plain:
         raise ValueError(
-            f"The topic {pattern!r} has a * where none can stand. Write it at the end (shipment.*), or alone for all."
+            f"The topic {pattern!r} has a misplaced *. Write it at the end (shipment.*), or alone for all."
         )
     _check_characters(plain)
     return _spelled(pattern, singular)
@@ -68,7 +68,7 @@ def check_intent(text: str) -> str:
     """An intent, or `*` for all of them, as it is. Raises ValueError in plain words."""
     _check_length("intent", text)
     if _CONTROL.search(text):
-        raise ValueError("The intent holds a control character, such as a line break. Remove it.")
+        raise ValueError("The intent contains a control character, such as a line break. Remove it.")
     return text
 
 
@@ -82,7 +82,7 @@ def _check_length(what: str, text: str) -> None:
 def _check_characters(topic: str) -> None:
     if not _TOPIC.fullmatch(topic):
         raise ValueError(
-            f"The topic {topic!r} is not spelled as one. Write words of letters, digits, _ and - with single dots "
+            f"The topic {topic!r} is not valid. Write words of letters, digits, _ and - with single dots "
             "between them, such as shipment.updated."
         )
 

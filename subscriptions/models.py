@@ -1,4 +1,4 @@
-"""Who wants what."""
+"""Subscriptions and topics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Topic(models.Model):
     description = models.TextField(blank=True)
     schema = DocumentField(null=True, blank=True)
     condition = models.TextField(
-        blank=True, help_text="JMESPath over old and new; emits this topic when a pushed record makes it true."
+        blank=True, help_text="JMESPath over old and new; emits this topic if a pushed record makes it true."
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -63,14 +63,14 @@ class Subscription(models.Model):
     topics = models.JSONField(default=list, blank=True)
     intents = models.JSONField(default=list, blank=True)
     event_names = models.JSONField(default=list, blank=True, help_text="For event.created: the data's event_name.")
-    path = models.CharField(max_length=500, blank=True, help_text="Behind the integration's URL: send_sms.")
-    filter = models.TextField(blank=True, help_text="JMESPath over the data; what is truthy passes.")
-    transform = models.TextField(blank=True, help_text="JMESPath over the data; its result is what is sent.")
+    path = models.CharField(max_length=500, blank=True, help_text="Appended to the integration's URL: send_sms.")
+    filter = models.TextField(blank=True, help_text="JMESPath over the data; truthy results pass.")
+    transform = models.TextField(blank=True, help_text="JMESPath over the data; its result is sent.")
     parameters = EncryptedJSONField(blank=True, default=dict)
     is_ordered = models.BooleanField(
         "ordered",
         default=False,
-        help_text="Strictly one after the other per record; a failed one holds the later ones.",
+        help_text="Strictly one at a time per record; a failed delivery holds the later ones.",
     )
     poll_every = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds; empty: no polling.")
     last_poll_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -86,7 +86,7 @@ class Subscription(models.Model):
     class Meta:
         ordering = ["-created_at"]
         indexes = [
-            # The engine's tick: whose poll is due?
+            # The engines' periodic work: which polls are due?
             models.Index(
                 fields=["next_poll_at"], name="subscription_next_poll", condition=Q(next_poll_at__isnull=False)
             ),

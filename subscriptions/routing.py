@@ -1,4 +1,4 @@
-"""What ingest needs to know of a store's subscriptions and topics, cached by configuration version."""
+"""A store's subscriptions and topics for ingest, cached by configuration version."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Route:
 
 
 class SchemaViolation(ValueError):
-    """Data breaks the JSON Schema of its topic; `path` is inside the data: `shipping_address.phone`."""
+    """Data violates the JSON Schema of its topic; `path` is inside the data: `shipping_address.phone`."""
 
     def __init__(self, topic: str, path: str, message: str) -> None:
         super().__init__(message)
@@ -63,7 +63,7 @@ class TopicRule:
         if compiled is None:
             return []
         if isinstance(compiled, SchemaError):
-            return [Violation((), f"the schema of the topic cannot be used, and has to be corrected: {compiled}")]
+            return [Violation((), f"the schema of the topic is invalid and must be corrected: {compiled}")]
         return compiled.violations(data, budget or Budget(), limit)
 
 

@@ -1,7 +1,7 @@
 """A receiver that behaves as the SMS application of CenitHub's tutorial, but sends no SMS.
 
 `POST /send_sms` with `{"request_id", "sms": {"from", "phone", "message"}}` answers 200 "SMS message sent", or for a
-phone number that nobody can have, 500 "Unable to send SMS message. Error: …".
+phone number that cannot exist, 500 "Unable to send SMS message. Error: …".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-#: Sinatra's port, as in the seed.
+#: Sinatra's default port, as in the tutorial.
 PORT = 9292
 BODY_LIMIT = 10 * 1024 * 1024
 
@@ -41,11 +41,11 @@ class SmsHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as in the base class
-        """Quiet: the demo tells what happens."""
+        """Silent: the demo reports what happens."""
 
 
 def send_sms(body: bytes) -> tuple[int, dict[str, Any]]:
-    """The status and document that the seed's application answers to this body."""
+    """The status and document with which the tutorial's application answers this body."""
     try:
         payload = json.loads(body)
         sms, request_id = payload["sms"], payload["request_id"]
@@ -59,7 +59,7 @@ def send_sms(body: bytes) -> tuple[int, dict[str, Any]]:
 
 
 def start_receiver(port: int) -> ThreadingHTTPServer:
-    """Listens on 127.0.0.1 in a thread of its own; `.server_port` is its port."""
+    """Listens on 127.0.0.1 in its own thread; `.server_port` is its port."""
     server = ThreadingHTTPServer(("127.0.0.1", port), SmsHandler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="demo receiver", daemon=True).start()

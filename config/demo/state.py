@@ -1,6 +1,6 @@
-"""The demo's own installation, in `.demo/`: made before the settings are read, and made anew each time.
+"""The demo's own installation in `.demo/`, created before the settings are read and recreated on each run.
 
-Nothing of it comes from the environment, so that a DATABASE_URL for something real is never touched by a demo.
+It takes nothing from the environment, so a demo never touches the database of a real DATABASE_URL.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from config.server.tcp_ports import free_port
 ROOT = Path(os.environ.get("HOOKDESK_DEMO_ROOT") or Path(__file__).resolve().parents[2] / ".demo")
 FOLDER_VARIABLE = "HOOKDESK_DEMO_FOLDER"
 PORT_VARIABLE = "HOOKDESK_DEMO_PORT"
-#: Kept open as long as the process lives: whoever holds the lock owns the folder.
+#: Kept open for the life of the process: the holder of the lock owns the folder.
 _locks: list[object] = []
 
 
@@ -32,7 +32,7 @@ def prepare(arguments: list[str]) -> None:
             path.unlink()
         lines = "".join(f"{name}={value}\n" for name, value in values.items())
         _write_private(folder / "env", "# The demo's settings: ENV_FILE=.demo/env python manage.py doctor\n" + lines)
-    # What the shell has set for another installation must not leak into this one.
+    # Variables set for another installation must not leak into this one.
     for name in ("ENGINE_PROCESSES", "TRANSPORT", "ENGINE_CAPACITY", "WEB_BIND", "DJANGO_SETTINGS_MODULE"):
         os.environ.pop(name, None)
     os.environ.update(values)
@@ -67,7 +67,7 @@ def _claim_folder() -> Path:
             _locks.append(lock)
             return folder
         lock.close()
-    sys.exit("Too many demos run already. Stop some of them.")
+    sys.exit("Too many demos are running already. Stop some of them.")
 
 
 def _wanted_port(arguments: list[str]) -> int | None:

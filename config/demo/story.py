@@ -66,16 +66,16 @@ Found = TypeVar("Found")
 
 
 class StepFailed(Exception):
-    """A step that did not happen; the message says which, and what was seen instead."""
+    """A step that did not happen; the message names it and what was observed instead."""
 
 
 class Interrupted(Exception):
-    """The demo was asked to stop in the middle."""
+    """The demo was interrupted."""
 
 
 @dataclass
 class Story:
-    """Runs beside the supervisor, in a thread. `url` is Hookdesk's, `receiver_port` the SMS application's."""
+    """Runs in a thread next to the supervisor's. `url` is Hookdesk's, `receiver_port` the SMS application's."""
 
     out: TextIO
     folder: Path
@@ -88,12 +88,12 @@ class Story:
     def furnish(self) -> None:
         """Login, store, token, integration, subscription."""
         get_user_model().objects.create_superuser(LOGIN, "demo@example.com", PASSWORD)
-        self.done(f"staff login made: {LOGIN} / {PASSWORD}")
+        self.done(f"staff login created: {LOGIN} / {PASSWORD}")
         self.store = Store.objects.create(name="Demo store")
         _, self.token = issue_token(
             store=self.store, actor=CHANGER, name="demo", scopes=["push", "manage"], expires_at=None
         )
-        self.done(f"store made: {self.store.name}, id {self.store.id}")
+        self.done(f"store created: {self.store.name}, id {self.store.id}")
         integration = create_integration(
             store=self.store,
             actor=CHANGER,
@@ -101,7 +101,7 @@ class Story:
             url=f"http://127.0.0.1:{self.receiver_port}",
             wire_format="hub",
         )
-        self.done(f"integration made: {integration.name} at {integration.url}, hub format")
+        self.done(f"integration created: {integration.name} at {integration.url}, hub format")
         create_subscription(
             store=self.store,
             actor=CHANGER,
@@ -110,7 +110,7 @@ class Story:
             path="send_sms",
             transform=TRANSFORM,
         )
-        self.done("subscription made: shipment.updated -> POST /send_sms, with a transform that writes the SMS")
+        self.done("subscription created: shipment.updated -> POST /send_sms, with a transform that writes the SMS")
         self._write_shell_file()
 
     def _write_shell_file(self) -> None:
@@ -123,19 +123,19 @@ class Story:
     # --- with web and worker -------------------------------------------------------------------------
 
     def fail_to_send(self) -> Delivery:
-        """Push the shipment and its update; the SMS cannot be sent."""
+        """Push the shipment and its update; sending the SMS fails."""
         self.wait("the web server answers", 60, self._is_web_up)
-        self.wait("the worker runs", 60, lambda: Engine.objects.alive(timezone.now()).exists())
+        self.wait("the worker is running", 60, lambda: Engine.objects.alive(timezone.now()).exists())
         self._push({"shipments": [SHIPMENT]}, "shipment 1111111111, with the phone number 0000000000")
         self._push({"shipments": [TRACKING]}, "its tracking number 12345678")
-        failed = self.wait("the SMS app refuses the message", 30, self._failed_delivery)
+        failed = self.wait("the SMS app rejects the message", 30, self._failed_delivery)
         self.tell(failed.last_error)
-        notification = self.wait("a notification tells staff", 30, lambda: self._notification(failed, "open"))
+        notification = self.wait("a notification is raised", 30, lambda: self._notification(failed, "open"))
         self.tell(f"the notification: {notification.summary}")
         return failed
 
     def fix(self, failed: Delivery) -> None:
-        """What staff do in the wizard: edit the phone number, here and in the store's record."""
+        """What staff do in the wizard: edit the phone number in the payload and in the store's record."""
         user = get_user_model().objects.get(username=LOGIN)
         payload = copy.deepcopy(payload_of(failed))
         payload["shipping_address"]["phone"] = GOOD_PHONE
@@ -148,16 +148,16 @@ class Story:
             update_record=True,
         )
         self.done(f"the phone number was edited to {GOOD_PHONE}, as in the wizard")
-        self.wait("the message is sent again, and accepted", 30, lambda: self._succeeded(failed))
-        self.wait("the notification resolved itself", 30, lambda: self._notification(failed, "resolved"))
+        self.wait("the message is resent and accepted", 30, lambda: self._succeeded(failed))
+        self.wait("the notification was resolved automatically", 30, lambda: self._notification(failed, "resolved"))
         self.wait("the store's record has the new number", 10, self._is_record_fixed)
         count = Delivery.objects.filter(store=self.store).count()
         if count != 1:
             raise StepFailed(f"exactly one delivery resulted (there are {count})")
-        self.done("and all of it was one delivery, with its attempts and both payloads in its history")
+        self.done("all of this was one delivery, with its attempts and both payloads in its history")
 
     def show_where_to_click(self, failed: Delivery) -> None:
-        """The addresses, and the curl that pushes more."""
+        """Print the addresses, and a curl command that pushes more."""
         page = reverse("admin:deliveries_delivery_change", args=[failed.pk])
         for line in (
             "",
@@ -222,10 +222,10 @@ class Story:
     # --- telling ---------------------------------------------------------------------------------------
 
     def wait(self, step: str, seconds: float, look: Callable[[], Found | None]) -> Found:
-        """What `look` finds, as soon as it finds something. Raises StepFailed after `seconds`."""
+        """Poll `look` until it finds something, and return that. Raises StepFailed after `seconds`."""
         until = time.monotonic() + seconds
         while not self.is_stopping():
-            with suppress(OperationalError):  # SQLite is busy: look again
+            with suppress(OperationalError):  # SQLite is busy: try again
                 if found := look():
                     self.done(step)
                     return found

@@ -1,4 +1,4 @@
-"""The admin site: Django's own with the desk on its first page, and the frame that every page has."""
+"""The admin site: Django's own, with a dashboard as first page and a header on every page."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class NavSection:
     items: list[NavItem]
 
 
-#: What the bar shows: label, app, model.
+#: The main menu: label, app, model.
 NAV = (
     ("Deliveries", "deliveries", "delivery"),
     ("Failures", "deliveries", "failuregroup"),
@@ -44,13 +44,13 @@ NAV = (
     ("Subscriptions", "subscriptions", "subscription"),
     ("Stores", "integrations", "store"),
 )
-#: What is behind "More".
+#: The "More" menu.
 MORE = (
-    ("What came in", (("Events", "deliveries", "event"), ("Records", "deliveries", "record"),
+    ("Ingest", (("Events", "deliveries", "event"), ("Records", "deliveries", "record"),
                       ("Topics", "subscriptions", "topic"))),
-    ("Work", (("Bulk resends", "deliveries", "replay"), ("Attempts", "deliveries", "attempt"),
+    ("Operations", (("Bulk resends", "deliveries", "replay"), ("Attempts", "deliveries", "attempt"),
               ("Engines", "deliveries", "engine"), ("Task queue", "django_q", "schedule"))),
-    ("House", (("Channels", "notifications", "channel"), ("Audit", "integrations", "auditentry"),
+    ("Administration", (("Channels", "notifications", "channel"), ("Audit", "integrations", "auditentry"),
                ("Staff", "auth", "user"), ("Roles", "auth", "group"))),
 )  # fmt: skip
 
@@ -84,13 +84,13 @@ class HookdeskAdminSite(AdminSite):
         for model, page in self._registry.items():
             if not isinstance(page, DeskAdmin):
                 raise ImproperlyConfigured(
-                    f"The admin of {model._meta.label} is no DeskAdmin: its rows have two addresses."
+                    f"The admin of {model._meta.label} is not a DeskAdmin: its rows would have two addresses."
                 )
-        # Nothing of the desk is viewed on a site of its own.
+        # No page of the desk has a "view site" link.
         return [*own, *(found for found in super().get_urls() if getattr(found, "name", "") != "view_on_site")]
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
-        """For fields that an admin offers by search, and no others."""
+        """Only for fields that an admin offers with autocomplete."""
         app, name, field = (request.GET.get(each, "") for each in ("app_label", "model_name", "field_name"))
         offered = {
             (model._meta.app_label, model._meta.model_name, name)
@@ -98,7 +98,7 @@ class HookdeskAdminSite(AdminSite):
             for name in page.get_autocomplete_fields(request)
         }
         if (app, name, field) not in offered:
-            raise Http404("No form asks for this.")
+            raise Http404("No form offers this.")
         return super().autocomplete_view(request)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -116,7 +116,7 @@ class HookdeskAdminSite(AdminSite):
         return response
 
     def confirm(self, request: HttpRequest) -> HttpResponse:
-        """The password once more; then on to where somebody wanted to go, or with the form that was kept."""
+        """Ask for the password again; then continue to the requested page or with the stored form."""
         from config.desk.confirm_page import confirm_page
 
         return confirm_page(request, {**self.each_context(request), "title": "Confirm your password"})
@@ -127,7 +127,7 @@ class HookdeskAdminSite(AdminSite):
         context = super().each_context(request)
         context["hookdesk_version"] = VERSION
         if context["has_permission"]:
-            # Lazy: pages without the frame (fragments, answers in JSON) do not ask.
+            # Lazy: pages without the header (fragments, JSON) do not query this.
             context["heartbeat"] = SimpleLazyObject(lambda: visible_heartbeat(request))
             context["desk_nav"] = SimpleLazyObject(lambda: self._nav(request))
             context["desk_more"] = SimpleLazyObject(lambda: self._more(request))

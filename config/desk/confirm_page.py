@@ -1,4 +1,4 @@
-"""The page that asks for the password once more."""
+"""The page that asks for the password again."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from config.desk.reauthentication import confirm, take_kept
 @sensitive_post_parameters("password")
 def confirm_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     given = request.POST if request.method == "POST" else request.GET
-    # The frame shows figures, which are not for whoever finds an open browser.
+    # The header shows figures that an unattended browser must not reveal.
     context |= {"has_permission": False, "next": given.get("next", ""), "kept": given.get("kept", ""), "error": ""}
     status, headers = 200, {}
     if request.method == "POST":
         try:
             if _is_right(request):
                 return _go_on(request, context)
-            context["error"] = "This is not your password. Nothing was changed."
+            context["error"] = "Wrong password. Nothing was changed."
         except Throttled as throttled:
             context["error"], status = str(throttled), 429
             headers["Retry-After"] = str(throttled.seconds)
@@ -35,7 +35,7 @@ def confirm_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 
 
 def _is_right(request: HttpRequest) -> bool:
-    """Counted like a login: a session that somebody got hold of is no place to guess in. Raises Throttled."""
+    """Counted like a login, so a stolen session cannot be used to guess passwords. Raises Throttled."""
     name, password = request.user.get_username(), request.POST.get("password", "")
     if not password:
         return False

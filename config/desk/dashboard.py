@@ -1,4 +1,4 @@
-"""The first page: is anything wrong, and if nothing is set up yet, what comes next."""
+"""The dashboard: is anything wrong, and if nothing is set up yet, what to do next."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from integrations.security.staff import visible_store_ids
 from subscriptions.models import Subscription
 
 WINDOW_LABELS = {"1h": "1 h", "24h": "24 h", "7d": "7 d"}
-#: Integrations that refuse everything are named at the top, so many of them.
+#: How many integrations that reject everything are named at the top.
 REFUSING_NAMED = 3
 WINDOW_TITLES = {"1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days"}
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Which parts of the page a person may see. What they may not see is not asked of the database."""
+    """Which parts of the page a person may see. The others are not queried."""
 
     figures: bool
     failures: bool
@@ -72,7 +72,7 @@ def dashboard_context(request: HttpRequest) -> dict[str, Any]:
 
 
 def visible_heartbeat(request: HttpRequest) -> queries.EngineHealth | None:
-    """None for those who may not see deliveries: how long they wait is about them."""
+    """None for people who may not see deliveries: the queue's age says something about deliveries."""
     if not request.user.has_perm("deliveries.view_delivery"):
         return None
     return queries.engine_health(timezone.now(), visible_store_ids(request.user))
@@ -112,14 +112,14 @@ def _integrations(scope: list[uuid.UUID] | None, through: queries.Throughput | N
 
 
 def _open_groups(scope: list[uuid.UUID] | None) -> str:
-    """How many there are, of which only the latest are shown."""
+    """The number of open groups; only the latest are listed."""
     groups = FailureGroup.objects.filter(status=FailureGroup.Status.OPEN)
     groups = groups if scope is None else groups.filter(store_id__in=scope)
     return queries.shown_count(queries.capped_count(groups, 99), 99)
 
 
 def open_group_count(request: HttpRequest) -> str:
-    """For the bar; empty where there is none, or for those who may not see failures."""
+    """For the menu; empty if there are none, or for people who may not see failures."""
     if not request.user.has_perm("deliveries.view_failuregroup"):
         return ""
     groups = visible_to(FailureGroup.objects.filter(status=FailureGroup.Status.OPEN), request.user)
@@ -129,14 +129,14 @@ def open_group_count(request: HttpRequest) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """One item of the checklist; `name` chooses its text in the template."""
+    """One item of the checklist; `name` selects its text in the template."""
 
     name: str
     is_done: bool
 
 
 def setup_steps(stores: list[Store]) -> list[Step]:
-    """What is set up and what is not; empty once something was pushed for a subscription."""
+    """What is set up and what is missing; empty once an event has matched a subscription."""
     ids = [store.id for store in stores]
     if Delivery.objects.filter(store_id__in=ids).exists() if len(ids) <= 50 else True:
         return []

@@ -1,4 +1,4 @@
-"""Logging in: the form of the login page, and browsers that are known by a cookie."""
+"""Login form, and recognising known browsers by a cookie."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from config.server.client_address import client_network
 COOKIE = "hookdesk_browser"
 SALT = "config.desk.login"
 COOKIE_SECONDS = 90 * 24 * 3600
-#: People whom one browser is known for.
+#: How many users one browser can be known for.
 MOST_NAMES = 5
 
 
 class LoginForm(AdminAuthenticationForm):
-    """Django's, with a limit on tries. A name that does not exist is treated like any other."""
+    """Django's form with a limit on attempts. Names that do not exist are treated like any other."""
 
     throttled: Throttled | None = None
 
@@ -41,7 +41,10 @@ class LoginForm(AdminAuthenticationForm):
 
 
 def charge_login(request: HttpRequest, name: str) -> Charge:
-    """Count a try for `name` from this browser and address; `settle` it if the password is right. Raises Throttled."""
+    """Count an attempt for `name` from this browser and address; `settle` it if the password is right.
+
+    Raises Throttled.
+    """
     return charge(name=name, address=client_network(request), device=_known_names(request).get(_hidden(name), ""))
 
 
@@ -69,5 +72,5 @@ def _known_names(request: HttpRequest) -> dict[str, str]:
 
 
 def _hidden(name: str) -> str:
-    """The name, unreadable: others who use the browser need not learn it."""
+    """The name as a keyed hash, unreadable to others who use the browser."""
     return key_of("browser", name)[:16]

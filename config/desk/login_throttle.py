@@ -1,10 +1,10 @@
-"""How fast passwords may be tried, counted in the database for all web processes together.
+"""Rate limit on password attempts, counted in the database across all web processes.
 
-Three counters for each try: of the name from this address (strict), of the address over all names (against one
-password tried on many names), and of the name over all addresses (soft: it slows, and can never lock the owner out).
-A browser that has logged in as this name before has a counter of its own and none of the three, so that nobody else's
-failures keep its owner waiting. A try is counted before the password is looked at, so that many at once are no way
-round; a try that is refused is not counted, so that going on does not prolong the wait of anybody.
+Three counters per attempt: the name from this address (strict), the address over all names (against one
+password tried on many names), and the name over all addresses (soft: it slows down and never locks the owner out).
+A browser that has logged in as this name before has its own counter and none of the three, so that other people's
+failures never keep its owner waiting. An attempt is counted before the password is checked, so that parallel ones
+cannot get round the limit; a refused attempt is not counted, so that continuing prolongs nobody's wait.
 """
 
 from __future__ import annotations
@@ -41,33 +41,33 @@ PAIR = Rule(5, timedelta(seconds=30), timedelta(minutes=15))
 DEVICE = Rule(10, timedelta(seconds=30), timedelta(minutes=15))
 ADDRESS = Rule(50, timedelta(seconds=30), timedelta(minutes=15))
 NAME = Rule(20, timedelta(seconds=5), timedelta(minutes=1))
-#: Up to so many failures of a name, an address that has not failed with it yet has its first try without a wait.
+#: Up to this many failures of a name, an address that has not failed with it yet gets its first attempt without a wait.
 FIRST_TRY_UNTIL = 200
-#: Failures are forgotten when none was added for so long.
+#: Failures are forgotten after this long without a new one.
 WINDOW = timedelta(hours=6)
-#: Rows that are kept at most; each try clears away some of what is too old or too much.
+#: The most rows kept; each attempt removes some of the expired or excess ones.
 MOST_ROWS = 100_000
 CLEARED_AT_ONCE = 50
 
 
 class Throttled(Exception):
-    """Too many failures; `seconds` until the next try is looked at."""
+    """Too many failures; `seconds` until the next attempt is allowed."""
 
     def __init__(self, wait: timedelta) -> None:
         self.seconds = max(1, math.ceil(wait.total_seconds()))
-        super().__init__(f"Too many wrong passwords. Try again in {_spoken(self.seconds)}.")
+        super().__init__(f"Too many failed attempts. Try again in {_spoken(self.seconds)}.")
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One try that was counted: the keys, and until when each was blocked by it."""
+    """One counted attempt: its keys, and until when it blocked each of them."""
 
     own_key: str
     shared: tuple[tuple[str, datetime | None], ...]
 
 
 def charge(*, name: str, address: str, device: str = "", now: datetime | None = None) -> Charge:
-    """Count a try before its password is looked at. Raises Throttled, and counts nothing.
+    """Count an attempt before its password is checked. Raises Throttled, and then counts nothing.
 
     `device` is the id of a browser that has logged in as `name` before, or empty.
     """
@@ -100,7 +100,9 @@ def charge(*, name: str, address: str, device: str = "", now: datetime | None = 
 
 
 def settle(charged: Charge) -> None:
-    """The password was right: forget the failures of this address or browser, and take the try off the others."""
+    """The password was right: forget the failures of this address or browser, and subtract the attempt from the
+    other counters.
+    """
     with transaction.atomic():
         LoginLimit.objects.filter(key=charged.own_key).delete()
         for key, blocked_until in sorted(charged.shared):
@@ -114,7 +116,7 @@ def key_of(*parts: str) -> str:
 
 
 def _locked(keys: list[str], now: datetime) -> dict[str, LoginLimit]:
-    """The rows, made where there are none, in one order for everybody."""
+    """The rows, created if missing, locked in one fixed order."""
     keys = sorted(keys)
     new = [LoginLimit(key=key, updated_at=now) for key in keys]
     LoginLimit.objects.bulk_create(new, ignore_conflicts=True)

@@ -1,4 +1,4 @@
-"""What no page wants to see in a request, refused once before all of them."""
+"""Malformed input that no page accepts, rejected once in front of all of them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 
 NUL = "\0"
-SENTENCE = "The {place} holds a NUL character (%00), which no text has. Remove it and send it again."
+SENTENCE = "The {place} contains a NUL character (%00). Remove it and try again."
 
 
 class RefuseNul:
     """NUL characters in an address: 404. In the query string or the fields of a form: 400, with their place.
 
-    PostgreSQL cannot keep them, and SQLite ends texts at them. The API answers for itself: its bodies are JSON, which
+    PostgreSQL cannot store them, and SQLite ends text at them. The API does its own checks: its bodies are JSON, which
     `strict_json` reads, and its filters and ids are refused by name.
     """
 
@@ -24,7 +24,7 @@ class RefuseNul:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not request.path_info.startswith("/api/"):
             if NUL in request.path_info:
-                raise Http404("No address holds a NUL character.")
+                raise Http404("Addresses cannot contain a NUL character.")
             if "%00" in request.META.get("QUERY_STRING", ""):
                 _refuse(request.GET.lists(), "parameter")
             if request.method == "POST":
@@ -35,7 +35,7 @@ class RefuseNul:
         try:
             fields = request.POST
         except UnreadablePostError:
-            raise BadRequest("The form did not arrive whole. Send it again.") from None
+            raise BadRequest("The form was received incompletely. Submit it again.") from None
         _refuse(fields.lists(), "field")
 
 

@@ -1,7 +1,7 @@
-"""Confirming one's password once more: before what is delicate, and after an idle or a long session.
+"""Re-authentication: before sensitive actions, and after an idle or long session.
 
-Nothing that was typed is lost: the form that was sent is kept, encrypted, in the session, and sent once more when the
-password was confirmed. Only people who may change something are asked; others keep the ordinary session.
+Nothing typed is lost: the submitted form is kept, encrypted, in the session and submitted again when the
+password has been confirmed. Only people who may change something are asked; others keep an ordinary session.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from django.urls import reverse
 
 from integrations.security.encryption import DecryptionError, decrypt_text, encrypt_text
 
-#: Forms that need a password confirmed lately: tokens, secrets, approval settings, users and roles.
+#: Forms that need a recently confirmed password: tokens, secrets, approval settings, users and roles.
 DELICATE = {
     "password_change",
     "integrations_store_add",
@@ -34,18 +34,18 @@ DELICATE = {
     "integrations_integration_secret",
 }
 DELICATE_PREFIXES = ("auth_user_", "auth_group_")
-#: Reached however old the session is.
+#: Reachable however old the session is.
 ALWAYS = {"desk_confirm", "logout", "jsi18n"}
 
 SIGNED_IN, CONFIRMED, SEEN, KEPT = "signed_in_at", "confirmed_at", "seen_at", "kept_forms"
-#: How exact `seen_at` is: writing it each time would write the session with each page.
+#: Resolution of `seen_at`: writing it on each request would write the session with each page.
 SEEN_EVERY = 60
 KEPT_FORMS = 3
 KEPT_BYTES = 1_000_000
 
 
 def guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """A view of the desk, which asks for the password first where that is due."""
+    """A view of the desk that first asks for the password if that is due."""
 
     @wraps(view)
     def guard(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -61,7 +61,7 @@ def guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 
 def is_locked(request: HttpRequest) -> bool:
-    """Was this session idle, or is it open, for too long for somebody who may change things?"""
+    """Has this session been idle or open too long for someone who may change things?"""
     now, session = time.time(), request.session
     is_idle = now - session.get(SEEN, 0) > settings.STAFF_IDLE_MINUTES * 60
     is_old = now - session.get(SIGNED_IN, 0) > settings.STAFF_SESSION_HOURS * 3600
@@ -73,13 +73,13 @@ def is_confirmed(request: HttpRequest) -> bool:
 
 
 def confirm(request: HttpRequest) -> None:
-    """The password was right: the session begins anew, with what is in it."""
+    """The password was right: renew the session, keeping its contents."""
     request.session.cycle_key()
     _begin(request)
 
 
 def take_kept(request: HttpRequest, key: str) -> tuple[str, list[tuple[str, str]]] | None:
-    """The form that was kept under `key`, once: where it was sent to, and its fields."""
+    """Pop the form stored under `key`: where it was submitted to, and its fields."""
     kept = dict(request.session.get(KEPT, {}))
     found = kept.pop(key, None)
     if found is None:
@@ -104,7 +104,7 @@ def on_login(sender: Any, request: HttpRequest | None, **_: Any) -> None:
 
 
 def _see(request: HttpRequest) -> None:
-    """Parts that a page fetches by itself are nobody's doing."""
+    """Parts that a page polls do not count as user activity."""
     now = int(time.time())
     if request.headers.get("X-Requested-With") != "fetch" and now - request.session.get(SEEN, 0) > SEEN_EVERY:
         request.session[SEEN] = now
@@ -124,7 +124,7 @@ def _ask(request: HttpRequest) -> HttpResponse:
     if request.headers.get("X-Requested-With") == "fetch":
         return HttpResponseForbidden("Confirm your password: reload the page.")
     if request.user.is_anonymous or not request.user.has_usable_password():
-        # Nothing that could be confirmed: who logs in elsewhere does so again.
+        # There is no password to confirm: people who log in elsewhere do so again.
         logout(request)
         return redirect(f"{reverse('admin:login')}?{urlencode({'next': request.get_full_path()})}")
     wanted = {"next": request.get_full_path()}
@@ -134,13 +134,16 @@ def _ask(request: HttpRequest) -> HttpResponse:
 
 
 def _keep(request: HttpRequest) -> str:
-    """The key under which the form is kept; empty, with a message, for one that is too large."""
+    """Store the form; returns its key, or an empty text, with a message, if it is too large."""
     fields = [(name, value) for name, values in request.POST.lists() for value in values]
     text = json.dumps(
         {"path": request.get_full_path(), "fields": [pair for pair in fields if pair[0] != "csrfmiddlewaretoken"]}
     )
     if len(text) > KEPT_BYTES or request.FILES:
-        messages.warning(request, "The form was too large to be kept. Confirm, go back in your browser, send it again.")
+        messages.warning(
+            request,
+            "The form was too large to keep. Confirm your password, go back in your browser and submit it again.",
+        )
         return ""
     key = secrets.token_urlsafe(8)
     kept = {**request.session.get(KEPT, {}), key: encrypt_text(text)}

@@ -1,8 +1,8 @@
 """The groups Viewer, Operator and Manager.
 
-Made after each `migrate` and not by a migration: Django writes the permissions themselves only after all
+Created after each `migrate` and not by a migration: Django writes the permissions themselves only after all
 migrations have run (`post_migrate`), so that a migration would find none of them on a fresh database. What a
-group needs is added; what an administrator has added to it besides stays.
+group needs is added; what an administrator has added as well stays.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.apps import apps as installed_apps
 
 APPS = ("integrations", "subscriptions", "deliveries", "notifications")
 
-#: Models that staff have no business with: credentials, and the engine's own bookkeeping.
+#: Models that staff never touch directly: credentials, and the engine's own bookkeeping.
 HIDDEN = {
     "integrations.secret",
     "integrations.configversion",
@@ -24,7 +24,7 @@ HIDDEN = {
     "deliveries.replayitem",
     "deliveries.wizardpresence",
 }
-#: An Operator mends what is broken.
+#: An Operator resolves failures.
 OPERATOR = {
     "deliveries.resolve_delivery",
     "deliveries.replay_delivery",
@@ -57,13 +57,13 @@ def permissions_of() -> dict[str, set[str]]:
         for label, verbs in MANAGED.items()
         for verb in verbs
     }
-    # Tokens are seen by those who may make them.
+    # Only people who may create tokens see them.
     viewer = views - {"integrations.view_accesstoken"}
     return {VIEWER: viewer, OPERATOR_NAME: viewer | OPERATOR, MANAGER_NAME: views | MANAGER | managed}
 
 
 def make_groups(using: str = "default", **_: Any) -> None:
-    """Receiver of `post_migrate`. Run twice, it changes nothing the second time."""
+    """Receiver of `post_migrate`. Idempotent."""
     from django.contrib.auth.management import create_permissions
     from django.contrib.auth.models import Group
 

@@ -1,4 +1,4 @@
-"""What is wrong with this installation, in plain words. Each check looks at one thing and never raises."""
+"""Diagnosis of this installation. Each check covers one thing and never raises."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from subscriptions.models import Topic
 from subscriptions.services import problem_of_topic
 
 START_A_WORKER = "Start one: make run (web and worker), or manage.py qcluster (worker alone)."
-#: Tasks that wait; a healthy queue is empty nearly all the time.
+#: Waiting tasks; a healthy queue is empty nearly all the time.
 QUEUE_LIMIT = 100
-TOPICS_LIMIT = 2_000  #: descriptions of topics that are looked at
+TOPICS_LIMIT = 2_000  #: topics that are checked
 CLOCK_LIMIT = 5.0  #: seconds between this machine's clock and the database's
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence about one thing. `level`: ok, warning (works, but look at it) or problem."""
+    """One sentence about one thing. `level`: ok, warning (works, but needs attention) or problem."""
 
     check: str
     level: str
@@ -42,7 +42,7 @@ class Finding:
 
 
 def examine(now: datetime | None = None) -> list[Finding]:
-    """Everything; when the database does not answer, only what can be known without it."""
+    """All checks; if the database does not answer, only those that work without it."""
     now = now or timezone.now()
     findings = [*_settings(), *_encryption(), *_outbound()]
     database = list(_database())
@@ -53,15 +53,15 @@ def examine(now: datetime | None = None) -> list[Finding]:
         try:
             findings += check(now)
         except DatabaseError as error:
-            findings.append(Finding(check.__name__.strip("_"), "problem", f"The database refused: {error}"))
+            findings.append(Finding(check.__name__.strip("_"), "problem", f"Database error: {error}"))
     return findings
 
 
 def _settings() -> Iterator[Finding]:
     if settings.DEBUG:
         yield Finding(
-            "debug", "warning", "DEBUG is on: pages show tracebacks and the keys are known to everybody.",
-            "Fine for trying things out. In production set DEBUG=false, SECRET_KEY and ENCRYPTION_KEYS.",
+            "debug", "warning", "DEBUG is on: pages show tracebacks and the keys are public.",
+            "Fine for trying Hookdesk out. In production set DEBUG=false, SECRET_KEY and ENCRYPTION_KEYS.",
         )  # fmt: skip
     errors = [message for message in checks.run_checks() if message.level >= checks.ERROR]
     for message in errors:
@@ -70,7 +70,7 @@ def _settings() -> Iterator[Finding]:
         yield Finding("hosts", "problem", "ALLOWED_HOSTS is empty: the web server refuses every request.",
                       "Set it to the host names that people and programs use.")  # fmt: skip
     if not errors:
-        yield Finding("settings", "ok", "The settings can be read.")
+        yield Finding("settings", "ok", "The settings are valid.")
 
 
 def _encryption() -> Iterator[Finding]:
@@ -87,14 +87,14 @@ def _outbound() -> Iterator[Finding]:
         try:
             network = ip_network(text, strict=False)
         except ValueError:
-            yield Finding("outbound", "problem", f"OUTBOUND_ALLOW holds {text!r}, which is not a network.",
-                          "Write networks like 10.0.0.0/8, with commas between.")  # fmt: skip
+            yield Finding("outbound", "problem", f"OUTBOUND_ALLOW holds {text!r}, which is not a CIDR network.",
+                          "Write networks like 10.0.0.0/8, comma-separated.")  # fmt: skip
             continue
         if network.prefixlen == 0:
-            yield Finding("outbound", "warning", f"OUTBOUND_ALLOW={text} lets deliveries reach every address.",
-                          "Name only the networks that receivers are in.")  # fmt: skip
+            yield Finding("outbound", "warning", f"OUTBOUND_ALLOW={text} allows deliveries to any address.",
+                          "List only the networks that contain receivers.")  # fmt: skip
     if not settings.OUTBOUND_ALLOW:
-        yield Finding("outbound", "ok", "Deliveries reach public addresses only (OUTBOUND_ALLOW is empty).")
+        yield Finding("outbound", "ok", "Deliveries can reach public addresses only (OUTBOUND_ALLOW is empty).")
 
 
 def _database() -> Iterator[Finding]:
@@ -102,7 +102,7 @@ def _database() -> Iterator[Finding]:
         connection.ensure_connection()
     except Exception as error:  # also what the driver itself raises
         yield Finding("database", "problem", f"The database does not answer: {str(error).strip()}",
-                      "Check DATABASE_URL and that the server runs.")  # fmt: skip
+                      "Check DATABASE_URL and that the server is running.")  # fmt: skip
         return
     executor = MigrationExecutor(connection)
     missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
@@ -118,21 +118,23 @@ def _worker(now: datetime) -> Iterator[Finding]:
     alive = list(Engine.objects.alive(now))
     if alive:
         yield Finding(
-            "worker", "ok", f"{len(alive)} engine(s) run, {sum(e.in_flight for e in alive)} requests in flight."
+            "worker", "ok", f"{len(alive)} engine(s) running, {sum(e.in_flight for e in alive)} requests in flight."
         )
         return
     last = Engine.objects.order_by("-beat_at").first()
-    seen = f" The last sign of life was at {last.beat_at:%Y-%m-%d %H:%M:%S} UTC." if last else ""
-    yield Finding("worker", "problem", f"No worker runs: nothing is sent.{seen}", START_A_WORKER)
+    seen = f" The last heartbeat was at {last.beat_at:%Y-%m-%d %H:%M:%S} UTC." if last else ""
+    yield Finding("worker", "problem", f"No worker is running: nothing is being sent.{seen}", START_A_WORKER)
 
 
 def _oldest_due(now: datetime) -> Iterator[Finding]:
     beat = engine_health(now)
     if beat.oldest_due is None or beat.oldest_due <= LATE_AFTER.total_seconds():
-        yield Finding("due", "ok", "Nothing waits longer than it should.")
+        yield Finding("due", "ok", "No delivery is overdue.")
         return
     advice = (
-        "Are integrations slow, limited or down? See their rows on the dashboard." if beat.is_alive else START_A_WORKER
+        "Check on the dashboard whether integrations are slow, rate-limited or down."
+        if beat.is_alive
+        else START_A_WORKER
     )
     yield Finding("due", "problem", f"A delivery has been due for {beat.oldest_due:,.0f} s.", advice)
 
@@ -147,18 +149,21 @@ def _task_queue(now: datetime) -> Iterator[Finding]:
         size = broker.queue_size()
     except Exception as error:  # each broker has errors of its own
         yield Finding("queue", "problem", f"The task queue ({name}) does not answer: {error}",
-                      "Check REDIS_URL and that Redis runs. What is pushed is kept meanwhile.")  # fmt: skip
+                      "Check REDIS_URL and that Redis is running. Pushes are still accepted and stored.")  # fmt: skip
         return
     if size > QUEUE_LIMIT:
-        yield Finding("queue", "warning", f"{size:,} tasks wait in the queue ({name}), which should be all but empty.",
-                      "Look at the worker's log; restart it if it says nothing.")  # fmt: skip
+        yield Finding("queue", "warning", f"{size:,} tasks are waiting in the queue ({name}), which should be "
+        f"nearly empty.",
+                      "Check the worker's log; restart the worker if the log says nothing.")  # fmt: skip
     else:
-        yield Finding("queue", "ok", f"The task queue ({name}) answers, {size} tasks wait.")
+        yield Finding("queue", "ok", f"The task queue ({name}) answers, {size} tasks waiting.")
 
 
 def _clock(now: datetime) -> Iterator[Finding]:
     if now.year < 2024:
-        yield Finding("clock", "problem", f"This machine's clock says {now:%Y-%m-%d}.", "Set it, best by NTP.")
+        yield Finding(
+            "clock", "problem", f"This machine's clock says {now:%Y-%m-%d}.", "Set the clock, preferably with NTP."
+        )
         return
     before = time.time()
     theirs = backend().server_clock()
@@ -167,17 +172,17 @@ def _clock(now: datetime) -> Iterator[Finding]:
     skew = abs((theirs.astimezone(UTC) - datetime.fromtimestamp((before + time.time()) / 2, UTC)).total_seconds())
     if skew > CLOCK_LIMIT:
         yield Finding("clock", "warning", f"This machine's clock and the database server's differ by {skew:.0f} s.",
-                      "Run NTP on both: retries and leases go by the clock.")  # fmt: skip
+                      "Run NTP on both: retries and leases depend on the clock.")  # fmt: skip
 
 
 def _integrations(now: datetime) -> Iterator[Finding]:
     for integration in Integration.objects.alive().filter(is_enabled=False).order_by("name")[:20]:
         reason = f": {integration.disabled_reason}" if integration.disabled_reason else "."
         yield Finding("integration", "warning", f"{integration.name} is disabled{reason}",
-                      "Its deliveries wait. Enable it on its page in the admin.")  # fmt: skip
+                      "Its deliveries are waiting. Enable it on its page in the admin.")  # fmt: skip
     failing = FailureGroup.objects.filter(status=FailureGroup.Status.OPEN).count()
     if failing:
-        yield Finding("failures", "warning", f"{failing:,} kinds of failure are open.", "See /admin/, under Failures.")
+        yield Finding("failures", "warning", f"{failing:,} failures are open.", "See /admin/, under Failures.")
 
 
 def _topics(now: datetime) -> Iterator[Finding]:
@@ -185,19 +190,19 @@ def _topics(now: datetime) -> Iterator[Finding]:
                 if (reason := problem_of_topic(topic))]  # fmt: skip
     for topic, reason in unusable[:20]:
         yield Finding("topic", "warning", f"The topic {topic.name} of {topic.store.name} cannot be used: {reason}",
-                      "Correct it on its page in the admin; until then what is pushed to it is refused.")  # fmt: skip
+                      "Correct it on its page in the admin; until then, pushes to it are rejected.")  # fmt: skip
 
 
 def _stores(now: datetime) -> Iterator[Finding]:
     if not Store.objects.exists():
         yield Finding("stores", "problem", "There is no store yet, so nothing can be pushed.",
-                      "Make one: manage.py createstore NAME")  # fmt: skip
+                      "Create one: manage.py createstore NAME")  # fmt: skip
     elif not AccessToken.objects.active(now).exists():
-        yield Finding("tokens", "problem", "No access token is valid, so nothing can be pushed.",
-                      "Make one on the store's page in the admin.")  # fmt: skip
+        yield Finding("tokens", "problem", "There is no valid access token, so nothing can be pushed.",
+                      "Create one on the store's page in the admin.")  # fmt: skip
     elif not Integration.objects.alive().exists():
         yield Finding("integrations", "warning", "There is no integration yet, so nothing is delivered.",
-                      "Make one in the admin, or by POST /api/v1/integrations.")  # fmt: skip
+                      "Create one in the admin, or with POST /api/v1/integrations.")  # fmt: skip
     else:
         yield Finding("stores", "ok", f"{Store.objects.count():,} store(s), with valid tokens.")
 
@@ -206,7 +211,7 @@ def _staff(now: datetime) -> Iterator[Finding]:
     from django.contrib.auth import get_user_model
 
     if not get_user_model().objects.filter(is_staff=True, is_active=True).exists():
-        yield Finding("staff", "warning", "Nobody can log in to the admin.", "Run: manage.py createsuperuser")
+        yield Finding("staff", "warning", "No user can log in to the admin.", "Run: manage.py createsuperuser")
 
 
 def _disk(now: datetime) -> Iterator[Finding]:
@@ -215,7 +220,7 @@ def _disk(now: datetime) -> Iterator[Finding]:
         return
     if os.path.exists(path) and not os.access(path, os.W_OK):
         yield Finding(
-            "database", "problem", f"The database file {path} cannot be written.", "Check its owner and rights."
+            "database", "problem", f"The database file {path} cannot be written.", "Check its owner and permissions."
         )
 
 

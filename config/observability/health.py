@@ -21,16 +21,16 @@ _queue_outage = OutageLog(logger, "readyz: the task queue")
 
 @never_cache
 def healthz(request: HttpRequest) -> HttpResponse:
-    """The process answers; nothing else is asked."""
+    """Liveness: the process answers; nothing else is checked."""
     return JsonResponse({"status": "ok"})
 
 
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponse:
-    """503 when database or queue cannot be reached, or when work lies about and no engine lives.
+    """Readiness: 503 if database or queue cannot be reached, or if deliveries are due and no engine is alive.
 
-    No engine and nothing to do is `degraded` with 200: pushes are accepted and kept, and a web server that is
-    taken out of service would only make things worse.
+    No engine but nothing due is `degraded` with 200: pushes are accepted and stored, and taking a web server
+    out of service would only make things worse.
     """
     now = timezone.now()
     checks: dict[str, Any] = {"database": "ok", "queue": "ok"}
@@ -67,7 +67,7 @@ def _work(beat: EngineHealth | None, now: datetime) -> dict[str, Any]:
 
 
 def _is_queue_reachable() -> bool:
-    """The ORM broker's queue is the database, which was asked already; Redis answers for itself."""
+    """The ORM broker's queue is the database, which was checked already; Redis is checked here."""
     from django_q.brokers import get_broker
 
     try:

@@ -1,4 +1,4 @@
-"""Prometheus metrics. Several web processes would each count for themselves, so all figures come from the database."""
+"""Prometheus metrics. Each web process would count separately, so all figures come from the database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from config.observability.row_counts import EXACT, attempt_count, delivery_count
 from deliveries.models import Delivery, Engine
 from deliveries.stats.queries import engine_health
 
-#: Scrapes within so many seconds share one look.
+#: Scrapes within this many seconds share one result.
 KEPT_FOR = 15.0
 _BEYOND = f"An estimate in tables of more than {EXACT:,} rows."
 
@@ -47,7 +47,7 @@ def _is_allowed(request: HttpRequest) -> bool:
     if settings.METRICS_TOKEN and scheme.lower() == "bearer":
         return compare_digest(token.strip().encode(), settings.METRICS_TOKEN.encode())
     if "HTTP_X_FORWARDED_FOR" in request.META or "HTTP_FORWARDED" in request.META:
-        # The address is the proxy's: it says nothing about who asks.
+        # The address is the proxy's and says nothing about the client.
         return False
     try:
         address = ip_address(request.META.get("REMOTE_ADDR", ""))
@@ -67,7 +67,7 @@ def _exposition() -> bytes:
 
 
 class _Figures(Collector):
-    """Gauges and not counters: what is pruned is no longer counted."""
+    """Gauges, not counters: pruned rows are no longer counted."""
 
     def collect(self) -> Iterator[Metric]:
         now = timezone.now()
@@ -86,7 +86,7 @@ class _Figures(Collector):
         yield _gauge("oldest_due_seconds", "Age of the oldest delivery that is due.", beat.oldest_due or 0)
         yield _gauge("engines_alive", "Engines whose heartbeat is fresh.", engines.count())
         sent = engines.aggregate(sent=Sum("sent_count"))["sent"] or 0
-        yield _gauge("engine_requests_sent", "Requests that the living engines have sent since they started.", sent)
+        yield _gauge("engine_requests_sent", "Requests sent by the live engines since they started.", sent)
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:

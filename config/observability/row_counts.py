@@ -1,6 +1,6 @@
-"""How many rows there are, without counting a table: exact while they are few, from indexes or estimated beyond.
+"""Row counts without counting a table: exact for small tables, from indexes or estimated for large ones.
 
-Whatever is in the tables, a look costs no more than reading `EXACT` rows and `MOST_COUNTED` entries of an index.
+Whatever the tables hold, a count costs no more than reading `EXACT` rows and `MOST_COUNTED` entries of an index.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from django.db import connection, models, transaction
 from deliveries.models import Attempt, Delivery, Event
 from deliveries.storage import backend
 
-#: Tables of so many rows are counted.
+#: Tables of up to this many rows are counted.
 EXACT = 10_000
 #: Entries of a partial index are counted up to this.
 MOST_COUNTED = 100_000
@@ -39,7 +39,7 @@ def attempt_count() -> int:
 
 
 def delivery_counts() -> dict[str, int]:
-    """By status. In a large table, what is held counts as succeeded, which is the rest of an estimate."""
+    """By status. In a large table, held ones count as succeeded, which is the remainder of an estimate."""
     with transaction.atomic():
         backend().prefer_indexes()
         total = _rows_of(Delivery)

@@ -1,4 +1,4 @@
-"""From which address a request came, as far as that can be known."""
+"""The address that a request came from, as far as it can be known."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from django.conf import settings
 from django.http import HttpRequest
 
-#: Proxies in a row that are believed; what a client made up before them is never reached.
+#: The most proxies in a row that are trusted; what a client forged before them is never reached.
 LONGEST_CHAIN = 20
 
 
 def client_address(request: HttpRequest) -> str:
     """The address of the client: the nearest one of X-Forwarded-For that no trusted proxy has.
 
-    Only what a proxy of TRUSTED_PROXIES says is believed, from right to left. Empty where nothing is known.
+    Only what a proxy in TRUSTED_PROXIES says is trusted, from right to left. Empty if nothing is known.
     """
     found = _parsed(request.META.get("REMOTE_ADDR", ""))
-    # No address at all: a Unix socket, behind which stands a proxy of this machine.
+    # No address at all: a Unix socket, used by a proxy on this machine.
     if found is not None and not _is_trusted(found):
         return str(found)
     for text in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")[-LONGEST_CHAIN:]):
@@ -32,7 +32,7 @@ def client_address(request: HttpRequest) -> str:
 
 
 def client_network(request: HttpRequest) -> str:
-    """The address, of IPv6 its /64: whoever has one address of that has all of them."""
+    """The address, for IPv6 its /64: the owner of one address there owns all of them."""
     found = _parsed(client_address(request))
     return str(IPv6Network((found, 64), strict=False)) if isinstance(found, IPv6Address) else str(found or "")
 

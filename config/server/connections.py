@@ -1,4 +1,4 @@
-"""All connections of a web process: taking them in, their deadlines, and making room when there are too many."""
+"""All connections of a web process: accepting them, their deadlines, and closing some when there are too many."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from config.server.request import Refusal, Request
 
 logger = logging.getLogger("hookdesk.web")
 
-#: Deadlines are looked at so often, in seconds.
+#: How often deadlines are checked, in seconds.
 SWEEP_SECONDS = 1.0
 ACCEPTED_AT_ONCE = 16
-#: Without a file descriptor left for a further connection, the next try is so many seconds later.
+#: Seconds until the next accept if no file descriptor is left for another connection.
 _BREATHER = 0.1
 
 
@@ -33,7 +33,7 @@ class Connections:
         self.limits = limits
         self._handle = handle
         self.open: set[Connection] = set()
-        #: Those that owe the rest of a request (or all of it, if they are new), the longest first.
+        #: Those with an incomplete request (or none yet, if they are new), the oldest first.
         self.unfinished: dict[Connection, None] = {}
         self._unfinished_of: Counter[str] = Counter()
         #: Bytes of bodies in memory.
@@ -57,7 +57,7 @@ class Connections:
             self.loop.add_reader(listener, self._accept, listener)
 
     def _accept(self, listener: socket.socket) -> None:
-        """A few at a time, so that the processes that share the listener share the connections too."""
+        """A few at a time, so that processes sharing the listener also share the connections."""
         for _ in range(ACCEPTED_AT_ONCE):
             is_full = len(self.open) + len(self._arriving) >= self.limits.connections
             victim = self._longest_idle() if is_full else None
@@ -71,7 +71,7 @@ class Connections:
             except OSError as error:
                 if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                     raise
-                logger.warning("no connection can be taken in: %s", error.strerror)
+                logger.warning("cannot accept connections: %s", error.strerror)
                 self._pause(listener)
                 return
             if victim is not None:
@@ -83,7 +83,7 @@ class Connections:
             arrival.add_done_callback(self._arriving.discard)
 
     def _pause(self, listener: socket.socket) -> None:
-        """Leave those that come with the kernel for a moment."""
+        """Leave new ones with the kernel for a moment."""
         self.loop.remove_reader(listener)
         self.loop.call_later(_BREATHER, self._resume, listener)
 
@@ -92,7 +92,7 @@ class Connections:
             self.loop.add_reader(listener, self._accept, listener)
 
     def _longest_idle(self) -> Connection | None:
-        """One that has been answered, else one that owes something. Those being answered are left alone."""
+        """Close an idle one, else one with an incomplete request. Those being answered stay."""
         idle = [connection for connection in self.open if connection.is_idle and connection not in self.unfinished]
         others = [connection for connection in self.open if connection.current is None]
         return min(idle or others, key=lambda connection: connection.since, default=None)
@@ -111,7 +111,7 @@ class Connections:
         self._owes_nothing(connection)
 
     def owes(self, connection: Connection) -> None:
-        """A part of a request is missing. Of one address, only so many may owe something at a time."""
+        """Part of a request is missing. One address may have only a limited number of these at a time."""
         if connection in self.unfinished:
             return
         self.unfinished[connection] = None
@@ -119,7 +119,7 @@ class Connections:
         if self._unfinished_of[connection.address] > self.limits.unfinished_per_address:
             oldest = next(other for other in self.unfinished if other.address == connection.address)
             self._owes_nothing(oldest)
-            oldest.refuse(Refusal(503, "Too many unfinished requests come from this address."))
+            oldest.refuse(Refusal(503, "Too many incomplete requests from this address."))
 
     def is_owing(self, connection: Connection) -> bool:
         return connection in self.unfinished
@@ -151,10 +151,13 @@ class Connections:
         return sum(connection.unread_bytes for connection in self._slow)
 
     def make_room(self, connection: Connection) -> None:
-        """Bodies take too much memory: the one that has been coming in the longest goes. Raises Refusal if it asks."""
+        """Bodies take too much memory: drop the one that has been arriving the longest.
+
+        Raises Refusal if that is the caller.
+        """
         holders = [other for other in self.unfinished if other.held]
         victim = min(holders, key=lambda other: other.since, default=connection)
-        refusal = Refusal(503, "Too many large requests are coming in. Try again.")
+        refusal = Refusal(503, "Too many large requests at the moment. Try again.")
         if victim is connection:
             raise refusal
         victim.refuse(refusal)
@@ -174,7 +177,7 @@ class Connections:
         return all(connection.current is None for connection in self.open)
 
     def stop(self) -> None:
-        """Take no more in; what is being answered may be finished."""
+        """Accept no more; requests being answered may finish."""
         self.is_stopping = True
         for listener in self._listeners:
             self.loop.remove_reader(listener)

@@ -14,7 +14,7 @@ from deliveries.runtime.gc_tuning import freeze_and_tune_gc
 from deliveries.runtime.parent_death import die_with_supervisor
 
 die_with_supervisor()
-# WhiteNoise serves the apps' own folders (WHITENOISE_USE_FINDERS); that nothing was collected is as it should be.
+# WhiteNoise serves the apps' own folders (WHITENOISE_USE_FINDERS); nothing being collected is expected.
 warnings.filterwarnings("ignore", message="No directory at")
 
 bind = os.environ.get("WEB_BIND", "127.0.0.1:8000")
@@ -23,7 +23,7 @@ workers = int(os.environ.get("WEB_WORKERS", "2"))
 threads = int(os.environ.get("WEB_THREADS", "8"))
 preload_app = True
 timeout = 60
-# Requests that run when it is told to stop get so many seconds.
+# Seconds that running requests get on shutdown.
 graceful_timeout = 10
 backlog = 1024
 accesslog = None

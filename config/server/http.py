@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: reads whole requests, hands them over one at a time, writes the answers.
+"""One HTTP/1.1 connection: reads whole requests, hands them over one at a time, writes the responses.
 
 Everything here runs in the event loop. `httptools` (llhttp, the parser of Node.js) reads the bytes.
 """
@@ -58,7 +58,7 @@ class Connection(asyncio.Protocol):
         #: The request being answered, and those that the client sent without waiting for the answer.
         self.current: Request | None = None
         self.ready: deque[Request] = deque()
-        #: When that began which is waited for: being idle, a request's headers, its body, the end of a closing.
+        #: When the current wait began: for a request, its headers, its body, or the end of a close.
         self.since = 0.0
         #: Bytes of bodies that this connection has in memory.
         self.held = 0
@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is being answered, and nothing of a further request has come."""
+        """Nothing is being answered, and no part of another request has arrived."""
         return self.current is None and not self._has_begun and not self._is_closing
 
     def overdue(self, now: float) -> Refusal | None:
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
         self._owner.closed(self)
 
     def eof_received(self) -> bool:
-        # The client has said all it had to say; what it asked for is still answered.
+        # The client has half-closed; its request is still answered.
         if self.current is None or self._is_closing:
             return False
         (self.ready[-1] if self.ready else self.current).is_kept_alive = False
@@ -159,7 +159,7 @@ class Connection(asyncio.Protocol):
             self.refuse(cause if isinstance(cause, Refusal) else Refusal(400, f"This is not HTTP/1.1: {error}."))
         else:
             if self.current is not None:
-                # One at a time: what comes behind stays with the kernel, and so with the client.
+                # One at a time: what follows stays with the kernel, and so with the client.
                 self.transport.pause_reading()
             elif self._has_begun:
                 self._owner.owes(self)
@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
             raise self._too_large_head()
 
     def _go_on_without_upgrade(self, rest: bytes) -> None:
-        """Answer in HTTP/1.1, as a server may that does not speak what the client would rather speak."""
+        """Answer in HTTP/1.1, as a server may that does not support the requested protocol."""
         method, version = self._parser.get_method(), self._parser.get_http_version()
         if method == b"CONNECT":
             raise Refusal(405, "This is no proxy.")
@@ -198,7 +198,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._body is not None:
-            return  # A trailer: it comes after whatever was decided by the headers.
+            return  # A trailer: it comes after everything the headers decide.
         self._headers.append((name.lower(), value))
         self._head_size += len(name) + len(value) + 4
         if self._head_size > self._owner.limits.head_bytes:
@@ -238,7 +238,7 @@ class Connection(asyncio.Protocol):
             self._hand_over(bytes(self._body or b""), self._size)
 
     def _refuse_body(self, announced: int) -> None:
-        """It is too large: the application gets the request without it and says so in its own words."""
+        """It is too large: the application gets the request without it and reports the error itself."""
         self._is_body_refused = True
         self._is_kept_alive = False
         self._hand_over(b"", announced)
@@ -276,14 +276,14 @@ class Connection(asyncio.Protocol):
         self._owner.handed_over(self, self.current)
 
     async def write(self, request: Request, data: bytes) -> bool:
-        """A part of the answer to `request`; returns when more may follow, False if nobody takes it any more."""
+        """A part of the answer to `request`; returns when more may follow, False if the client is gone."""
         if self.current is request and not self._is_closing:
             self._write(data)
             await self._drained.wait()
         return self.current is request and not self._is_closing
 
     def finish(self, request: Request, data: bytes) -> None:
-        """The rest of the answer to `request`; the next one's turn has come."""
+        """The rest of the answer to `request`; start the next one."""
         if self.current is not request or self._is_closing:
             return
         self._write(data)
@@ -304,11 +304,11 @@ class Connection(asyncio.Protocol):
             self._owner.has_unread(self)
 
     def abandon(self) -> None:
-        """The answer cannot be completed: the client must not take what it has for the whole."""
+        """The response cannot be completed: the client must not take what it has for all of it."""
         self.transport.abort()
 
     def refuse(self, refusal: Refusal) -> None:
-        """Tell the client why, and close. In the middle of an answer nothing can be told."""
+        """Tell the client why, and close. In the middle of a response it only closes."""
         if self.current is not None or refusal.status == 0:
             self.transport.abort()
             return

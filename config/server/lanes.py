@@ -1,4 +1,4 @@
-"""Which threads a request waits for. Whoever waits long, or is made to wait, keeps only its own kind waiting."""
+"""Thread pools by kind of request, so that slow requests only delay others of their kind."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from config.server.request import Request
 from integrations.transport.daemon_pool import DaemonPool
 
-#: Requests in which Hookdesk waits for somebody else's server.
+#: Requests in which Hookdesk waits for a third-party server.
 _WAITS_FOR_RECEIVERS = re.compile(
     rb"/api/v1/(?:integrations(?:/[^/]*)?|integrations/[^/]*/(?:ping|handshake|context|actions/[^/]*)"
     rb"|subscriptions(?:/[^/]*)?|subscriptions/[^/]*/ping)/?"
@@ -25,8 +25,8 @@ _HEALTHZ = (
 class Lanes:
     """`admit(request)` answers at once, or lets `respond` do so in a thread of the request's lane.
 
-    Threads are started when they are needed. In each lane requests are taken in the order in which they came, one of
-    each connection at a time: that is an equal share for every client.
+    Threads are started when needed. Each lane serves requests in order of arrival, one of
+    each connection at a time: an equal share for every client.
     """
 
     def __init__(self, respond: Callable[[Request], None], *, threads: int) -> None:
@@ -41,7 +41,7 @@ class Lanes:
         if path in _PUSHES:
             lane = self._pushes
         elif path == b"/healthz" and request.method in ("GET", "HEAD"):
-            # The process is up if this loop turns. Nothing else is asked, so nothing else may delay the answer.
+            # The process is up if this loop runs. Nothing else is checked, so nothing else can delay the answer.
             request.connection.finish(request, _HEALTHZ if request.method == "HEAD" else _HEALTHZ + _ALIVE)
             return
         elif path in (b"/readyz", b"/metrics"):

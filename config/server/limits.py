@@ -1,4 +1,4 @@
-"""How long and how much a client may take. A limit that is reached closes that client's connection and no other."""
+"""Time and size limits per client. Reaching one closes that client's connection and no other."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _RESERVED_FILES = 256
 class Limits:
     """Times are seconds, sizes bytes. All but `head_*` and `body_*` are per web process."""
 
-    #: From the first moment of a connection, or the first byte of a further request, to the end of its headers.
+    #: From opening a connection, or the first byte of another request, to the end of its headers.
     head_seconds: float = 10.0
     target_bytes: int = 8190
     head_bytes: int = 32 * 1024
     header_count: int = 100
-    #: A body has so long, and longer by what it brings: one that trickles in slower than `body_rate` is cut off.
+    #: Base time for a body, extended as bytes arrive: one slower than `body_rate` is cut off.
     body_seconds: float = 20.0
     body_rate: int = 16 * 1024
     body_bytes: int = 10 * 1024 * 1024
@@ -37,16 +37,16 @@ class Limits:
     requests_ahead: int = 100
     #: After an answer that refuses the rest of a request: what still comes is thrown away for so long.
     linger_seconds: float = 2.0
-    #: Open connections. At the limit the one that has been idle the longest makes room.
+    #: Open connections. At the limit the one idle the longest is closed.
     connections: int = 4096
-    #: Connections of one address that owe the rest of a request. Proxies owe nothing: they send whole requests.
+    #: Connections of one address with incomplete requests. Proxies are unaffected: they send whole requests.
     unfinished_per_address: int = 1024
-    #: Bodies that are coming in or wait for a thread, all together.
+    #: Total size of bodies that are arriving or waiting for a thread.
     buffered_bytes: int = 256 * 1024 * 1024
 
 
 def limits_from_environment(body_bytes: int) -> Limits:
-    """`WEB_CONNECTIONS` and `WEB_CONNECTIONS_PER_ADDRESS`, as far as the system allows so many files."""
+    """`WEB_CONNECTIONS` and `WEB_CONNECTIONS_PER_ADDRESS`, as far as the system's file limit allows."""
     wanted = int(os.environ.get("WEB_CONNECTIONS", "4096"))
     connections = max(16, min(wanted, _raise_file_limit(wanted + _RESERVED_FILES) - _RESERVED_FILES))
     per_address: dict[str, Any] = {}

@@ -13,7 +13,7 @@ from django.utils.deprecation import MiddlewareMixin
 
 
 class PagesOnly(MiddlewareMixin):
-    """They would take a sixth of the time that Django needs for a push."""
+    """They would take a sixth of Django's time for a push."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if request.path_info.startswith("/api/"):

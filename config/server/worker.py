@@ -1,4 +1,4 @@
-"""gunicorn's worker process around the event loop. gunicorn starts, watches and stops the processes, and no more."""
+"""gunicorn's worker process around the event loop. gunicorn only starts, watches and stops the processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from config.server.wsgi import Gateway
 
 #: gunicorn's arbiter kills a worker that has not reported for `timeout` seconds.
 _HEARTBEAT_SECONDS = 5.0
-#: How often a stopping worker looks whether all is answered.
+#: How often a stopping worker checks whether all requests are answered.
 _STOPPING_SECONDS = 0.02
 
 
@@ -29,11 +29,11 @@ class WebWorker(Worker):  # type: ignore[misc]
         try:
             loop.run_until_complete(self._serve(loop))
         finally:
-            # Threads that still wait for somebody are daemons; they end with the process.
+            # Threads that still wait are daemons; they end with the process.
             loop.close()
 
     def init_signals(self) -> None:
-        """gunicorn's own handlers sleep and exit; ours only say that it is time. SIGABRT stays: the arbiter's last."""
+        """gunicorn's own handlers sleep and exit; ours only set a flag. SIGABRT, the arbiter's last resort, stays."""
         for signum in self.SIGNALS:
             signal.signal(signum, signal.SIG_DFL)
         signal.signal(signal.SIGABRT, self.handle_abort)
@@ -60,7 +60,7 @@ class WebWorker(Worker):  # type: ignore[misc]
             await asyncio.sleep(_STOPPING_SECONDS)
         connections.abort()
         heartbeat.cancel()
-        # Let what was closed be closed.
+        # Let closed connections finish closing.
         await asyncio.sleep(0)
 
     def _on_signal(self, signum: int, stopped: asyncio.Event, quits: asyncio.Event) -> None:
@@ -77,6 +77,6 @@ class WebWorker(Worker):  # type: ignore[misc]
         while True:
             self.notify()
             if os.getppid() != self.ppid:
-                self.log.warning("The parent process is gone: stopping.")
+                self.log.warning("parent process is gone: stopping")
                 stopped.set()
             await asyncio.sleep(_HEARTBEAT_SECONDS)

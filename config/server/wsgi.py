@@ -19,7 +19,7 @@ from config.server.request import Request
 logger = logging.getLogger("hookdesk.web")
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
-#: Answers up to so many bytes are written in one piece.
+#: Responses up to this many bytes are written in one piece.
 _ONE_PIECE = 256 * 1024
 _BODYLESS = ("204", "304")
 _LAST_CHUNK = b"0\r\n\r\n"
@@ -27,14 +27,14 @@ _SERVER_ERROR = b"HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\nCon
 
 
 class Gone(Exception):
-    """The client takes nothing any more."""
+    """The client has gone away."""
 
 
 def environ_of(request: Request, base: dict[str, Any]) -> dict[str, Any]:
-    """PEP 3333's. Headers with underscores are dropped: `X_Hub_Store` must not pass for `X-Hub-Store`."""
+    """PEP 3333's. Headers with underscores are dropped, so that `X_Hub_Store` cannot pass for `X-Hub-Store`."""
     target = request.target
     if not target.startswith(b"/") and b"://" in target:
-        # The absolute form, which is meant for proxies, but which every server must take.
+        # The absolute form, meant for proxies, but every server must accept it.
         target = b"/" + target.partition(b"://")[2].partition(b"/")[2]
     path, _, query = target.partition(b"?")
     environ = {
@@ -61,7 +61,7 @@ def environ_of(request: Request, base: dict[str, Any]) -> dict[str, Any]:
 
 
 class Gateway:
-    """`respond(request)` runs the application, in whichever thread it is called, and writes what it answers."""
+    """`respond(request)` runs the application in the calling thread and writes its response."""
 
     def __init__(self, application: Application, connections: Connections, *, host: str, port: int) -> None:
         self._application = application
@@ -80,7 +80,7 @@ class Gateway:
         }
 
     def respond(self, request: Request) -> None:
-        """Never raises: a thread that answers must live on for the next request."""
+        """Never raises: the thread must survive for the next request."""
         if request.connection not in self._connections.open:
             return
         answer = _Answer(request, self._connections)
@@ -149,7 +149,7 @@ class _Answer:
         is_chunked = False
         framing = ""
         if not self._has("content-length"):
-            # HTTP/1.0 knows no chunks: the end of the connection is the end of the answer.
+            # HTTP/1.0 has no chunks: the end of the connection is the end of the response.
             is_chunked = self._request.version == "1.1"
             self._request.is_kept_alive = self._request.is_kept_alive and is_chunked
             framing = "Transfer-Encoding: chunked\r\n" if is_chunked else ""
@@ -166,7 +166,7 @@ class _Answer:
         self._loop.call_soon_threadsafe(connection.finish, self._request, _LAST_CHUNK if is_chunked else b"")
 
     def _write(self, data: bytes) -> None:
-        """Returns when the client has taken enough for more. Its deadline is the connection's, whose end ends this."""
+        """Returns when the client has read enough for more. The connection's deadline bounds the wait."""
         written = asyncio.run_coroutine_threadsafe(self._request.connection.write(self._request, data), self._loop)
         if not written.result():
             raise Gone

@@ -1,6 +1,6 @@
-"""Small parts that every page of the desk draws alike: status pills, times, ids, charts.
+"""Template tags shared by all pages of the desk: status pills, times, ids, charts.
 
-All of them escape what they are given: names, payloads and answers are other people's words.
+All of them escape their input: names, payloads and responses are untrusted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from integrations.foundation.json_paths import path_of_pointer
 
 register = template.Library()
 
-#: Status → (glyph, colour class). A status is never told by colour alone: glyph and word go with it.
+#: Status → (glyph, colour class). A status is never shown by colour alone, but with a glyph and a word.
 PILLS: Final[dict[str, tuple[str, str]]] = {
     "succeeded": ("●", "good"),
     "sent": ("●", "good"),
@@ -56,7 +56,7 @@ _STEPS: Final = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (60 * 86_
 
 @register.simple_tag
 def pill(status: str, word: str = "", extra: str = "") -> SafeString:
-    """`✕ failed` in its colour. `word` says something else than the status, `extra` follows quietly."""
+    """`✕ failed` in its colour. `word` replaces the status text, `extra` follows in a muted colour."""
     glyph, colour = PILLS.get(status, ("·", "calm"))
     return format_html(
         '<span class="pill pill-{}"><span aria-hidden="true">{}</span> {}{}</span>',
@@ -69,16 +69,16 @@ def pill(status: str, word: str = "", extra: str = "") -> SafeString:
 
 @register.simple_tag
 def delivery_pill(delivery: Any) -> SafeString:
-    """A delivery's status, with when it goes on."""
+    """A delivery's status and its next attempt."""
     if delivery.is_held:
-        return pill("held", "waiting", "for an earlier one")
+        return pill("held", "waiting", "for an earlier delivery")
     if delivery.status == "retrying" and delivery.due_at:
         return pill("retrying", extra=relative(delivery.due_at))
     return pill(delivery.status)
 
 
 def relative(moment: datetime, now: datetime | None = None) -> str:
-    """`4 min ago`, `in 12 s`; a date when it is far."""
+    """`4 min ago`, `in 12 s`; a date if it is far away."""
     seconds = ((now or timezone.now()) - moment).total_seconds()
     size = abs(seconds)
     if size < 1:
@@ -92,7 +92,7 @@ def relative(moment: datetime, now: datetime | None = None) -> str:
 
 @register.simple_tag
 def ago(moment: datetime | None, empty: str = "–") -> SafeString:
-    """A relative time with the absolute one in its title; `desk.js` keeps it fresh."""
+    """A relative time with the absolute one in its title; `desk.js` updates it."""
     if not moment:  # a health row that does not exist yet is an empty text in templates
         return format_html('<span class="quiet">{}</span>', empty)
     stamp = moment.astimezone(UTC)
@@ -106,7 +106,7 @@ def ago(moment: datetime | None, empty: str = "–") -> SafeString:
 
 @register.simple_tag
 def clock(moment: datetime | None) -> SafeString:
-    """The time of day, with the date where it is not today's."""
+    """The time of day, with the date if it is not today."""
     if not moment:  # a health row that does not exist yet is an empty text in templates
         return format_html('<span class="quiet">–</span>')
     stamp = moment.astimezone(UTC)
@@ -169,7 +169,7 @@ def grouped(number: float | None) -> str:
 
 @register.filter
 def percent(share: float | None) -> str:
-    """`99.76 %`; never rounded up to 100 where something failed."""
+    """`99.76 %`; never rounded up to 100 if something failed."""
     if share is None:
         return "–"
     shown = math.floor(share * 10_000) / 100
@@ -187,7 +187,7 @@ def place(pointer: str) -> str:
 
 @register.simple_tag
 def sparkline(values: Sequence[float], bad: Sequence[float] = (), label: str = "") -> SafeString:
-    """Small bars: `values` in all, of which `bad` failed. Drawn by the server; colours come by class."""
+    """Small bars: `values` in all, of which `bad` failed. Rendered on the server; colours come from CSS classes."""
     return _bars([(max(0, total - fault), fault) for total, fault in _paired(values, bad)], 4, 20, label, "sparkline")
 
 
@@ -211,7 +211,7 @@ def _bars(
     gap = 1 if step < 8 else 2
     shapes = []
     for index, (good, bad) in enumerate(rows):
-        # Whatever happened shows: one failure among a million still is a line of two pixels.
+        # Every failure is visible: one in a million is still a line of two pixels.
         bad_height = max(2.0, bad * height / top) if bad else 0
         good_height = max(1.0, good * height / top) if good else 0
         good_height = min(good_height, height - bad_height)
@@ -243,7 +243,7 @@ def _bar(x: int, width: int, height: int, good: float, bad: float, tip: str) -> 
 
 @register.simple_tag(takes_context=True)
 def query(context: Any, **changes: Any) -> str:
-    """The page's query string with some parameters changed (None: taken out). The cursor goes with a new filter."""
+    """The page's query string with some parameters changed (None: removed). A new filter drops the cursor."""
     parameters = context["request"].GET.copy()
     for gone in ("before", "after"):
         parameters.pop(gone, None)

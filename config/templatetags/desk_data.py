@@ -1,4 +1,4 @@
-"""What pages of an inner app show of outer ones: the frame knows all apps, the apps know only those before them."""
+"""What pages of an inner app show of outer ones: `config` may import all apps, the apps only those before them."""
 
 from __future__ import annotations
 
@@ -50,6 +50,6 @@ def absolute_url(request: Any, path: str) -> str:
 
 @register.simple_tag
 def known_topics(user: Any) -> list[str]:
-    """For type-ahead: what was seen, described or subscribed in the stores that this person sees."""
+    """For type-ahead: topics seen, described or subscribed to in the stores that this person sees."""
     stores = None if sees_all(user) else list(stores_for(user).values_list("pk", flat=True))
     return known_names(stores=stores)

@@ -1,6 +1,6 @@
-"""Draws payloads and answers: JSON that folds, indented XML, text as it is. Everything in them is inert.
+"""Renders payloads and responses: foldable JSON, indented XML, plain text. Everything in them is inert.
 
-The drawing is bounded, so that a body of megabytes does not become a page of hundreds; the raw bytes are one
+The output is bounded, so that a body of megabytes does not become a page of hundreds; the raw bytes are one
 click away.
 """
 
@@ -19,7 +19,7 @@ from integrations.foundation.json_paths import pointer_from
 
 register = template.Library()
 
-NODE_LIMIT: Final = 3_000  #: values of a JSON document that are drawn one by one
+NODE_LIMIT: Final = 3_000  #: values of a JSON document that are rendered individually
 TEXT_LIMIT: Final = 100_000  #: characters of plain text that are shown
 LEAF_LIMIT: Final = 5_000  #: characters of one string
 DEPTH_OPEN: Final = 6  #: levels that start unfolded
@@ -44,7 +44,7 @@ def document(value: Any, suspects: Collection[str] = ()) -> SafeString:
 
 @register.simple_tag
 def body(text: str | None, kind: str = "") -> SafeString:
-    """A request's or answer's body by what it is: JSON, XML or text. `kind` is the Content-Type if known."""
+    """A request or response body by type: JSON, XML or text. `kind` is the Content-Type, if known."""
     if not text:
         return format_html('<p class="quiet">{}</p>', "empty")
     stripped = text.lstrip()
@@ -72,7 +72,7 @@ def plain(text: str) -> SafeString:
 
 
 def indented_xml(text: str) -> str:
-    """XML with one element a line. By its marks only: nothing is parsed, so no bomb in it can go off."""
+    """XML with one element per line. Only tags are matched; nothing is parsed, so entity bombs are harmless."""
     depth, lines = 0, []
     parts = [part for part in _MARKUP.split(text[:TEXT_LIMIT]) if part.strip()]
     index = 0

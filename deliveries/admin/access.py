@@ -1,4 +1,4 @@
-"""How every view of a delivery begins: who asks, may they, and is it theirs to see."""
+"""Access checks at the start of every view of a delivery: user, permission, store."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from deliveries.models import Delivery
 
 
 def require(request: HttpRequest, permission: str) -> None:
-    """Checked anew by each view: a page that was opened before a permission was taken away changes nothing."""
+    """Checked by each view: a page opened before a permission was revoked can no longer change anything."""
     if not request.user.has_perm(permission):
         raise PermissionDenied
 
 
 def open_delivery(request: HttpRequest, pk: uuid.UUID, permission: str = "deliveries.view_delivery") -> Delivery:
-    """The delivery with what its pages need. Another store's is not found rather than forbidden."""
+    """The delivery with what its pages need. Another store's is reported as not found rather than forbidden."""
     require(request, permission)
     rows = Delivery.objects.select_related(
         "event", "store", "integration__health", "integration__store", "subscription"
     )
     found = visible_to(rows, request.user).filter(pk=pk).first()
     if found is None:
-        raise Http404("There is no such delivery: it may have been pruned.")
+        raise Http404("This delivery does not exist. It may have been pruned.")
     return found
 
 
 def render(request: HttpRequest, template: str, title: str, context: dict[str, Any]) -> TemplateResponse:
-    """A page in the frame of the desk."""
+    """Render a page of the desk."""
     frame = admin.site.each_context(request)
     return TemplateResponse(request, template, {**frame, "title": title, **context})

@@ -1,4 +1,4 @@
-"""Several deliveries, ticked in the list: who of them can be acted on is shown before anything happens."""
+"""Bulk actions on deliveries selected in the list: the confirmation page shows which of them can be acted on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deliveries.models import Delivery
 from deliveries.resolution import ResolutionError, actions_for, discard_delivery, retry_delivery
 from integrations.foundation.audit import Actor
 
-#: Rows of one page of the list, with room to spare.
+#: The most rows on one page of the list, with a margin.
 SELECTION_LIMIT = 200
 VERBS = {"retry": "Resend", "discard": "Discard"}
 
@@ -28,7 +28,7 @@ def selection_view(request: HttpRequest) -> HttpResponse:
     action = request.POST.get("action", "")
     rows = _chosen(request)
     if not rows:
-        messages.warning(request, "Nothing was selected. Tick the deliveries first.")
+        messages.warning(request, "Nothing was selected. Select deliveries first.")
         return redirect("admin:deliveries_delivery_changelist")
     if action == "resolve":
         return _begin_wizard(request, rows)
@@ -41,11 +41,11 @@ def selection_view(request: HttpRequest) -> HttpResponse:
     error = ""
     if "confirmed" in request.POST:
         if "also" not in request.POST:
-            # Delivered ones go a second time only where somebody has ticked that they are meant.
+            # Delivered ones are resent only if the user has ticked the box that includes them.
             able = [row for row in able if row not in delivered]
         reason = request.POST.get("reason", "").strip()
         if action == "discard" and not reason and any(row.store.is_reason_required for row in able):
-            error = "A store of these wants to know why: give a reason."
+            error = "One of these stores requires a reason."
         else:
             return _act(request, action, able, reason)
     context = {
@@ -73,7 +73,7 @@ def _chosen(request: HttpRequest) -> list[Delivery]:
 
 
 def _begin_wizard(request: HttpRequest, rows: list[Delivery]) -> HttpResponse:
-    """The newest failure is edited; the others are ticked in its review, if they fail alike."""
+    """The newest failure is edited; the others are preselected in its review if they have the same failure."""
     failing = [row for row in rows if "edit" in actions_for(row) and row.status != Delivery.Status.SUCCEEDED]
     if not failing:
         messages.warning(request, "None of the selected deliveries has failed, so there is nothing to resolve.")
@@ -85,7 +85,7 @@ def _begin_wizard(request: HttpRequest, rows: list[Delivery]) -> HttpResponse:
     others = sum(row.failure_group_id != first.failure_group_id for row in failing[1:])
     if others:
         noun = "delivery fails" if others == 1 else "deliveries fail"
-        messages.info(request, f"{others} of the selected {noun} in another way and will want a round of their own.")
+        messages.info(request, f"{others} of the selected {noun} for another reason and must be resolved separately.")
     return redirect("admin:deliveries_delivery_resolve", first.pk)
 
 
@@ -99,7 +99,7 @@ def _act(request: HttpRequest, action: str, rows: list[Delivery], reason: str) -
             done += 1
         except ResolutionError as error:
             refused.append(f"{row.topic} {row.event.object_id}: {error.message}")
-    word = "on their way again" if action == "retry" else "discarded"
+    word = "being resent" if action == "retry" else "discarded"
     messages.success(request, f"{done} {'delivery is' if done == 1 else 'deliveries are'} {word}.")
     for text in refused[:5]:
         messages.warning(request, text)

@@ -1,4 +1,4 @@
-"""The list of deliveries: tabs, filters, search and pages by id, each bounded however many rows there are."""
+"""The list of deliveries: tabs, filters, search and pages by id, each with bounded cost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from integrations.models import Integration, Store
 PAGE_SIZE = 50
 #: Tab → (its label, the statuses it shows).
 TABS = {
-    "needs": ("Needs you", "failed"),
+    "needs": ("Needs attention", "failed"),
     "retrying": ("Retrying", "retrying"),
     "all": ("All", ""),
 }
@@ -37,12 +37,12 @@ FILTERS = (
     "replay",
     "left_alone",
 )
-SINCE = (("", "any time"), ("1h", "last hour"), ("24h", "last 24 h"), ("7d", "last 7 days"))
+SINCE = (("", "any time"), ("1h", "last hour"), ("24h", "last 24 hours"), ("7d", "last 7 days"))
 
 
 @dataclass
 class Page:
-    """One page of the list, and what is around it."""
+    """One page of the list, with its tabs, filters and cursors."""
 
     tab: str
     rows: list[Delivery] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Page:
 
 
 def page_of(request: HttpRequest) -> Page:
-    """The page that the request asks for. A filter that is wrong shows a sentence and no rows."""
+    """The requested page. An invalid filter shows an error and no rows."""
     tab = request.GET.get("tab", "needs")
     page = Page(tab if tab in TABS else "needs")
     page.filters = chosen_filters(request.GET)
@@ -74,20 +74,20 @@ def page_of(request: HttpRequest) -> Page:
 
 
 def chosen_filters(parameters: Any) -> dict[str, str]:
-    """What of the query string is a filter and is not empty."""
+    """The query string's non-empty filters."""
     found = {name: parameters.get(name, "").strip() for name in FILTERS}
     return {name: value for name, value in found.items() if value}
 
 
 def resolved(filters: dict[str, str]) -> dict[str, str]:
-    """The same with `24h` and its like as times."""
+    """The same, with relative times such as `24h` resolved."""
     spans = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
     span = spans.get(filters.get("since", ""))
     return filters if span is None else {**filters, "since": (timezone.now() - span).isoformat()}
 
 
 def described(filters: dict[str, str]) -> list[tuple[str, str]]:
-    """The filters as people read them: stores and integrations by name."""
+    """The filters for display: stores and integrations by name."""
     shown = []
     for name in FILTERS:
         if not (value := filters.get(name)):
@@ -104,7 +104,7 @@ def described(filters: dict[str, str]) -> list[tuple[str, str]]:
 
 
 def _cut(page: Page, rows: QuerySet[Delivery], parameters: Any) -> Page:
-    """By id and not by number: the page costs the same wherever it is."""
+    """Paged by id, not by number: every page costs the same."""
     before, after = _id(parameters.get("before")), _id(parameters.get("after"))
     if after is not None:
         found = list(_shown(rows.filter(id__gt=after).order_by("id"))[: PAGE_SIZE + 1])
@@ -123,7 +123,7 @@ def _cut(page: Page, rows: QuerySet[Delivery], parameters: Any) -> Page:
 
 
 def _shown(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
-    """With what the list prints, and without payloads."""
+    """With what the list shows, without payloads."""
     return rows.select_related("event", "integration", "store").defer(
         "event__data", "integration__parameters", "integration__token", "integration__handshake"
     )
@@ -137,7 +137,7 @@ def _id(text: str | None) -> uuid.UUID | None:
 
 
 def tabs(request: HttpRequest, current: str) -> list[dict[str, Any]]:
-    """The saved views, with how many are in those that want something."""
+    """The tabs, with counts for those that need attention."""
     scoped = visible_to(Delivery.objects.all(), request.user)
     found = []
     for name, (label, status) in TABS.items():
@@ -147,7 +147,7 @@ def tabs(request: HttpRequest, current: str) -> list[dict[str, Any]]:
 
 
 def choices(request: HttpRequest) -> dict[str, Any]:
-    """What the filters offer."""
+    """The filters' options."""
     stores = list(stores_for(request.user).order_by("name")[:200])
     integrations = (
         visible_to(Integration.objects.alive(), request.user).order_by("name").values_list("pk", "name")[:500]

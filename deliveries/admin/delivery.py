@@ -1,4 +1,4 @@
-"""The deliveries of the desk: list, page, and the addresses of everything that can be done about one."""
+"""Admin of deliveries: list, page, and the URLs of all actions on one."""
 
 from __future__ import annotations
 
@@ -29,13 +29,15 @@ from integrations.admin.keys import parse_number
 from integrations.foundation.audit import Actor
 from integrations.foundation.json_documents import describe_patch
 
-#: More than anybody edits one payload, and what every database keeps in an integer.
+#: More edits than any payload gets, and within every database's integer range.
 REVISION_LIMIT = 2**31 - 1
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    """Deliveries are never edited: what staff decide goes through services, each with a permission and a trace."""
+    """Deliveries are never edited directly: staff actions go through services, each with a permission and an
+    audit entry.
+    """
 
     stock_pages = ("changelist",)
 
@@ -96,7 +98,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return response
 
     def attempt_view(self, request: HttpRequest, pk: uuid.UUID, number: int) -> HttpResponse:
-        """The inside of one attempt, for when it is opened."""
+        """The contents of one attempt, loaded when it is expanded."""
         delivery = open_delivery(request, pk)
         attempt = delivery.attempts.filter(number=number).first()
         if attempt is None:
@@ -129,7 +131,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         try:
             if request.POST.get("decision") == "approve":
                 approve_revision(revision=revision, actor=actor)
-                messages.success(request, f"Revision {revision.number} is approved and on its way.")
+                messages.success(request, f"Revision {revision.number} is approved and being sent.")
             else:
                 reject_revision(revision=revision, actor=actor, reason=request.POST.get("reason", ""))
                 messages.success(request, f"Revision {revision.number} is rejected. Nothing was sent.")

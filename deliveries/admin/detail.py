@@ -13,10 +13,10 @@ from deliveries.resolution import actions_for, alike, payload_of, schema_problem
 from deliveries.results.attempt_bodies import readable_body, readable_response
 from deliveries.stats.queries import capped_count, in_failing_index, shown_count
 
-#: Attempts whose bodies are on the page; those of the others are fetched when they are opened.
+#: Attempts whose bodies are on the page; the others are fetched when expanded.
 ATTEMPTS_IN_FULL = 3
 ATTEMPTS_LISTED = 100
-#: Permission of each thing that can be done.
+#: The permission for each action.
 PERMISSIONS = {
     "retry": "deliveries.resolve_delivery",
     "edit": "deliveries.resolve_delivery",
@@ -28,7 +28,7 @@ PERMISSIONS = {
 
 @dataclass
 class ShownAttempt:
-    """An attempt with its bodies as text; None where they are fetched later."""
+    """An attempt with its bodies as text; None if they are fetched later."""
 
     attempt: Attempt
     body: str | None = None
@@ -45,7 +45,7 @@ class ShownAttempt:
 
 
 def shown_attempts(delivery: Delivery) -> list[ShownAttempt]:
-    """Newest first, the bodies of the latest with them. What is not shown is not read from the database either."""
+    """Newest first, with the bodies of the latest. What is not shown is not read from the database."""
     rows = list(
         delivery.attempts.order_by("-number").defer("request_body", "response_body", "request_headers")[
             :ATTEMPTS_LISTED
@@ -61,7 +61,7 @@ def in_full(attempt: Attempt, delivery: Delivery) -> ShownAttempt:
 
 
 def diagnosis_of(delivery: Delivery, shown: list[ShownAttempt]) -> Diagnosis | None:
-    """What the last failure means, in plain words. None where nothing has failed."""
+    """What the last failure means, in plain words. None if nothing has failed."""
     last = next((each for each in shown if each.attempt.outcome == Attempt.Outcome.FAILED), None)
     if last is None or delivery.status in (Delivery.Status.SUCCEEDED, Delivery.Status.PENDING):
         return None
@@ -77,7 +77,7 @@ def diagnosis_of(delivery: Delivery, shown: list[ShownAttempt]) -> Diagnosis | N
 
 
 def possible_actions(delivery: Delivery, user: Any) -> dict[str, bool]:
-    """What this person can do about the delivery now."""
+    """What this person can do with the delivery now."""
     possible = actions_for(delivery)
     return {action: action in possible and user.has_perm(PERMISSIONS[action]) for action in PERMISSIONS}
 

@@ -1,4 +1,4 @@
-"""Two texts side by side, line by line, with the changed words marked. Pure."""
+"""Side-by-side diff of two texts by line, with changed words marked. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 CONTEXT: Final = 3  #: equal lines shown around a change
-LINES_LIMIT: Final = 4_000  #: longer texts are compared no further
+LINES_LIMIT: Final = 4_000  #: longer texts are truncated for the comparison
 
 #: Parts of a line: (text, is it changed).
 Parts = tuple[tuple[str, bool], ...]
@@ -16,7 +16,7 @@ Parts = tuple[tuple[str, bool], ...]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line on each side; `kind` is same, changed, removed, added or skip (`count` equal lines left out)."""
+    """A line on each side; `kind` is same, changed, removed, added or skip (`count` unchanged lines omitted)."""
 
     kind: str
     left: Parts = ()
@@ -47,7 +47,7 @@ def _changed(old: Sequence[str], new: Sequence[str]) -> Iterator[Row]:
 
 
 def _words(old: str, new: str) -> tuple[Parts, Parts]:
-    """What is equal at the start and at the end stays unmarked; the middle is the change."""
+    """Common prefix and suffix stay unmarked; the middle is the change."""
     start = 0
     while start < min(len(old), len(new)) and old[start] == new[start]:
         start += 1
@@ -63,7 +63,7 @@ def _parts(line: str, start: int, end: int) -> Parts:
 
 
 def _folded(rows: list[Row]) -> Iterator[Row]:
-    """Long runs of equal lines become one row that says how many there were."""
+    """Long runs of unchanged lines become one row with their count."""
     near: set[int] = set()
     for index, row in enumerate(rows):
         if row.kind != "same":

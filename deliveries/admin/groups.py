@@ -1,4 +1,4 @@
-"""Failure groups: failures that are alike are one matter."""
+"""Admin of failure groups: failures with the same cause."""
 
 from __future__ import annotations
 
@@ -57,28 +57,28 @@ class FailureGroupAdmin(ReadOnlyAdmin):
         return render(request, "admin/deliveries/failuregroup/change_form.html", title, context)
 
     def resolve_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Into the wizard, by the newest delivery of the group that still fails."""
+        """Open the wizard with the newest failing delivery of the group."""
         require(request, "deliveries.resolve_delivery")
         group = get_object_or_404(self._rows(request), pk=pk)
         failing = Delivery.objects.filter(failure_group=group).failing()
         first = failing.filter(status=Delivery.Status.FAILED).order_by("-id").first() or failing.order_by("-id").first()
         if first is None:
-            messages.info(request, "Nothing fails in this way any more.")
+            messages.info(request, "No delivery fails this way now.")
             return redirect("admin:deliveries_failuregroup_change", pk)
         return redirect("admin:deliveries_delivery_resolve", first.pk)
 
     def close_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Take a group off the desk by hand, or bring it back."""
+        """Resolve a group by hand, or reopen it."""
         require(request, "deliveries.resolve_delivery")
         group = get_object_or_404(self._rows(request), pk=pk)
         if request.method == "POST":
             actor = Actor.of_user(request.user)
             if group.status == FailureGroup.Status.OPEN:
                 resolve_group(group=group, actor=actor)
-                messages.success(request, "Marked as resolved. It opens again by itself if the failure comes back.")
+                messages.success(request, "Marked as resolved. It reopens automatically if the failure recurs.")
             else:
                 reopen_group(group=group, actor=actor)
-                messages.success(request, "Open again.")
+                messages.success(request, "Reopened.")
         return redirect("admin:deliveries_failuregroup_change", pk)
 
     def _rows(self, request: HttpRequest) -> QuerySet[FailureGroup]:

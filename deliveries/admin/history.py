@@ -1,4 +1,4 @@
-"""Who did what with a delivery and why; and what a resend sent differently."""
+"""A delivery's history: who did what and why, and how a resend's request differed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from integrations.foundation.json_documents import describe_patch
 from integrations.models import AuditEntry
 
 LISTED = 200
-#: Of so many resends, the newest, the requests are compared.
+#: Number of resends, newest first, whose requests are compared.
 RESENDS_COMPARED = 5
 ATTEMPTS_LOOKED_AT = 200
 WORDS = {
     "retry": "resent the same payload",
     "edit": "edited the payload",
     "discard": "discarded it",
-    "wait_for_source": "waits for a fix at the source",
+    "wait_for_source": "set it to wait for a fix at the source",
     "release_hold": "released it",
     "approve": "approved the edited payload",
     "reject": "rejected the edited payload",
@@ -41,7 +41,7 @@ class Entry:
 
 
 def history(delivery: Delivery, revisions: list[Revision]) -> list[Entry]:
-    """Who did what and why, newest first; attempts have their own part of the page."""
+    """Who did what and why, newest first; attempts have their own section."""
     event = delivery.event
     audits = list(history_of(delivery)[:LISTED])
     compared = _compared(delivery, [audit for audit in audits if audit.action == "retry"][:RESENDS_COMPARED])
@@ -53,14 +53,14 @@ def history(delivery: Delivery, revisions: list[Revision]) -> list[Entry]:
         lines = describe_patch(revision.patch)[:20] if revision else []
         what = WORDS.get(audit.action, audit.action.replace("_", " "))
         if (found := compared.get(audit.pk)) is not None:
-            what = "resent it, but the request differed from the one before" if found else "resent it unchanged"
+            what = "resent it; the request differed from the previous one" if found else "resent it unchanged"
             lines = found
         entries.append(Entry(audit.created_at, audit.actor, what, audit.reason, lines))
     return sorted(entries, key=lambda entry: entry.at, reverse=True)
 
 
 def _compared(delivery: Delivery, resends: list[AuditEntry]) -> dict[int, list[str]]:
-    """For each resend that was tried and had an attempt before it: what differed, and who had changed what."""
+    """For each resend with an attempt before and after it: what differed, and who had changed what."""
     if not resends:
         return {}
     times = list(delivery.attempts.order_by("-number").values_list("pk", "started_at")[:ATTEMPTS_LOOKED_AT])
@@ -88,7 +88,7 @@ def _request(attempt: Attempt, delivery: Delivery) -> SentRequest:
 
 
 def _configuration_changes(delivery: Delivery, attempts: list[Attempt]) -> list[tuple[datetime, str]]:
-    """What was changed in the subscription and the integration between these attempts."""
+    """Changes to the subscription and the integration between these attempts."""
     if not attempts:
         return []
     mine = Q(target_type="integration", target_id=str(delivery.integration_id))

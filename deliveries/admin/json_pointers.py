@@ -11,7 +11,7 @@ from integrations.foundation.json_paths import pointer_from, pointer_of
 
 
 def existing_pointers(paths: Iterable[str], payload: Any) -> list[str]:
-    """The pointers of those paths that lead somewhere in `payload`; a bare field name is looked for everywhere."""
+    """The pointers of those paths that exist in `payload`; a bare field name matches at any depth."""
     found: list[str] = []
     for path in paths:
         pointer = path if path.startswith("/") else pointer_of(path)

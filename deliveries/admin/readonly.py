@@ -1,4 +1,4 @@
-"""What has happened, to be read: events, records, attempts, engines."""
+"""Read-only admins: events, records, attempts, engines."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class EventAdmin(ReadOnlyAdmin):
     list_select_related = ["store"]
     list_filter = ["origin"]
     search_fields = ["object_id"]
-    search_help_text = "An object's id, exactly."
+    search_help_text = "Exact object id."
     ordering = ["-id"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
@@ -41,7 +41,7 @@ class EventAdmin(ReadOnlyAdmin):
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         if not (wanted := search_term.strip()):
             return queryset, False
-        # The condition of the index, word for word: SQLite does not use a partial index otherwise.
+        # The condition of the index, verbatim: SQLite does not use a partial index otherwise.
         indexed = RawSQL("NOT (deliveries_event.object_id = '')", [], output_field=BooleanField())
         return queryset.filter(indexed, object_id=wanted), False
 
@@ -53,7 +53,7 @@ class EventAdmin(ReadOnlyAdmin):
         require(request, "deliveries.view_event")
         event = self.get_object(request, object_id)
         if event is None:
-            raise Http404("There is no such event: it may have been pruned.")
+            raise Http404("This event does not exist. It may have been pruned.")
         rows = Delivery.objects.filter(event=event).select_related("integration", "store", "event")
         stopped = why_stopped(event.hops) if event.is_stopped else None
         context = {
@@ -69,7 +69,7 @@ class RecordAdmin(ReadOnlyAdmin):
     list_display = ["external_id", "type", "store", "version", "updated"]
     list_select_related = ["store"]
     search_fields = ["external_id"]
-    search_help_text = "A record's id, exactly."
+    search_help_text = "Exact record id."
     ordering = ["-updated_at"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Record]:
@@ -86,7 +86,7 @@ class RecordAdmin(ReadOnlyAdmin):
         require(request, "deliveries.view_record")
         record = self.get_object(request, object_id)
         if record is None:
-            raise Http404("There is no such record.")
+            raise Http404("This record does not exist.")
         events = Event.objects.filter(object_id=record.external_id, store=record.store, object_type=record.type)
         context = {"record": record, "events": events.defer("data").order_by("-id")[:DELIVERIES_SHOWN]}
         return render(request, "admin/deliveries/record/change_form.html", str(record), context)
@@ -94,7 +94,7 @@ class RecordAdmin(ReadOnlyAdmin):
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnlyAdmin):
-    """Attempts have no list of filters: their place is the page of their delivery."""
+    """Attempts have no list of their own; they are shown on their delivery's page."""
 
     store_path = "delivery__store"
     list_display = ["number", "delivery_name", "outcome_pill", "response_status", "duration_ms", "started"]
@@ -130,6 +130,6 @@ class EngineAdmin(ReadOnlyAdmin):
     list_display = ["host", "slot", "pid", "in_flight", "sent_count", "started_at", "beat"]
     ordering = ["-beat_at"]
 
-    @admin.display(description="last beat")
+    @admin.display(description="last heartbeat")
     def beat(self, engine: Engine) -> SafeString:
         return drawn("ago", engine.beat_at)

@@ -1,4 +1,4 @@
-"""Bulk resends and discards: all that match a filter, counted before, watched while, stoppable."""
+"""Admin of bulk resends and discards: preview with counts, live progress, pause and cancel."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ReplayAdmin(ReadOnlyAdmin):
         return rows if ids is None else rows.filter(Q(store__in=ids) | Q(pk__in=self._own(request, ids)))
 
     def _own(self, request: HttpRequest, ids: list[uuid.UUID]) -> list[uuid.UUID]:
-        """One over several stores belongs to none of them: whoever began it goes on seeing it while they see these."""
+        """A replay over several stores belongs to none of them: its author sees it as long as they see these stores."""
         mine = {str(pk) for pk in ids}
         several = Replay.objects.filter(store=None, created_by_id=request.user.pk).order_by("-created_at")[:LISTED_ROWS]
         asked = {replay.pk: set(str(replay.filters.get("store", "")).split(",")) for replay in several}
@@ -78,7 +78,7 @@ class ReplayAdmin(ReadOnlyAdmin):
         return render(request, "admin/deliveries/replay/change_list.html", "Bulk resends", {"rows": rows})
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
-        """What would be touched, how many, how long; by POST it begins."""
+        """Preview what would be affected, how many, how long; POST starts it."""
         require(request, "deliveries.replay_delivery")
         given = request.POST if request.method == "POST" else request.GET
         action = given.get("action", "retry")
@@ -96,7 +96,7 @@ class ReplayAdmin(ReadOnlyAdmin):
             plain = without_guarded(filters, action)
             guarded = count_guarded(filters=filters, action=action)
             if guarded:
-                # Typed is the number of now: what is made from here on does not change it.
+                # The user confirms the current number; deliveries created later do not change it.
                 filters.setdefault("until", timezone.now().isoformat())
             found = preview(filters=plain, action=action) if plain["status"] else Preview(0, {}, [], 0.0)
         except (ReplayError, FilterError) as problem:
@@ -128,7 +128,7 @@ class ReplayAdmin(ReadOnlyAdmin):
                 with_status(filters, GUARDED[action]) if filters["status"] else filters | {"status": GUARDED[action]}
             )
         elif not filters["status"]:
-            raise ReplayError("Nothing else matches: tick that these are meant, and type their number.")
+            raise ReplayError("Nothing else matches: tick the box to include these, and type their number.")
         return start_replay(
             filters=filters,
             action=action,
@@ -140,14 +140,14 @@ class ReplayAdmin(ReadOnlyAdmin):
         )
 
     def _limited(self, request: HttpRequest, filters: dict[str, str]) -> dict[str, str]:
-        """Whoever is limited to stores replays only theirs, whatever the address says."""
+        """Staff limited to some stores can replay only theirs, whatever the URL says."""
         if sees_all(request.user):
             return filters
         mine = {str(pk) for pk in stores_for(request.user).values_list("pk", flat=True)}
         asked = {text for text in filters.get("store", "").split(",") if text} or mine
-        # Never an empty filter, which would mean all stores: also not for those who see none.
+        # Never an empty filter, which would mean all stores, even for people who see none.
         if not asked or not asked <= mine:
-            raise Http404("There is no such store.")
+            raise Http404("This store does not exist.")
         return {**filters, "store": ",".join(sorted(asked))}
 
     def progress_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
@@ -181,21 +181,21 @@ class ReplayAdmin(ReadOnlyAdmin):
 
 
 def without_guarded(filters: dict[str, str], action: str) -> dict[str, str]:
-    """The filters with their status spelled out, without the guarded one, which takes a tick; it may be empty then."""
+    """The filters with an explicit status, without the guarded one, which needs a tick; may be empty then."""
     cleaned = with_status(filters)
     return {**cleaned, "status": ",".join(one for one in cleaned["status"].split(",") if one != GUARDED[action])}
 
 
 def _typed(request: HttpRequest) -> int:
-    """The number that was typed beside the tick. Raises ReplayError if it is not the one that the page showed."""
+    """The number typed next to the tick box. Raises ReplayError if it is not the one that the page showed."""
     text = request.POST.get("confirmed", "").strip().replace(",", "").replace(" ", "")
     if not text.isdecimal() or len(text) > 9 or text != request.POST.get("guarded", ""):
-        raise ReplayError("Nothing was begun: the number that you typed is not the one beside the tick.")
+        raise ReplayError("Nothing was started: the number you typed does not match the one shown.")
     return int(text)
 
 
 def _progress(replay: Replay) -> dict[str, Any]:
-    """Counts, what became of the deliveries, and the rate as it is and not as it was asked for."""
+    """Counts, outcomes of the deliveries, and the actual rate rather than the requested one."""
     took = ((replay.finished_at or timezone.now()) - replay.created_at).total_seconds()
     rate = replay.done / took if took > 0 else 0
     left = replay.total - replay.done

@@ -1,4 +1,4 @@
-"""Trying things out before they count: a test to an integration, a subscription against a real event."""
+"""Trying things out: a test delivery to an integration, a subscription against a real event."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from integrations.wire_formats.base import PayloadError
 from subscriptions.models import Subscription
 from subscriptions.services.values import clean_values
 
-#: Recent events that are looked through for one that fits.
+#: Recent events searched for a match.
 EVENTS_LOOKED_AT = 50
 
 
 def test_view(request: HttpRequest, pk: int) -> HttpResponse:
-    """POST sends a test and waits for it; GET shows the last one: request and answer beside each other."""
+    """POST sends a test and waits for it; GET shows the last one, request next to response."""
     require(request, "integrations.change_integration")
     integration = visible_to(Integration.objects.alive(), request.user).filter(pk=pk).first()
     if integration is None:
-        raise Http404("There is no such integration.")
+        raise Http404("This integration does not exist.")
     if request.method == "POST":
         try:
             ping_now(integration=integration, now=timezone.now())
@@ -51,7 +51,7 @@ def test_view(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def preview_view(request: HttpRequest) -> HttpResponse:
-    """What the subscription form, as it stands, would do with the latest event that fits. Changes nothing."""
+    """What the unsaved subscription form would do with the latest matching event. Changes nothing."""
     require(request, "subscriptions.view_subscription")
     context = _previewed(request)
     return TemplateResponse(request, "admin/deliveries/delivery/preview.html", context)

@@ -78,7 +78,7 @@ class RetryView(FeedView):
 
 
 class ErrorsView(FeedView):
-    """What has failed for good, and what has failed so far and is tried again."""
+    """Deliveries that have failed permanently, and those still being retried."""
 
     statuses = [Status.FAILED, Status.RETRYING]
     has_requests = True

@@ -11,7 +11,7 @@ from integrations.api.errors import APIError
 
 
 def check_rate(store_id: uuid.UUID) -> None:
-    """Raises 429 with Retry-After and X-RateLimit-* once the store used up its requests of this second."""
+    """Raises 429 with Retry-After and X-RateLimit-* once the store has used up its requests of this second."""
     limit = settings.PUSH_RATE_LIMIT
     if not limit:
         return
@@ -24,5 +24,5 @@ def check_rate(store_id: uuid.UUID) -> None:
         "X-RateLimit-Remaining": "0",
         "X-RateLimit-Reset": str(again_at),
     }
-    message = f"This store may push {limit} times a second. Wait a second, or send larger batches."
+    message = f"This store may push {limit} times per second. Wait a second, or send larger batches."
     raise APIError(429, message, headers=headers)

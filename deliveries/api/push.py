@@ -29,22 +29,23 @@ HOPS_PARAMETER = OpenApiParameter(
     HOPS_HEADER,
     {"type": "integer", "minimum": 0, "maximum": 9999},
     OpenApiParameter.HEADER,
-    description="A program that passes on what Hookdesk sent it copies this header, so that loops can be stopped.",
+    description="A program that forwards what it received from Hookdesk copies this header, so that loops can "
+    "be stopped.",
 )
 KEY_PARAMETER = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": 255},
     OpenApiParameter.HEADER,
-    description="The same key and body again answers the first response and stores nothing.",
+    description="A request with the same key and body returns the first response and stores nothing.",
 )
 
 
-#: Of the number of hops; the database has room for 32,767.
+#: Digits of the number of hops; the column holds up to 32,767.
 MOST_DIGITS = 4
 INGEST_ANSWERS = answers(None, status=202, more=(400, 409, 429))
 PUSH_BODY = {
     "type": "object",
-    "description": "By plural type (`^[a-z][a-z0-9_-]*$`) the objects of that type.",
+    "description": "Arrays of objects, keyed by plural type (`^[a-z][a-z0-9_-]*$`).",
     "additionalProperties": {
         "type": "array",
         "items": {
@@ -69,7 +70,7 @@ _EVENT = {
         "occurred_at": {
             "oneOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 1}],
             "nullable": True,
-            "description": "ISO 8601 or unix seconds; now if absent.",
+            "description": "ISO 8601 or Unix seconds; defaults to now.",
         },
     },
     "example": {"topic": "user.created", "data": {"id": "7"}},
@@ -98,7 +99,7 @@ EVENTS_ANSWER = {
 
 
 class IngestView(APIView):
-    """Parse, call the service, say what became of it."""
+    """Parse, call the service, return the receipt."""
 
     authentication_classes = [CachedStoreAuthentication]
     required_scope = AccessToken.Scope.PUSH
@@ -117,7 +118,7 @@ class IngestView(APIView):
         except Invalid as error:
             raise APIError(400, error.message, code=error.code, field=error.field) from None
         except SchemaViolation as error:
-            message = f"The data does not fit the schema of {error.topic}: {error.message}"
+            message = f"The data violates the schema of {error.topic}: {error.message}"
             raise APIError(400, message, code="parameter_invalid", field=error.path or None) from None
         except TooMuchWork as error:
             raise APIError(400, error.message, code="parameter_invalid", field=error.path or None) from None
@@ -128,7 +129,7 @@ class IngestView(APIView):
         except TooMuchContention:
             raise APIError(
                 503,
-                "The same records are changing too fast. Nothing was stored; try again.",
+                "The same records are changing too quickly. Nothing was stored; try again.",
                 headers={"Retry-After": "1"},
             ) from None
         headers = {"Idempotent-Replay": "true"} if receipt.is_replay else None
@@ -165,12 +166,12 @@ class EventsView(IngestView):
 
 
 def _hops(request: Request) -> int:
-    """How far it came: one hop more than who sent it was told. Another Hookdesk is told by its name."""
+    """The hops of a request: one more than its sender received. Another Hookdesk is recognised by its User-Agent."""
     value = request.META.get("HTTP_X_HOOKDESK_HOPS")
     if value is None:
         return 1 if request.META.get("HTTP_USER_AGENT", "").startswith("Hookdesk/") else 0
     if not (value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS):
-        message = f"{HOPS_HEADER} is a whole number from 0 to {'9' * MOST_DIGITS}: copy it from what was received."
+        message = f"{HOPS_HEADER} must be 0 to {'9' * MOST_DIGITS}, a whole number: copy it from the request received."
         raise APIError(400, message, code="parameter_invalid", field=HOPS_HEADER)
     return int(value) + 1
 
@@ -180,7 +181,7 @@ def _idempotency_key(request: Request) -> str | None:
     if key is None:
         return None
     try:
-        # Header bytes reach Django as latin-1; keys are any text.
+        # Header bytes reach Django as latin-1; keys may be any text.
         key = key.encode("latin-1").decode()
     except (UnicodeEncodeError, UnicodeDecodeError):
         raise APIError(

@@ -156,7 +156,7 @@ class ResolveBodySerializer(serializers.Serializer[Any]):
     action = serializers.ChoiceField(["retry", "edit", "discard"])
     payload = serializers.DictField(required=False, help_text="With edit: the whole data, before the transform.")
     reason = serializers.CharField(required=False, allow_blank=True, max_length=TEXT_LIMIT)
-    update_record = serializers.BooleanField(required=False, help_text="With edit: the store's record is changed too.")
+    update_record = serializers.BooleanField(required=False, help_text="With edit: also update the store's record.")
 
 
 class NotificationListSerializer(serializers.Serializer[Any]):

@@ -15,7 +15,7 @@ urlpatterns = [
     *both("subscriptions/<str:subscription_id>/sent", feeds.SentView.as_view(), "subscription-sent"),
     *both("subscriptions/<str:subscription_id>/retry", feeds.RetryView.as_view(), "subscription-retry"),
     *both("subscriptions/<str:subscription_id>/error", feeds.ErrorsView.as_view(), "subscription-error"),
-    # The same feed under the name that `links` uses; the schema knows one of them.
+    # The same feed under the name that `links` uses; the schema lists only one of them.
     *both("subscriptions/<str:subscription_id>/errors", feeds.ErrorsView.as_view(schema=None), "subscription-errors"),
     *both("subscriptions/<str:subscription_id>/ping", feeds.SubscriptionPingView.as_view(), "subscription-ping"),
     *both("integrations/<slug:slug>/ping", feeds.IntegrationPingView.as_view(), "integration-ping"),

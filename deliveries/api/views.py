@@ -35,17 +35,17 @@ _FILTER_PARAMETERS = [
         {"type": "string", "pattern": f"^{_STATUS}(,{_STATUS})*$", "maxLength": LONGEST_QUERY_TEXT},
         description="One or several, comma-separated.",
     ),
-    OpenApiParameter("integration", _TEXT, description="A slug. Empty, here and below: as if absent."),
+    OpenApiParameter("integration", _TEXT, description="A slug. An empty value, here and below, is ignored."),
     OpenApiParameter("subscription", _TEXT, description="nsub_…"),
     OpenApiParameter("topic", _TEXT, description="A topic, an intent, or shipment.*"),
     OpenApiParameter("since", _TEXT, description="ISO 8601, inclusive."),
     OpenApiParameter("until", _TEXT, description="ISO 8601, exclusive."),
-    OpenApiParameter("q", _TEXT, description="An id of a delivery, event, request or object; how a topic begins."),
+    OpenApiParameter("q", _TEXT, description="An id of a delivery, event, request or object, or the start of a topic."),
 ]
 
 
 def delivery_of(request: Request, delivery_id: str) -> Delivery:
-    """By `dlv_…` or the request id. Raises not_found, also for another store's."""
+    """By `dlv_…` or the request id. Raises not_found, including for another store's."""
     wanted = parse_public_id("dlv", delivery_id)
     found = wanted and (
         Delivery.objects.select_related("event", "integration", "store")
@@ -76,7 +76,7 @@ class DeliveriesView(APIView):
     def get(self, request: Request) -> Response:
         filters: dict[str, Any] = {name: query_text(request, name) for name in FILTERS}
         if "status" in request.query_params and not filters["status"]:
-            raise invalid(f"status is one or several of {', '.join(Delivery.Status.values)}.", "status")
+            raise invalid(f"status must be one or more of {', '.join(Delivery.Status.values)}.", "status")
         store_id = principal_of(request).store_id
         mine = Delivery.objects.filter(store_id=store_id).select_related("event", "integration")
         try:
@@ -128,7 +128,7 @@ def _resolve(delivery: Delivery, body: dict[str, Any], actor: Actor) -> None:
         discard_delivery(delivery=delivery, actor=actor, reason=reason)
     elif action == "edit":
         if "payload" not in body:
-            raise missing("payload", "payload is required with edit: the whole data as it should be.")
+            raise missing("payload", "payload is required with edit: the complete corrected data.")
         edit_delivery(
             delivery=delivery,
             payload=mapping(body, "payload"),

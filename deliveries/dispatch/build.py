@@ -24,10 +24,10 @@ logger = logging.getLogger("hookdesk.engine")
 def prepare(
     claimed: ClaimedDelivery, directory: ConfigCache, now: datetime
 ) -> tuple[Message | None, Request | Outcome]:
-    """The request with the message that it is made of, or the outcome of a delivery that is not sent.
+    """The request and the message it was built from, or the outcome of a delivery that is not sent.
 
-    Whatever goes wrong in here is this delivery's own failure, whatever its rows contain. Raises only what says that
-    the database is away.
+    Any error here is this delivery's own failure, whatever its rows contain. Raises only errors that mean
+    that the database is unavailable.
     """
     try:
         destination = directory.destination(claimed.integration_id)
@@ -38,17 +38,17 @@ def prepare(
     except PayloadError as error:
         return None, payload_refused(error)
     except DecryptionError as error:
-        logger.exception("the request of %s could not be built", claimed.id)
+        logger.exception("could not build the request of %s", claimed.id)
         return None, _internal(f"The subscription's settings cannot be used: {error}")
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
-        logger.exception("the request of %s could not be built", claimed.id)
+        logger.exception("could not build the request of %s", claimed.id)
         return None, internal("build this request", error)
 
 
 def internal(what: str, error: Exception) -> Outcome:
-    """Hookdesk itself failed at one delivery. What it failed at may be secret, so that only its kind is shown."""
+    """An internal error on one delivery. The error's text may contain secrets, so only its type is shown."""
     return _internal(f"Hookdesk failed to {what} ({type(error).__name__}). The worker's log has the traceback.")
 
 
@@ -59,7 +59,7 @@ def _internal(message: str) -> Outcome:
 def build_message(
     claimed: ClaimedDelivery, destination: DestinationConfig, subscription_config: SubscriptionConfig, now: datetime
 ) -> Message:
-    """Raises PayloadError when filter or transform cannot be worked out on this data."""
+    """Raises PayloadError if filter or transform cannot be evaluated on this data."""
     return Message(
         endpoint=destination.endpoint,
         request_id=claimed.id.hex,
@@ -88,7 +88,7 @@ def _transformed(claimed: ClaimedDelivery, subscription_config: SubscriptionConf
     step = "filter"
     try:
         if subscription_config.filter:
-            # Ingest has applied it; what matters here is that one which fails on this data says so.
+            # Ingest has applied it already; here it only matters that one failing on this data is reported.
             passes(subscription_config.filter, data, context)
         if not subscription_config.transform:
             return None
@@ -104,9 +104,9 @@ def _poll_window(claimed: ClaimedDelivery) -> PollWindow:
 
 
 def build_request(message: Message, destination: DestinationConfig) -> Request | Outcome:
-    """The request, or the outcome of a delivery that needs none: skipped, or impossible to put into the format.
+    """The request, or the outcome of a delivery that needs none: skipped, or not expressible in the format.
 
-    Raises whatever a faulty format raises: see `prepare`.
+    Raises whatever a buggy format raises: see `prepare`.
     """
     try:
         return destination.speaker.build(message)

@@ -1,4 +1,4 @@
-"""Claiming due deliveries: who may send how many, then a lease and a fencing token on each."""
+"""Claiming due deliveries: allocate capacity to integrations, then set a lease and a fencing token on each delivery."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from integrations.models import IntegrationHealth
 
 #: How far an idle engine looks ahead, at most: a wake-up that is lost costs no more than this.
 HORIZON = timedelta(seconds=5)
-#: How long to leave alone what is due but has no room.
+#: How long to wait before reclaiming for integrations that are at their limit.
 BLOCKED_BACKOFF = timedelta(seconds=0.5)
 UNREADABLE = "Hookdesk cannot read this delivery. The worker's log has the details."
 
@@ -31,7 +31,7 @@ UNREADABLE = "Hookdesk cannot read this delivery. The worker's log has the detai
 class Claim:
     """`next_eligible_at`: when to claim again if nothing happens before. `is_full`: all room was used.
 
-    `config_version`: what the configuration clock showed when the rows were claimed; None where there are none.
+    `config_version`: the configuration version when the rows were claimed; None if there are none.
     """
 
     rows: list[ClaimedDelivery]
@@ -60,7 +60,7 @@ def claim(*, pacer: Pacer, room: int, now: datetime) -> Claim:
 
 
 def _chance(candidate: IntegrationQueue, now: datetime) -> datetime:
-    """When a claim may find more here. What other engines have in dispatch frees its room without telling us."""
+    """When another claim may succeed. Other engines free capacity without notifying us."""
     chance = next_eligible_at(candidate, now)
     return chance if chance > now else now + BLOCKED_BACKOFF
 
@@ -79,7 +79,7 @@ def _with_revisions(rows: list[ClaimedDelivery]) -> list[ClaimedDelivery]:
     """Edited deliveries send their revision's payload instead of the event's."""
     edited = {row.id: row for row in rows if row.revision}
     if edited:
-        # As text: what it holds is looked at where a failure concerns this delivery only.
+        # As text: it is parsed where a failure affects this delivery only.
         data = Cast("data", TextField())
         found = Revision.objects.filter(delivery_id__in=list(edited)).annotate(text=data)
         for delivery_id, number, text in found.values_list("delivery_id", "number", "text"):
@@ -89,12 +89,12 @@ def _with_revisions(rows: list[ClaimedDelivery]) -> list[ClaimedDelivery]:
 
 
 def _note_paced(candidates: list[IntegrationQueue], rows: list[ClaimedDelivery], now: datetime) -> None:
-    """Keep what rate-limited integrations used, and that a breaker's probe is under way."""
+    """Save the tokens used by rate-limited integrations, and that a breaker's probe is in flight."""
     taken = Counter(row.integration_id for row in rows)
     for candidate in candidates:
         count = taken[candidate.integration_id]
         if count and candidate.is_failing:
-            # Another engine may have written so: the success that ends it must be written at once.
+            # Another engine may have recorded trouble: the success that ends it must be written immediately.
             noted_health.pop(candidate.integration_id, None)
         if not count or (candidate.rate_limit is None and candidate.breaker == "closed"):
             continue
@@ -104,5 +104,5 @@ def _note_paced(candidates: list[IntegrationQueue], rows: list[ClaimedDelivery],
             IntegrationHealth.objects.get_or_create(integration_id=candidate.integration_id)
             health.update(rate_tokens=left, rate_refilled_at=now)
         if candidate.breaker != "closed":
-            noted_health.pop(candidate.integration_id, None)  # whatever becomes of the probe must be written
+            noted_health.pop(candidate.integration_id, None)  # the outcome of the probe must be written
             health.update(breaker="half_open", probe_at=now + PROBE_TIMEOUT)

@@ -1,4 +1,4 @@
-"""The engine's memory of integrations and subscriptions, dropped when the configuration clock ticks."""
+"""The engine's cache of integrations and subscriptions, invalidated when the configuration version changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from subscriptions.models import Subscription
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: Secrets of a rotation expire without a tick of the clock.
+#: Secrets of a rotation expire without a change of the version.
 LONGEST_MEMORY = 30.0
 
 
@@ -56,7 +56,7 @@ def _load(integration_id: int) -> DestinationConfig:
 
 
 def _unusable(integration_id: int, why: str) -> DestinationConfig:
-    """One integration whose settings cannot be read must not stop the others."""
+    """An integration with unreadable settings must not stop the others."""
     row = Integration.objects.values("uuid", "name", "store_id", "url").filter(id=integration_id).first()
     named = (str(row["uuid"]), row["name"], str(row["store_id"]), row["url"]) if row else ("", "", "", "")
     problem = f"The integration's settings cannot be used: {why}"
@@ -74,7 +74,7 @@ class ConfigCache:
         self._are_deleted: dict[uuid.UUID, bool] = {}
 
     def expect(self, version: int) -> None:
-        """The clock says `version` now: forget everything if it is another than before."""
+        """Drop everything if `version` is not the cached one."""
         if version != self._version or time.monotonic() > self._forget_at:
             self._version = version
             self._forget_at = time.monotonic() + LONGEST_MEMORY
@@ -92,13 +92,13 @@ class ConfigCache:
             except (DecryptionError, LookupError, ValueError) as error:
                 found = _unusable(integration_id, str(error))
             except Exception as error:  # whatever its columns hold
-                logger.exception("the settings of integration %s cannot be used", integration_id)
+                logger.exception("cannot use the settings of integration %s", integration_id)
                 found = _unusable(integration_id, f"{type(error).__name__}. The worker's log has the traceback.")
             self._destinations[integration_id] = found
         return found
 
     def deleted(self, subscription_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
-        """Those of the subscriptions that were deleted."""
+        """The ones among these subscriptions that were deleted."""
         if unknown := [key for key in subscription_ids if key not in self._are_deleted]:
             found = Subscription.objects.filter(id__in=unknown, deleted_at__isnull=False)
             deleted = set(found.values_list("id", flat=True))
@@ -106,7 +106,10 @@ class ConfigCache:
         return {key for key in subscription_ids if self._are_deleted[key]}
 
     def subscription_config(self, claimed: ClaimedDelivery) -> SubscriptionConfig:
-        """What the claimed delivery's subscription asks for. Raises DecryptionError, and whatever its columns cause."""
+        """The settings of the claimed delivery's subscription.
+
+        Raises DecryptionError, and errors from invalid columns.
+        """
         key = (claimed.integration_id, claimed.subscription_id)
         found = self._subscription_configs.get(key)
         if found is None:

@@ -1,4 +1,4 @@
-"""The engine: claim what is due, send it, record what came of it; many at a time, without a pause between."""
+"""The engine: claim what is due, send it, record the results; many at a time, pipelined."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ from integrations.wire_formats.base import Outcome
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: Results are gathered for so long while many are in dispatch, so that one transaction records many.
+#: How long to collect results while many are in flight, so that one transaction records many.
 GATHER_SECONDS = 0.004
 HEARTBEAT_SECONDS = 5.0
 RESERVE_SECONDS = 0.01
-#: On shutdown, requests in dispatch get so long to end by themselves.
+#: How long requests in flight may take to finish on shutdown.
 GRACE_SECONDS = 12.0
-#: A claim that is older than this is not sent any more: its lease might run out in mid-dispatch.
+#: A claim older than this is not sent: its lease might expire while sending.
 LATEST_START = LEASE_GRACE / 2
 
 _Prepared = tuple[Dispatch, Request | Outcome]
 
 
 class DeliveryEngine:
-    """Runs in one thread of one process, beside one thread that listens for wake-ups."""
+    """Runs in one thread of one process, next to a thread that listens for wake-ups."""
 
     def __init__(self, slot: Engine) -> None:
         self.slot = slot
@@ -64,7 +64,7 @@ class DeliveryEngine:
         self.rng = random.Random()  # noqa: S311 - jitter
         self.dispatches: dict[object, Dispatch] = {}
         self.results: list[AttemptResult] = []
-        self.unsent: list[ClaimedDelivery] = []  # claimed, but something came between
+        self.unsent: list[ClaimedDelivery] = []  # claimed, but interrupted before sending
         self.sent_count = 0
         self.claim_at = 0.0  # monotonic: when to claim next
         self.is_draining = False
@@ -74,7 +74,7 @@ class DeliveryEngine:
     # --- the loop -----------------------------------------------------------------------------------
 
     def run(self, seconds: float) -> None:
-        """Until `seconds` have passed, the machine stops, or another process has taken the slot."""
+        """Run until `seconds` have passed, the process is told to stop, or another process has taken the slot."""
         deadline = time.monotonic() + seconds
         self.listener.start()
         try:
@@ -99,8 +99,8 @@ class DeliveryEngine:
         except (OperationalError, InterfaceError) as error:
             self._recover(error)
         except Exception:
-            # It must not end the engine: what is claimed would end the next one too, and look like a killer.
-            logger.exception("the engine failed at one turn and goes on")
+            # This must not end the engine: the same claims would end the next one too, and look like poison messages.
+            logger.exception("engine loop failed once; continuing")
             self._pause()
         self.collect(self._nap(deadline))
 
@@ -109,20 +109,20 @@ class DeliveryEngine:
         return 0 if self.is_draining or stopping.is_set() else max(0, self.concurrency.size - len(self.dispatches))
 
     def _standby_delay(self) -> float:
-        """How long an idle engine leaves what it was woken for to the first one of its host.
+        """How long an idle engine leaves a wake-up to the first engine of its host.
 
-        All hear the same call. Two that go for one delivery at once only get in each other's way.
+        All receive the same notification. Two engines claiming one delivery only contend.
         """
         return RESERVE_SECONDS if self.slot.slot > 0 and not self.dispatches else 0.0
 
     def _nap(self, deadline: float) -> float:
         now = time.monotonic()
         until = min(self.next_beat, deadline)
-        # Without room there is nothing to claim: only a result changes that, and it ends the nap.
+        # Without free capacity there is nothing to claim: only a result changes that, and it ends the wait.
         return max(0.0, (min(until, self.claim_at) if self.room else until) - now)
 
     def collect(self, timeout: float) -> None:
-        """Wait for results; while many are in dispatch, a moment longer for more of them."""
+        """Wait for results; while many are in flight, a moment longer to batch them."""
         self._land(self.transport.collect(0.0 if self.results else timeout))
         if not self.results:
             return
@@ -137,13 +137,13 @@ class DeliveryEngine:
         for result in results:
             dispatch = self.dispatches.pop(result.key)
             self.pacer.on_result(dispatch.claimed.integration_id, is_responsive=result.response is not None)
-            # The answer is read as the request was built, whatever has been changed since.
+            # The response is read with the settings that built the request, whatever has changed since.
             assert dispatch.destination is not None
             self.results.append(
                 interpret(dispatch, dispatch.destination, result.response, result.error, result.duration)
             )
 
-    # --- one transaction: record what landed, claim what is due ------------------------------------------
+    # --- one transaction: record results, claim what is due ------------------------------------------
 
     def cycle(self) -> None:
         results, now, begun = self._recordable(), timezone.now(), time.monotonic()
@@ -160,10 +160,12 @@ class DeliveryEngine:
         except (OperationalError, InterfaceError):
             raise
         except Exception:
-            logger.exception("a batch of %s outcomes could not be recorded: one by one now", len(results))
+            logger.exception("could not record a batch of %s results; recording them one by one", len(results))
             record(results, destination_of=self.config.destination, now=now, rng=self.rng)
             claimed = []
-            self.claim_at = time.monotonic() + 1.0  # it may have been the claim: not again at once, without end
+            self.claim_at = (
+                time.monotonic() + 1.0
+            )  # the claim may have been the cause: do not retry it immediately in a loop
         self.results = self.results[len(results) :]
         self.sent_count += len(results)
         if claimed:
@@ -183,10 +185,10 @@ class DeliveryEngine:
         return self._claim(now)
 
     def _recordable(self) -> list[AttemptResult]:
-        """The results up to the second one of a delivery, which is for the next transaction.
+        """The results up to a delivery's second one, which is left for the next transaction.
 
-        After a stand-still this engine may have claimed again what it had in dispatch: of the two results, only the
-        one whose lease holds counts, and a transaction that recorded both would take one for the other.
+        After being suspended, this engine may have reclaimed what it had in flight: of the two results, only the
+        one whose lease is valid counts, and a transaction with both would confuse them.
         """
         seen = set()
         for number, result in enumerate(self.results):
@@ -213,14 +215,14 @@ class DeliveryEngine:
         return claimed
 
     def _send(self, claims: Sequence[ClaimedDelivery], begun: float) -> None:
-        """`begun`: when the claim began, monotonic."""
+        """`begun`: monotonic time of the claim's start."""
         now, started = timezone.now(), time.monotonic()
         self.unsent = list(claims)
         failpoint("engine.after_claim")
         dispatches = [self._prepared(Dispatch(claimed, None, None, now, started)) for claimed in claims]
         dispatches = self._opened(dispatches)
         if time.monotonic() - begun > LATEST_START:
-            logger.warning("this process stood still for so long that %s deliveries are given back", len(claims))
+            logger.warning("process was suspended past its leases; releasing %s claimed deliveries", len(claims))
             self.claim_at = 0.0
             return
         self.unsent = []
@@ -230,20 +232,23 @@ class DeliveryEngine:
                 self.results.append(AttemptResult.unsent(dispatch, outcome))
 
     def _submitted(self, dispatch: Dispatch, request: Request) -> Outcome | None:
-        """On its way: None. What a transport cannot even begin with is the fault of this one request."""
+        """None when submitted. An error from the transport's `submit` is the failure of this one request."""
         failpoint("engine.send", request.body)
         key = dispatch.claimed.attempt_id
         try:
             self.transport.submit(key, request)
         except Exception as error:
-            logger.exception("the request of %s could not be sent", dispatch.claimed.id)
+            logger.exception("could not send the request of %s", dispatch.claimed.id)
             return internal("send this request", error)
         self.dispatches[key] = dispatch
         self.pacer.on_dispatch(dispatch.claimed.integration_id)
         return None
 
     def _opened(self, dispatches: list[_Prepared]) -> list[_Prepared]:
-        """With their attempts written. What cannot even be written down is not sent, and holds up nobody else."""
+        """The dispatches whose attempts were written.
+
+        One that cannot be written is not sent and does not block the others.
+        """
         try:
             with self.write_lock.acquire():
                 open_attempts([dispatch for dispatch, _ in dispatches])
@@ -252,7 +257,7 @@ class DeliveryEngine:
         except Exception as error:
             if len(dispatches) > 1:
                 return [opened for dispatch in dispatches for opened in self._opened([dispatch])]
-            logger.exception("the attempt of %s could not be written", dispatches[0][0].claimed.id)
+            logger.exception("could not write the attempt of %s", dispatches[0][0].claimed.id)
             return [(dispatches[0][0], internal("record this request, which was therefore not sent", error))]
         return dispatches
 
@@ -266,25 +271,25 @@ class DeliveryEngine:
             dispatch.request = prepared
         return dispatch, prepared
 
-    # --- heartbeat, trouble, leaving -------------------------------------------------------------------
+    # --- heartbeat, errors, shutdown -------------------------------------------------------------------
 
     def _heartbeat(self) -> None:
         if time.monotonic() < self.next_beat:
             return
         self.next_beat = time.monotonic() + HEARTBEAT_SECONDS
         if not heartbeat(self.slot, now=timezone.now(), in_flight=len(self.dispatches), sent_count=self.sent_count):
-            logger.warning("another process has taken the slot %s: this engine leaves", self.slot)
+            logger.warning("another process has taken slot %s: stopping this engine", self.slot)
             self.is_draining = True
         try:
             run_periodic(timezone.now())
         except (OperationalError, InterfaceError):
             raise
         except Exception:
-            logger.exception("the engine's housekeeping failed; sending goes on")
+            logger.exception("maintenance failed; sending continues")
 
     def _recover(self, error: Exception) -> None:
-        """The database is away or refused: keep what landed, and try again in a moment."""
-        logger.warning("the engine could not reach the database, trying again: %s", error)
+        """The database is unavailable: keep the results and retry shortly."""
+        logger.warning("cannot reach the database, retrying: %s", error)
         with suppress(Exception):
             connection.close()
         close_old_connections()
@@ -295,7 +300,7 @@ class DeliveryEngine:
         time.sleep(0.5)
 
     def _drain(self) -> None:
-        """Hand the slot over, let what is in dispatch end, give back what does not."""
+        """Free the slot, let requests in flight finish, release the rest."""
         self.is_draining = True
         with suppress(DatabaseError, InterfaceError):
             deregister(self.slot)
@@ -311,7 +316,7 @@ class DeliveryEngine:
                 except (OperationalError, InterfaceError) as error:
                     self._recover(error)
                 except Exception:
-                    logger.exception("outcomes could not be recorded while stopping; trying again")
+                    logger.exception("could not record results while stopping; retrying")
                     self._pause()
         for claims, why in (
             ([dispatch.claimed for dispatch in self.dispatches.values()], STOPPED),

@@ -1,4 +1,4 @@
-"""From what a transport gave back to what it means."""
+"""From a transport's result to an outcome."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def interpret(
     error: TransportError | None,
     duration: float,
 ) -> AttemptResult:
-    """The end of a dispatch. A format that trips over an odd answer makes this delivery fail, nothing else."""
+    """The result of a dispatch. A format that fails on an odd response fails this delivery only."""
     if response is None:
-        error = error or TransportError(TransportError.PROTOCOL, "The transport gave no answer.")
+        error = error or TransportError(TransportError.PROTOCOL, "The transport returned no response.")
         outcome = Outcome(is_success=False, kind=error.kind, message=error.message, is_permanent=error.permanent)
         return AttemptResult(dispatch.claimed, dispatch.request, None, error, duration, outcome)
     try:
@@ -42,7 +42,7 @@ def interpret(
 
 
 def within_limit(outcome: Outcome) -> Outcome:
-    """Arrays are taken while they fit into ANSWER_MAX_OBJECTS, and as a whole; what is left out, the summary says."""
+    """Whole arrays are accepted up to ANSWER_MAX_OBJECTS objects; the summary names those left out."""
     limit = settings.ANSWER_MAX_OBJECTS
     if not outcome.pushed or sum(map(len, outcome.pushed.values())) <= limit:
         return outcome
@@ -56,7 +56,7 @@ def within_limit(outcome: Outcome) -> Outcome:
         else:
             left_out.append(f"{plural} ({len(items):,})")
     more = ", …" if len(left_out) > 3 else ""
-    note = f"Not taken from the answer: {', '.join(left_out[:3])}{more}. One answer may bring {limit:,} objects."
+    note = f"Ignored from the response: {', '.join(left_out[:3])}{more}. A response may contain {limit:,} objects."
     return replace(outcome, pushed=taken or None, summary=one_line(f"{note} {outcome.summary or ''}"))
 
 

@@ -1,6 +1,6 @@
-"""Ordered subscriptions: strictly one delivery in dispatch per subscription and record.
+"""Ordered subscriptions: strictly one delivery in flight per subscription and record.
 
-A later delivery is *held*: pending without a `due_at`. When the one before it has succeeded or was put aside,
+A later delivery is *held*: pending without a `due_at`. When the one before it has succeeded or was discarded,
 the next is made due. Ingest and engine take the same lock per key, so neither can miss the other.
 """
 
@@ -18,7 +18,7 @@ from deliveries.storage.rows.pushes import OrderKey
 
 
 def first_in_line(subscription_id: uuid.UUID, order_key: str) -> Delivery | None:
-    """The earliest delivery that has not got through: it is the one that may be sent."""
+    """The earliest unfinished delivery: the one that may be sent."""
     return (
         Delivery.objects.filter(subscription_id=subscription_id, order_key=order_key, status__in=Delivery.HOLDING)
         .order_by("id")
@@ -27,7 +27,7 @@ def first_in_line(subscription_id: uuid.UUID, order_key: str) -> Delivery | None
 
 
 def is_one_under_way(subscription_id: uuid.UUID, order_key: str) -> bool:
-    """Being sent or due, now or later: one that staff released or resent may go out before the first in line."""
+    """Sending or scheduled: one that staff released or resent may be sent ahead of the first in line."""
     return Delivery.objects.filter(
         subscription_id=subscription_id, order_key=order_key, status__in=Delivery.OPEN, due_at__isnull=False
     ).exists()
@@ -45,13 +45,13 @@ def release_next(subscription_id: uuid.UUID, order_key: str, now: datetime) -> b
 
 
 def release_all(keys: Collection[OrderKey], now: datetime) -> int:
-    """`release_next` for each of them, all locked at once. Returns how many were released."""
+    """`release_next` for each key, all locked at once. Returns how many were released."""
     lock_order_keys(keys)
     return sum(release_next(*key, now) for key in sorted(keys))
 
 
 def release_forgotten(now: datetime, limit: int = 100) -> int:
-    """The sweep's safety net: held deliveries that nothing holds. Returns how many were released."""
+    """The sweep's safety net: held deliveries with nothing ahead of them. Returns how many were released."""
     held = (
         Delivery.objects.filter(order_key__isnull=False, status="pending", due_at=None)
         .order_by("id")

@@ -1,6 +1,6 @@
-"""How many requests each integration may have in dispatch: windows, rates, breakers, and fair shares.
+"""How many requests each integration may have in flight: windows, rate limits, breakers, fair shares.
 
-Pure: time is passed in (monotonic seconds for windows, wall clock for what is kept in the database).
+Pure: time is a parameter (monotonic seconds for windows, wall clock for what is stored in the database).
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from datetime import datetime, timedelta
 
 from deliveries.dispatch.types import IntegrationQueue
 
-#: A new integration starts with so many in dispatch, and doubles per round trip while it answers. One that hangs
+#: A new integration starts with this many in flight, and doubles per round trip while it answers. One that hangs
 #: therefore never holds more than this of an engine's capacity.
 FIRST_WINDOW = 8
-#: Integrations that have not answered lately share at most this part of the capacity.
+#: Integrations that have not answered recently share at most this part of the capacity.
 UNPROVEN_SHARE = 0.5
-#: So many in dispatch do for receivers that answer at once; see `AdaptiveConcurrency`.
+#: Enough requests in flight for receivers that answer immediately; see `AdaptiveConcurrency`.
 FIRST_REACH = 256
 BREAKER_THRESHOLD = 10
 PROBE_FIRST = timedelta(seconds=5)
 PROBE_LONGEST = timedelta(seconds=30)
-#: A half-open breaker waits so long for its probe before it sends another.
+#: How long a half-open breaker waits for its probe before it sends another.
 PROBE_TIMEOUT = timedelta(seconds=30)
 
 #: What this process last wrote about an integration's health: when, and whether there was nothing to remember. A
@@ -33,11 +33,11 @@ unnoted_successes: Counter[int] = Counter()
 
 
 class AdaptiveConcurrency:
-    """How many requests are worth having in dispatch in one engine, at most its capacity.
+    """The useful number of requests in flight in one engine, at most its capacity.
 
-    Each connection costs memory and makes every other one dearer to find, so that a fast receiver is served best
-    over few. One that takes half a second needs thousands. What tells them apart: when the engine comes to record
-    what has landed, is more still flying than that?
+    Each connection costs memory and makes connection lookup slower, so a fast receiver is served best
+    over few. One that takes half a second needs thousands. To tell them apart: when the engine records
+    a batch of results, are more requests than that still in flight?
     """
 
     def __init__(self, capacity: int) -> None:
@@ -45,7 +45,7 @@ class AdaptiveConcurrency:
         self.size = min(FIRST_REACH, capacity)
 
     def adjust(self, *, landed: int, flying: int) -> None:
-        """At each recording."""
+        """Called at each recording."""
         if flying > landed and landed + flying >= self.size // 2:
             self.size = min(self._capacity, self.size * 2)
         elif flying < landed // 4:
@@ -65,13 +65,15 @@ class Pacer:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self._windows: dict[int, _Window] = {}
-        self._served = 0  # the last one that got room: the next round begins after it
+        self._served = 0  # the last one allocated capacity: the next round starts after it
 
     def on_dispatch(self, integration_id: int) -> None:
         self._window(integration_id).in_flight += 1
 
     def on_result(self, integration_id: int, *, is_responsive: bool) -> None:
-        """An answer, of whatever status, proves the integration; a time-out or a refused connection does not."""
+        """Any response, whatever its status, proves the integration works; a timeout or a refused connection does
+        not.
+        """
         window = self._window(integration_id)
         window.in_flight -= 1
         if is_responsive:
@@ -82,14 +84,14 @@ class Pacer:
             window.size = max(1.0, min(window.size, FIRST_WINDOW) / 2)
 
     def _window(self, integration_id: int, *, is_proven: bool = False) -> _Window:
-        """`is_proven`: what is known of one that this engine has not sent to yet."""
+        """`is_proven`: the stored health, for one that this engine has not sent to yet."""
         window = self._windows.get(integration_id)
         if window is None:
             window = self._windows[integration_id] = _Window(is_proven=is_proven)
         return window
 
     def room_for(self, candidate: IntegrationQueue, now: datetime) -> int:
-        """How many more this integration may take now, its own limits considered."""
+        """How many more this integration may take now under its own limits."""
         if candidate.throttled_until is not None and candidate.throttled_until > now:
             return 0
         if candidate.breaker != "closed":
@@ -103,7 +105,7 @@ class Pacer:
     def allocate(self, candidates: Sequence[IntegrationQueue], room: int, now: datetime) -> dict[int, int]:
         """Share `room` among the candidates in turn: {integration id: how many}.
 
-        Each round begins after the one that was served last, so that whoever has to wait is next.
+        Each round starts after the one served last, so that those who had to wait are next.
         """
         for candidate in candidates:
             self._window(candidate.integration_id, is_proven=candidate.answered_last)
@@ -124,7 +126,7 @@ class Pacer:
 
 
 def _shared(order: Sequence[int], wanted: Mapping[int, int], room: int) -> dict[int, int]:
-    """`room` in equal parts, in this order, nobody more than they want."""
+    """`room` in equal parts, in this order, none more than wanted."""
     shares = dict.fromkeys(order, 0)
     waiting = [key for key in order if wanted[key]]
     while room > 0 and waiting:
@@ -141,7 +143,7 @@ def _shared(order: Sequence[int], wanted: Mapping[int, int], room: int) -> dict[
 
 
 def tokens(candidate: IntegrationQueue, now: datetime) -> float:
-    """What the bucket of a rate-limited integration holds at `now`; it holds one second's worth at most."""
+    """Tokens in the bucket of a rate-limited integration at `now`; capacity is one second's worth."""
     assert candidate.rate_limit is not None
     burst = max(1.0, candidate.rate_limit)
     if candidate.rate_refilled_at is None:

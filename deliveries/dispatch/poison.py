@@ -1,9 +1,9 @@
-"""Deliveries whose workers died are tried again in ever smaller allowed_concurrency, until the killer is alone.
+"""Poison messages: deliveries whose workers died are retried in shrinking batches until the poison one is isolated.
 
-A worker that dies takes down all that it had in dispatch, and all of that comes due again at the same moment. Were
-it sent together again, the innocent would be taken for killers as well. So a delivery that has seen two deaths in
-a row may fly with at most 63 others of its kind, then 15, then 3, then none; one that kills its worker alone is
-set aside.
+A worker that dies takes down everything it had in flight, and all of it comes due again at the same moment. If
+it were sent together again, innocent deliveries would look like poison too. So a delivery that has seen two crashes in
+a row is sent with at most 63 others of its kind, then 15, then 3, then none; one that crashes its worker alone is
+moved to failed.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from deliveries.dispatch.types import ClaimedDelivery
 from deliveries.models import Delivery
 from integrations.wire_formats.base import Outcome
 
-#: A delivery whose worker died so often in a row is tried once more, alone.
+#: A delivery whose worker crashed this often in a row is tried once more, alone.
 MOST_CRASHES = 5
 FIRST_SUSPECT = 2
-#: One for which there is no room now is looked at again after this.
+#: When to retry one that has no room now.
 PAUSE = timedelta(seconds=1)
 
 
 def allowed_concurrency(crash_count: int) -> int:
-    """How many suspects may be in dispatch in one process, if this is the worst of them."""
+    """How many suspects may be in flight in one process, if this is the worst of them."""
     return int(4 ** max(0, MOST_CRASHES - crash_count))
 
 
 def hold_back(
     claims: list[ClaimedDelivery], in_flight: Iterable[ClaimedDelivery], now: datetime
 ) -> list[ClaimedDelivery]:
-    """Those of the claims that may be sent; the others are given up again. Inside the claim's transaction."""
+    """The claims that may be sent; the others are released. Inside the claim's transaction."""
     suspects = [claimed for claimed in claims if FIRST_SUSPECT <= claimed.crash_count <= MOST_CRASHES]
     if not suspects:
         return claims
@@ -49,7 +49,7 @@ def hold_back(
 
 
 def _put_back(claimed: ClaimedDelivery, now: datetime) -> None:
-    """As if it had not been claimed; nothing of this attempt was written. Its crashes stay counted."""
+    """Undo the claim; nothing of this attempt was written. Its crash count stays."""
     Delivery.objects.filter(id=claimed.id, lease=claimed.lease).update(
         status="retrying", lease=None, due_at=now + PAUSE, attempt_count=F("attempt_count") - 1
     )
@@ -61,7 +61,7 @@ def is_poison(claimed: ClaimedDelivery) -> bool:
 
 def dead_letter(claimed: ClaimedDelivery) -> Outcome:
     message = (
-        f"Workers died {claimed.crash_count} times in a row while sending this. It is set aside so that the queue "
-        "moves on; look at the payload, then resend it."
+        f"Workers died {claimed.crash_count} times in a row while sending this. Moved to failed as a poison message. "
+        "Fix the payload, then resend it."
     )
     return Outcome(is_success=False, kind="crash", message=message, is_permanent=True)

@@ -1,4 +1,4 @@
-"""What the engine passes between its steps."""
+"""Values that the engine passes between its steps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(slots=True)
 class Dispatch:
-    """A delivery on its way: claimed, built, and its attempt written."""
+    """A delivery in flight: claimed, built, and its attempt written."""
 
     claimed: ClaimedDelivery
     message: Message | None
@@ -37,7 +37,7 @@ class Dispatch:
 
 @dataclass(slots=True)
 class AttemptResult:
-    """The end of a dispatch: an answer, an error of the transport, or an outcome that needed no request."""
+    """The result of a dispatch: a response, a transport error, or an outcome without a request."""
 
     claimed: ClaimedDelivery
     request: Request | None

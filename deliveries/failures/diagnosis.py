@@ -1,4 +1,4 @@
-"""What is wrong with a delivery, in plain words, and what usually helps. Pure: a guess from what was recorded."""
+"""Diagnosis of a failed delivery in plain words, with suggested actions. Pure: a guess from what was recorded."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ _BY_KIND: dict[str, _Verdict] = {
         "retry",
     ),
     "dns": (
-        "The receiver's name is not known",
-        "No address was found for the host in the integration's URL. Most often the URL has a typing error, or the "
+        "The receiver's host name does not resolve",
+        "No address was found for the host in the integration's URL. Usually the URL is mistyped, or the "
         "domain has expired.",
         "integration",
     ),
@@ -58,30 +58,30 @@ _BY_KIND: dict[str, _Verdict] = {
         "integration",
     ),
     "refused_address": (
-        "This address may not be reached from here",
+        "This address is not allowed",
         "The integration's URL leads to a private or reserved address. Correct the URL, or have the administrator "
         "allow that network in OUTBOUND_ALLOW.",
         "integration",
     ),
     "protocol": (
-        "The answer was not proper HTTP",
+        "The response was not valid HTTP",
         "Something answers at this address, but no web server that follows the rules. Check host, port and http or "
         "https in the integration's URL.",
         "integration",
     ),
     "request_id_mismatch": (
-        "The receiver answered for another request",
+        "The response belongs to another request",
         "The request_id in the answer is not the one that was sent. The receiver mixes up its answers: its makers "
         "must look into it; resending may help meanwhile.",
         "retry",
     ),
     "configuration": (
-        "The integration is not set up completely",
+        "The integration is not fully configured",
         "The request could not be built, because something is missing or wrong in the integration.",
         "integration",
     ),
     "internal": (
-        "Hookdesk failed at this delivery",
+        "Hookdesk hit an internal error",
         "Something in its data or settings is not as Hookdesk expects it. The worker's log has the details. Once that "
         "is mended, resend it.",
         "integration",
@@ -91,7 +91,11 @@ _BY_KIND: dict[str, _Verdict] = {
         "The request could not be built from this payload.",
         "edit",
     ),
-    "schema": ("The payload breaks its topic's schema", "The data does not have the shape that was agreed on.", "edit"),
+    "schema": (
+        "The payload violates its topic's schema",
+        "The data does not have the shape that was agreed on.",
+        "edit",
+    ),
     "filter": (
         "The subscription's filter failed",
         "The filter could not be applied to this payload. Correct the filter, or the payload.",
@@ -117,55 +121,55 @@ _BY_STATUS: dict[int, _Verdict] = {
         "integration",
     ),
     403: (
-        "The receiver forbids it",
+        "The receiver denies access",
         "It knows who we are, or will not say, and lets us not do this. The token lacks a permission, or our address "
         "is not on its list.",
         "integration",
     ),
     404: (
-        "There is nothing at this address",
+        "Nothing was found at this address",
         "The receiver does not know the URL, or not the object in the payload. Check the integration's URL and the "
         "subscription's path first.",
         "integration",
     ),
     405: (
-        "The receiver takes no POST there",
+        "The receiver does not accept POST there",
         "The URL or path is most likely not the one meant for us.",
         "integration",
     ),
-    408: ("The receiver gave up waiting", "It was too slow or overloaded. Resending usually helps.", "retry"),
+    408: ("The receiver timed out", "It was too slow or overloaded. Resending usually helps.", "retry"),
     410: (
-        "The receiver wants nothing more",
+        "The endpoint is gone (410)",
         "It says that this address is gone for good. If it has moved, correct the URL and resend; else discard.",
         "integration",
     ),
     413: ("The payload is too large for the receiver", "Shorten it, or have the receiver take larger bodies.", "edit"),
     429: (
-        "The receiver wants to be asked more slowly",
+        "The receiver is rate-limiting us (429)",
         "Too many requests in a short time. It is tried again later by itself; a rate limit on the integration keeps "
         "it from happening.",
         "retry",
     ),
 }
 _REDIRECT: _Verdict = (
-    "The receiver points elsewhere",
+    "The receiver redirects to another address",
     "It answered with a redirect, which is never followed, because credentials would go along. Put the new address "
     "into the integration.",
     "integration",
 )
 _SERVER: _Verdict = (
-    "The receiver has a problem of its own",
+    "The receiver has an internal error",
     "It could not handle the request. If it stays so, its makers must look into it; often it passes.",
     "retry",
 )
 _REFUSED: _Verdict = (
-    "The receiver refuses this payload",
+    "The receiver rejected this payload as invalid",
     "It understood the request and will not have it: sending the same again would give the same answer.",
     "edit",
 )
-_UNKNOWN: _Verdict = ("It did not work", "Look at the attempts below for what was sent and what came back.", "retry")
+_UNKNOWN: _Verdict = ("The attempt failed", "Look at the attempts below for what was sent and what came back.", "retry")
 
-#: Words in an answer that speak of credentials or of a time-out, whatever its status says.
+#: Words in a response that indicate bad credentials or a timeout, whatever its status.
 _CREDENTIALS = re.compile(
     r"\b(unauthori[sz]ed|authenticat\w+|invalid (?:api )?(?:key|token)|access token|credentials)\b", re.I
 )
@@ -214,8 +218,8 @@ def _broken_schema(problems: list[tuple[str, str]]) -> Diagnosis:
 
 def _names(fields: tuple[str, ...]) -> str:
     if len(fields) == 1:
-        return f"It speaks of {fields[0]}: look there first."
-    return f"It may speak of {', '.join(fields[:-1])} or {fields[-1]}: look there first."
+        return f"It refers to {fields[0]}: check there first."
+    return f"It may refer to {', '.join(fields[:-1])} or {fields[-1]}: check there first."
 
 
 def _verdict(case: _Case) -> _Verdict:
@@ -230,7 +234,7 @@ def _verdict(case: _Case) -> _Verdict:
 
 
 def _by_words(case: _Case) -> _Verdict | None:
-    """What the answer says about itself outweighs its status: many systems answer 500 or 400 to everything."""
+    """The response's text outweighs its status: many systems answer 500 or 400 to everything."""
     if case.fields:
         return None
     if _CREDENTIALS.search(case.message):
@@ -245,7 +249,7 @@ def _by_status(case: _Case) -> _Verdict | None:
 
 
 def _by_fields(case: _Case) -> _Verdict | None:
-    """The receiver names something that is in the payload: as a rule that is what it does not like."""
+    """The receiver mentions something from the payload: usually that is what it objects to."""
     return _REFUSED if case.fields else None
 
 

@@ -1,4 +1,4 @@
-"""What makes two error messages alike. Pure."""
+"""Fingerprints of error messages: which failures are the same. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 from deliveries.failures.payload_values import PayloadValues, Span, find_values
 
-#: Longer messages are alike when they begin alike.
+#: Longer messages are compared by their beginning.
 MESSAGE_LIMIT = 2_000
 TITLE_LIMIT = 300
 
@@ -27,23 +27,23 @@ _PLACEHOLDERS = [
 ]
 _NUMBER = re.compile(r"\(\d{1,5}\)(?=[\s-]{0,3}\d)|[+-]?\d+(?:[.,]\d+)*")
 _WORD = re.compile(r"[\w-]+")
-#: A word with letters and so many digits is an id: SM0123, order-2026-17. Fewer are a name: utf8.
+#: A word with letters and this many digits is an id: SM0123, order-2026-17. Fewer are a name: utf8.
 _DIGITS_OF_ID = 3
-#: Neighbours of one sort are one: `(555) 010-9999` has as many digits as any other phone number.
+#: Adjacent placeholders of one kind are merged: `(555) 010-9999` has as many digits as any other phone number.
 _REPEATED = re.compile(r"<number>(?:[\s().\-/]*<number>)+")
 
 
-#: Which sort of value it is says nothing about the cause: `0000`, `call me` and `a@b.example` are all no phone numbers.
+#: The kind of value says nothing about the cause: `0000`, `call me` and `a@b.example` are all no phone numbers.
 _ANY = re.compile(r"<(?:value|url|e-mail|id|time|number)>")
 _NEIGHBOURS = re.compile(r"<value>(?:[\s().,;:/+#-]*<value>)+")
-#: What sticks to a value of the payload goes with it: `+1 (555) 0100` and `555 0100` leave the same behind.
+#: Characters attached to a payload value are removed with it: `+1 (555) 0100` and `555 0100` leave the same behind.
 _STICKING_BEFORE, _STICKING_AFTER = re.compile(r"[^\w\s'\"`“”‘’«»<>]{1,8}$"), re.compile(r"[^\w\s'\"`“”‘’«»<>]{1,8}")
 
 _SIGN = re.compile(r"[+#-]+(?=…)")
 
 
 def normalise_message(text: str) -> str:
-    """`text` with all that differs between alike failures replaced by placeholders.
+    """`text` with everything that varies between occurrences of the same failure replaced by placeholders.
 
     Quoted values, URLs, e-mail addresses, dates, ids and numbers go; words stay. Normalising again changes nothing.
     """
@@ -84,7 +84,7 @@ def _replaced(text: str, spans: list[Span], placeholder: str, *, is_greedy: bool
 
 
 def title_of(text: str, values: PayloadValues) -> str:
-    """What a group of such failures is called: the field, and the message without the value. Empty: nothing better
+    """The title of a group of such failures: the field, and the message without the value. Empty: nothing better
     than the message itself."""
     text = " ".join(text[:MESSAGE_LIMIT].split())
     spans = [span for span in find_values(text, values) if span.name]
@@ -102,7 +102,7 @@ def fingerprint(kind: str, message: str, values: PayloadValues | None = None) ->
 
 
 def former_fingerprint(kind: str, message: str) -> str:
-    """What `fingerprint` was while it knew nothing of payloads: groups of that time are found by it."""
+    """The fingerprint as computed before payloads were considered; finds groups from that time."""
     return _digest(kind, normalise_message(message))
 
 

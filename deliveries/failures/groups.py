@@ -1,4 +1,4 @@
-"""Failure groups: failures that are alike are one matter for staff. Locked by id, see `deliveries.storage.locks`."""
+"""Failure groups: failures with the same cause, handled as one. Locked by id, see `deliveries.storage.locks`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _GroupKey = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One attempt that failed, as staff will read it."""
+    """One failed attempt, as shown to staff."""
 
     delivery_id: uuid.UUID
     store_id: uuid.UUID
@@ -64,13 +64,13 @@ class Failure:
 class _Tally:
     latest: Failure
     title: str = ""
-    #: What the group's fingerprint was before payloads were looked at.
+    #: The group's fingerprint before payloads were considered.
     former: str = ""
     count: int = 0
 
 
 def group_failures(failures: Sequence[Failure], now: datetime, leaving: Collection[int] = ()) -> dict[uuid.UUID, int]:
-    """Count the failures into their groups, which are made or opened again; which group each delivery is in now.
+    """Count the failures into their groups, created or reopened as needed; returns each delivery's group.
 
     Inside the transaction that records the failures. `leaving` are the groups that deliveries of the same batch
     leave: locked together with the others, so that `close_empty_groups` can take no lock in the wrong order.
@@ -101,9 +101,9 @@ def _count(failure: Failure, tallies: dict[_GroupKey, _Tally]) -> _GroupKey:
 
 
 def _adopt(tallies: dict[_GroupKey, _Tally]) -> None:
-    """Groups of the time before payloads were looked at go on under the new fingerprint, with their history.
+    """Groups from before payloads were considered continue under the new fingerprint, with their history.
 
-    Where the new one has a group already, the old one is left, and closes when its deliveries have left it.
+    If the new one already has a group, the old one stays and closes when its deliveries have left it.
     """
     renamed = {(key[0], tally.former): key[1] for key, tally in tallies.items() if tally.former != key[1]}
     if not renamed:
@@ -119,7 +119,7 @@ def _adopt(tallies: dict[_GroupKey, _Tally]) -> None:
         if pk is None or (integration_id, new) in rows:
             continue
         rows[integration_id, new] = pk
-        with suppress(IntegrityError), transaction.atomic():  # another engine has made the new one meanwhile
+        with suppress(IntegrityError), transaction.atomic():  # another engine has created the new one in the meantime
             FailureGroup.objects.filter(id=pk).update(fingerprint=new)
 
 
@@ -145,7 +145,7 @@ def _counted(tallies: Mapping[_GroupKey, _Tally], now: datetime) -> dict[_GroupK
 
 
 def close_empty_groups(group_ids: Collection[int | None], now: datetime, by: str = "auto") -> list[int]:
-    """Resolve those of the groups that no delivery is in any more, and tell `hooks.groups_resolved`; their ids.
+    """Resolve the groups that have no failing delivery left, and call `hooks.groups_resolved`; returns their ids.
 
     Inside a transaction, after the deliveries were updated: whoever puts a failure into a group holds its lock, so
     a group that looks empty here is empty. `by` is a user's name, or `auto`.
@@ -164,9 +164,9 @@ def close_empty_groups(group_ids: Collection[int | None], now: datetime, by: str
 
 
 def resolve_group(*, group: FailureGroup, actor: Actor, now: datetime | None = None) -> bool:
-    """Staff take the matter for settled, whatever its deliveries do; the next failure opens it again.
+    """Mark as resolved by staff, whatever its deliveries do; the next failure reopens it.
 
-    False, and nothing is changed, if it was resolved already.
+    Returns False, without changes, if it was resolved already.
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -181,7 +181,7 @@ def resolve_group(*, group: FailureGroup, actor: Actor, now: datetime | None = N
 
 
 def reopen_group(*, group: FailureGroup, actor: Actor, now: datetime | None = None) -> bool:
-    """The matter is not settled after all. False, and nothing is changed, if it is open already."""
+    """Reopen. Returns False, without changes, if it is open already."""
     with transaction.atomic():
         changed = FailureGroup.objects.filter(id=group.id, status=FailureGroup.Status.RESOLVED).update(
             status=FailureGroup.Status.OPEN, resolved_at=None, first_at=now or timezone.now()

@@ -1,6 +1,6 @@
 """Which parts of a message are values of the payload. Pure.
 
-A receiver repeats the value that it dislikes, in its own spelling: other case, without the spaces of a phone number,
+A receiver repeats the offending value in its own spelling: other case, without the spaces of a phone number,
 without accents. Documents are read by pattern and not parsed, so that a huge or broken one costs no more than its
 beginning, and so that JSON, XML and forms cost one function each.
 """
@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from html import unescape
 from urllib.parse import unquote_plus
 
-#: Of each document and of all of them, no more than this is looked at: about two milliseconds.
+#: At most this much of each document, and of all together, is examined: about two milliseconds.
 DOCUMENT_LIMIT = 100_000
 VALUES_LIMIT = 5_000
 SIGNS_LIMIT = 20
-#: Words of a message that may be one value; words of it that are looked at.
+#: Words of a message that may form one value; words of it that are examined.
 LONGEST_RUN = 12
 WORDS_LIMIT = 400
 #: Of a longer value, a message must repeat three words before they count as taken from it.
@@ -32,7 +32,7 @@ _XML = re.compile(r"<([\w:.-]{1,100})[^<>]*>([^<>]{1,400})</|([\w:.-]{1,100})=\"
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SIGNS = re.compile(r"[^\w\s]{2,}")
 
-#: Words of which errors are made. A payload that has one of them as a value does not make it a value in the message.
+#: Common words of error messages. They are not treated as payload values even if the payload contains them.
 _PLAIN_WORDS = """
     a able accept accepted access account active address after again all allowed already also am an and any api are
     array as at bad be because been before between blank body boolean both but by can cannot card case change
@@ -57,7 +57,7 @@ _PLAIN = frozenset(_PLAIN_WORDS.split())
 
 @dataclass(slots=True)
 class PayloadValues:
-    """What `values_of` found. Keys are words without case, accents and separators; values are names of fields."""
+    """The result of `values_of`. Keys are words without case, accents and separators; values are names of fields."""
 
     whole: dict[str, str] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
@@ -94,7 +94,7 @@ def values_of(documents: Iterable[str | bytes]) -> PayloadValues:
 
 
 def find_values(text: str, values: PayloadValues) -> list[Span]:
-    """Where `text` repeats a value, from left to right, the longest possible; spans do not overlap."""
+    """Spans where `text` repeats a value, left to right, longest match; they do not overlap."""
     if not values:
         return []
     words = [(match.start(), match.end(), _plain(match[0])) for match in _WORD.finditer(text)][:WORDS_LIMIT]
@@ -112,7 +112,7 @@ def find_values(text: str, values: PayloadValues) -> list[Span]:
 
 
 def _run_at(words: list[tuple[int, int, str]], index: int, values: PayloadValues, long: str) -> tuple[int, str]:
-    """How many words from `index` on are one value, and of which field."""
+    """How many words from `index` on form one value, and of which field."""
     best, name, joined = 0, "", ""
     for count, (_, _, word) in enumerate(words[index : index + LONGEST_RUN], 1):
         joined += word
@@ -135,7 +135,7 @@ def _run_at(words: list[tuple[int, int, str]], index: int, values: PayloadValues
 
 
 def _is_template(word: str, values: PayloadValues) -> bool:
-    """Whether the word belongs to the sentence and not to the payload: a word of errors, or a field's name."""
+    """Whether the word belongs to the sentence, not to the payload: a common word of errors, or a field name."""
     return word in _PLAIN or word in values.names
 
 

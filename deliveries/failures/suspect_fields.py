@@ -1,4 +1,4 @@
-"""Which fields of a payload an error speaks of. Pure."""
+"""Which fields of a payload an error refers to. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SUSPECTS_LIMIT = 5
 
 _QUOTED = re.compile(r"'([^'\n]{1,200})'|\"([^\"\n]{1,200})\"|`([^`\n]{1,200})`|“([^”\n]{1,200})”|‘([^’\n]{1,200})’")
 _WORD = re.compile(r"[^\W_](?:[\w@.+:/-]*[\w/])?")
-#: A value this short is found by chance, unless it is quoted.
+#: A value this short matches by chance, unless it is quoted.
 SHORTEST_VALUE = 4
 #: Names that nearly every payload and every error has.
 _COMMON_NAMES = frozenset(
@@ -23,7 +23,7 @@ _COMMON_NAMES = frozenset(
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
-#: How sure we are, best first: the value is quoted, the place is, the value is there, the name is, part of the name is.
+#: Confidence, highest first: the value is quoted, the place is, the value is there, the name is, part of the name is.
 _VALUE_QUOTED, _NAME_QUOTED, _VALUE, _NAME, _PART = range(5)
 
 
@@ -42,7 +42,7 @@ def suspicious_fields(text: str, payload: Any) -> tuple[str, ...]:
             found[path] = best
     if not found:
         return ()
-    # What is only named in passing says nothing where something better was found.
+    # Weak matches are ignored if a better one was found.
     best = min(found.values())
     wanted = [path for path, rank in sorted(found.items(), key=lambda item: item[1]) if rank == best]
     return tuple(wanted[:SUSPECTS_LIMIT])

@@ -1,4 +1,4 @@
-"""Taking in what applications push: validate, plan, write in one transaction, wake the engines."""
+"""Ingest of what applications push: validate, plan, write in one transaction, wake the engines."""
 
 from deliveries.ingest.service import Receipt, publish_events, push_objects
 

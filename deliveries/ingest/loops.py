@@ -1,9 +1,9 @@
-"""Ending loops: receivers whose answers change the records that they are sent.
+"""Loop protection: receivers whose responses change the records that they are sent.
 
-Each event says how many hops it came: 0 for what an application pushed, one more than the event whose delivery was
-answered for what the answer brings. Hops alone end a loop, but not soon where each answer brings several objects, or
-goes to several receivers: so what the answer to one delivery brings about is bounded too. It gets a number of
-deliveries that it may cause over all hops, and what is left of it is shared among those that it does cause.
+Each event counts its hops: 0 for what an application pushed, one more than the event whose delivery was
+answered for what the answer brings. Hops alone end a loop, but late if each response brings several objects, or
+goes to several receivers, so the cascade that one response may cause is bounded too. It gets a number of
+deliveries that it may cause over all hops; the remainder is shared among those that it does cause.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from deliveries.storage.rows.pushes import EventRow
 
 
 def note_arrival(plan: Plan, hops: int) -> None:
-    """Of events that a program sent: `hops` is what it said. What went too far is not sent on."""
+    """For events that a program sent: `hops` is what it stated. Events beyond the limit are not forwarded."""
     _note(plan, hops, None, is_stopped=bool(plan.deliveries) and hops > settings.HOP_LIMIT)
 
 
 def note_answer(plan: Plan, *, hops: int, cascade_left: int | None) -> None:
-    """Of what one answer brings: `hops` and `cascade_left` are those of the event that it answers.
+    """For the events of one response: `hops` and `cascade_left` are those of the event that it answers.
 
-    The first answer (None) is sent on whatever it costs: what a poll brings may be large.
+    The first response (None) is forwarded whatever its size: a poll may return a lot.
     """
     number, hops = len(plan.deliveries), hops + 1
     if not number:
@@ -42,10 +42,10 @@ def _note(plan: Plan, hops: int, cascade_left: int | None, *, is_stopped: bool) 
 
 
 def why_stopped(hops: int) -> str:
-    """Why an event that came so far was not sent on: a sentence for staff."""
+    """Why an event with this many hops was not forwarded: a sentence for staff."""
     times = "1 hop" if hops == 1 else f"{hops} hops"
     if hops > settings.HOP_LIMIT:
-        return f"It came {times} through receivers and back, and {settings.HOP_LIMIT} are allowed (HOP_LIMIT)."
+        return f"It went {times} through receivers and back; the limit is {settings.HOP_LIMIT} (HOP_LIMIT)."
     return (
         f"It came {times} through receivers and back, and their answers brought about as many deliveries as one"
         f" answer may ({settings.CASCADE_LIMIT:,}, CASCADE_LIMIT)."
@@ -53,12 +53,13 @@ def why_stopped(hops: int) -> str:
 
 
 def loop_text(event: EventRow, where: str) -> str:
-    """What staff are told, once for each place, of an event that was not sent on.
+    """The notification, one per source, about an event that was not forwarded.
 
     `where` names who sent it: "The answers of Shop mirror".
     """
     what = f"{event.object_type} {event.object_id}".strip()
     return (
-        f"A loop was stopped. {where} changed {what}: stored, and not sent on. {why_stopped(event.hops)}"
-        " Let one of the subscriptions on the way filter out what only an answer changed."
+        f"A loop was stopped. {where} changed {what}; the change was stored but not forwarded. "
+        f"{why_stopped(event.hops)}"
+        " Have one of the subscriptions in the loop filter out changes that come from responses."
     )

@@ -1,4 +1,4 @@
-"""Reading the bodies of the push and event APIs: every mistake is named with its place."""
+"""Parsing the bodies of the push and event APIs: every error is reported with its path."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def read_objects(document: Any, overrides: Mapping[str, str]) -> list[PushedObje
 def _read_type(plural: str, items: Any, overrides: Mapping[str, str]) -> list[PushedObject]:
     if not KEY_PATTERN.match(plural) or len(plural) > MAX_NAME - 20:
         raise Invalid(
-            "A type is a plural word of lower-case letters, digits, _ and -, that starts with a letter.", plural[:100]
+            "A type must be a plural word of lower-case letters, digits, _ and - that starts with a letter.",
+            plural[:100],
         )
     if not isinstance(items, list):
         raise Invalid("Must be an array of objects.", plural)
@@ -58,10 +59,10 @@ def _read_object(kind: str, item: Any, path: str) -> PushedObject:
 
 def _read_id(value: Any, path: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise Invalid("An id is a string or an integer.", path)
+        raise Invalid("An id must be a string or an integer.", path)
     text = str(value)
     if not 1 <= len(text) <= MAX_NAME:
-        raise Invalid(f"An id has 1 to {MAX_NAME} characters, this one has {len(text)}.", path)
+        raise Invalid(f"An id must have 1 to {MAX_NAME} characters; this one has {len(text)}.", path)
     if CONTROL.search(text):
         raise Invalid("An id must not contain control characters.", path)
     return text
@@ -71,7 +72,7 @@ def read_events(document: Any, now: datetime) -> list[PublishedEvent]:
     """One event or an array of up to 1,000. Raises Invalid."""
     if isinstance(document, list):
         if len(document) > MAX_BATCH:
-            raise Invalid(f"A batch holds up to {MAX_BATCH:,} events, this one has {len(document):,}. Send several.")
+            raise Invalid(f"A batch may hold up to {MAX_BATCH:,} events; this one has {len(document):,}. Send several.")
         if not document:
             raise Invalid("The batch is empty.", code="missing_parameter")
         return [_read_event(item, f"[{index}]", now) for index, item in enumerate(document)]
@@ -83,7 +84,9 @@ def _read_event(item: Any, path: str, now: datetime) -> PublishedEvent:
         return f"{path}.{name}" if path else name
 
     if not isinstance(item, dict):
-        raise Invalid('An event is an object: {"topic": "user.created", "data": {…}}.', path or None, "bad_request")
+        raise Invalid(
+            'An event must be an object: {"topic": "user.created", "data": {…}}.', path or None, "bad_request"
+        )
     topic, intent = item.get("topic"), item.get("intent")
     if topic is None and intent is None:
         raise Invalid("One of topic and intent is required.", at("topic"), "missing_parameter")
@@ -103,15 +106,15 @@ def _read_event(item: Any, path: str, now: datetime) -> PublishedEvent:
 
 def _check_name(value: Any, path: str, what: str) -> None:
     if not isinstance(value, str) or not value.strip():
-        raise Invalid(f"{what} is a string that is not empty.", path)
+        raise Invalid(f"{what} must be a non-empty string.", path)
     if len(value) > MAX_NAME:
-        raise Invalid(f"{what} has up to {MAX_NAME} characters, this one has {len(value)}.", path)
+        raise Invalid(f"{what} may have up to {MAX_NAME} characters; this one has {len(value)}.", path)
     if CONTROL.search(value):
         raise Invalid(f"{what} must not contain control characters.", path)
 
 
 def _read_time(value: Any, path: str, now: datetime) -> datetime:
-    """ISO 8601 (UTC where no zone is given) or unix seconds; absent: now."""
+    """ISO 8601 (UTC if no zone is given) or Unix seconds; defaults to now."""
     if value is None:
         return now
     moment: datetime | None = None
@@ -125,5 +128,5 @@ def _read_time(value: Any, path: str, now: datetime) -> datetime:
     except (ValueError, OverflowError, OSError):
         moment = None
     if moment is None or not timedelta() < moment - datetime(1970, 1, 1, tzinfo=UTC) < timedelta(days=365 * 230):
-        raise Invalid("A time is ISO 8601, like 2026-01-31T12:00:00Z, or unix seconds.", path)
+        raise Invalid("A time must be ISO 8601, like 2026-01-31T12:00:00Z, or Unix seconds.", path)
     return moment

@@ -1,4 +1,4 @@
-"""From what was pushed to the rows that are written: events, deliveries, records. No database in here."""
+"""From pushed objects to rows to write: events, deliveries, records. No database access here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Plan(PushRows):
 
     @property
     def stopped(self) -> EventRow | None:
-        """The first of its events that was not sent on, because it goes round in a loop."""
+        """The first of its events that was not forwarded because it is in a loop."""
         return next((row for row in self.events if row.is_stopped), None)
 
     @property
@@ -39,12 +39,15 @@ class Plan(PushRows):
 
 
 class TooMuchWork(ValueError):
-    """Schemas, conditions and filters would take too long on this data; `path` is the object that went too far."""
+    """Schemas, conditions and filters would take too long on this data; `path` is the object that exceeded the
+    budget.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.message = (
-            "The store's schemas, conditions and filters take too much work on this. Make them simpler, or send less."
+            "Evaluating the store's schemas, conditions and filters on this takes too long. "
+            "Simplify them, or send less."
         )
         super().__init__(self.message)
 
@@ -86,7 +89,7 @@ def plan_push(
 
 
 class PushPlanner:
-    """Plans objects from several sources one after another, each on what the ones before it made of the records."""
+    """Plans objects from several sources in turn, each based on the records as changed by the earlier ones."""
 
     def __init__(self, config: StoreConfig, known: ExistingRecords, now: datetime, origin: str) -> None:
         self._config = config
@@ -109,7 +112,7 @@ class PushPlanner:
         return part
 
     def plan(self) -> Plan:
-        """All that was added. Its records are in the order of `deliveries.storage.locks`."""
+        """Everything added. Its records are in the order of `deliveries.storage.locks`."""
         plan = self._plan
         plan.events = [row for part in self._parts for row in part.events]
         plan.deliveries = [row for part in self._parts for row in part.deliveries]
@@ -198,9 +201,9 @@ def _passes(plan: Plan, route: Route, row: EventRow, data: Any) -> bool:
         with plan.allowance.evaluation() as budget:
             return passes(route.filter, data, {"topic": row.topic, "intent": row.intent}, budget)
     except ExpressionError:
-        if plan.allowance.is_used_up:  # it may be innocent: others have used up what there was
+        if plan.allowance.is_used_up:  # it may not be at fault: others have used up the budget
             raise BudgetExceeded from None
-        # Not silently dropped: the delivery is made, and fails visibly when it is built.
+        # Not silently dropped: the delivery is created, and fails visibly when its request is built.
         return True
 
 
@@ -209,7 +212,7 @@ def _holds(plan: Plan, rule: TopicRule, old: Any, new: Any) -> bool:
         with plan.allowance.evaluation() as budget:
             return holds(rule.condition, old, new, budget)
     except WorkExceeded as error:
-        # Nobody would ever see that the event is missing.
+        # Otherwise nobody would notice the missing event.
         raise BudgetExceeded from error
     except ExpressionError:
         return False

@@ -1,4 +1,4 @@
-"""What receivers answer with, back into the records of their stores."""
+"""Storing the objects in receivers' responses as records of their stores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from subscriptions.routing import SchemaViolation, StoreConfig, config_of
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: A plan is made again when its premises changed under it; past this its objects are left out.
+#: A plan is remade if its preconditions changed; after this many times its objects are dropped.
 TRIES = 12
 
 
@@ -30,7 +30,8 @@ TRIES = 12
 class Answer:
     """Arrays of objects by their plural, that a receiver answered a delivery with.
 
-    They never go to the subscription whose delivery they answer. `hops` and `cascade_left` are those of the event that
+    They are never sent to the subscription whose delivery they answer. `hops` and `cascade_left` are those of the
+    event that
     they answer.
     """
 
@@ -45,7 +46,7 @@ class Answer:
 class OrderKeysMissing(Exception):
     """The records changed, and what is to be written now concerns order keys that are not locked.
 
-    They must not be locked so late (`deliveries.storage.locks`): roll back and begin again with `keys` too.
+    They must not be locked this late (`deliveries.storage.locks`): roll back and start again with `keys` as well.
     """
 
     def __init__(self, keys: Collection[OrderKey]) -> None:
@@ -55,20 +56,20 @@ class OrderKeysMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PushBack:
-    """The answers of one batch for one store, and what is to be written for them as far as is known now."""
+    """The responses of one batch for one store, and the current plan for them."""
 
     store_id: uuid.UUID
     answers: Sequence[Answer]
     plan: Plan
     problems: Sequence[str]
-    #: By integration: an event that its answers brought, and that is not sent on, because it goes round in a loop.
+    #: By integration: an event from its responses that is not forwarded because it is in a loop.
     stopped: Mapping[int, EventRow] = field(default_factory=dict)
 
 
 def plan_push_back(store_id: uuid.UUID, answers: Sequence[Answer], *, is_locked: bool = False) -> PushBack:
-    """One plan for all the answers, so that their records can be locked in one order.
+    """One plan for all the responses, so that their records can be locked in one order.
 
-    What cannot be stored is left out, and is a sentence in `problems`: a receiver's odd answer must not fail the
+    What cannot be stored is dropped and described in `problems`: a receiver's odd response must not fail the
     delivery that it accepted. `is_locked`: lock the records, in the caller's transaction.
     """
     config = config_of(store_id)
@@ -84,7 +85,7 @@ def plan_push_back(store_id: uuid.UUID, answers: Sequence[Answer], *, is_locked:
             if part.stopped is not None:
                 stopped[answer.integration_id] = part.stopped
         except (SchemaViolation, TooMuchWork) as error:
-            problems.append(f"left out of the answer to {answer.delivery_id}: {objects[0].path}: {error}")
+            problems.append(f"dropped from the response to {answer.delivery_id}: {objects[0].path}: {error}")
         except (OperationalError, InterfaceError):
             raise
         except Exception as error:
@@ -97,7 +98,7 @@ def plan_push_back(store_id: uuid.UUID, answers: Sequence[Answer], *, is_locked:
 
 
 def _share(answer: Answer) -> int | None:
-    """What each of its arrays may bring about."""
+    """How many deliveries each of its arrays may cause."""
     return None if answer.cascade_left is None else answer.cascade_left // max(1, len(answer.pushed))
 
 
@@ -109,15 +110,15 @@ def _parts(answer: Answer, config: StoreConfig, problems: list[str]) -> list[tup
             if objects := read_objects({plural: items}, config.singular_overrides):
                 parts.append((answer, objects))
         except Invalid as error:
-            problems.append(f"left out of the answer to {answer.delivery_id}: {plural}: {error}")
+            problems.append(f"dropped from the response to {answer.delivery_id}: {plural}: {error}")
         except Exception as error:
             problems.append(_not_storable(answer, error))
     return parts
 
 
 def _not_storable(answer: Answer, error: Exception) -> str:
-    logger.exception("objects in the answer to %s could not be stored", answer.delivery_id)
-    return f"left out of the answer to {answer.delivery_id}: {type(error).__name__}"
+    logger.exception("could not store objects from the response to %s", answer.delivery_id)
+    return f"dropped from the response to {answer.delivery_id}: {type(error).__name__}"
 
 
 def write_push_back(push_back: PushBack, held: Collection[OrderKey]) -> PushBack:
@@ -128,7 +129,7 @@ def write_push_back(push_back: PushBack, held: Collection[OrderKey]) -> PushBack
     for attempt in range(TRIES):
         try:
             with transaction.atomic():
-                if attempt:  # from now on nobody changes the records while we plan
+                if attempt:  # from here on nobody else can change the records
                     push_back = plan_push_back(push_back.store_id, push_back.answers, is_locked=True)
                 if missing := push_back.plan.order_keys.difference(held):
                     raise OrderKeysMissing(missing)
@@ -137,5 +138,5 @@ def write_push_back(push_back: PushBack, held: Collection[OrderKey]) -> PushBack
         except PlanIsStale:
             continue
         return push_back
-    busy = f"the records were busy: {len(push_back.answers)} answers could not be stored"
+    busy = f"contention on the records: {len(push_back.answers)} responses could not be stored"
     return replace(push_back, problems=[*push_back.problems, busy], stopped={})

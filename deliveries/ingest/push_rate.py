@@ -1,9 +1,9 @@
 """A store's pushes per second, over all web processes and hosts.
 
 The budget of each second is a row in the database, from which each process takes a slice before it lets pushes in:
-single ones up to a limit of 199, hundredths of it above. What is taken is good until that second ends, by the
-database's clock, so in no second do more come in than the limit; a slice that one process does not use up is lost to
-the others. Once a second's budget is gone, a process asks no more before the next.
+single requests up to a limit of 199, hundredths of it above. A slice is valid until that second ends, by the
+database's clock, so no second admits more than the limit; the unused part of a slice is lost to
+the others. Once a second's budget is used up, a process does not ask again before the next.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from deliveries.storage import backend
 
-#: Of the limit; the smaller, the more often the database is asked, the larger, the more is lost.
+#: Slice as a fraction of the limit: smaller means more queries, larger means more loss.
 SLICES = 100
 #: Stores remembered; those whose second is over are forgotten first.
 MOST_REMEMBERED = 1_000
@@ -23,7 +23,7 @@ MOST_REMEMBERED = 1_000
 
 @dataclass(slots=True)
 class _Slice:
-    """`left` pushes may come in until `until` (monotonic); at 0 with `is_all_gone`, none may, and nobody need ask."""
+    """`left` pushes are allowed until `until` (monotonic); at 0 with `is_all_gone`, none are, without asking again."""
 
     second: int
     left: int
@@ -36,7 +36,7 @@ _lock = threading.Lock()
 
 
 def take_push(store_id: uuid.UUID, limit: int) -> int | None:
-    """None if the store may push once more now; else the unix second in which it may again."""
+    """None if the store may push now; else the Unix second in which it may again."""
     with _lock:
         held = _slices.get(store_id)
         if held is not None and time.monotonic() < held.until:

@@ -1,4 +1,4 @@
-"""The two ways in. The way back in, for what receivers answer, is `push_back`."""
+"""The two entry points of ingest. Receivers' responses come in through `push_back`."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ from integrations.models import AccessToken
 from integrations.security.tokens import Principal, refresh
 from subscriptions.routing import SchemaViolation, StoreConfig, config_of
 
-#: A plan is made again when its premises changed under it; past this the store is told to come back.
+#: A plan is remade if its preconditions changed; after this many times the client is told to retry.
 TRIES = 12
-#: Whether the records of a store's last push were new. Its next push is taken for one of the same sort, so that new
-#: records, which are most, need not be looked up first.
+#: Whether the records of a store's last push were new. Its next push is assumed to be of the same kind, so that new
+#: records, the majority, need not be looked up first.
 _was_new: dict[uuid.UUID, bool] = {}
 MOST_REMEMBERED = 10_000
 
 
 class Revoked(Exception):
-    """The caller's token was revoked, has expired or may not push any more since it was cached."""
+    """The caller's token has been revoked, has expired or lost its push scope since it was cached."""
 
 
 class KeyConflict(Exception):
@@ -54,12 +54,12 @@ class KeyConflict(Exception):
 
 
 class TooMuchContention(Exception):
-    """The same records change too fast for this push to get in between. Nothing was stored."""
+    """Too much contention on the same records. Nothing was stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the API answers, and whether it is the answer of an earlier, identical request."""
+    """The API's response, and whether it is a replay of an earlier, identical request."""
 
     response: Any
     is_replay: bool = False
@@ -76,7 +76,7 @@ def push_objects(*, principal: Principal, document: Any, raw: bytes, key: str | 
 def publish_events(
     *, principal: Principal, document: Any, raw: bytes, key: str | None = None, hops: int = 0
 ) -> Receipt:
-    """One event, or an array of them, into events and deliveries: all or nothing. `hops`: how far they came.
+    """One event, or an array of them, into events and deliveries: all or nothing. `hops`: see `loops`.
 
     Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or TooMuchContention, and nothing is stored.
     """
@@ -184,7 +184,7 @@ def _ingest(
 ) -> Receipt:
     body_hash = hashlib.sha256(raw).hexdigest() if key is not None else ""
     known: ExistingRecords | None = None
-    held: set[OrderKey] | None = None  # order keys to lock first; None while nothing is in the way
+    held: set[OrderKey] | None = None  # order keys to lock first; None while there is no contention
     for _attempt in range(TRIES):
         if key is not None and (receipt := _earlier_answer(principal, key, body_hash)):
             return receipt
@@ -201,7 +201,7 @@ def _ingest(
                 if hops:
                     note_arrival(plan, hops)
                 if plan.is_empty and key is None:
-                    # Nothing is written that could prove the caller: look.
+                    # No write will verify the caller here: check explicitly.
                     _refreshed(principal)
                     return Receipt(response)
                 if held is not None and not plan.order_keys <= held:
@@ -214,13 +214,13 @@ def _ingest(
             known = found.known
             continue
         except PlanIsStale:
-            # Somebody was quicker. So that they are not again and again, the records are locked while we plan.
+            # Someone else was faster. To avoid losing repeatedly, lock the records while planning.
             known, held = None, plan.order_keys.union(held or ())
             principal = _refreshed(principal)
             continue
         failpoint("ingest.after_commit")
         if stopped := plan.stopped:
-            text = loop_text(stopped, "A program that passes on what it is sent")
+            text = loop_text(stopped, "A program that forwards what it receives")
             hooks.announced(principal.store_id, None, "loop:push", "error", text, plan.now)
         if plan.deliveries and not notifies:
             wake()
@@ -230,7 +230,8 @@ def _ingest(
 
 @contextmanager
 def _holding(store_id: uuid.UUID, keys: Collection[OrderKey]) -> Iterator[None]:
-    """In a transaction that nobody can make stale: the store's configuration stays as it is, and the records that it
+    """In a transaction whose plan cannot become stale: the store's configuration stays as it is, and the records that
+    it
     reads are its own. In the order of `deliveries.storage.locks`: configuration, order keys, then records.
     """
     with transaction.atomic():
@@ -247,7 +248,7 @@ def _refreshed(principal: Principal) -> Principal:
 
 
 def _earlier_answer(principal: Principal, key: str, body_hash: str) -> Receipt | None:
-    """What the key was answered before. Nothing is written that could prove the caller: it is looked up first."""
+    """The key's earlier response. No write verifies the caller here, so it is checked first."""
     found = IdempotencyKey.objects.filter(store_id=principal.store_id, key=key).first()
     if found is None:
         return None

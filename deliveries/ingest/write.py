@@ -1,4 +1,4 @@
-"""Writing a plan: all of it or nothing, and only if what it was planned on still holds."""
+"""Writing a plan: all of it or nothing, and only if its preconditions still hold."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What becomes of deliveries when an integration or a subscription is made or deleted. Connected in `apps.py`.
+"""What happens to deliveries when an integration or a subscription is created or deleted. Connected in `apps.py`.
 
-Deleting only notes that there is a backlog to discard. It is discarded after the commit, in small transactions, so
-that pushes and engines never wait for it; what a process did not get to the end of, the engines' housekeeping goes on
-with. Engines send nothing of it meanwhile: see `leave_out_deleted`.
+Deleting only records that there is a backlog to discard. It is discarded after the commit, in small transactions, so
+that pushes and engines never wait for it; what a process did not finish, the engines' maintenance
+completes. Engines do not send any of it in the meantime: see `leave_out_deleted`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ logger = logging.getLogger("hookdesk.lifecycle")
 
 #: Deliveries of one transaction.
 BATCH = 200
-#: Who deletes waits so long for the backlog to be gone, in seconds; the rest is left to the engines' housekeeping.
+#: Seconds that a deletion waits for its backlog; the rest is left to the engines' maintenance.
 SECONDS = 2.0
-#: Between two transactions, so that others get to write on SQLite.
+#: Pause between two transactions, so that others can write on SQLite.
 PAUSE = 0.005
 _ENDED_BY_DELETION = [Delivery.Status.PENDING, Delivery.Status.RETRYING, Delivery.Status.FAILED]
 
@@ -70,8 +70,8 @@ def _discard_for_a_while(backlog_id: int) -> None:
 
 
 def note_left_behind(now: datetime) -> int:
-    """Deleted integrations that something is due to: a push that was under way may have made it after the rest of the
-    backlog was discarded, and nobody claims of them. Returns how many. Part of the engines' housekeeping."""
+    """Deleted integrations with due deliveries: a push in progress may have created them after the rest of the
+    backlog was discarded, and no engine claims them. Returns how many. Part of the engines' maintenance."""
     has_lease = Q(status=Delivery.Status.SENDING, due_at__gt=now)
     waiting = Delivery.objects.filter(~has_lease, integration=OuterRef("pk"), due_at__isnull=False)
     deleted = list(Integration.objects.exclude(deleted_at=None).filter(Exists(waiting)).values_list("pk", flat=True))
@@ -82,14 +82,14 @@ def note_left_behind(now: datetime) -> int:
 
 
 def go_on(now: datetime) -> int:
-    """With the backlogs that are left; how many deliveries were discarded. Part of the engines' housekeeping."""
+    """Work off remaining backlogs; returns how many deliveries were discarded. Part of the engines' maintenance."""
     return sum(discard(backlog, now, seconds=SECONDS) for backlog in Backlog.objects.order_by("pk")[:20])
 
 
 def discard(backlog: Backlog, now: datetime, *, seconds: float) -> int:
-    """Nobody wants them any more; how many that were. Outside a transaction. Safe to interrupt and to run twice.
+    """Discard the backlog; returns how many. Outside a transaction. Safe to interrupt and to repeat.
 
-    One that is being sent is left to the engine, which records its outcome, and then to the next look.
+    One that is being sent is left to the engine, which records its outcome, and then to the next run.
     """
     until = time.monotonic() + seconds
     _end_leases(backlog, now)
@@ -99,7 +99,7 @@ def discard(backlog: Backlog, now: datetime, *, seconds: float) -> int:
         cursor = ids[-1]
         count += _discard_batch(ended, ids, now)
         if time.monotonic() > until:
-            logger.info("%s: %s deliveries discarded, to be gone on with", backlog, count)
+            logger.info("%s: discarded %s deliveries, more to come", backlog, count)
             return count
         time.sleep(PAUSE)
     if not deliveries_of(backlog).filter(status__in=[*_ENDED_BY_DELETION, Delivery.Status.SENDING]).exists():
@@ -108,7 +108,7 @@ def discard(backlog: Backlog, now: datetime, *, seconds: float) -> int:
 
 
 def _end_leases(backlog: Backlog, now: datetime) -> None:
-    """Of engines that died: nobody claims again what nobody wants."""
+    """Leases of engines that died: their deliveries would never be claimed again."""
     died = deliveries_of(backlog).filter(status=Delivery.Status.SENDING, due_at__lte=now)
     ids = list(died.order_by("id").values_list("id", flat=True))
     if not ids:
@@ -149,7 +149,7 @@ def _discard_batch(ended: DeliveryQuerySet, ids: Sequence[uuid.UUID], now: datet
 def leave_out_deleted(claims: list[ClaimedDelivery], deleted: set[uuid.UUID], now: datetime) -> list[ClaimedDelivery]:
     """Those of the claims whose subscription is not among the `deleted`. Inside the claim's transaction.
 
-    The others are given up without a time, and noted: a push that was under way may have made them after the rest of
+    The others are released without a due time and recorded: a push in progress may have created them after the rest of
     the backlog was discarded.
     """
     unwanted = [claimed for claimed in claims if claimed.subscription_id in deleted]

@@ -1,4 +1,4 @@
-"""What engines do every few seconds beside sending: polls, forgotten holds, integrations down for days."""
+"""What engines do every few seconds besides sending: polls, stale holds, auto-disabling integrations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from subscriptions.models import Subscription
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: An integration that failed for so long without one success is disabled: announced, reversible, replayable.
+#: An integration that has failed this long without a success is disabled: announced, reversible, replayable.
 DISABLE_AFTER = timedelta(days=5)
 SWEEP_EVERY = timedelta(seconds=30)
 
@@ -41,30 +41,33 @@ def run_periodic(now: datetime) -> None:
 
 @contextmanager
 def harmless(what: str, which: object) -> Iterator[None]:
-    """What goes wrong with one must not keep the others waiting."""
+    """An error with one must not delay the others."""
     try:
         yield
     except (OperationalError, InterfaceError):
         raise
     except Exception:
-        logger.exception("%s %s failed; the rest goes on", what, which)
+        logger.exception("%s %s failed; continuing with the rest", what, which)
 
 
 def make_due_polls(now: datetime) -> int:
-    """A poll is a delivery like any other, so that its failures are retried and seen. Returns how many were made."""
+    """A poll is a delivery like any other, so that its failures are retried and visible.
+
+    Returns how many were created.
+    """
     due = Subscription.objects.alive().filter(
         next_poll_at__lte=now, is_active=True, integration__is_enabled=True, integration__deleted_at=None
     )
     count = 0
     # Without its parameters, which may be unreadable: then the poll itself says so.
     for subscription in due.defer("parameters")[:500]:
-        with harmless("the poll of", subscription.id):
+        with harmless("polling", subscription.id):
             count += make_poll(subscription, now)
     return count
 
 
 def make_poll(subscription: Subscription, now: datetime) -> bool:
-    """False: another engine made it, or the poll before is still on its way."""
+    """False: another engine created it, or the previous poll is still in progress."""
     assert subscription.poll_every is not None
     with transaction.atomic():
         won = Subscription.objects.filter(id=subscription.id, next_poll_at=subscription.next_poll_at).update(
@@ -102,9 +105,9 @@ def make_poll(subscription: Subscription, now: datetime) -> bool:
 
 
 def _bring_forward(poll: Delivery, now: datetime) -> None:
-    """Try a poll that waits for its retry with the next interval: after an outage the schedule would wait a day.
+    """Retry a waiting poll at the next interval: after an outage the retry schedule would wait a day.
 
-    Not where the receiver itself asked for a pause.
+    Not if the receiver itself asked for a pause.
     """
     if poll.status != Delivery.Status.RETRYING or poll.due_at is None or poll.due_at <= now:
         return
@@ -133,6 +136,6 @@ def _disable(integration_id: int, since: datetime, now: datetime) -> bool:
     with transaction.atomic():
         if not disable_integration(integration=integration, reason=reason):
             return False
-        text = f"{integration.name} was disabled. {reason} Repair it and enable it: what is due goes out then."
+        text = f"{integration.name} was disabled. {reason} Fix the cause and enable it; due deliveries are sent then."
         hooks.announced(integration.store_id, integration.id, f"disabled:{integration.id}", "error", text, now)
     return True

@@ -1,4 +1,4 @@
-"""Forgetting what is older than the retention: in small transactions, so that pushes and engines never wait for it."""
+"""Deleting what is older than the retention, in small transactions, so that pushes and engines never wait for it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def prune_finished(
     now: datetime | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Delete what finished before `before`; how many rows went. See `prune`."""
+    """Delete what finished before `before`; returns the number of rows. See `prune`."""
     return prune(before=before, batch=batch, now=now, progress=progress).total
 
 
@@ -53,10 +53,10 @@ def prune(
     now: datetime | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Pruned:
-    """Deliveries that finished before `before` with their attempts and revisions, and events that are as old and have
+    """Deliveries that finished before `before` with their attempts and revisions, and equally old events that have
     no delivery left; idempotency keys after 24 h. Records, notifications and the audit trail stay.
 
-    `progress` hears the number of rows of each batch. Safe to interrupt, to repeat, and to run twice at once.
+    `progress` is called with the number of rows of each batch. Safe to interrupt, to repeat, and to run concurrently.
     """
     now = now or timezone.now()
     pruned = Pruned()
@@ -95,7 +95,7 @@ def _prune_deliveries(before: datetime, batch: int, now: datetime) -> int:
         groups = {group for _, group in rows if group is not None}
         # A group loses its sample with it. In the order of `deliveries.storage.locks`: groups before deliveries.
         lock_groups(groups.union(FailureGroup.objects.filter(sample__in=ids).values_list("id", flat=True)))
-        # Resent by staff at this moment, or being referred to: then it is for the next look. What deletes takes the
+        # Skips rows being resent or referenced at this moment; the next run takes them. Deleting takes the
         # strongest lock, and skips.
         mine = Delivery.objects.filter(id__in=ids, finished_at__lt=before).order_by("id")
         found = list(mine.select_for_update(skip_locked=True).values_list("id", "failure_group_id"))
@@ -135,7 +135,7 @@ def _prune_keys(before: datetime, batch: int) -> int:
 
 
 def _prune_items(before: datetime, batch: int) -> int:
-    """What old replays came to; the replays themselves stay, with their counts."""
+    """Items of old replays; the replays themselves stay, with their counts."""
     with transaction.atomic():
         ids = ReplayItem.objects.filter(replay__finished_at__lt=before).values_list("id", flat=True)[:batch]
         return ReplayItem.objects.filter(id__in=list(ids)).delete()[0]

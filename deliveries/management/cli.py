@@ -22,11 +22,11 @@ from subscriptions.routing import SchemaViolation
 
 @contextmanager
 def caller(store: Store, token: str | None) -> Iterator[Principal]:
-    """Who pushes: the holder of `token`, or the person at the command line, by a token that is gone afterwards."""
+    """Who pushes: the holder of `token`, or the person at the command line, by a temporary token."""
     if token is not None:
         principal = authenticate(store_id=store.id, token=token)
         if principal is None or "push" not in principal.scopes:
-            raise CommandError("This token is not one of the store, or may not push.")
+            raise CommandError("This token does not belong to the store, or lacks the push scope.")
         yield principal
         return
     until = timezone.now() + timedelta(days=1)
@@ -40,13 +40,13 @@ def caller(store: Store, token: str | None) -> Iterator[Principal]:
 
 
 def accepted(ingest: Callable[[], Receipt]) -> Any:
-    """What `ingest` answers. Raises CommandError with the reason and its place in the body."""
+    """Return the receipt of `ingest`. Raises CommandError with the reason and its path in the body."""
     try:
         return ingest().response
     except Invalid as error:
         raise CommandError(f"{error.field}: {error.message}" if error.field else error.message) from None
     except SchemaViolation as error:
-        raise CommandError(f"{error.path or 'data'} breaks the schema of {error.topic}: {error.message}") from None
+        raise CommandError(f"{error.path or 'data'} violates the schema of {error.topic}: {error.message}") from None
     except TooMuchWork as error:
         raise CommandError(f"{error.path}: {error.message}" if error.path else error.message) from None
     except KeyConflict:

@@ -1,4 +1,4 @@
-"""What a deleted subscription or integration has left to be discarded."""
+"""Deliveries of a deleted subscription or integration that remain to be discarded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from subscriptions.models import Subscription
 
 
 class Backlog(models.Model):
-    """Written by the transaction that deletes, worked off in small ones after it (`deliveries.maintenance.cascade`).
+    """Written by the deleting transaction, worked off in small ones after it (`deliveries.maintenance.cascade`).
 
     Gone when nothing is left. `subscription` is null where the whole integration was deleted.
     """

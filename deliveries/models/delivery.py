@@ -1,4 +1,4 @@
-"""One event for one subscription, each try of it, each edit of it, and how failures group."""
+"""Deliveries (one event for one subscription), their attempts, their revisions, and failure groups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from subscriptions.models import Subscription
 
 
 class FailureGroup(models.Model):
-    """Failures that are alike: same integration, kind of error, and message but for values of the payload."""
+    """Failures with the same cause: same integration, kind of error, and message except for payload values."""
 
     class Status(models.TextChoices):
         OPEN = "open", "open"
@@ -33,7 +33,7 @@ class FailureGroup(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="Names the payload's field in place of one failure's value.",
+        help_text="Names the payload's field instead of one failure's value.",
     )
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.OPEN)
     occurrences = models.PositiveBigIntegerField(default=0)
@@ -48,7 +48,7 @@ class FailureGroup(models.Model):
             models.UniqueConstraint(fields=["integration", "kind", "fingerprint"], name="failure_group_is_unique"),
         ]
         indexes = [
-            # "Needs you" on the dashboard.
+            # "Needs attention" on the dashboard.
             models.Index(fields=["status", "-last_at"], name="failure_group_open"),
         ]
 
@@ -69,15 +69,18 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.filter(status__in=Delivery.OPEN)
 
     def wanted(self) -> DeliveryQuerySet:
-        """Of subscriptions and integrations that were not deleted: for the others nothing is sent any more."""
+        """Those whose subscription and integration were not deleted: nothing is sent for others."""
         return self.filter(integration__deleted_at=None, subscription__deleted_at=None)
 
     def failing(self) -> DeliveryQuerySet:
-        """What needs staff, now or soon."""
+        """Failed or retrying."""
         return self.filter(status__in=[Delivery.Status.FAILED, Delivery.Status.RETRYING])
 
     def lock_free(self) -> DeliveryQuerySet:
-        """Those that nobody else has locked, until the transaction ends. Never waits: `deliveries.storage.locks`."""
+        """Lock those that nobody else has locked, until the transaction ends.
+
+        Never waits: `deliveries.storage.locks`.
+        """
         return self.select_for_update(of=("self",), no_key=True, skip_locked=True)
 
 
@@ -85,7 +88,7 @@ class Delivery(models.Model):
     """One event for one subscription. The row is the queue: whatever has a `due_at` in the past is work.
 
     `due_at` is the time of the next attempt; while the delivery is being sent it is the end of the lease,
-    so that a row whose worker died becomes due by itself; it is null when there is nothing to do (finished,
+    so that a row whose worker died becomes due automatically; it is null when there is nothing to do (finished,
     or held behind an earlier one of the same record). `lease` is the fencing token of the claim.
     """
 
@@ -99,7 +102,7 @@ class Delivery(models.Model):
         SUPERSEDED = "superseded", "superseded"
 
     OPEN = [Status.PENDING, Status.SENDING, Status.RETRYING]
-    #: States in which an ordered delivery holds the later ones of its record.
+    #: Statuses in which an ordered delivery holds the later ones of its record.
     HOLDING = [Status.PENDING, Status.SENDING, Status.RETRYING, Status.FAILED]
 
     class Trigger(models.TextChoices):
@@ -126,12 +129,16 @@ class Delivery(models.Model):
     due_at = models.DateTimeField(null=True)
     lease = models.UUIDField(null=True)
     attempt_count = models.PositiveIntegerField(default=0)
-    retry_count = models.PositiveIntegerField(default=0, help_text="Retries of the schedule that are used up.")
-    crash_count = models.PositiveSmallIntegerField(default=0, help_text="Attempts in a row that ended unknown.")
-    revision = models.PositiveIntegerField(default=0, help_text="Which payload is sent: 0 is the event's own.")
-    order_key = models.CharField(max_length=600, null=True, help_text="Set: one at a time per subscription and key.")
+    retry_count = models.PositiveIntegerField(default=0, help_text="Retries used so far.")
+    crash_count = models.PositiveSmallIntegerField(
+        default=0, help_text="Consecutive attempts whose outcome is unknown."
+    )
+    revision = models.PositiveIntegerField(default=0, help_text="Which payload is sent: 0 is the original.")
+    order_key = models.CharField(
+        max_length=600, null=True, help_text="If set: sent one at a time per subscription and key."
+    )
     is_awaiting_source = models.BooleanField(
-        default=False, help_text="Staff wait for a later push of the record, whose delivery supersedes this one."
+        default=False, help_text="Waiting for a later push of the record, whose delivery supersedes this one."
     )
     first_sent_at = models.DateTimeField(null=True)
     last_status = models.PositiveIntegerField(null=True)
@@ -168,10 +175,10 @@ class Delivery(models.Model):
             ),
         ]
         indexes = [
-            # The claim: the oldest due ones of each integration. Finished rows are not in it, so that a claim
-            # costs the same however many lie behind.
+            # The claim: the oldest due ones of each integration. Finished rows are not in it, so a claim
+            # costs the same however many there are.
             models.Index(fields=["integration", "due_at"], name="delivery_due", condition=Q(due_at__isnull=False)),
-            # What is in dispatch per integration, for its cap.
+            # In-flight deliveries per integration, for its limit.
             models.Index(fields=["integration"], name="delivery_in_flight", condition=Q(status="sending")),
             # Ordered subscriptions: is there an earlier one of this record?
             models.Index(
@@ -179,24 +186,24 @@ class Delivery(models.Model):
                 name="delivery_order",
                 condition=Q(order_key__isnull=False, status__in=["pending", "sending", "retrying", "failed"]),
             ),
-            # A later one succeeded: whom does it supersede?
+            # A later one succeeded: which ones does it supersede?
             models.Index(fields=["subscription"], name="delivery_awaiting", condition=Q(is_awaiting_source=True)),
             # Is a group still failing? The deliveries of a group.
             models.Index(
                 fields=["failure_group", "-id"], name="delivery_group", condition=Q(failure_group__isnull=False)
             ),
-            # Lists: what needs staff, newest first.
+            # Lists: what needs attention, newest first.
             models.Index(
                 fields=["status", "-id"], name="delivery_failing", condition=Q(status__in=["retrying", "failed"])
             ),
-            # Metrics: how many staff set aside, without counting the table.
+            # Metrics: how many were discarded or superseded, without counting the table.
             models.Index(
                 fields=["status"], name="delivery_set_aside", condition=Q(status__in=["discarded", "superseded"])
             ),
             # Lists: of one store, of one integration. Few, because each claim and each result rewrites all of them.
             models.Index(fields=["store", "-id"], name="delivery_of_store"),
             models.Index(fields=["integration", "-id"], name="delivery_of_integration"),
-            # Dashboard: what finished lately; pruning.
+            # Dashboard: what finished recently; pruning.
             models.Index(fields=["finished_at"], name="delivery_finished", condition=Q(finished_at__isnull=False)),
         ]
 
@@ -209,7 +216,7 @@ class Delivery(models.Model):
 
     @property
     def request_id(self) -> str:
-        """Stable over retries and edits; receivers use it to recognise a repetition."""
+        """Stable across retries and edits; receivers use it to deduplicate."""
         return self.id.hex
 
     @property
@@ -230,7 +237,7 @@ class Delivery(models.Model):
 
 
 class Attempt(models.Model):
-    """One try of a delivery: written before the first byte leaves, finished after.
+    """One attempt of a delivery: written before the first byte is sent, finished afterwards.
 
     Headers are stored with credentials masked; bodies byte for byte, encrypted where the format puts
     parameters into them.
@@ -244,7 +251,7 @@ class Attempt(models.Model):
         LATE = "late", "late"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    # No constraint in the database: the engine holds the delivery's lease, and what is leased is never deleted.
+    # No constraint in the database: the engine holds the delivery's lease, and leased rows are never deleted.
     delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="attempts", db_constraint=False, db_index=False)
     number = models.PositiveIntegerField()
     trigger = models.CharField(max_length=10, choices=Delivery.Trigger.choices)
@@ -277,27 +284,27 @@ class Attempt(models.Model):
 
 
 class Revision(models.Model):
-    """An edited payload. The event's own data stays untouched as revision 0."""
+    """An edited payload. The event's own data stays untouched as revision 0, the original."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="revisions", db_index=False)
     number = models.PositiveIntegerField()
     data = DocumentField()
-    patch = DocumentField(help_text="JSON Patch from the revision before.")
+    patch = DocumentField(help_text="JSON Patch from the previous revision.")
     reason = models.TextField(blank=True)
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     author_name = models.CharField(max_length=200)
     token = models.ForeignKey(
-        AccessToken, models.SET_NULL, null=True, related_name="+", help_text="By which a program edited."
+        AccessToken, models.SET_NULL, null=True, related_name="+", help_text="The token with which a program edited."
     )
     people = models.ManyToManyField(
         settings.AUTH_USER_MODEL,
         related_name="+",
-        help_text="Who made it, or stood behind the token that did: they cannot approve it.",
+        help_text="The author, or the people behind the author's token: they cannot approve it.",
     )
     is_issuer_known = models.BooleanField(
         null=True,
-        help_text="False: it is not known who issued the token, so whoever may issue tokens cannot approve it.",
+        help_text="False: it is unknown who issued the token, so nobody who may issue tokens can approve it.",
     )
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     approved_at = models.DateTimeField(null=True)
@@ -305,7 +312,7 @@ class Revision(models.Model):
     rejected_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     rejected_at = models.DateTimeField(null=True)
     updates_record = models.BooleanField(
-        default=False, help_text="The store's record is changed too, when the revision goes out."
+        default=False, help_text="Also update the store's record when the revision is sent."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

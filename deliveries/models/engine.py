@@ -1,4 +1,4 @@
-"""The running engines, by their heartbeat."""
+"""The running engines, with their heartbeats."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import models
 
-#: An engine that has not beaten for so long is taken for dead.
+#: An engine without a heartbeat for this long is considered dead.
 HEARTBEAT_STALE = timedelta(seconds=15)
 
 
@@ -16,7 +16,7 @@ class EngineQuerySet(models.QuerySet["Engine"]):
 
 
 class Engine(models.Model):
-    """One engine process: a slot of a host. A second one for the same slot leaves at once."""
+    """One engine process: a slot of a host. A second one for the same slot exits immediately."""
 
     host = models.CharField(max_length=200)
     slot = models.PositiveSmallIntegerField()

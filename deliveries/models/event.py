@@ -1,4 +1,4 @@
-"""What was pushed: records, events, and the keys that make a push repeatable."""
+"""What was pushed: records, events, and idempotency keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from integrations.models import Store
 class Record(models.Model):
     """A store's last known state of a pushed object, keyed by (type, id)."""
 
-    # No constraint in the database, as with events: pushes side by side would lock the store's row.
+    # No constraint in the database, as with events: concurrent pushes would lock the store's row.
     store = models.ForeignKey(Store, models.CASCADE, related_name="records", db_constraint=False, db_index=False)
     type = models.CharField(max_length=255, help_text="Singular: shipment.")
     external_id = models.CharField("id", max_length=255)
@@ -42,7 +42,7 @@ class Event(models.Model):
     class Origin(models.TextChoices):
         PUSH = "push", "pushed object"
         EVENT = "event", "event API"
-        PUSHBACK = "pushback", "answer of a receiver"
+        PUSHBACK = "pushback", "response of a receiver"
         TEST = "test", "test"
         POLL = "poll", "poll"
 
@@ -58,13 +58,13 @@ class Event(models.Model):
     origin = models.CharField(max_length=10, choices=Origin.choices)
     # Defaults of the database, so that the statement of a plain push need not name these.
     hops = models.PositiveSmallIntegerField(
-        default=0, db_default=0, help_text="How often it went to a receiver and came back changed, or by a poll."
+        default=0, db_default=0, help_text="How often it has been through a receiver and back, or came by a poll."
     )
     cascade_left = models.PositiveIntegerField(
-        null=True, help_text="How many deliveries the answer to each of its deliveries may bring about; empty: all."
+        null=True, help_text="How many deliveries the response to each of its deliveries may cause; empty: unlimited."
     )
     is_stopped = models.BooleanField(
-        default=False, db_default=False, help_text="Subscriptions asked for it, and it was not sent on: a loop."
+        default=False, db_default=False, help_text="Subscriptions matched it, but it was not forwarded: a loop."
     )
     occurred_at = models.DateTimeField()
     created_at = models.DateTimeField()
@@ -98,7 +98,7 @@ class Event(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """The first answer to a key, so that the same request again stores nothing."""
+    """The first response to a key, so that a repeated request stores nothing."""
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="+", db_constraint=False, db_index=False)
     key = models.CharField(max_length=255)

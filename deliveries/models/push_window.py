@@ -1,4 +1,4 @@
-"""How many pushes each store made in the current second."""
+"""Pushes of each store in the current second."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from integrations.models import Store
 
 
 class PushWindow(models.Model):
-    """What web processes took of a store's `PUSH_RATE_LIMIT`; one row per store, and none without a limit."""
+    """The part of a store's `PUSH_RATE_LIMIT` taken by web processes; one row per store, none without a limit."""
 
     store = models.OneToOneField(Store, models.CASCADE, related_name="+", primary_key=True, db_constraint=False)
-    second = models.BigIntegerField(help_text="Unix time.")
+    second = models.BigIntegerField(help_text="Unix time in seconds.")
     used = models.BigIntegerField()
 
     def __str__(self) -> str:

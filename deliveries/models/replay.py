@@ -1,4 +1,4 @@
-"""Many deliveries again: a filter, an action and how far it got."""
+"""Bulk resend or discard: a filter, an action and its progress."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Replay(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.RUNNING)
     per_second = models.PositiveIntegerField(default=200)
     total = models.PositiveIntegerField(default=0)
-    done = models.PositiveIntegerField(default=0, help_text="Handled, those that were left alone included.")
-    skipped = models.PositiveIntegerField(default=0, help_text="Left alone: being sent, or changed meanwhile.")
-    until_id = models.UUIDField(null=True, help_text="Deliveries made later are not touched.")
+    done = models.PositiveIntegerField(default=0, help_text="Processed, including skipped ones.")
+    skipped = models.PositiveIntegerField(default=0, help_text="Skipped: being sent, or changed in the meantime.")
+    until_id = models.UUIDField(null=True, help_text="Deliveries created later are not affected.")
     cursor = models.UUIDField(null=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_by_name = models.CharField(max_length=200)
@@ -60,9 +60,9 @@ class Replay(models.Model):
 
 
 class ReplayItem(models.Model):
-    """One delivery that a replay came to. What became of it is told by the delivery itself.
+    """One delivery that a replay processed. Its outcome is read from the delivery itself.
 
-    `is_left_alone`: it was being sent, awaits approval or had changed meanwhile, so the replay did not touch it.
+    `is_left_alone`: it was being sent, awaits approval or had changed in the meantime, so the replay skipped it.
     """
 
     replay = models.ForeignKey(Replay, models.CASCADE, related_name="items", db_index=False)

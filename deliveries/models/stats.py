@@ -1,4 +1,4 @@
-"""What finished in the past, counted once."""
+"""Rollups of finished deliveries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db import models
 class StatsBucket(models.Model):
     """Deliveries of one integration in five minutes, by how long they took.
 
-    The dashboard would otherwise read a week of deliveries on each look. `slot` is the Unix time over 300;
+    The dashboard would otherwise read a week of deliveries on each view. `slot` is the Unix time over 300;
     `bin` numbers the duration from push to delivery (`stat_slots.BINS`), or is -1 for what was accepted. A row
     with integration 0 says that its slot was counted, however little was in it.
     """

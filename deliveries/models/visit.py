@@ -1,4 +1,4 @@
-"""Who is in the resolution wizard."""
+"""Presence in the resolution wizard."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from deliveries.models.delivery import Delivery
 
 
 class WizardPresence(models.Model):
-    """When a member of staff last looked at a delivery's wizard, so that a second one is told.
+    """When a member of staff was last in a delivery's wizard, so that a second one is warned.
 
-    A row and not a cache entry: the default cache is per process, and web servers run several.
+    A row, not a cache entry: the default cache is per process, and web servers run several.
     """
 
     delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="visits", db_index=False)
@@ -22,7 +22,7 @@ class WizardPresence(models.Model):
         db_table = "deliveries_wizardvisit"
         constraints = [models.UniqueConstraint(fields=["delivery", "user"], name="wizard_visit_is_unique")]
         indexes = [
-            # Forgetting old visits.
+            # Deleting old rows.
             models.Index(fields=["at"], name="wizard_visit_age"),
         ]
 

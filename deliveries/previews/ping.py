@@ -1,7 +1,7 @@
 """Pings: a test event to one subscription or integration (docs/contract.md#wire-formats).
 
 They are attempts with trigger `test`: never retried, never a notification, never counted by breaker or
-auto-disable. One to a subscription is made due and sent by the engine; one on demand is sent at once and awaited.
+auto-disable. A ping to a new subscription is queued for the engine; one on demand is sent immediately and awaited.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ PING_DATA = {"message": "This is a test from Hookdesk. Nothing needs to be done.
 
 
 def request_ping(*, subscription: Subscription, now: datetime) -> Delivery:
-    """Make a ping due; the engine sends it. Inside the caller's transaction, if there is one."""
+    """Queue a ping for the engine. Inside the caller's transaction, if there is one."""
     delivery = _make(subscription.integration, subscription, now, is_leased=False)
     wake_on_commit()
     return delivery
 
 
 def ping_now(*, integration: Integration, now: datetime, subscription: Subscription | None = None) -> Attempt:
-    """Send a ping and wait for the end of it. Raises PayloadError (kind `no_ping`) where a connector has none."""
+    """Send a ping and wait for its result. Raises PayloadError (kind `no_ping`) if the connector has none."""
     directory = ConfigCache()
     destination = directory.destination(integration.id)
     subscription_id = subscription.id if subscription is not None else None
@@ -63,7 +63,7 @@ def ping_now(*, integration: Integration, now: datetime, subscription: Subscript
         send_one(dispatch, destination) if isinstance(request, Request) else AttemptResult.unsent(dispatch, request)
     )
     record([result], destination_of=directory.destination, now=now, rng=random.Random())  # noqa: S311
-    # Without what may be unreadable: then the attempt says so.
+    # Without fields that may be undecryptable: then the attempt reports it.
     attempts = Attempt.objects.select_related("delivery__integration", "delivery__subscription").defer(
         "delivery__integration__token", "delivery__integration__parameters", "delivery__subscription__parameters"
     )

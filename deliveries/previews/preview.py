@@ -1,4 +1,4 @@
-"""What a subscription would do with an event: matches or not and why, and the exact request, credentials masked."""
+"""Preview of a subscription on an event: whether and why it matches, and the exact request, credentials masked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ logger = logging.getLogger("hookdesk.preview")
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`request` is what would be sent, credentials masked; `error` is why nothing could be."""
+    """`request` is what would be sent, credentials masked; `error` is why nothing can be sent."""
 
     matches: bool
     why: str
@@ -40,7 +40,7 @@ class Preview:
 
 
 def preview(*, subscription: Subscription, event: Event, now: datetime) -> Preview:
-    """For a subscription that need not be saved yet, on a real event of its store."""
+    """For a subscription, saved or not, on a real event of its store."""
     matches, why = explain_match(subscription, event)
     request, error = request_for(
         integration=subscription.integration,
@@ -71,9 +71,9 @@ def explain_match(subscription: Subscription, event: Event) -> tuple[bool, str]:
     index = SubscriptionIndex([(interest, True)], singular=lambda name: singular(name, overrides))
     if not index.matching(event.topic, event.intent, event.data):
         wanted = ", ".join([*subscription.topics, *subscription.intents]) or "nothing"
-        return False, f"The event is {event.name}; the subscription asks for {wanted}."
+        return False, f"The event is {event.name}; the subscription wants {wanted}."
     if not subscription.filter.strip():
-        return True, f"{event.name} is asked for, and there is no filter."
+        return True, f"{event.name} matches, and there is no filter."
     try:
         context = {"topic": event.topic, "intent": event.intent}
         return explain(subscription.filter, event.data, context)
@@ -98,7 +98,7 @@ def request_for(
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
-        logger.exception("the request for event %s could not be built", event.pk)
+        logger.exception("could not build the request for event %s", event.pk)
         return None, f"Hookdesk failed to build this request ({type(error).__name__}). The log has the traceback."
 
 

@@ -1,4 +1,4 @@
-"""Replays: many deliveries again (or discarded), by filter and not by ids, in small steps."""
+"""Replays: bulk resend or discard, by filter rather than by ids, in small steps."""
 
 from deliveries.replay.outcome import ReplayOutcome, outcome_of
 from deliveries.replay.runner import Step, matching, run, run_waiting, step

@@ -1,4 +1,4 @@
-"""What became of the deliveries that a replay came to: read from the deliveries themselves, as they are now."""
+"""Outcomes of the deliveries that a replay processed, read from the deliveries' current state."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from django.db.models import Count, QuerySet
 from deliveries.models import Delivery, Replay, ReplayItem
 
 Status = Delivery.Status
-#: Deliveries that are looked up in a second of asking again and again: the answer of a large replay is kept longer.
+#: Deliveries looked up per second while polling: the outcome of a large replay is cached longer.
 ROWS_PER_SECOND: Final = 20_000
 MOST_KEPT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayOutcome:
-    """How many of those that were taken up are in which state now; `gone` were pruned since."""
+    """Current statuses of the processed deliveries; `gone` have been pruned since."""
 
     succeeded: int = 0
     failed: int = 0
@@ -36,7 +36,7 @@ class ReplayOutcome:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing will change by itself any more."""
+        """Whether the outcome is final unless staff act."""
         return not (self.under_way or self.retrying)
 
 
@@ -44,7 +44,7 @@ _kept: dict[uuid.UUID, tuple[float, int, ReplayOutcome]] = {}
 
 
 def outcome_of(replay: Replay) -> ReplayOutcome:
-    """Exact for up to 20,000 deliveries; of more, as it was up to a second per 20,000 ago."""
+    """Exact for up to 20,000 deliveries; beyond, up to a second out of date per 20,000."""
     found = _kept.get(replay.pk)
     if found is not None and found[1] == replay.done and time.monotonic() < found[0] and replay.done > ROWS_PER_SECOND:
         return found[2]
@@ -74,6 +74,6 @@ def _count(replay: Replay) -> ReplayOutcome:
 
 
 def items_of(replay_id: uuid.UUID, *, is_left_alone: bool) -> QuerySet[ReplayItem, uuid.UUID]:
-    """The ids of the deliveries that a replay took up, or left alone."""
+    """The ids of the deliveries that a replay processed, or skipped."""
     rows = ReplayItem.objects.filter(replay_id=replay_id, is_left_alone=is_left_alone)
     return rows.values_list("delivery_id", flat=True)

@@ -1,7 +1,7 @@
-"""Working a replay off, step by step.
+"""Running a replay, step by step.
 
 A step takes the next ids after the cursor and changes what can be changed of them by one UPDATE, in the
-transaction that moves the cursor: whoever dies in between has done all of a step or nothing, and a step that is
+transaction that moves the cursor: a crash leaves a step done or not done, and a step that is
 run twice at the same time is run once after the other. The allowance is counted from the time of the last step,
 so several runners are not faster than one.
 """
@@ -34,14 +34,14 @@ from integrations.models import AuditEntry
 logger = logging.getLogger("hookdesk.replay")
 
 Status = Delivery.Status
-#: What an action is for. What is pending goes out anyway; what is being sent is left alone.
+#: The default statuses of an action. Pending ones are sent anyway; those being sent are skipped.
 RETRIABLE: Final = (Status.FAILED, Status.RETRYING, Status.SUCCEEDED, Status.DISCARDED, Status.SUPERSEDED)
 DISCARDABLE: Final = (Status.FAILED, Status.RETRYING, Status.PENDING)
 
 BATCH = 500  #: deliveries of one step
-#: A runner works for so long and then queues the next one, so that it never holds a worker.
+#: A runner works this long and then queues the next one, so that it never blocks a worker.
 RUN_SECONDS = 60.0
-#: A replay that was not stepped for so long has lost its runner.
+#: A replay without a step for this long has lost its runner.
 FORGOTTEN = timedelta(seconds=30)
 
 
@@ -55,14 +55,14 @@ class Step:
 
 
 def matching(*, filters: Mapping[str, Any], action: str) -> QuerySet[Delivery]:
-    """What the action would touch now. Raises FilterError."""
+    """What the action would affect now. Raises FilterError."""
     able = RETRIABLE if action == Replay.Action.RETRY else DISCARDABLE
     found = Delivery.objects.wanted() if action == Replay.Action.RETRY else Delivery.objects.all()
     return apply_filters(found, filters).filter(status__in=able).exclude(trigger=Delivery.Trigger.TEST)
 
 
 def step(replay_id: uuid.UUID, now: datetime) -> Step:
-    """Do the next few, as many as the rate allows. Safe to run at any time, by anybody, twice."""
+    """Process as many as the rate allows. Safe to run at any time, concurrently and repeatedly."""
     with transaction.atomic():
         replay = Replay.objects.select_for_update(of=("self",)).filter(pk=replay_id).first()
         if replay is None or replay.status != Replay.Status.RUNNING:
@@ -81,7 +81,7 @@ def step(replay_id: uuid.UUID, now: datetime) -> Step:
         if is_over:
             replay.status = Replay.Status.DONE
             replay.finished_at = now
-            # What was settled by itself since the start is not counted as missing.
+            # Deliveries that finished on their own since the start are not counted as missing.
             replay.total = replay.done
         replay.save(update_fields=["done", "skipped", "stepped_at", "cursor", "status", "finished_at", "total"])
         if changed:
@@ -107,9 +107,9 @@ def _next_batch(replay: Replay, size: int) -> list[Delivery]:
 
 
 def _apply(replay: Replay, batch: Sequence[Delivery], now: datetime) -> int:
-    """Change what can be changed of the batch; how many that was.
+    """Change what can be changed of the batch; returns how many.
 
-    What somebody else holds at this moment is left alone.
+    Rows locked by someone else are skipped.
     """
     discarding = replay.action == Replay.Action.DISCARD
     locked = lock_deliveries(Delivery.objects.filter(status__in=_statuses(replay)), [one.pk for one in batch])
@@ -133,7 +133,7 @@ def _apply(replay: Replay, batch: Sequence[Delivery], now: datetime) -> int:
 
 
 def _statuses(replay: Replay) -> list[str]:
-    """In which a delivery is still what was asked for: one that has succeeded meanwhile is not sent a second time."""
+    """Statuses in which a delivery still qualifies: one that has succeeded in the meantime is not resent."""
     able = RETRIABLE if replay.action == Replay.Action.RETRY else DISCARDABLE
     wanted = str(replay.filters.get("status", ""))
     return [status for status in able if not wanted or status in wanted.replace(" ", "").split(",")]
@@ -203,7 +203,7 @@ def run(replay_id: str | uuid.UUID, seconds: float = RUN_SECONDS) -> bool:
 
 
 def run_waiting(now: datetime | None = None) -> int:
-    """Queue a runner for each replay that has lost its own; how many. For the sweep."""
+    """Queue a runner for each replay that has lost its own; returns how many. For the sweep."""
     now = now or timezone.now()
     forgotten = Replay.objects.filter(status=Replay.Status.RUNNING).exclude(stepped_at__gt=now - FORGOTTEN)
     ids = list(forgotten.values_list("id", flat=True))
@@ -219,4 +219,4 @@ def enqueue(replay_id: uuid.UUID) -> None:
     try:
         async_task("deliveries.replay.run", str(replay_id))
     except Exception:
-        logger.warning("replay %s waits for the next sweep: the queue did not take it", replay_id, exc_info=True)
+        logger.warning("task queue unavailable: replay %s waits for the next sweep", replay_id, exc_info=True)

@@ -1,4 +1,4 @@
-"""Starting, stopping and foreseeing replays."""
+"""Starting, stopping and previewing replays."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from integrations.models import Integration, Store
 MOST_PER_SECOND: Final = 5_000
 #: Without a status, an action is for what has failed.
 DEFAULT_STATUS: Final = Delivery.Status.FAILED.value
-#: What an action is hardly ever meant for: it takes the number of them from whoever asks. Receivers get what was
-#: delivered twice, and what was not tried yet never.
+#: Statuses that an action is rarely meant for: including them requires confirming their number. Receivers get what was
+#: delivered twice, and what was not attempted yet never.
 GUARDED: Final = {
     Replay.Action.RETRY.value: Delivery.Status.SUCCEEDED.value,
     Replay.Action.DISCARD.value: Delivery.Status.PENDING.value,
 }
 
-#: Nobody means more of them at once, and they are not counted any further.
+#: The most that can be confirmed at once; they are not counted further.
 GUARDED_LIMIT: Final = 1_000_000
 
 
 class ReplayError(ValueError):
-    """The replay cannot be started, or cannot change so; the message says why."""
+    """The replay cannot be started or changed; the message says why."""
 
 
 class UnconfirmedError(ReplayError):
-    """The selection has guarded deliveries, and nobody has said that they are meant: `guarded` is how many."""
+    """The selection includes guarded deliveries that were not confirmed: `guarded` is how many."""
 
     def __init__(self, message: str, guarded: int) -> None:
         super().__init__(message)
@@ -79,7 +79,7 @@ def preview(*, filters: Mapping[str, Any], action: str, per_second: int = 200) -
 
 
 def with_status(filters: Mapping[str, Any], also: str = "") -> dict[str, str]:
-    """The filters as they are kept: with the status that goes without saying, and `also`. Raises FilterError."""
+    """The filters as they are kept: with the implied status, and `also`. Raises FilterError."""
     cleaned = clean_filters(filters)
     given = [word.strip() for word in cleaned.get("status", "").split(",") if word.strip()]
     wanted = [*(given or [DEFAULT_STATUS]), *([also] if also else [])]
@@ -107,14 +107,14 @@ def start_replay(
     now: datetime | None = None,
     confirmed: int | None = None,
 ) -> Replay:
-    """Begin; deliveries that are made later are not touched. Raises ReplayError.
+    """Start; deliveries created later are not affected. Raises ReplayError.
 
     Without a status in `filters` it is for those that failed. A status that takes in guarded ones (delivered, with
-    retry; not tried yet, with discard) wants `confirmed`: how many of them the asker knows of.
+    retry; not tried yet, with discard) requires `confirmed`: how many of them the caller expects.
     """
     now = now or timezone.now()
     if action not in Replay.Action.values:
-        raise ReplayError(f"There is no action {action!r}. There are: {', '.join(Replay.Action.values)}.")
+        raise ReplayError(f"Unknown action {action!r}. Available actions: {', '.join(Replay.Action.values)}.")
     if not 1 <= per_second <= MOST_PER_SECOND:
         raise ReplayError(f"The rate must be between 1 and {MOST_PER_SECOND} deliveries per second.")
     given = dict(filters) | ({"store": str(store.pk)} if store is not None else {})
@@ -125,7 +125,7 @@ def start_replay(
     except FilterError as error:
         raise ReplayError(str(error)) from error
     if action == Replay.Action.DISCARD and not reason.strip() and _reason_is_required(cleaned):
-        raise ReplayError("A store in this selection wants to know why: give a reason.")
+        raise ReplayError("A store in this selection requires a reason.")
     with transaction.atomic():
         replay = Replay.objects.create(
             store=store,
@@ -152,14 +152,14 @@ def _require_confirmation(cleaned: Mapping[str, str], action: str, confirmed: in
             f"More than {GUARDED_LIMIT:,} of these are {GUARDED[action]}. Narrow the filter, by time for example.",
             guarded,
         )
-    # Deliveries go on while somebody types: a number that was right a moment ago is right.
+    # Deliveries continue while someone types: a number that was right a moment ago is accepted.
     if not guarded or (confirmed is not None and abs(confirmed - guarded) <= guarded // 100):
         return
     if action == Replay.Action.RETRY:
         words = f"{guarded:,} of these were delivered: receivers would get them twice."
     else:
-        words = f"{guarded:,} of these have not been tried yet: receivers would never get them."
-    raise UnconfirmedError(f"{words} Say that they are meant by giving their number, {guarded}.", guarded)
+        words = f"{guarded:,} of these have not been attempted yet: receivers would never get them."
+    raise UnconfirmedError(f"{words} Confirm by giving their number, {guarded}.", guarded)
 
 
 def _reason_is_required(cleaned: Mapping[str, str]) -> bool:
@@ -178,7 +178,7 @@ def resume_replay(*, replay: Replay, actor: Actor, now: datetime | None = None) 
 
 
 def cancel_replay(*, replay: Replay, actor: Actor, now: datetime | None = None) -> Replay:
-    """What was done stays done. Raises ReplayError if it is over already."""
+    """What has been done stays done. Raises ReplayError if it has finished."""
     stoppable = [Replay.Status.RUNNING, Replay.Status.PAUSED]
     return _change(replay, actor, "cancel", stoppable, Replay.Status.CANCELLED, now)
 

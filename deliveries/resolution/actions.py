@@ -28,7 +28,7 @@ def retry_delivery(
     expected_revision: int | None = None,
     expected_attempt_count: int | None = None,
 ) -> Delivery:
-    """Send the same payload again, now. Finished deliveries may be resent too. Raises ResolutionError."""
+    """Resend the same payload now. Finished deliveries may be resent too. Raises ResolutionError."""
     now = now or timezone.now()
     with transaction.atomic():
         found = locked(
@@ -49,7 +49,7 @@ def discard_delivery(
     now: datetime | None = None,
     expected_attempt_count: int | None = None,
 ) -> Delivery:
-    """Resolved without sending; the later ones of an ordered record go on. Raises ResolutionError."""
+    """Discard: resolved without sending; later deliveries of an ordered record continue. Raises ResolutionError."""
     now = now or timezone.now()
     with transaction.atomic():
         found = locked(delivery, "discard", expected_attempt_count=expected_attempt_count)
@@ -73,7 +73,7 @@ def discard_delivery(
 def wait_for_source(*, delivery: Delivery, actor: Actor, reason: str = "", now: datetime | None = None) -> Delivery:
     """Stop trying: the next successful delivery of the same record to the same subscription supersedes this one.
 
-    Raises ResolutionError, also for an event that is of no record: nothing could supersede it.
+    Raises ResolutionError, also for an event without a record: nothing could supersede it.
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -81,7 +81,7 @@ def wait_for_source(*, delivery: Delivery, actor: Actor, reason: str = "", now: 
         if not found.event.object_id:
             raise ResolutionError(
                 "not_allowed",
-                "This event is of no record, so no later push can fix it. Edit the payload or discard it.",
+                "This event belongs to no record, so no later push can fix it. Edit the payload or discard it.",
             )
         refuse_while_awaiting(found)
         before = state_of(found)
@@ -97,7 +97,7 @@ def wait_for_source(*, delivery: Delivery, actor: Actor, reason: str = "", now: 
 def release_hold(*, delivery: Delivery, actor: Actor, reason: str = "", now: datetime | None = None) -> Delivery:
     """Send a held delivery although an earlier one of its record has failed. Raises ResolutionError.
 
-    Only one of a record is ever in dispatch: while the earlier one is still being tried, this one stays held.
+    Only one per record is ever in flight: while the earlier one is still being retried, this one stays held.
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -111,7 +111,7 @@ def release_hold(*, delivery: Delivery, actor: Actor, reason: str = "", now: dat
         if ahead is not None:
             raise ResolutionError(
                 "conflict",
-                f"{ahead.public_id} of the same record is still being tried. Resolve or discard that one first.",
+                f"{ahead.public_id} of the same record is still being retried. Resolve or discard that one first.",
             )
         before = state_of(found) | {"is_held": True}
         found.due_at = now

@@ -1,4 +1,4 @@
-"""Where a store asks for it, an edited payload goes out only after a second person has looked at it."""
+"""Second approver: where a store requires it, an edited payload is sent only after another person approved it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Status = Delivery.Status
 
 
 def approve_revision(*, revision: Revision, actor: Actor, now: datetime | None = None) -> Delivery:
-    """The edited payload goes out now. Raises ResolutionError.
+    """Send the edited payload now. Raises ResolutionError.
 
-    No program can approve, nor anybody who made the edit or may know the token that did (`why_not_approver`).
+    Programs cannot approve, nor the author, nor anyone who may know the author's token (`why_not_approver`).
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -42,29 +42,29 @@ def approve_revision(*, revision: Revision, actor: Actor, now: datetime | None =
 
 
 def why_not_approver(revision: Revision, actor: Actor) -> str:
-    """Why `actor` cannot be the second person of this edit, for staff to read; empty for one who can."""
+    """Why `actor` cannot approve this edit, for staff; empty if they can."""
     user = actor.user
     if user is None:
-        return "A person must approve an edited payload, and no program."
+        return "An edited payload must be approved by a person, not by a program."
     if revision.author_id == user.pk:
-        return "Somebody other than the author must approve an edited payload."
+        return "Someone other than the author must approve an edited payload."
     if revision.people.filter(pk=user.pk).exists():
         return (
             f"You issued the token that made this edit ({revision.author_name}), or the one that issued it. "
-            "Somebody else must approve it."
+            "Someone else must approve it."
         )
     if revision.is_issuer_known is False and user.has_perm("integrations.add_accesstoken"):
         return (
-            "Who issued the token that made this edit is not known, so it may have been you. Somebody who may not "
-            "issue tokens must approve it; or reject it, and edit with a token that is issued now."
+            "It is unknown who issued the token that made this edit; it may have been you. Someone who may not "
+            "issue tokens must approve it; or reject it, and edit again with a newly issued token."
         )
     return ""
 
 
 def reject_revision(*, revision: Revision, actor: Actor, reason: str = "", now: datetime | None = None) -> Delivery:
-    """The edited payload never goes out; what would have gone out by itself goes on as it was.
+    """Reject the edited payload; a retry that was scheduled before continues.
 
-    The author may reject it too, who has changed their mind. Raises ResolutionError.
+    The author may also reject it. Raises ResolutionError.
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -81,12 +81,12 @@ def reject_revision(*, revision: Revision, actor: Actor, reason: str = "", now: 
 
 
 def is_paused(delivery: Delivery) -> bool:
-    """Would have gone out by itself, but for an edited payload that awaits approval."""
+    """Whether a retry is suspended only because an edited payload awaits approval."""
     return delivery.status == Status.RETRYING and delivery.due_at is None
 
 
 def is_awaiting_approval(delivery: Delivery) -> bool:
-    """Does an edited payload of this delivery await approval?"""
+    """Whether an edited payload of this delivery awaits approval."""
     return delivery.revisions.filter(is_awaiting_approval=True).exists()
 
 
@@ -99,7 +99,7 @@ def refuse_while_awaiting(delivery: Delivery) -> None:
 
 
 def reject_waiting(delivery: Delivery, actor: Actor, now: datetime) -> None:
-    """What still awaits approval is overtaken by another decision."""
+    """Void revisions that still await approval: another decision has overtaken them."""
     _reject(list(delivery.revisions.filter(is_awaiting_approval=True)), actor, now)
 
 
@@ -112,9 +112,9 @@ def _reject(revisions: list[Revision], actor: Actor, now: datetime) -> None:
 
 
 def _waiting(revision: Revision) -> Revision:
-    """The revision as it is now, under the lock of its delivery."""
+    """The current revision, under the lock of its delivery."""
     found = Revision.objects.get(pk=revision.pk)
     if not found.is_awaiting_approval:
         word = "approved" if found.approved_at else "rejected" if found.rejected_at else "sent"
-        raise ResolutionError("conflict", f"This payload was {word} already.")
+        raise ResolutionError("conflict", f"This payload has already been {word}.")
     return found

@@ -1,4 +1,4 @@
-"""Edit a payload and send it: a new revision, the event stays as it came."""
+"""Edit a payload and send it: adds a revision; the event stays unchanged."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def edit_delivery(
     expected_revision: int | None = None,
     expected_attempt_count: int | None = None,
 ) -> Revision:
-    """Send `payload`, the whole data, instead of what was sent; the delivery is due now.
+    """Send `payload`, the complete data, instead of the previous payload; the delivery is due now.
 
-    `update_record` also changes the store's record, which emits nothing: exactly one delivery results. Where the
-    store asks for a second person, the revision waits (`is_awaiting_approval`) and nothing is sent until then.
-    `expected_revision` (the newest one's number) and `expected_attempt_count` are what the caller looked at.
+    `update_record` also changes the store's record, which emits no event: exactly one delivery results. If the
+    store requires a second approver, the revision waits (`is_awaiting_approval`) and nothing is sent until then.
+    `expected_revision` (the newest one's number) and `expected_attempt_count` are what the caller has seen.
     Raises ResolutionError.
     """
     now = now or timezone.now()
@@ -57,13 +57,11 @@ def edit_delivery(
         data = check_payload(found, payload)
         previous = payload_of(found)
         if is_same(previous, data):
-            raise ResolutionError(
-                "unchanged", "The payload is the same as before. To send it again, resend it as it is."
-            )
+            raise ResolutionError("unchanged", "The payload is unchanged. To send it again, choose “Resend as it is”.")
         if update_record:
             refuse_other_id(found, data)
         before = state_of(found)
-        # What waits goes on waiting when the store stops asking: a new edit does not overtake the second person.
+        # A pending approval stays pending if the store drops the rule: a new edit must not bypass it.
         is_awaiting = found.store.is_approval_required or is_awaiting_approval(found)
         reject_waiting(found, actor, now)
         revision = _revise(found, previous, data, actor, reason, is_awaiting, update_record)
@@ -111,7 +109,7 @@ def _revise(
 
 
 def _pause(delivery: Delivery) -> None:
-    """The old payload does not go out while the new one is being looked at."""
+    """The old payload is not sent while the new one awaits approval."""
     if delivery.status in (Status.PENDING, Status.RETRYING):
         # `retrying` without a time: a pending one without a time is held, and would be released.
         delivery.status = Status.RETRYING

@@ -10,20 +10,20 @@ from deliveries.resolution.rules import ResolutionError
 from integrations.foundation.strict_json import DocumentError, dump_document, parse_document
 from subscriptions.routing import SchemaViolation, config_of
 
-#: Problems that are shown at once; a payload of the wrong shape altogether may have thousands.
+#: The most problems reported; a completely wrong payload may have thousands.
 PROBLEMS_LIMIT = 20
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaProblem:
-    """`path` is the place inside the payload as the API names fields: `items[0].price`; empty for the whole."""
+    """`path` is the path inside the payload as the API spells it: `items[0].price`; empty for the whole."""
 
     path: str
     message: str
 
 
 def payload_of(delivery: Delivery, number: int | None = None) -> dict[str, Any]:
-    """The data that is sent now, or revision `number`: 0 is the event's own. Raises LookupError for an unknown one."""
+    """The current payload, or that of revision `number`; 0 is the original. Raises LookupError for an unknown one."""
     number = delivery.revision if number is None else number
     if number == 0:
         data: dict[str, Any] = delivery.event.data
@@ -36,7 +36,7 @@ def payload_of(delivery: Delivery, number: int | None = None) -> dict[str, Any]:
 
 
 def check_payload(delivery: Delivery, payload: str | bytes | dict[str, Any]) -> dict[str, Any]:
-    """The payload, if it may be sent: strict JSON, an object, in the shape that the topic's JSON Schema asks for.
+    """The payload, if it may be sent: strict JSON, an object, valid under the topic's JSON Schema.
 
     Raises ResolutionError with the first problem and its path.
     """
@@ -55,7 +55,7 @@ def check_payload(delivery: Delivery, payload: str | bytes | dict[str, Any]) -> 
 
 def _parsed(payload: Any) -> Any:
     try:
-        # What came as an object goes through its text: the same rules for all, NUL and depth included.
+        # An object is serialised and parsed again, so that the same rules apply, including NUL and depth.
         raw = payload if isinstance(payload, str | bytes) else dump_document(payload)
         return parse_document(raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass"))
     except DocumentError as error:
@@ -65,7 +65,7 @@ def _parsed(payload: Any) -> Any:
 
 
 def schema_problems(delivery: Delivery, payload: Any) -> list[SchemaProblem]:
-    """All that the topic's JSON Schema objects to (at most `PROBLEMS_LIMIT`); nothing where there is no schema."""
+    """All schema violations (at most `PROBLEMS_LIMIT`); none if there is no schema."""
     topic = delivery.event.topic
     rule = config_of(delivery.store_id).rule_of(topic) if topic is not None else None
     if rule is None:

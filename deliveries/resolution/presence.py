@@ -1,4 +1,4 @@
-"""Who else is in the wizard of a delivery. A hint and no lock: what counts is checked when something is changed."""
+"""Who else is in a delivery's wizard. A hint, not a lock: conflicts are checked when something is changed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from deliveries.models import Delivery, WizardPresence
 
-#: Who was seen within this time is taken to be there still.
+#: People seen within this time count as present.
 PRESENT = timedelta(minutes=2)
-#: Older visits are forgotten.
+#: Older rows are deleted.
 FORGET = timedelta(days=1)
 
 
@@ -23,8 +23,8 @@ class Visitor:
 
 
 def visit(delivery: Delivery, user: User | AnonymousUser, now: datetime | None = None) -> list[Visitor]:
-    """Note that `user` is looking at the delivery's wizard; the others who are, latest first."""
-    if isinstance(user, AnonymousUser):  # nobody: the views let in staff only
+    """Record that `user` is in the delivery's wizard; returns the others, latest first."""
+    if isinstance(user, AnonymousUser):  # cannot happen: the views admit staff only
         return []
     now = now or timezone.now()
     WizardPresence.objects.bulk_create(

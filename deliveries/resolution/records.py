@@ -1,4 +1,4 @@
-"""The store's record, corrected together with a payload. That emits nothing."""
+"""Correcting the store's record together with a payload, without emitting an event."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from integrations.foundation.json_documents import is_same
 
 
 def record_of(delivery: Delivery, *, is_locked: bool = False) -> Record | None:
-    """The record that the delivery's event is of, if the store has it. `is_locked` needs a transaction."""
+    """The record of the delivery's event, if the store has it. `is_locked` needs a transaction."""
     event = delivery.event
     if not event.object_id:
         return None
@@ -29,9 +29,9 @@ def refuse_other_id(delivery: Delivery, data: dict[str, Any]) -> None:
 
 
 def update_record_of(delivery: Delivery, before: dict[str, Any], after: dict[str, Any], now: datetime) -> bool:
-    """Write what the edit changed, at the top level, into the record; what was pushed since then stays.
+    """Apply the edit's top-level changes to the record; what was pushed since then stays.
 
-    Nothing is emitted. False where there is no such record, or where it says the same already.
+    Emits no event. False if there is no such record, or it has the same values already.
     """
     record = record_of(delivery, is_locked=True)
     if record is None:
@@ -40,7 +40,7 @@ def update_record_of(delivery: Delivery, before: dict[str, Any], after: dict[str
     data = {key: value for key, value in {**record.data, **new}.items() if key not in old or key in new}
     if is_same(record.data, data):
         return False
-    # Ingest compares versions: a push that was planned on the old data is planned again.
+    # Ingest compares versions: a push planned on the old data is replanned.
     record.data = data
     record.version += 1
     record.updated_at = now
@@ -49,7 +49,7 @@ def update_record_of(delivery: Delivery, before: dict[str, Any], after: dict[str
 
 
 def differing_keys(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The top-level members that differ, as they were and as they are."""
+    """The top-level members that differ, before and after."""
     nothing = object()
     keys = [key for key in {**before, **after} if not is_same(before.get(key, nothing), after.get(key, nothing))]
     return {key: before[key] for key in keys if key in before}, {key: after[key] for key in keys if key in after}

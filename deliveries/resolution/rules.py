@@ -1,7 +1,7 @@
-"""What every resolution has in common: locks, what may be done in which state, the way back into the queue, history.
+"""Shared by all resolutions: locks, permitted actions by status, requeueing, history.
 
-Each service runs in one transaction: lock, look again, change, write the audit entry. What is being sent right
-now, or what somebody else has changed since the caller looked, is never overwritten.
+Each service runs in one transaction: lock, recheck, change, write the audit entry. What is being sent right
+now, or has changed since the caller saw it, is never overwritten.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Code = Literal[
 Action = Literal["retry", "edit", "discard", "wait", "release"]
 
 Status = Delivery.Status
-#: How often a delivery that somebody else holds is looked at again before we give up, and after how many seconds.
+#: How often to retry locking a delivery that is locked, and after how many seconds.
 LOCK_TRIES = 8
 LOCK_PAUSE = 0.01
 
@@ -41,7 +41,7 @@ _ACTIONS: Mapping[str, frozenset[Action]] = {
 
 
 class ResolutionError(Exception):
-    """Nothing was changed; `message` says why and what to do. `path` is the place inside the payload, if any."""
+    """Nothing was changed; `message` says why and what to do. `path` is the path inside the payload, if any."""
 
     def __init__(self, code: Code, message: str, path: str | None = None) -> None:
         super().__init__(message)
@@ -51,7 +51,7 @@ class ResolutionError(Exception):
 
 
 def actions_for(delivery: Delivery) -> set[Action]:
-    """What can be done about the delivery in the state that it is in; who may do it is another question."""
+    """What can be done with the delivery in its current status, regardless of permissions."""
     actions: set[Action] = set(_ACTIONS[delivery.status])
     if delivery.order_key is not None or delivery.is_awaiting_source:
         actions.discard("wait")
@@ -67,7 +67,7 @@ def locked(
     expected_revision: int | None = None,
     expected_attempt_count: int | None = None,
 ) -> Delivery:
-    """The delivery as it is now, held until the transaction ends. Raises ResolutionError if the action cannot be.
+    """The current delivery, locked until the transaction ends. Raises ResolutionError if the action is not possible.
 
     With its failure group and its order key, in the order of `deliveries.storage.locks`.
     """
@@ -75,15 +75,15 @@ def locked(
     for tries in range(LOCK_TRIES):
         status = Delivery.objects.filter(pk=delivery.pk).values_list("status", flat=True).first()
         if status is None:
-            raise ResolutionError("conflict", "This delivery is gone: it was pruned meanwhile.")
+            raise ResolutionError("conflict", "This delivery no longer exists. It has been pruned.")
         if status == Status.SENDING:
             raise _is_being_sent()
         if found := lock_deliveries(wanted, [delivery.pk]):
             _check(found[0], action, expected_revision, expected_attempt_count)
             return found[0]
-        # Somebody else is at it. Deliveries are never waited for under locks; they are looked at again.
+        # Someone else holds it. Deliveries are never waited for under locks; retry instead.
         time.sleep(LOCK_PAUSE * (tries + 1))
-    raise ResolutionError("conflict", "This delivery is changing all the time. Look at it again.")
+    raise ResolutionError("conflict", "This delivery was changed at the same time. Reload and try again.")
 
 
 def _check(delivery: Delivery, action: Action, revision: int | None, attempt_count: int | None) -> None:
@@ -91,27 +91,27 @@ def _check(delivery: Delivery, action: Action, revision: int | None, attempt_cou
         raise _is_being_sent()
     if revision is not None and revision != latest_number(delivery):
         raise ResolutionError(
-            "conflict", "Somebody else has edited the payload meanwhile. Nothing was overwritten: look at it again."
+            "conflict",
+            "Someone else has edited the payload in the meantime. Nothing was overwritten. Reload and try again.",
         )
     if attempt_count is not None and attempt_count != delivery.attempt_count:
         raise ResolutionError(
-            "conflict", "This delivery was tried again meanwhile. Nothing was changed: look at the new outcome first."
+            "conflict",
+            "This delivery has been retried in the meantime. Nothing was changed. Check the new outcome first.",
         )
     if action not in actions_for(delivery):
         raise _impossible(delivery, action)
 
 
 def _is_being_sent() -> ResolutionError:
-    return ResolutionError(
-        "conflict", "This delivery is being sent right now. Wait for its outcome, then look at it again."
-    )
+    return ResolutionError("conflict", "This delivery is being sent right now. Wait for its outcome, then try again.")
 
 
 def _impossible(delivery: Delivery, action: Action) -> ResolutionError:
     if action == "release":
         return ResolutionError("conflict", "This delivery is not held.")
     if action == "wait" and delivery.is_awaiting_source:
-        return ResolutionError("conflict", "This delivery waits for the source already.")
+        return ResolutionError("conflict", "This delivery is already waiting for the source.")
     if action == "wait" and delivery.order_key is not None:
         return ResolutionError(
             "not_allowed",
@@ -133,13 +133,13 @@ def latest_number(delivery: Delivery) -> int:
 
 def require_reason(store: Store, reason: str) -> None:
     if store.is_reason_required and not reason.strip():
-        raise ResolutionError("reason_required", "This store wants to know why: give a reason.")
+        raise ResolutionError("reason_required", "This store requires a reason.")
 
 
 def requeue(delivery: Delivery, trigger: str, now: datetime, fields: Collection[str] = ()) -> None:
-    """Due now, with the whole retry schedule before it; held if another of its record is under way.
+    """Make it due now, with a fresh retry schedule; held if another of its record is in progress.
 
-    Raises ResolutionError where nothing is sent any more: it would wait for ever, or go to somebody who has left.
+    Raises ResolutionError if its subscription or integration was deleted: it would never be sent.
     """
     refuse_deleted(delivery)
     delivery.status = Status.PENDING
@@ -158,7 +158,7 @@ def refuse_deleted(delivery: Delivery) -> None:
     """Raises ResolutionError if the delivery's subscription or integration was deleted."""
     if not Delivery.objects.wanted().filter(pk=delivery.pk).exists():
         raise ResolutionError(
-            "not_allowed", "Its subscription or integration was deleted, so nothing is sent for it any more."
+            "not_allowed", "Its subscription or integration was deleted, so nothing is sent for it now."
         )
 
 
@@ -176,7 +176,7 @@ QUEUE_FIELDS = (
 
 
 def _is_overtaken(delivery: Delivery) -> bool:
-    """Ordered subscriptions: does anything of the same record stand before it, or is something under way?"""
+    """Ordered subscriptions: is anything of the same record ahead of it, or in progress?"""
     if delivery.order_key is None or delivery.subscription_id is None:
         return False
     same = Delivery.objects.filter(subscription_id=delivery.subscription_id, order_key=delivery.order_key)
@@ -216,7 +216,7 @@ def audit_of(
 
 
 def state_of(delivery: Delivery) -> dict[str, Any]:
-    """What an audit entry says about a delivery."""
+    """The fields of a delivery in an audit entry."""
     state: dict[str, Any] = {"status": str(delivery.status), "revision": delivery.revision}
     if delivery.is_awaiting_source:
         state["is_awaiting_source"] = True
@@ -224,5 +224,5 @@ def state_of(delivery: Delivery) -> dict[str, Any]:
 
 
 def history_of(delivery: Delivery) -> QuerySet[AuditEntry]:
-    """What people and programs did to the delivery, newest first."""
+    """Actions of people and programs on the delivery, newest first."""
     return AuditEntry.objects.filter(target_type="delivery", target_id=str(delivery.pk)).order_by("-id")

@@ -1,4 +1,4 @@
-"""The same correction for the other failures that it fits."""
+"""Applying the same correction to the other deliveries with the same failure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from integrations.foundation.json_documents import PatchDoesNotFit, apply_patch,
 from integrations.foundation.strict_json import dump_document
 from integrations.foundation.texts import shortened
 
-#: How many are edited by one call, each in a transaction of its own.
+#: The most edited by one call, each in its own transaction.
 ALIKE_LIMIT = 2_000
 
 Patch = Sequence[Mapping[str, Any]]
@@ -29,7 +29,7 @@ Patch = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class AlikeResult:
-    """`why` says in plain words why it was left alone; empty when it is done."""
+    """`why` says in plain words why it was skipped; empty if it is done."""
 
     delivery_id: uuid.UUID
     is_done: bool
@@ -38,14 +38,14 @@ class AlikeResult:
 
 @dataclass(slots=True)
 class AlikeReport:
-    """What came of the delivery itself (`revision`) and of each of the others."""
+    """The results for the delivery itself (`revision`) and for each of the others."""
 
     revision: Revision
     results: list[AlikeResult] = field(default_factory=list)
 
     @property
     def done_count(self) -> int:
-        """Of the others; the delivery itself is always done."""
+        """Counts the others; the delivery itself is always done."""
         return sum(result.is_done for result in self.results)
 
 
@@ -63,9 +63,9 @@ def alike(delivery: Delivery) -> QuerySet[Delivery]:
 
 
 def change(before: Any, after: Any) -> list[dict[str, Any]]:
-    """The JSON Patch from `before` to `after` that fits only where the same values stand in the same places.
+    """The JSON Patch from `before` to `after` that applies only where the same values are in the same places.
 
-    Else a customer's number would be written over another's.
+    Otherwise it could overwrite one customer's number with another's.
     """
     guarded: list[dict[str, Any]] = []
     document = before
@@ -79,7 +79,7 @@ def change(before: Any, after: Any) -> list[dict[str, Any]]:
 
 
 def fits(patch: Patch, delivery: Delivery) -> tuple[bool, str]:
-    """Can `patch` (made by `change`) be applied to this delivery's payload? If not, why not, for staff to read."""
+    """Why `patch` (made by `change`) cannot be applied to this delivery's payload, for staff; empty if it can."""
     try:
         _corrected(patch, delivery)
     except ResolutionError as error:
@@ -98,12 +98,12 @@ def _corrected(patch: Patch, delivery: Delivery) -> dict[str, Any]:
     except PatchDoesNotFit as error:
         raise ResolutionError("invalid", error.reason) from None
     if is_same(before, after):
-        raise ResolutionError("unchanged", "It is corrected already.")
+        raise ResolutionError("unchanged", "It has already been corrected.")
     return check_payload(delivery, after)
 
 
 def _refuse_overwriting(document: Any, step: Mapping[str, Any]) -> None:
-    """`add` of RFC 6902 replaces a member that is there; ours adds only where there is none."""
+    """RFC 6902's `add` replaces an existing member; ours adds only if there is none."""
     if step["op"] not in ("add", "move", "copy"):
         return
     parent, _, last = step["path"].rpartition("/")
@@ -111,7 +111,7 @@ def _refuse_overwriting(document: Any, step: Mapping[str, Any]) -> None:
     name = last.replace("~1", "/").replace("~0", "~")
     if isinstance(holder, dict) and name in holder and not is_same(holder[name], step.get("value")):
         shown = shortened(dump_document(holder[name]), 60)
-        raise PatchDoesNotFit(f"There is a {name} already: {shown}.")
+        raise PatchDoesNotFit(f"It already has a {name}: {shown}.")
 
 
 def edit_similar(
@@ -126,17 +126,20 @@ def edit_similar(
     expected_revision: int | None = None,
     expected_attempt_count: int | None = None,
 ) -> AlikeReport:
-    """Edit `delivery`, then make the same change in each of the others that it fits, each in its own transaction.
+    """Edit `delivery`, then make the same change in each of the others to which it applies, each in its own
+    transaction.
 
-    Raises ResolutionError, with nothing changed, if `delivery` itself cannot be edited; what stands against one of
-    the others is reported. Others of another store or failure group are left alone.
+    Raises ResolutionError, with nothing changed, if `delivery` itself cannot be edited; problems with one of
+    the others are reported. Deliveries of another store or failure group are skipped.
     """
     now = now or timezone.now()
     ids = list(dict.fromkeys(other.pk if isinstance(other, Delivery) else other for other in deliveries))
     if len(ids) > ALIKE_LIMIT:
-        raise ResolutionError("too_many", f"At most {ALIKE_LIMIT} deliveries are edited at once. Take them in parts.")
+        raise ResolutionError(
+            "too_many", f"At most {ALIKE_LIMIT} deliveries can be edited at once. Edit them in several steps."
+        )
     delivery = Delivery.objects.select_related("event", "store").get(pk=delivery.pk)
-    # Before the edit puts it back into the queue: what is alike is what is in its group now.
+    # Before the edit requeues it: the candidates are those in its group now.
     companions = alike(delivery).in_bulk([pk for pk in ids if pk != delivery.pk])
     before = payload_of(delivery)
     revision = edit_delivery(
@@ -155,7 +158,7 @@ def edit_similar(
         if pk == delivery.pk:
             continue
         if (other := companions.get(pk)) is None:
-            report.results.append(AlikeResult(pk, False, "It does not fail in this way any more."))
+            report.results.append(AlikeResult(pk, False, "It no longer has this failure."))
             continue
         try:
             edit_delivery(

@@ -1,4 +1,4 @@
-"""Attempts as people may see them: bodies as text, credentials masked."""
+"""Attempts for display: bodies as text, credentials masked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from integrations.security.redaction import MASK, redact_bytes
 
 
 def readable_body(attempt: Attempt) -> str:
-    """The request's body as text; where it held credentials, with those masked."""
+    """The request's body as text, with any credentials masked."""
     body = bytes(attempt.request_body or b"")
     if not attempt.is_body_encrypted:
         return body.decode(errors="replace")
@@ -25,21 +25,21 @@ def readable_body(attempt: Attempt) -> str:
 def exact_body(attempt: Attempt) -> bytes:
     """The bytes that were sent, credentials included. For resending and proofs, never for display.
 
-    Raises DecryptionError when no key opens them.
+    Raises DecryptionError if no key decrypts them.
     """
     body = bytes(attempt.request_body or b"")
     return decrypt_bytes(body) if attempt.is_body_encrypted else body
 
 
 def readable_response(attempt: Attempt) -> str | None:
-    """The answer's body as text (credentials were masked before it was stored), None when there was no answer."""
+    """The response's body as text (credentials were masked before it was stored), None if there was no response."""
     if attempt.response_status is None:
         return None
     return bytes(attempt.response_body or b"").decode(errors="replace")
 
 
 def _credentials(attempt: Attempt) -> tuple[str, ...]:
-    """What must not be shown of this body: the values of its `parameters`, then and now."""
+    """What to mask in this body: the values of its `parameters`, then and now."""
     delivery = attempt.delivery
     values = {delivery.integration.token, *texts_in(delivery.integration.parameters)}
     if delivery.subscription is not None:

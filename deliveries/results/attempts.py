@@ -16,9 +16,9 @@ from integrations.security.encryption import encrypt_bytes
 from integrations.security.redaction import masked_headers, redact_bytes, redact_text, stored_headers
 from integrations.transport.base import Request
 
-STOPPED = "Hookdesk was stopped while this was being sent. Whether the receiver got it is unknown; it is sent again."
-UNSENT = "The database went away, or the worker stood still, before this could be sent. It is sent again."
-INTERRUPTED = "The worker died while this was being sent. Whether the receiver got it is unknown; it is sent again."
+STOPPED = "Hookdesk was stopped while sending this. It is unknown whether the receiver got it; it will be retried."
+UNSENT = "Not sent: the lease was lost (database outage or suspended worker). Will be retried."
+INTERRUPTED = "The worker died while sending this. It is unknown whether the receiver got it; it will be retried."
 
 
 def open_attempts(dispatches: Sequence[Dispatch]) -> None:
@@ -52,7 +52,7 @@ def stored_body(request: Request) -> tuple[bytes, bool]:
 
 
 def mark_interrupted(claims: Sequence[ClaimedDelivery]) -> None:
-    """The attempts of deliveries whose lease ran out."""
+    """End the attempts of deliveries whose lease has expired."""
     for claimed in claims:
         Attempt.objects.filter(delivery_id=claimed.id, number__lt=claimed.attempt_number, outcome="running").update(
             outcome="unknown", error_kind="interrupted", error_message=INTERRUPTED
@@ -60,7 +60,7 @@ def mark_interrupted(claims: Sequence[ClaimedDelivery]) -> None:
 
 
 def give_back(claims: Sequence[ClaimedDelivery], now: datetime, why: str) -> None:
-    """What is still claimed is due again at once, and that is nobody's crash."""
+    """Make claimed deliveries due again immediately, without counting a crash."""
     for claimed in claims:
         with transaction.atomic():
             Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status="sending").update(

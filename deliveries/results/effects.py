@@ -1,6 +1,6 @@
-"""What outcomes do besides the delivery itself: parameters, pushed-back objects, order, effects.
+"""Side effects of outcomes: parameters, pushed-back objects, ordering, disabling.
 
-`gather` finds out what that will lock before anything is locked; `apply` does it under those locks, in the order of
+`gather` determines the needed locks before anything is locked; `apply` acts under those locks, in the order of
 `deliveries.storage.locks`.
 """
 
@@ -35,7 +35,7 @@ logger = logging.getLogger("hookdesk.engine")
 
 @dataclass(slots=True)
 class Needs:
-    """What the effects of a batch lock."""
+    """The locks that a batch's effects need."""
 
     push_backs: list[PushBack] = field(default_factory=list)
     superfluous: list[Superfluous] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Needs:
 
 
 def gather(transitions: Sequence[Transition], also: Collection[OrderKey] = ()) -> Needs:
-    """Reads only. `also`: order keys that an earlier try found missing."""
+    """Read-only. `also`: order keys that an earlier attempt found missing."""
     needs = Needs(order_keys=_released_keys(transitions) | set(also))
     succeeded = [s.claimed for s in transitions if s.status == "succeeded"]
     if succeeded and is_anyone_awaiting_source():
@@ -92,9 +92,9 @@ def lock_configuration(needs: Needs) -> None:
 
 
 def apply(transitions: Sequence[Transition], needs: Needs, now: datetime) -> list[int]:
-    """All effects of a batch, in its transaction, under its locks. Returns the groups that superseded ones left.
+    """Apply all effects of a batch, in its transaction, under its locks. Returns the groups that superseded ones left.
 
-    What an answer asked for in vain is logged, never raised. Raises OrderKeysMissing.
+    Requests in a response that cannot be fulfilled are logged, never raised. Raises OrderKeysMissing.
     """
     groups = supersede(needs.superfluous, now)
     for key in sorted(_released_keys(transitions) | {row.key for row in needs.superfluous if row.key is not None}):
@@ -118,7 +118,7 @@ def _released_keys(transitions: Sequence[Transition]) -> set[OrderKey]:
 
 
 def _answers(transitions: Sequence[Transition]) -> dict[uuid.UUID, list[Answer]]:
-    """By store. Tests push nothing back, nor does what came too late."""
+    """By store. Tests push nothing back, nor do late results."""
     found: dict[uuid.UUID, list[Answer]] = {}
     for transition in transitions:
         claimed, pushed = transition.claimed, transition.outcome.pushed
@@ -164,20 +164,20 @@ def _push_back(transitions: Sequence[Transition], needs: Needs) -> dict[tuple[uu
 
 def _announce_loop(store_id: uuid.UUID, integration_id: int, stopped: EventRow, now: datetime) -> None:
     name = Integration.objects.values_list("name", flat=True).get(id=integration_id)
-    text = loop_text(stopped, f"The answers of {name}")
+    text = loop_text(stopped, f"Responses from {name}")
     hooks.announced(store_id, integration_id, f"loop:{integration_id}", "error", text, now)
 
 
 @contextmanager
 def _in_vain(what: str, claimed: ClaimedDelivery) -> Iterator[None]:
-    """What an answer asked for and cannot have must not fail the delivery that it answers."""
+    """A request in a response that cannot be fulfilled must not fail the delivery."""
     try:
         with transaction.atomic():
             yield
     except (OperationalError, InterfaceError):
         raise
     except Exception:
-        logger.exception("%s in the answer to %s could not be followed", what, claimed.id)
+        logger.exception("could not apply %s from the response to %s", what, claimed.id)
 
 
 def _ask_of_configuration(transition: Transition, now: datetime) -> None:
@@ -197,7 +197,7 @@ def _take_effect(transition: Transition, now: datetime) -> None:
     if outcome.effect == "disable_integration":
         integration = Integration.objects.only("id", "name").get(id=claimed.integration_id)
         if not disable_integration(integration=integration, reason=outcome.message):
-            return  # another answer of the same moment has done and said it
+            return  # a concurrent response has already done this and raised the notification
         text = f"{integration.name} was disabled: {outcome.message}"
         hooks.announced(claimed.store_id, integration.id, f"disabled:{integration.id}", "error", text, now)
     elif outcome.effect == "deactivate_subscription" and claimed.subscription_id is not None:
@@ -215,6 +215,6 @@ def _take_effect(transition: Transition, now: datetime) -> None:
 def _note_poll(claimed: ClaimedDelivery) -> None:
     """`last_poll` becomes the time at which the poll that succeeded was made."""
     assert claimed.subscription_id is not None
-    # Never back: staff may resend an old one.
+    # Never backwards: staff may resend an old one.
     is_news = Q(last_poll_at=None) | Q(last_poll_at__lt=claimed.occurred_at)
     Subscription.objects.filter(is_news, id=claimed.subscription_id).update(last_poll_at=claimed.occurred_at)

@@ -1,4 +1,4 @@
-"""What attempts say about the health of their integrations: failures, breaker, throttling."""
+"""Health of integrations, derived from attempts: failures, breaker, throttling."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ logger = logging.getLogger("hookdesk.engine")
 
 #: A receiver's 429 pauses the whole integration, but never for longer than this.
 LONGEST_THROTTLE = timedelta(hours=1)
-#: A success is noted this often at most: the row would otherwise be written with every batch.
+#: A success is recorded at most this often: the row would otherwise be written with every batch.
 NOTE_SUCCESS_EVERY = timedelta(seconds=10)
 
 
@@ -28,7 +28,7 @@ def is_down(transition: Transition) -> bool:
     response = transition.response
     if response.status in (502, 503, 504):
         return True
-    # A 500 that says something in its own words is an application that dislikes this payload. An empty one, or
+    # A 500 with its own message is an application that rejects this payload. An empty one, or
     # an error page, is a server in trouble.
     is_wordless = not response.body.strip() or "html" in (response.header("Content-Type") or "").lower()
     return response.status >= 500 and is_wordless
@@ -40,7 +40,7 @@ def are_worth_noting(transitions: Sequence[Transition], now: datetime) -> bool:
 
 
 def _by_integration(transitions: Sequence[Transition]) -> dict[int, list[Transition]]:
-    """Those for which something was sent, or for which the integration's own settings stood in the way."""
+    """Results where something was sent, or where the integration's own settings prevented it."""
     found: dict[int, list[Transition]] = {}
     for transition in transitions:
         if transition.request is not None or transition.outcome.kind == "configuration":
@@ -68,7 +68,7 @@ def note_health(transitions: Sequence[Transition], now: datetime) -> None:
         is_clean = health.breaker == "closed" and health.first_failure_at is None and health.throttled_until is None
         noted_health[health.integration_id] = (now, is_clean)
         if was == "closed" and health.breaker == "open":
-            logger.warning("integration %s does not answer: its breaker is open", health.integration_id)
+            logger.warning("integration %s does not answer; breaker opened", health.integration_id)
 
 
 def _is_worth_noting(integration_id: int, batch: Sequence[Transition], now: datetime) -> bool:

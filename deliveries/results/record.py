@@ -1,4 +1,4 @@
-"""What becomes of deliveries after an attempt: recorded many at a time, in one transaction."""
+"""New states of deliveries after an attempt, recorded in batches, one transaction each."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from integrations.wire_formats.base import Outcome
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: A connector that asks for another attempt at once does so this many times at most.
+#: The most times a connector can ask for an immediate further attempt.
 MOST_LOOKUPS = 20
-#: A transaction that finds order keys missing is begun again so many times.
+#: How often a transaction that finds order keys missing is restarted.
 MOST_REPETITIONS = 5
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ def record_results(
 ) -> list[Transition]:
     """Record the results and all that follows from them. Inside a transaction: see `repeated`.
 
-    What others change too is locked in the order of `deliveries.storage.locks`; plain successes need nothing of that.
+    Shared rows are locked in the order of `deliveries.storage.locks`; plain successes need none of them.
     """
     transitions = [decide(result, destination_of(result.claimed.integration_id).policy, now, rng) for result in results]
     needs: effects.Needs | None = None
@@ -97,9 +97,9 @@ def record_results(
 
 
 def repeated(run: Callable[[frozenset[OrderKey]], T]) -> T:
-    """`run` in a transaction; rolled back and begun again, with the order keys that it found missing to lock first.
+    """`run` in a transaction; rolled back and restarted, locking the missing order keys first.
 
-    Raises OrderKeysMissing if that does not end.
+    Raises OrderKeysMissing if that keeps happening.
     """
     keys: frozenset[OrderKey] = frozenset()
     for _ in range(MOST_REPETITIONS):
@@ -132,7 +132,7 @@ def _touches_shared_rows(transition: Transition) -> bool:
 
 
 def _group(transitions: Sequence[Transition], now: datetime, also_left: Collection[int]) -> None:
-    """Give each failure its group. Only those whose lease we still hold count as occurrences.
+    """Assign each failure its group. Only those whose lease we still hold count as occurrences.
 
     Also locks the groups that deliveries of the batch leave, and `also_left`.
     """
@@ -191,7 +191,7 @@ def _row(transition: Transition, now: datetime) -> RecordedDelivery:
 
 
 def _close_groups(counted: Sequence[Transition], also_left: Collection[int], now: datetime) -> None:
-    """Groups that these deliveries have left may be empty now."""
+    """Close groups that these deliveries have left, if empty."""
     left = {
         group
         for s in counted
@@ -223,9 +223,9 @@ def record(
     now: datetime,
     rng: random.Random,
 ) -> None:
-    """`settle`, one by one: where a single attempt is recorded, or a batch could not be.
+    """`settle`, one by one: where a single attempt is recorded, or a batch failed.
 
-    A result that cannot be recorded as it is becomes a permanent failure that says so; nothing else waits for it.
+    A result that cannot be recorded as it is becomes a permanent failure that says so; it blocks nothing else.
     """
 
     def settle_one(result: AttemptResult) -> None:
@@ -253,7 +253,7 @@ def record(
 
 
 def _fail_plainly(claimed: ClaimedDelivery, outcome: Outcome, now: datetime) -> None:
-    """Without group, health and whatever else may be at fault: so that it stands in nobody's way."""
+    """Fail without group, health and other side effects, so that it blocks nothing else."""
     with transaction.atomic():
         Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status=Delivery.Status.SENDING).update(
             status=Delivery.Status.FAILED, due_at=None, lease=None, finished_at=now, last_error=outcome.message

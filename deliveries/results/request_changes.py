@@ -1,4 +1,4 @@
-"""What differs between two requests of one delivery, in words. Pure.
+"""Describes how two requests of one delivery differ. Pure.
 
 The payload of a resend may be the same while its request is not: a transform, a URL, headers or the format were changed
 in between.
@@ -13,10 +13,10 @@ from typing import Any
 
 from integrations.foundation.json_documents import describe_patch, json_patch
 
-#: Differences that are listed; larger bodies are only told to differ.
+#: Differences that are listed; larger bodies are only reported as different.
 LISTED = 8
 COMPARED_BYTES = 200_000
-#: What differs between any two attempts and says nothing.
+#: Headers that differ between any two attempts and mean nothing.
 _EVERY_TIME = frozenset({"content-length", "date", "traceparent"})
 _EVERY_TIME_PARTS = ("signature", "timestamp")
 _EVERY_TIME_PATHS = frozenset({"/delivery_attempts"})
@@ -24,7 +24,7 @@ _EVERY_TIME_PATHS = frozenset({"/delivery_attempts"})
 
 @dataclass(frozen=True, slots=True)
 class SentRequest:
-    """A request as it is kept: credentials masked, the body as text."""
+    """A request as stored: credentials masked, the body as text."""
 
     method: str
     url: str
@@ -33,7 +33,7 @@ class SentRequest:
 
 
 def request_changes(before: SentRequest, after: SentRequest) -> list[str]:
-    """One line for each difference; empty if a receiver could not tell one from the other."""
+    """One line for each difference; empty if the requests look the same to a receiver."""
     lines = []
     if before.method != after.method:
         lines.append(f"Method: {before.method} → {after.method}")
@@ -70,10 +70,10 @@ def _body_changes(before: str, after: str) -> list[str]:
     if before == after:
         return []
     if max(len(before), len(after)) > COMPARED_BYTES:
-        return ["Body: another one"]
+        return ["Body: different"]
     old, new = _parsed(before), _parsed(after)
     if old is None or new is None:
-        return ["Body: another one"]
+        return ["Body: different"]
     steps = [step for step in json_patch(old, new) if step["path"] not in _EVERY_TIME_PATHS]
     return [f"Body: {line}" for line in describe_patch(steps)]
 

@@ -1,4 +1,4 @@
-"""Deliveries that a later success makes superfluous: those that wait for their source, and polls that were missed."""
+"""Superseding: deliveries made obsolete by a later success, i.e. those waiting for their source, and missed polls."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Superfluous:
 
 
 def is_anyone_awaiting_source() -> bool:
-    """Hardly ever, so this is asked first: of an index that holds only those who are."""
+    """Rarely any, so check first with the index that holds only those."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM deliveries_delivery WHERE is_awaiting_source LIMIT 1")
         return cursor.fetchone() is not None
 
 
 def awaiting(succeeded: Sequence[ClaimedDelivery]) -> list[Superfluous]:
-    """Deliveries that staff left to a later push of the same record, now that one got through."""
+    """Deliveries waiting for a later push of the same record, now that one was delivered."""
     latest: dict[tuple[uuid.UUID, str, str], uuid.UUID] = {}
     for claimed in succeeded:
         if claimed.subscription_id and claimed.object_id:
@@ -58,7 +58,7 @@ def awaiting(succeeded: Sequence[ClaimedDelivery]) -> list[Superfluous]:
 
 
 def missed_polls(claimed: ClaimedDelivery) -> list[Superfluous]:
-    """The poll that succeeded asked since the last success: those that failed before have nothing left to bring."""
+    """A successful poll covers everything since the last success: earlier failed polls are obsolete."""
     groups = FailureGroup.objects.filter(integration_id=claimed.integration_id, status=FailureGroup.Status.OPEN)
     missed = Delivery.objects.filter(
         failure_group__in=groups, subscription_id=claimed.subscription_id, topic="poll", status=Delivery.Status.FAILED
@@ -70,7 +70,7 @@ def missed_polls(claimed: ClaimedDelivery) -> list[Superfluous]:
 def supersede(found: Collection[Superfluous], now: datetime) -> list[int]:
     """End them. Inside a transaction that has locked their groups and order keys; returns the groups that they left.
 
-    One that staff or maintenance hold at this moment is theirs.
+    Ones locked by staff or maintenance are skipped.
     """
     groups = {row.delivery_id: row.group_id for row in found}
     wanted: DeliveryQuerySet = Delivery.objects.filter(id__in=groups).exclude(status__in=["sending", "succeeded"])

@@ -1,4 +1,4 @@
-"""A broker that may be away: said once a minute, asked now and then, and never in the way of a stop.
+"""Broker outages: logged once a minute, probed now and then, and never blocking a shutdown.
 
 django-q2's pusher logs a traceback and sleeps for ten seconds when its broker is away, whoever wants to stop; its guard
 writes a status to the broker with each look-round, ten times a second while it stops, and logs each failure.
@@ -12,15 +12,15 @@ from typing import Any
 
 logger = logging.getLogger("hookdesk.cluster")
 
-#: How long an outage is kept quiet about, once it was said.
+#: How long until an outage is logged again.
 SAY_EVERY = 60.0
-#: How long a broker that did not answer is left alone.
+#: How long to wait before asking a broker again that did not answer.
 PAUSE = 2.0
 STATUS_PAUSE = 10.0
 
 
 class OutageLog:
-    """Says at most once a minute what is away, however often it is noticed, and when it is back."""
+    """Logs an outage at most once a minute, and the recovery."""
 
     def __init__(self, log: logging.Logger, what: str) -> None:
         self._log, self._what = log, what
@@ -39,13 +39,13 @@ class OutageLog:
 
 
 class _Broker:
-    """Another broker, but for what a subclass does its own way."""
+    """Delegates to another broker, except for what a subclass overrides."""
 
     def __init__(self, broker: Any) -> None:
         self._broker = broker
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_broker":  # not there yet, while it is unpickled
+        if name == "_broker":  # not set yet while unpickling
             raise AttributeError(name)
         return getattr(self._broker, name)
 
@@ -56,7 +56,7 @@ class PusherBroker(_Broker):
     def __init__(self, broker: Any, stop_event: Any) -> None:
         super().__init__(broker)
         self._stop_event = stop_event
-        self._outage = OutageLog(logger, "the task queue (deliveries need it not; messages and replays wait)")
+        self._outage = OutageLog(logger, "the task queue (deliveries are unaffected; messages and replays wait)")
 
     def dequeue(self) -> Any:
         try:
@@ -70,7 +70,7 @@ class PusherBroker(_Broker):
 
 
 class GuardBroker(_Broker):
-    """For the guard: its status is worth no waiting, and the pusher says what is wrong."""
+    """For the guard: its status is not worth waiting for, and the pusher logs what is wrong."""
 
     _away_until = 0.0
 
@@ -84,7 +84,7 @@ class GuardBroker(_Broker):
 
 
 def push_tasks(task_queue: Any, stop_event: Any, broker: Any) -> None:
-    """django-q2's pusher, with a broker that may be away."""
+    """django-q2's pusher, tolerating broker outages."""
     from django_q.pusher import pusher
 
     pusher(task_queue, stop_event, PusherBroker(broker, stop_event))

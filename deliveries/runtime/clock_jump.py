@@ -1,7 +1,7 @@
-"""When the machine's clock is set: leases and due times were reckoned by the old one.
+"""Clock jumps: leases and due times were computed with the old clock.
 
-Set forward, requests in dispatch would look abandoned and be sent again; set back, what was pushed just before would
-wait for the difference. Retries keep their times: they come early or late by as much as the clock was set.
+Set forward, requests in flight would look abandoned and be resent; set back, what was pushed just before would
+wait for the difference. Retries keep their times: they come early or late by the amount of the jump.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from subscriptions.models import Subscription
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: Clocks that are kept by NTP are slewed, not set; less than this harms nothing.
+#: NTP slews the clock rather than setting it; jumps below this are harmless.
 TOLERANCE = 10.0
 #: Rows of one statement.
 BATCH = 500
 
 
 class ClockJumpDetector:
-    """Compares the wall clock with the monotonic one, which nobody sets."""
+    """Compares the wall clock with the monotonic clock, which is never set."""
 
     def __init__(self) -> None:
         self._offset: float | None = None
 
     def was_set(self, now: datetime, monotonic: float) -> float:
-        """By how many seconds the clock was set since the last look; 0 if it was not."""
+        """Seconds by which the clock jumped since the last check; 0 if it did not."""
         offset = now.timestamp() - monotonic
         before, self._offset = self._offset, offset
         if before is None or abs(offset - before) < TOLERANCE:
@@ -40,13 +40,13 @@ class ClockJumpDetector:
 
 
 def rebase_leases(now: datetime, seconds: float) -> None:
-    """Everything that is measured by the clock, as if it were of now.
+    """Rebase everything that depends on the clock to now.
 
     In a transaction of its own, under the claim lock.
 
-    Each engine does this when it notices; once more does no harm.
+    Each engine does this when it detects a jump; repeating it is harmless.
     """
-    logger.warning("the clock was set by %.0f s: leases begin anew", seconds)
+    logger.warning("clock jumped by %.0f s: restarting leases", seconds)
     polled = Subscription.objects.filter(next_poll_at__gt=now)
     list(polled.order_by("id").select_for_update(no_key=True).values_list("id"))
     polled.update(next_poll_at=now)
@@ -62,7 +62,7 @@ def rebase_leases(now: datetime, seconds: float) -> None:
 
 
 def _put_off(deliveries: DeliveryQuerySet, until: datetime) -> None:
-    """Those that nobody has locked: another engine, which waits for our claim lock, is about to end them."""
+    """Only unlocked ones: another engine, waiting for our claim lock, is about to finish the others."""
     free = list(deliveries.lock_free().values_list("id", flat=True))
     for start in range(0, len(free), BATCH):
         Delivery.objects.filter(id__in=free[start : start + BATCH]).update(due_at=until)

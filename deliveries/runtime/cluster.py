@@ -1,12 +1,12 @@
 """django-q2's cluster as Hookdesk runs it: engines drain before it stops, and it ends when it can no longer work.
 
-Two facts of django-q2 1.11 make this necessary. A worker in the middle of a task hears nothing of a shutdown, and
-an engine is a task of many minutes: `registry.stopping` tells it. And a worker that is killed while it waits for
-work can take the lock of the task queue with it, after which no other worker ever gets a task again, while the
-cluster looks alive: the watchman below ends such a cluster, so that whoever supervises it starts a fresh one.
+Two facts of django-q2 1.11 make this necessary. A worker in the middle of a task is not told about a shutdown, and
+an engine is a task of many minutes: `registry.stopping` signals it. And a worker that is killed while it waits for
+work can take the lock of the task queue with it, after which no other worker ever gets a task, while the
+cluster looks alive: the guard below ends such a cluster, so that the supervisor starts a fresh one.
 
 Engines are not started through the broker: with several hosts, another one would take the task, and a broker that
-is away would stop all sending. Each watchman sees to its own host's engines.
+is down would stop all sending. Each guard starts its own host's engines.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ logger = logging.getLogger("hookdesk.cluster")
 
 #: Exit status (sysexits' EX_TEMPFAIL) of a cluster that froze: start it again.
 FROZEN = 75
-#: Engines get so long to drain before a frozen cluster is ended; theirs is 12 s.
+#: How long engines may drain before a frozen cluster is ended; they need up to 12 s.
 DRAIN_SECONDS = 14.0
-#: How often the watchman counts its engines.
+#: How often the worker guard counts its engines.
 LOOK_SECONDS = 2.0
 
 
 class _GuardsPause:
     """What django-q2's guard of the workers sees of the stop flag. The guard has no hook but its pause, on this.
 
-    `each_second` is called in each pause of the guard, before it looks whether to stop.
+    `each_second` is called in each pause of the guard, before it checks whether to stop.
     """
 
     def __init__(self, flag: registry.StopFlag, each_second: Callable[[], None]) -> None:
@@ -59,17 +59,17 @@ class _GuardsPause:
 
 
 class WorkerGuard(Sentinel):  # type: ignore[misc]
-    """django-q2's guard of the workers, with an eye on how they die, and on the engines of this host."""
+    """django-q2's worker guard, which also watches how workers die and starts this host's engines."""
 
     def __init__(self, stop_event: registry.StopFlag, *args: Any, **options: Any) -> None:
-        # Whatever this process forks must not outlive it: an orphaned pusher would go on taking tasks.
+        # Children must not outlive this process: an orphaned pusher would continue taking tasks.
         os.register_at_fork(after_in_child=die_with_parent)
         die_with_parent()
         self._look_at = 0.0
         super().__init__(_GuardsPause(stop_event, self._provide_engines), *args, **options)
 
     def start(self) -> None:
-        # Without django-q2's ping: engines need no broker, so that one which is away must not keep them from work.
+        # Without django-q2's ping: engines need no broker, so an outage must not stop them.
         self.broker: Any = GuardBroker(self.broker)
         self.spawn_cluster()
         self.guard()
@@ -78,14 +78,14 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         return self.spawn_process(push_tasks, self.task_queue, self.event_out, self.broker)
 
     def _provide_engines(self) -> None:
-        """Give a worker each engine that this host lacks, past the broker."""
+        """Hand each engine that this host lacks to a worker, bypassing the broker."""
         if registry.stopping.is_set() or time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + LOOK_SECONDS
         try:
             missing = registry.missing_here(timezone.now())
         except DatabaseError as error:
-            logger.warning("the engines cannot be counted: %s", error)
+            logger.warning("cannot count engines: %s", error)
             connections.close_all()
             return
         with suppress(Full):
@@ -97,8 +97,8 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         was_killed = process.exitcode is not None and process.exitcode < 0
         if timer is not None and was_killed and timer.value == -1:
             logger.error(
-                "A worker (pid %s) was killed while it waited for work, and the task queue's lock may be gone with "
-                "it. The cluster ends, so that a fresh one can be started.",
+                "A worker (pid %s) was killed while it waited for work, and may have taken the task "
+                "queue's lock with it. The cluster ends, so that a fresh one can be started.",
                 process.pid,
             )
             self._end()
@@ -117,26 +117,26 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
 
 
 class HookdeskCluster(Cluster):  # type: ignore[misc]
-    """Runs until it is told to stop by SIGTERM or SIGINT, or until its watchman is gone."""
+    """Runs until SIGTERM or SIGINT, or until its worker guard is gone."""
 
     def __init__(self) -> None:
         self.is_stop_asked = False
         super().__init__()
 
     def sig_handler(self, signum: int, frame: object) -> None:
-        # Only noted: locks are taken in the loop below, never in a signal handler.
+        # Only set a flag: locks are taken in the loop below, never in a signal handler.
         self.is_stop_asked = True
 
     def start(self) -> int:
         # Not multiprocessing's events, whose lock can die with a process: see `StopFlag`.
         self.stop_event, self.start_event = registry.StopFlag(), registry.StopFlag()
         arguments = (self.stop_event, self.start_event, self.cluster_id, self.broker, self.timeout)
-        self.sentinel = get_mp_context().Process(target=WorkerGuard, name="watchman", args=arguments)
+        self.sentinel = get_mp_context().Process(target=WorkerGuard, name="worker guard", args=arguments)
         self.sentinel.start()
         return int(self.pid)
 
     def run(self, *, once: bool = False) -> int:
-        """Start, guard, stop. Returns the exit status: 0 where it was told to stop."""
+        """Start, guard, stop. Returns the exit status: 0 if it was told to stop."""
         self.start()
         is_stopping = False
         while self.sentinel.is_alive():
@@ -151,18 +151,18 @@ class HookdeskCluster(Cluster):  # type: ignore[misc]
 
 
 def _engine_task() -> dict[str, Any]:
-    """What django-q2's pusher hands to a worker, for a task that came from no broker."""
+    """The task tuple that django-q2's pusher hands to a worker, for a task without a broker."""
     key = uuid.uuid4().hex
     task = {"id": key, "name": f"engine-{key[:8]}", "func": "deliveries.tasks.run_engine", "args": (), "kwargs": {}}
     return {**task, "started": timezone.now(), "cluster": None, "ack_id": None}
 
 
 def forget_engines() -> None:
-    """Those of a cluster that ran on this host before.
+    """Remove the engines of an earlier cluster on this host.
 
     A host has one cluster (HOOKDESK_HOST tells several on one machine apart), so what is left of an earlier one is
-    dead, or is draining and notices that its slot is gone. Its process ids say nothing: in a container that was
-    started anew they belong to other processes.
+    dead, or is draining and notices that its slot is gone. Its process ids mean nothing: in a container that was
+    restarted they belong to other processes.
     """
     from deliveries.models import Engine
 

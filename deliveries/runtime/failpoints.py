@@ -1,6 +1,6 @@
 """Places where a fault test may end the process: HOOKDESK_FAILPOINT=engine.before_record, `…:3` for the third pass.
 
-`engine.send=<text>` crashes, as a bad library would, whenever a body holds the text. Unset, as it always is but in
+`engine.send=<text>` crashes, as a buggy library would, whenever a body contains the text. Unset, as always except in
 `tests/faults/`, a failpoint is a call that does nothing.
 """
 

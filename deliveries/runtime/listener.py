@@ -1,4 +1,4 @@
-"""An engine's ear: a thread that listens for wake-ups and ends the engine's nap."""
+"""An engine's wake-up listener: a thread that ends the engine's wait."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class WakeupListener(threading.Thread):
     """`pause`: for how many seconds to keep to itself what it has heard. `is_standby`: see `Backend.make_waiter`."""
 
     def __init__(self, wake: Callable[[], None], *, pause: Callable[[], float], is_standby: bool = False) -> None:
-        super().__init__(name="engine ear", daemon=True)
+        super().__init__(name="engine listener", daemon=True)
         self._is_reserve = is_standby
         self._pause = pause
         self._wake = wake
@@ -27,7 +27,7 @@ class WakeupListener(threading.Thread):
         self._stop_asked = threading.Event()
 
     def consume(self) -> bool:
-        # Cleared only where it was seen: a call that comes between the two lines must not be lost.
+        # Cleared only here: a notification between the two lines must not be lost.
         if not self._signalled.is_set():
             return False
         self._signalled.clear()
@@ -48,7 +48,7 @@ class WakeupListener(threading.Thread):
                         time.sleep(pause)
                     self._signal()
             except Exception as error:
-                logger.warning("the engine's ear lost the database, listening again: %s", error)
+                logger.warning("wake-up listener lost its database connection; reconnecting: %s", error)
                 waiter = None
                 connection.close()
                 self._stop_asked.wait(1.0)

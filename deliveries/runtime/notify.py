@@ -1,4 +1,4 @@
-"""Telling sleeping engines that there is work, and engines' waiting for it.
+"""Waking idle engines when there is work, and the engines' waiting for it.
 
 Where the database needs to be told (`storage.Backend.notify`), one background thread per process does it after a push's
 commit, or the push in its own transaction where little is going on (otherwise not: PostgreSQL's NOTIFY takes a global
@@ -19,7 +19,7 @@ from deliveries.storage import backend
 
 #: Wake-ups of one process within this many seconds become one.
 PAUSE = 0.005
-#: After so long without a push, the one that comes carries the call itself: handing over to the thread takes longer.
+#: After this long without a push, the next one notifies inline: handing over to the thread would take longer.
 QUIET = 0.05
 
 
@@ -55,7 +55,7 @@ class _Notifier:
         while True:
             self._event.wait()
             self._event.clear()
-            with suppress(Exception):  # a lost wake-up does no harm; the next one uses a new connection
+            with suppress(Exception):  # a lost wake-up is harmless; the next one uses a new connection
                 self._notify()
                 time.sleep(PAUSE)
                 continue
@@ -70,12 +70,12 @@ _notifier = _Notifier()
 
 
 def wake() -> None:
-    """There is due work: call after the commit. Returns at once."""
+    """Notify that there is due work: call after the commit. Returns immediately."""
     _notifier.wake()
 
 
 def may_notify_inline() -> bool:
-    """True: nothing was called out for a while, and the caller does so now, in its own transaction."""
+    """True: there was no notification for a while, and the caller sends one now, in its own transaction."""
     return _notifier.may_notify_inline()
 
 

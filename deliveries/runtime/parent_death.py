@@ -25,4 +25,4 @@ def die_with_supervisor() -> None:
         return
     die_with_parent(signal.SIGTERM)
     if os.getppid() != int(supervisor):
-        raise SystemExit("The supervisor is gone already.")
+        raise SystemExit("the supervisor has already exited")

@@ -1,4 +1,4 @@
-"""An engine's process: its slot, its core, its memory."""
+"""An engine's process: slot, CPU core, memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deliveries.storage.sql import use_indexes_only
 
 
 def run_engine_here(seconds: float) -> bool:
-    """Take a slot and run. False: this host has enough engines."""
+    """Acquire a slot and run. False: this host has enough engines."""
     slot = register(timezone.now())
     if slot is None:
         return False
@@ -27,7 +27,7 @@ def run_engine_here(seconds: float) -> bool:
 
 
 def _pin_to_core(slot: int) -> None:
-    """Handing a thread from core to core costs up to 2.4 ×, so each engine stays on one."""
+    """Moving a thread between cores costs up to 2.4 ×, so each engine is pinned to one."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
     if len(cores) > 1 and len(cores) >= settings.ENGINE_PROCESSES:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Telling the engines of this machine to stop, and their slots."""
+"""The engines of this host: slots, heartbeats, stop flag."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from deliveries.models.engine import HEARTBEAT_STALE
 
 
 class StopFlag:
-    """A flag that this process shares with those that it forks afterwards: one byte of shared memory, and no lock.
+    """A flag shared with processes forked afterwards: one byte of shared memory, and no lock.
 
-    `multiprocessing.Event` takes a lock even to look. A process that is killed while it holds the lock takes it along,
-    and all the others wait for it without end.
+    `multiprocessing.Event` takes a lock even to read. A process that is killed while it holds the lock never frees it,
+    and all the others wait forever.
     """
 
-    #: How often `wait` looks, in seconds.
+    #: How often `wait` checks, in seconds.
     LOOK_EVERY = 0.05
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class StopFlag:
         self._byte[0] = 0
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Until it is set or `seconds` have passed; whether it is set."""
+        """Wait until it is set or `seconds` have passed; returns whether it is set."""
         until = None if seconds is None else time.monotonic() + seconds
         while not self.is_set():
             left = self.LOOK_EVERY if until is None else until - time.monotonic()

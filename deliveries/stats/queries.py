@@ -1,7 +1,7 @@
-"""Every question that the desk asks of large tables, each answered in bounded time.
+"""The desk's queries on large tables, each with bounded cost.
 
-Nothing here counts a whole table: past slots are counted once (`stat_slots`), open work is read from partial
-indexes, and what could be endless is counted up to a limit and shown as "more than".
+Nothing here counts a whole table: past slots are counted once (`rollups`), open work is read from partial
+indexes, and what is unbounded is counted up to a limit and shown as "more than".
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from integrations.models import Integration
 
 #: Rows are counted up to here; more is shown as "1,000+".
 COUNT_LIMIT: Final = 1_000
-#: Deliveries that are being retried are counted up to here; a backlog beyond shows in what was accepted.
+#: Deliveries that are being retried are counted up to here; a larger backlog shows in what was accepted.
 RETRYING_LIMIT: Final = 5_000
-#: A due delivery that waits longer than this is told in red.
+#: A due delivery that waits longer than this is shown in red.
 LATE_AFTER: Final = timedelta(seconds=30)
 #: Window → (its length, slots of five minutes per bar).
 WINDOWS: Final = {
@@ -42,7 +42,7 @@ GROUP_ROWS: Final = 8
 
 @dataclass(frozen=True)
 class EngineHealth:
-    """Does anybody work, and does anything wait? `oldest_due` in seconds, None when nothing is due."""
+    """Engine liveness and queue age. `oldest_due` in seconds, None if nothing is due."""
 
     is_alive: bool
     beat_at: datetime | None
@@ -54,7 +54,7 @@ class EngineHealth:
 
 
 def engine_health(now: datetime, stores: Sequence[uuid.UUID] | None = None) -> EngineHealth:
-    """Of all stores, or as far as it concerns these."""
+    """For all stores, or for these only."""
     beat = Engine.objects.order_by("-beat_at").values_list("beat_at", flat=True).first()
     oldest = (
         Delivery.objects.filter(integration=OuterRef("pk"), due_at__lte=now).order_by("due_at").values("due_at")[:1]
@@ -86,12 +86,12 @@ class Bar:
 
 @dataclass
 class Series:
-    """What went through in a window. Durations from push to delivery in milliseconds."""
+    """Totals of a window. Durations from push to delivery in milliseconds."""
 
     accepted: int = 0
     succeeded: int = 0
     failed: int = 0
-    #: Being retried now: not delivered, for all that one knows.
+    #: Being retried now, so not delivered yet.
     retrying: int = 0
     bins: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     by_bucket: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
@@ -109,7 +109,7 @@ class Series:
 
     @property
     def rate(self) -> float | None:
-        """Delivered, of what has finished in the window or is being retried."""
+        """Share delivered of those finished in the window or being retried."""
         total = self.succeeded + self.failed + self.retrying
         return self.succeeded / total if total else None
 
@@ -171,14 +171,14 @@ def _retrying() -> Counter[int]:
 
 
 def capped_count(queryset: QuerySet[Any], limit: int = COUNT_LIMIT) -> int:
-    """How many rows there are, but not more than `limit` + 1."""
+    """Row count, capped at `limit` + 1."""
     return queryset.order_by().values("pk")[: limit + 1].count()
 
 
 def in_failing_index(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
     """The same rows of status failed or retrying, found by the partial index `delivery_failing`.
 
-    SQLite takes a partial index only where its condition stands in the query word for word; with the values as
+    SQLite uses a partial index only if its condition is in the query verbatim; with the values as
     parameters it would walk through every delivery.
     """
     condition = RawSQL("deliveries_delivery.status IN ('retrying', 'failed')", [], output_field=BooleanField())
@@ -190,7 +190,7 @@ def shown_count(number: int, limit: int = COUNT_LIMIT) -> str:
 
 
 def integration_rows(store_ids: Sequence[uuid.UUID] | None) -> list[Integration]:
-    """Integrations with their health and what is in dispatch; what is unwell comes first."""
+    """Integrations with their health and in-flight count; unhealthy ones first."""
     in_flight = (
         Delivery.objects.filter(integration=OuterRef("pk"), status=Delivery.Status.SENDING)
         .order_by()
@@ -216,7 +216,7 @@ FROM deliveries_failuregroup g WHERE g.id IN ({marks})
 
 
 def open_groups(store_ids: Sequence[uuid.UUID] | None, limit: int = GROUP_ROWS) -> list[FailureGroup]:
-    """The open failure groups that changed last, each with `failing`: how many deliveries need somebody."""
+    """The open failure groups that changed last, each with `failing`: how many deliveries need attention."""
     groups = FailureGroup.objects.filter(status=FailureGroup.Status.OPEN).select_related("integration", "store")
     if store_ids is not None:
         groups = groups.filter(store_id__in=store_ids)

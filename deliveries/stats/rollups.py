@@ -1,4 +1,4 @@
-"""Counts what finished, in slots of five minutes: closed slots once, the rest on each look.
+"""Rollups of finished deliveries in slots of five minutes: closed slots once, the rest on each query.
 
 Both databases do it with one statement over the index on `finished_at` and one over the time-ordered ids.
 """
@@ -18,7 +18,7 @@ from deliveries.storage import backend
 from integrations.foundation.identifiers import first_id_at
 
 SLOT_SECONDS: Final = 300
-#: A slot is closed when nothing of it can still be on its way into the database.
+#: A slot is closed when no more rows for it can be committed.
 SETTLING: Final = timedelta(seconds=60)
 #: How far back slots are counted and kept.
 KEPT: Final = timedelta(days=8)
@@ -51,8 +51,8 @@ def start_of(slot: int) -> datetime:
 def fill(now: datetime, since: datetime | None = None) -> int:
     """Count the closed slots from `since` on (default: all that are kept) that are not yet; returns how many.
 
-    What is counted is one stretch of time, whose ends are marked; it grows forward with the clock and back when
-    somebody wants to look further. Run twice, or by two at once, it does no harm.
+    The rolled-up range is contiguous, with marked ends; it grows forward with time and backward when
+    a longer window is requested. Idempotent and safe to run concurrently.
     """
     closed, oldest = slot_of(now - SETTLING), slot_of(now - KEPT)
     begin = max(oldest, slot_of(since)) if since is not None else oldest
@@ -91,7 +91,7 @@ def counts(*, since: datetime, now: datetime, width: int, integrations: Iterable
 
 
 def percentile(counts_by_bin: dict[int, int], share: float) -> float | None:
-    """The duration in milliseconds that `share` of the deliveries stayed under, interpolated in its bin."""
+    """The percentile `share` of the durations in milliseconds, interpolated in its bin."""
     total = sum(counts_by_bin.values())
     if not total:
         return None
@@ -129,7 +129,7 @@ _INSERT = (
 
 
 def _counted(begin: int, end: int) -> list[Count]:
-    """What the deliveries themselves say about the slots from `begin` up to `end`."""
+    """Counts from the deliveries themselves for the slots from `begin` up to `end`."""
     found = []
     for statement, values in _statements(begin, end):
         with connection.cursor() as cursor:
@@ -139,7 +139,7 @@ def _counted(begin: int, end: int) -> list[Count]:
 
 
 def _store(begin: int, end: int) -> None:
-    """The same into the table, without a way through Python: a first look may count a million deliveries."""
+    """The same, written by the database itself: the first run may count a million deliveries."""
     with transaction.atomic():
         for statement, values in _statements(begin, end):
             with connection.cursor() as cursor:

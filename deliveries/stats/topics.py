@@ -11,7 +11,7 @@ from django.db import connection
 from integrations.models import Store
 from subscriptions.models import Subscription, Topic
 
-#: Names that are looked at; a store that makes up a topic per event must not make lists slow.
+#: The most names examined; a store that invents a topic per event must not slow lists down.
 NAMES_LIMIT = 500
 
 #: Jumps from one (store, topic) to the next in the index `event_of_topic`: one look-up each, however many events.
@@ -53,7 +53,7 @@ def _rows(first: str, following: str, store: list[Any]) -> list[str]:
 
 
 def known_names(*, beginning: str = "", stores: Sequence[uuid.UUID] | None = None) -> list[str]:
-    """Topics that were seen or described and intents that are subscribed, for type-ahead and search."""
+    """Topics seen or described, and subscribed intents, for type-ahead and search."""
     described = Topic.objects.all()
     subscribed = Subscription.objects.exclude(intents=[])
     if stores is not None:

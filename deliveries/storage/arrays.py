@@ -80,7 +80,7 @@ def key_cells(values: Iterable[UUID | None]) -> list[str | None]:
 
 
 def time_cells(values: Iterable[datetime | None]) -> list[str | None]:
-    """As Django keeps times in SQLite. Most of a batch are the same moment."""
+    """As Django keeps times in SQLite. Most of a batch are the same value."""
     known: dict[datetime | None, str | None] = {}
     for value in (values := list(values)):
         if value not in known:

@@ -1,8 +1,8 @@
-"""Whose turn it is to write, among the engines of one SQLite database.
+"""A queue for the write lock among the engines of one SQLite database.
 
-SQLite lets one process write and makes the others sleep, a little longer each time they find it busy. Engines that
-write all the time would sleep through half of it. They queue for a file's lock instead, which the kernel hands on at
-once, also when its holder dies. Nothing depends on it: who comes past it waits as SQLite has it.
+SQLite lets one process write and makes the others sleep, a little longer each time it is busy. Engines that
+write constantly would sleep half of the time. They queue for a file lock instead, which the kernel hands on
+immediately, even if its holder dies. Correctness does not depend on it: others wait as usual in SQLite.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from contextlib import contextmanager, suppress
 
 try:
     import fcntl
-except ImportError:  # Windows: SQLite's own waiting does
+except ImportError:  # Windows: SQLite's own waiting is enough
     fcntl = None  # type: ignore[assignment]
 
 
 class EngineWriteLock:
-    """At the database file `path`; without one, or for one in memory, there is nobody to wait for."""
+    """For the database file `path`; for an in-memory database there is nothing to wait for."""
 
     def __init__(self, path: str | None) -> None:
         self._descriptor: int | None = None

@@ -1,4 +1,4 @@
-"""The one order in which everybody locks: engines, web processes, staff, maintenance, commands.
+"""The lock order for everything: engines, web processes, staff actions, maintenance, commands.
 
 Two transactions that lock the same things in different orders wait for each other until PostgreSQL ends one of them
 (a deadlock). So every transaction, whatever it needs of these, takes it in this order:
@@ -21,7 +21,7 @@ first, then lock. Locking again what the transaction holds is free.
 
 Deliveries are never waited for, because an engine that records plain successes locks its own deliveries before the
 claim lock. Nobody else needs those: a delivery that is being sent belongs to the engine that holds its lease, which
-only a claim can take away. Whoever finds another row locked leaves it to the one who has it (bulk work) or looks again
+only a claim can take away. Bulk work skips rows locked by someone else; single actions retry
 in a moment (`resolution.rules.locked`). Engines hold the claim lock while they touch what others touch too, so that
 only one of them does at any time.
 
@@ -50,7 +50,7 @@ from deliveries.models.delivery import DeliveryQuerySet
 from deliveries.storage.backend import backend
 from deliveries.storage.rows.pushes import OrderKey
 
-#: How often the groups of deliveries may change between look and lock.
+#: How often the groups of deliveries may change between reading and locking.
 TRIES = 3
 
 
@@ -95,7 +95,7 @@ def lock_deliveries(wanted: DeliveryQuerySet, ids: Collection[uuid.UUID]) -> lis
     """
     for _ in range(TRIES):
         try:
-            # Rolled back, the savepoint lets go of what was locked in vain.
+            # Rolling back the savepoint releases these locks.
             with transaction.atomic():
                 if found := _locked(wanted, ids):
                     return found

@@ -20,7 +20,7 @@ _GOOD = (1, 2)  # PGRES_COMMAND_OK, PGRES_TUPLES_OK
 
 
 def to_time(value: Any) -> Any:
-    """A time as plain SQL gives it: unix seconds where we ask for them, text from SQLite."""
+    """A time from plain SQL: Unix seconds if requested, text on SQLite."""
     if isinstance(value, float):
         return datetime.fromtimestamp(value, UTC)
     if isinstance(value, str):
@@ -35,7 +35,7 @@ def to_key(value: Any) -> Any:
 def execute_prepared(query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Run a statement on PostgreSQL with values bound by the server, its plan kept, and all values in binary.
 
-    Straight through libpq: the layers above it cost more than most of our statements. Placeholders are `%s` and nothing
+    Directly through libpq: the layers above it cost more than most of our statements. Placeholders are `%s` and nothing
     else; values may be arrays of `deliveries.storage.arrays`. Errors are Django's, as usual.
     """
     from psycopg.adapt import PyFormat, Transformer
@@ -64,7 +64,7 @@ def execute_plain(query: str) -> None:
 
 
 def _must_begin(raw: Any) -> bool:
-    """Django has announced a transaction, and nothing of it has been sent yet."""
+    """Django has started a transaction, but nothing of it has been sent yet."""
     return not raw.autocommit and raw.pgconn.transaction_status == _IDLE
 
 
@@ -111,8 +111,8 @@ def make_ready(sender: object, connection: Any, **_: object) -> None:
     raw = connection.connection
     raw.prepared_names = {}
     teach_arrays(raw)
-    # Planning our statements costs more than running them, and PostgreSQL would plan anew each time, because it thinks
-    # that it gains by knowing how long the arrays are. Other queries of the connection are not prepared.
+    # Planning our statements costs more than running them, and PostgreSQL would replan each time, because it expects
+    # to gain from knowing the array lengths. Other queries of the connection are not prepared.
     # With millions of rows behind, its estimates for them also make it compile (JIT) what runs for a millisecond.
     raw.execute("SET plan_cache_mode = force_generic_plan; SET jit = off")
     if _wants_indexes:

@@ -1,4 +1,4 @@
-"""What every admin of the desk shares: one address for each row, and only the stores that its viewer may see."""
+"""Base classes of the desk's admins: one URL per row, limited to the stores that the viewer may see."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ __all__ = ["LISTED_ROWS", "DeskAdmin", "ReadOnlyAdmin", "visible_store_ids"]
 class DeskAdmin(admin.ModelAdmin):
     """A ModelAdmin that shows what belongs to the stores its viewer may see. `store_path` leads to the store.
 
-    Every admin of the site is one (the site refuses others). Of Django's own pages it has those in `stock_pages`,
-    under the one spelling of a key. An admin with a page of its own in the place of a stock one leaves that out.
+    Every admin of the site is one (the site rejects others). Of Django's own pages it has those in `stock_pages`,
+    under the canonical spelling of a key. An admin that replaces a stock page omits it there.
     """
 
     store_path: ClassVar[str | None] = "store"
@@ -44,7 +44,7 @@ class DeskAdmin(admin.ModelAdmin):
     # --- Addresses --------------------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        """In the place of Django's, which take any spelling of a key. The history is the audit list's."""
+        """Replaces Django's URLs, which accept any spelling of a key. History pages are in the audit list."""
         key = key_route(self.opts.pk, "object_id")
         pages: dict[str, tuple[str, Callable[..., Any]]] = {
             "changelist": ("", self.changelist_view),
@@ -67,7 +67,7 @@ class DeskAdmin(admin.ModelAdmin):
         return to_field == self.opts.pk.name
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
-        raise Http404(f"There is no such {opts.verbose_name}: it may have been deleted.")
+        raise Http404(f"This {opts.verbose_name} does not exist. It may have been deleted.")
 
     # --- What a viewer may see --------------------------------------------------------------------------
 
@@ -80,7 +80,7 @@ class DeskAdmin(admin.ModelAdmin):
         return rows.filter(**{f"{key}__in": ids})
 
     def choices_of(self, model: type[Model], request: HttpRequest) -> QuerySet[Any]:
-        """What forms and filters may offer of another model: what its own list would show to this person."""
+        """What forms and filters may offer of another model: what its own list would show this person."""
         related = self.admin_site._registry.get(model)
         if isinstance(related, DeskAdmin):
             return related.get_queryset(request)
@@ -90,7 +90,7 @@ class DeskAdmin(admin.ModelAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
-            # Its links would open Django's pop-ups, which the desk's own pages are not.
+            # Its links would open Django's pop-ups, which the desk's own pages do not support.
             field.widget = field.widget.widget
         return field
 
@@ -105,7 +105,7 @@ class DeskAdmin(admin.ModelAdmin):
     # --- Lists ------------------------------------------------------------------------------------------
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Titled by what is listed, not by what one is asked to select. An action and its history are one change."""
+        """Titled by what is listed. An action and its audit entry are one transaction."""
         title = str(self.opts.verbose_name_plural).capitalize()
         context = {"title": title, **(extra_context or {})}
         if request.method != "POST":
@@ -123,7 +123,7 @@ class DeskAdmin(admin.ModelAdmin):
             raise BadRequest(ODD_LIST) from None
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """The filters at the side of the list; no other field of the row, nor of rows behind it."""
+        """Only the list's own filters; no other field of the row or of related rows."""
         offered: set[Any] = set()
         for item in self.get_list_filter(request):
             if isinstance(item, type) and issubclass(item, SimpleListFilter):
@@ -140,7 +140,7 @@ class DeskAdmin(admin.ModelAdmin):
     def response_action(self, request: HttpRequest, queryset: Any, *args: Any) -> HttpResponse | None:
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
         if any(parse_key(self.opts.pk, text) is None for text in chosen):
-            raise BadRequest("One of the selected rows has an id that is none. Open the list anew and select again.")
+            raise BadRequest("One of the selected rows has an invalid id. Reload the list and select again.")
         return super().response_action(request, queryset, *args)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -150,7 +150,7 @@ class DeskAdmin(admin.ModelAdmin):
 
 
 def _with_text_key(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Django's pages take the key as the text of the address."""
+    """Django's pages take the key as text from the URL."""
 
     def with_text_key(request: HttpRequest, object_id: Any) -> Any:
         return view(request, str(object_id))
@@ -159,7 +159,7 @@ def _with_text_key(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class ReadOnlyAdmin(DeskAdmin):
-    """For what has happened: nobody adds, changes or deletes it here, and there are no addresses to do it at."""
+    """Read-only: nothing can be added, changed or deleted, and there are no URLs for that."""
 
     stock_pages: ClassVar[tuple[str, ...]] = ("changelist", "change")
     actions = None

@@ -1,4 +1,6 @@
-"""Form fields that are as strict as the API: JSON that every reader can take, and rows by their one spelling."""
+"""Form fields that are as strict as the API: JSON that every parser accepts, and rows by the canonical spelling
+of their key.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from integrations.foundation.strict_json import DocumentError, parse_document
 
 
 def parse_json_text(text: str) -> Any:
-    """The JSON value in what somebody typed. Raises ValidationError with a sentence."""
+    """The JSON value of typed text. Raises ValidationError."""
     try:
         return parse_document(text.encode("utf-8", "surrogatepass"))
     except DocumentError as error:
@@ -31,7 +33,7 @@ class StrictJSONField(forms.JSONField):
         return JSONString(found) if isinstance(found, str) else found
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """What was typed, for the page that says what is wrong with it."""
+        """The typed text, to show it again with its error."""
         if self.disabled or data is None:
             return super().bound_data(data, initial)
         try:
@@ -46,7 +48,7 @@ def _is_key(field: forms.ModelChoiceField, text: str) -> bool:
 
 
 class KnownRowsField(forms.ModelMultipleChoiceField):
-    """Several rows of a queryset. Django's hands odd keys on to the database, which may fail on them."""
+    """Several rows of a queryset. Django's field passes odd keys to the database, which may fail on them."""
 
     def _check_values(self, value: Any) -> Any:
         for text in value if isinstance(value, list | tuple) else ():
@@ -57,7 +59,7 @@ class KnownRowsField(forms.ModelMultipleChoiceField):
 
 
 class KnownRowField(forms.ModelChoiceField):
-    """One row of a queryset, by the one spelling of its key."""
+    """One row of a queryset, by the canonical spelling of its key."""
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str) and value not in self.empty_values and not _is_key(self, value):

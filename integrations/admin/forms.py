@@ -21,11 +21,11 @@ from integrations.wire_formats.base import WireFormat
 #: Asked for in the fold below the fields of the kind.
 ADVANCED = ("slug", "retry_policy", "timeout", "max_in_flight", "rate_limit", "permanent_statuses", "headers")
 PARAMETER = "parameter_"
-KEPT = "kept as it is"
+KEPT = "unchanged"
 
 
 class JSONText(forms.CharField):
-    """An object as text; what is typed stays as typed when it is wrong."""
+    """An object as text; invalid input is kept as typed."""
 
     widget = forms.Textarea(attrs={"rows": 5, "spellcheck": "false", "class": "code-small"})
 
@@ -38,17 +38,17 @@ class JSONText(forms.CharField):
 
 
 class IntegrationForm(forms.Form):
-    """Checks only what a form can; the services say the rest, by field."""
+    """Validates only what a form can; the services check the rest, by field."""
 
-    store = KnownRowField(Store.objects.none(), help_text="Whose deliveries go there.")
-    name = forms.CharField(max_length=200, help_text="What staff call it: Twilio SMS, ERP.")
+    store = KnownRowField(Store.objects.none(), help_text="The store whose deliveries are sent there.")
+    name = forms.CharField(max_length=200, help_text="A name that staff recognise, such as Twilio SMS or ERP.")
     url = forms.CharField(
         label="URL",
         required=False,
         help_text="Where deliveries are posted. Private addresses are refused unless OUTBOUND_ALLOW says otherwise.",
     )
     additional_data = forms.CharField(
-        required=False, help_text="Sent as X-Spiffy-Stores-Data, so that the receiver knows the call is yours."
+        required=False, help_text="Sent as X-Spiffy-Stores-Data, so that the receiver recognises your requests."
     )
     auth_type = forms.ChoiceField(
         label="Authentication", choices=Integration.AuthType.choices, required=False, initial="none"
@@ -57,23 +57,24 @@ class IntegrationForm(forms.Form):
     token = forms.CharField(
         required=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="Kept encrypted and never shown again.",
+        help_text="Stored encrypted and never shown again.",
     )
     parameters = JSONText(
         required=False,
-        help_text="Sent with each call, encrypted here. A value shown as *** stays as it is unless you overwrite it.",
+        help_text="Sent with each request, stored encrypted. A value shown as *** stays unchanged unless you "
+        "overwrite it.",
     )
-    slug = forms.SlugField(required=False, help_text="Its name in the API; made from the name if empty.")
+    slug = forms.SlugField(required=False, help_text="Its name in the API; derived from the name if empty.")
     retry_policy = forms.CharField(
-        required=False, help_text=f"{', '.join(POLICIES)}, or a list such as 5s 5m 2h. Empty: the format's own."
+        required=False, help_text=f"{', '.join(POLICIES)}, or a list such as 5s 5m 2h. Empty: the format's default."
     )
-    timeout = forms.FloatField(required=False, help_text="Seconds over the whole attempt, at most 180.")
-    max_in_flight = forms.IntegerField(required=False, help_text="Requests at the same time.")
+    timeout = forms.FloatField(required=False, help_text="Seconds for the whole attempt, at most 180.")
+    max_in_flight = forms.IntegerField(required=False, help_text="Concurrent requests.")
     rate_limit = forms.FloatField(required=False, help_text="Requests per second; empty for no limit.")
     permanent_statuses = forms.CharField(
-        required=False, help_text="Answers that are never retried, such as 400, 410. Empty: the format's own."
+        required=False, help_text="Status codes that are never retried, such as 400, 410. Empty: the format's default."
     )
-    headers = JSONText(required=False, help_text='More headers: {"X-Team": "shipping"}. Reserved names are refused.')
+    headers = JSONText(required=False, help_text='Extra headers: {"X-Team": "shipping"}. Reserved names are rejected.')
 
     def __init__(self, kind: str, *args: Any, stores: Any, integration: Integration | None = None, **kw: Any) -> None:
         super().__init__(*args, **kw)
@@ -114,7 +115,7 @@ class IntegrationForm(forms.Form):
         return names
 
     def _name_hints(self) -> None:
-        """Errors and help are read out with their field."""
+        """Errors and help texts are announced with their field by screen readers."""
         for name, field in self.fields.items():
             if field.help_text:
                 field.widget.attrs["aria-describedby"] = f"{name}-help"
@@ -132,7 +133,7 @@ class IntegrationForm(forms.Form):
         return any(self[name].errors for name in self.advanced_names)
 
     def values(self) -> IntegrationValues:
-        """For the services: what was given. A token that was left empty stays."""
+        """The submitted values, for the services. A token left empty stays unchanged."""
         data = dict(self.cleaned_data)
         data.pop("store", None)
         values: dict[str, Any] = {name: value for name, value in data.items() if not name.startswith(PARAMETER)}
@@ -150,7 +151,7 @@ class IntegrationForm(forms.Form):
         return values  # type: ignore[return-value]
 
     def take_errors(self, error: ValidationError) -> None:
-        """What the services object to, at its field where the form has it."""
+        """Attach the services' errors to the form's fields."""
         found = error.message_dict if hasattr(error, "error_dict") else {None: error.messages}
         for name, sentences in found.items():
             self.add_error(name if name in self.fields else None, list(sentences))
@@ -158,12 +159,12 @@ class IntegrationForm(forms.Form):
 
 def _numbers(text: Any) -> list[Any] | None:
     words = [word for word in str(text or "").replace(",", " ").split() if word]
-    # What is no status is handed on as it is: the service says so.
+    # Invalid status codes are passed on; the service rejects them.
     return [int(word) if re.fullmatch("[0-9]{1,9}", word) else word for word in words] or None
 
 
 def initial_of(integration: Integration, shown_parameters: dict[str, Any]) -> dict[str, Any]:
-    """The form of an integration that exists; credentials are not in it."""
+    """The form of an existing integration, without its credentials."""
     policy = integration.retry_policy
     return {
         "name": integration.name,

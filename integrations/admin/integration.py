@@ -69,7 +69,7 @@ class IntegrationAdmin(DeskAdmin):
         return self._page(request, "change_list", "Integrations", context)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """First the kind, by cards; then the form of that kind."""
+        """First choose the kind on cards; then fill in its form."""
         self._require(request, "add")
         kind = request.GET.get("kind", "")
         if kind not in WIRE_FORMATS and kind not in CONNECTORS:
@@ -94,7 +94,7 @@ class IntegrationAdmin(DeskAdmin):
         return redirect("admin:integrations_integration_change", integration.pk)
 
     def edit_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Page and form in one. Whoever may only look sees it without the button."""
+        """Page and form in one. With view permission only, there are no buttons."""
         integration = self._open(request, pk, "view")
         kind = integration.connector or integration.wire_format
         may_change = self.has_change_permission(request)
@@ -119,11 +119,11 @@ class IntegrationAdmin(DeskAdmin):
         except ValidationError as error:
             form.take_errors(error)
             return False
-        messages.success(request, "Saved. It counts from the next attempt on.")
+        messages.success(request, "Saved. Used from the next attempt.")
         return True
 
     def _wizard(self, delivery: str) -> str:
-        """Back to the delivery that brought us here, to resend it."""
+        """Return to the delivery that led here, to resend it."""
         try:
             return reverse("admin:deliveries_delivery_confirm", args=[uuid.UUID(delivery)]) + "?action=retry"
         except ValueError:
@@ -145,12 +145,12 @@ class IntegrationAdmin(DeskAdmin):
         integration = self._open(request, pk, "change")
         actor = Actor.of_user(request.user)
         if integration.is_enabled:
-            reason = request.POST.get("reason", "").strip() or f"switched off by {actor.name}"
+            reason = request.POST.get("reason", "").strip() or f"disabled by {actor.name}"
             disable_integration(integration=integration, reason=reason, actor=actor)
-            messages.success(request, "Switched off. What is pushed goes on to be stored and waits.")
+            messages.success(request, "Disabled. Pushes are still stored; deliveries wait.")
         else:
             enable_integration(integration=integration, actor=actor)
-            messages.success(request, "Switched on. What waited goes out now.")
+            messages.success(request, "Enabled. Waiting deliveries are being sent.")
         return redirect("admin:integrations_integration_change", pk)
 
     def secret_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -170,7 +170,7 @@ class IntegrationAdmin(DeskAdmin):
         if request.method == "POST":
             reason = request.POST.get("reason", "").strip()
             delete_integration(integration=integration, actor=Actor.of_user(request.user), reason=reason)
-            messages.success(request, f"{integration.name} is deleted. The history of its deliveries stays.")
+            messages.success(request, f"{integration.name} has been deleted. Its delivery history is kept.")
             return redirect("admin:integrations_integration_changelist")
         return self._page(request, "delete", f"Delete {integration.name}", {"integration": integration})
 
@@ -191,7 +191,7 @@ class IntegrationAdmin(DeskAdmin):
             rows = rows.without_credentials()
         found = rows.filter(pk=pk).first()
         if found is None:
-            raise Http404("There is no such integration: it may have been deleted.")
+            raise Http404("This integration does not exist. It may have been deleted.")
         return found
 
     def _require(self, request: HttpRequest, action: str) -> None:

@@ -1,7 +1,7 @@
-"""Ids in the desk's addresses and forms: each has one spelling. What is spelled otherwise is refused before any query.
+"""Ids in the desk's URLs and forms have one canonical spelling; others are rejected before any query.
 
 Databases and Python read many spellings as the same key (`1`, ` 1`, `01`, `١`; a UUID in capitals or without its
-hyphens). An address that accepts them is a second address of the same row, which checks may not stand before.
+hyphens). Accepting them would give a row a second URL, which access checks may miss.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from django.db.models import Field, IntegerField, UUIDField
 from django.urls import register_converter
 from django.urls.converters import StringConverter, UUIDConverter
 
-#: The largest that a database keeps in an integer.
+#: The largest integer that the databases store.
 LARGEST: Final = 2**63 - 1
 
 
 class NumberConverter:
-    """`<number:pk>`: from 1, ASCII digits, no zero in front, no larger than a database's integer."""
+    """`<number:pk>`: from 1, ASCII digits, no leading zero, no larger than a database's integer."""
 
     regex = "[1-9][0-9]{0,18}"
 
@@ -34,7 +34,7 @@ class NumberConverter:
 
 
 class WordConverter(StringConverter):
-    """`<word:pk>`, for keys that are text. Without the underscore, by which the admin escapes other characters."""
+    """`<word:pk>`, for text keys. Excludes the underscore, with which the admin escapes other characters."""
 
     regex = "[A-Za-z0-9.-]{1,200}"
 
@@ -48,13 +48,13 @@ _WORD_TEXT: Final = re.compile(WordConverter.regex)
 
 
 def key_route(field: Field[Any, Any], name: str) -> str:
-    """The part of a route that takes keys of this field: `<uuid:pk>`."""
+    """The route pattern for keys of this field: `<uuid:pk>`."""
     kind = "uuid" if isinstance(field, UUIDField) else "number" if isinstance(field, IntegerField) else "word"
     return f"<{kind}:{name}>"
 
 
 def parse_key(field: Field[Any, Any], text: Any) -> Any:
-    """The key in `text`, or None where it is none or is spelled in another way."""
+    """The key in `text`, or None if it is invalid or not spelled canonically."""
     if isinstance(field, UUIDField):
         return parse_uuid(text)
     if isinstance(field, IntegerField):

@@ -1,4 +1,4 @@
-"""Django's lists, kept to what the desk offers: bounded counts, filters that exist, values that a database takes."""
+"""Django's changelist, restricted: bounded counts, known filters only, values that databases accept."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from django.utils.functional import cached_property
 
 from integrations.admin.keys import LARGEST
 
-#: Rows of a large table that can be paged to; searching and filtering reach the others.
+#: The most rows of a large table that can be paged through; search and filters reach the others.
 LISTED_ROWS = 1_000
 #: Characters of a search, and of a filter's value.
 SEARCH_LIMIT = 200
-ODD_LIST = "This list does not know that filter, or cannot read its value. Open the list anew and choose from its side."
+ODD_LIST = "Unknown filter or invalid value. Reload the list and choose a filter from its sidebar."
 
 _INTEGER = re.compile(r"\s*[-+]?\d+\s*")
 
 
 class CappedPaginator(Paginator):
-    """Counts no further than people page: a count of a million rows would cost more than the page itself."""
+    """Counts only as far as people page: counting a million rows would cost more than the page itself."""
 
     @cached_property
     def _counted(self) -> int:
@@ -44,7 +44,7 @@ class CappedPaginator(Paginator):
 
 
 class DeskChangeList(ChangeList):
-    """Refuses values that would fail in the database, and fetches the page here, where a failure has an answer."""
+    """Rejects values that would fail in the database, and fetches the page here, where errors are handled."""
 
     def get_filters_params(self, params: Any = None) -> Any:
         found = super().get_filters_params(params)
@@ -63,14 +63,14 @@ class DeskChangeList(ChangeList):
 
 
 def _is_too_large(text: str) -> bool:
-    """Some part of a list of values is an integer that no column holds."""
+    """Whether any value of a list exceeds every integer column."""
     return any(
         len(part) > 40 or abs(int(part)) > LARGEST for part in re.split("[,.]", text) if _INTEGER.fullmatch(part)
     )
 
 
 class VisibleRelatedFilter(RelatedFieldListFilter):
-    """The side of a list offers what its viewer may see of the related rows, and takes nothing else."""
+    """The sidebar offers, and accepts, only related rows that the viewer may see."""
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
         rows: QuerySet[Any] = model_admin.choices_of(field.remote_field.model, request)

@@ -1,6 +1,6 @@
-"""Secrets and tokens that are shown once, on the page after the one that made them.
+"""Secrets and tokens shown once, on the page after the one that created them.
 
-On the way they lie in the session, which is a row of the database: encrypted, so that no dump holds them.
+In between they are in the session, a database row: encrypted, so that no dump contains them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def keep(request: HttpRequest, name: str, value: str) -> None:
 
 
 def take(request: HttpRequest, name: str) -> str:
-    """The value, once; empty ever after."""
+    """Pop the value; empty on later calls."""
     kept = dict(request.session.get(KEY, {}))
     found = kept.pop(name, "")
     if not found:

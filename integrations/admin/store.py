@@ -43,7 +43,7 @@ class StoreForm(forms.ModelForm):
         widgets = {"singular_overrides": forms.Textarea(attrs={"rows": 2, "class": "code-small"})}
 
     def clean_singular_overrides(self) -> Any:
-        """Again, as Django asks no validator about what is empty: an empty list is not an empty object."""
+        """Checked again, as Django skips validators for empty values: an empty list is not an empty object."""
         given = self.cleaned_data["singular_overrides"]
         validate_overrides({} if given is None else given)
         return given or {}
@@ -60,7 +60,7 @@ class StoreAdmin(DeskAdmin):
     change_form_template = "admin/integrations/store/change_form.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        # Whoever is limited to stores would not see what they made, or would widen their own limit by it.
+        # Staff limited to stores would not see what they created, or would widen their own limit.
         return super().has_add_permission(request) and visible_store_ids(request.user) is None
 
     @admin.display(description="store id", ordering="pk")
@@ -68,11 +68,11 @@ class StoreAdmin(DeskAdmin):
         return str(store.pk)
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        """Who sees a store is for superusers to say; others are not even shown who there is."""
+        """Superusers decide who sees a store; others do not even see the list of staff."""
         return [] if request.user.is_superuser else ["staff"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # Everything hangs on it, history included: a store is not deleted by a click.
+        # Everything depends on it, including history: a store cannot be deleted here.
         return False
 
     def get_urls(self) -> list[URLPattern]:
@@ -87,7 +87,7 @@ class StoreAdmin(DeskAdmin):
         ]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """The second approver of a store that exists is switched by `approval_rule_view`, and not by a tick."""
+        """An existing store's approval rule is changed by `approval_rule_view`, not by this form."""
         names = list(super().get_fields(request, obj))
         return [name for name in names if name != "is_approval_required"] if obj is not None else names
 
@@ -95,7 +95,7 @@ class StoreAdmin(DeskAdmin):
         ConfigVersion.lock()
         before = Store.objects.filter(pk=obj.pk).values(*AUDITED).first()
         if change:
-            # What the form does not show was read before somebody may have changed it: it is not written back.
+            # Fields not in the form may have changed since they were read: do not write them back.
             obj.save(update_fields=[name for name in form.cleaned_data if name in AUDITED])
             obj.refresh_from_db(fields=AUDITED)
         else:
@@ -170,9 +170,9 @@ class StoreAdmin(DeskAdmin):
         store = self._open(request, pk, "integrations.delete_accesstoken")
         found = AccessToken.objects.filter(store=store, pk=token, revoked_at=None).first()
         if found is None:
-            raise Http404("There is no such token, or it is revoked already.")
+            raise Http404("This token does not exist or has already been revoked.")
         withdraw_token(token=found, actor=Actor.of_user(request.user))
-        messages.success(request, f"{found.name} is revoked. It stopped working at once.")
+        messages.success(request, f"{found.name} has been revoked and no longer works.")
         return redirect("admin:integrations_store_change", pk)
 
     @method_decorator(require_POST)
@@ -184,18 +184,18 @@ class StoreAdmin(DeskAdmin):
         try:
             if decision == "on":
                 require_approval(store=store, actor=actor)
-                messages.success(request, "From now on an edited payload waits for a second person.")
+                messages.success(request, "Edited payloads now require a second approver.")
             elif decision == "ask":
                 ask_to_lift(store=store, actor=actor, reason=request.POST.get("reason", ""))
-                messages.success(request, "Asked. The rule stays until somebody else confirms it here.")
+                messages.success(request, "Requested. The rule stays until someone else confirms here.")
             elif waiting is None or str(waiting.pk) != request.POST.get("request", ""):
-                messages.warning(request, "This request was decided already, or has expired.")
+                messages.warning(request, "This request has already been decided or has expired.")
             elif decision == "confirm":
                 confirm_lifting(request=waiting, actor=actor)
-                messages.success(request, "Edited payloads go out at once from now on. Those that wait go on waiting.")
+                messages.success(request, "Edited payloads are now sent immediately. Pending approvals stay pending.")
             elif decision == "refuse":
                 refuse_lifting(request=waiting, actor=actor)
-                messages.success(request, "The second approver stays.")
+                messages.success(request, "The second approver is still required.")
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
         return redirect("admin:integrations_store_change", pk)
@@ -205,14 +205,14 @@ class StoreAdmin(DeskAdmin):
             raise PermissionDenied
         found = self.get_queryset(request).filter(pk=pk).first()
         if found is None:
-            raise Http404("There is no such store.")
+            raise Http404("This store does not exist.")
         return found
 
 
 class TargetFilter(admin.SimpleListFilter):
-    """A fixed list: the values that occur would have to be looked for in the whole table."""
+    """A fixed list: finding the existing values would scan the whole table."""
 
-    title = "what was changed"
+    title = "target type"
     parameter_name = "target_type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -231,7 +231,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_select_related = ["store"]
     list_display_links = ["created_at"]
     search_fields = ["target_id"]
-    search_help_text = "The id of what was changed, exactly."
+    search_help_text = "Exact id of the changed object."
     ordering = ["-id"]
     change_form_template = "admin/integrations/auditentry/change_form.html"
 

@@ -27,13 +27,13 @@ def ask_again(request: HttpRequest, integration: Integration) -> None:
         messages.error(request, str(error))
         return
     if result["ok"]:
-        messages.success(request, "The handshake went well.")
+        messages.success(request, "The handshake succeeded.")
     else:
         messages.error(request, f"The handshake failed. {result['error']}")
 
 
 def turn_context(request: HttpRequest, integration: Integration) -> dict[str, Any]:
-    """What the page shows after what was asked: nothing, a context, or the answer to an action."""
+    """What the page shows: nothing, a context, or the response to an action."""
     text = request.POST.get("document") or json.dumps(EXAMPLE, indent=2)
     shown: dict[str, Any] = {"integration": integration, "document": text}
     if request.method != "POST":
@@ -59,12 +59,12 @@ def turn_context(request: HttpRequest, integration: Integration) -> dict[str, An
     except NotTurn as error:
         return {**shown, "error": str(error)}
     except ActionNotOffered:
-        return {**shown, "error": "The last context did not offer this action. Ask for the context again."}
+        return {**shown, "error": "The last context did not offer this action. Request the context again."}
     return {**shown, "context": context, "objects": _drawn_objects(integration, context.context_objects)}
 
 
 def _drawn_objects(integration: Integration, objects: Any) -> list[dict[str, Any]]:
-    """Each context object with the title and type that the handshake announced."""
+    """Each context object with its title and type from the handshake."""
     capabilities = (integration.handshake or {}).get("capabilities") or {}
     announced = {each["code"]: each for each in capabilities.get("context_objects") or [] if each.get("code")}
     drawn = []

@@ -23,7 +23,7 @@ MESSAGE = (
 
 
 def principal_of(request: Request) -> Principal:
-    """The caller of an authenticated request; DRF's own type of `user` is Django's."""
+    """The caller of an authenticated request; DRF types `user` as Django's."""
     return cast(Principal, request.user)
 
 
@@ -45,7 +45,7 @@ class StoreAuthentication(BaseAuthentication):
 
 
 class CachedStoreAuthentication(StoreAuthentication):
-    """For ingest only: its write statement itself verifies that what was cached still holds."""
+    """For ingest only: its write statement verifies that the cached principal is still valid."""
 
     def is_cache_allowed(self, request: Request) -> bool:
         return True
@@ -65,12 +65,12 @@ def credentials(request: HttpRequest) -> tuple[uuid.UUID | None, str]:
     """Store id (None: the token's prefix names the store) and token, from whichever header carries them.
 
     Django's META folds `X_Hub_Store` into `X-Hub-Store`; the web server drops such names before (gunicorn's
-    default), so that a proxy's own header cannot be shadowed.
+    default), so that a proxy's header cannot be spoofed.
     """
     token = request.META.get("HTTP_X_HUB_ACCESS_TOKEN", "").strip()
     store = request.META.get("HTTP_X_HUB_STORE", "").strip()
     if token or store:
-        # With the two headers the store must be named, and be the token's own.
+        # With the two headers, the store id must be given and match the token's store.
         return _store_id(store), token
     scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() == "bearer":

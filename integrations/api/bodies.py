@@ -1,4 +1,4 @@
-"""Reading the fields of a body strictly: a wrong type is an error with the field's name, never a guess."""
+"""Strict access to body fields: a wrong type is an error naming the field, never a guess."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEXT_LIMIT = 10_000
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """The body as an object; no body at all is an empty one."""
+    """The body as an object; a missing body is an empty object."""
     data = request.data
     if not isinstance(data, dict):
         raise APIError(400, "The body must be a JSON object, such as {}.")
@@ -23,16 +23,16 @@ def body_of(request: Request) -> dict[str, Any]:
 
 
 def text(body: dict[str, Any], field: str, *, default: str | None = None, limit: int = TEXT_LIMIT) -> str:
-    """Raises missing_parameter where there is none and no `default`."""
+    """Raises missing_parameter if absent without a `default`."""
     value = body.get(field)
     if value is None:
         if default is None:
             raise missing(field)
         return default
     if not isinstance(value, str):
-        raise invalid(f"{field} must be a text.", field)
+        raise invalid(f"{field} must be a string.", field)
     if len(value) > limit:
-        raise invalid(f"{field} has {len(value)} characters; {limit} is the most.", field)
+        raise invalid(f"{field} has {len(value)} characters; at most {limit} are allowed.", field)
     return value
 
 
@@ -51,12 +51,12 @@ def texts(body: dict[str, Any], field: str, *, default: list[str]) -> list[str]:
     if value is None:
         return default
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise invalid(f"{field} must be an array of texts.", field)
+        raise invalid(f"{field} must be an array of strings.", field)
     return value
 
 
 def mapping(body: dict[str, Any], field: str, *, default: dict[str, Any] | None = None) -> dict[str, Any]:
-    """An object. Raises missing_parameter where there is none and no `default`."""
+    """An object. Raises missing_parameter if absent without a `default`."""
     value = body.get(field)
     if value is None:
         if default is None:
@@ -68,7 +68,7 @@ def mapping(body: dict[str, Any], field: str, *, default: dict[str, Any] | None 
 
 
 def moment(body: dict[str, Any], field: str) -> datetime | None:
-    """ISO 8601; a time without a zone is UTC."""
+    """ISO 8601; UTC if no zone is given."""
     written = text(body, field, default="", limit=64)
     if not written:
         return None

@@ -75,14 +75,14 @@ def error_list_handler(error: Exception, context: dict[str, Any]) -> Response | 
     if isinstance(error, ValidationError):
         return _refused(error)
     if isinstance(error, Http404):
-        error = exceptions.NotFound("There is no such thing here.")
+        error = exceptions.NotFound("Not found.")
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     elif isinstance(error, OperationalError | InterfaceError):
-        logger.warning("the database did not answer: %s", error)
+        logger.warning("database unavailable: %s", error)
         entry = {
             "code": "service_unavailable",
-            "message": "The database did not answer. Nothing was stored; try again.",
+            "message": "The database is unavailable. Nothing was stored; try again.",
         }
         return Response(error_list([entry]), status=503, headers={"Retry-After": "5"})
     if not isinstance(error, exceptions.APIException):
@@ -91,7 +91,7 @@ def error_list_handler(error: Exception, context: dict[str, Any]) -> Response | 
 
 
 def _refused(error: ValidationError) -> Response:
-    """What a service refused. Its codes: `required`, `conflict` (409), anything else is an invalid value."""
+    """A service's ValidationError as an API error. Codes: `required`, `conflict` (409), else an invalid value."""
     by_field = error.error_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.error_list}
     entries, codes = [], set()
     for field, errors in by_field.items():
@@ -125,7 +125,7 @@ def _entries(error: exceptions.APIException) -> list[dict[str, Any]]:
 
 
 def _flatten(detail: Any, field: str) -> Any:
-    """DRF's nested validation errors as flat entries with a path."""
+    """Flatten DRF's nested validation errors into entries with a path."""
     if isinstance(detail, dict):
         for key, value in detail.items():
             path = field if key == "non_field_errors" else f"{field}.{key}" if field else str(key)

@@ -1,4 +1,4 @@
-"""What the OpenAPI schema says about credentials and errors, in one place."""
+"""Credentials and errors in the OpenAPI schema."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rest_framework import serializers
 from integrations.api.paging import DEFAULT_LIMIT, LARGEST_LIMIT, LONGEST_QUERY_TEXT
 
 CURSOR = OpenApiParameter(
-    "cursor", {"type": "string", "maxLength": LONGEST_QUERY_TEXT}, description="From `pages.next` of the page before."
+    "cursor", {"type": "string", "maxLength": LONGEST_QUERY_TEXT}, description="From `pages.next` of the previous page."
 )
 LIMIT = OpenApiParameter(
     "limit",
@@ -40,7 +40,7 @@ class StoreScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 
 
 class CachedStoreScheme(StoreScheme):  # type: ignore[no-untyped-call]
-    """The same three ways; `StoreScheme` has described them."""
+    """The same three ways; described by `StoreScheme`."""
 
     target_class = "integrations.api.authentication.CachedStoreAuthentication"
     match_subclasses = False
@@ -61,24 +61,24 @@ class ErrorListSerializer(serializers.Serializer[Any]):
 
 
 class PagesSerializer(serializers.Serializer[Any]):
-    next = serializers.CharField(allow_null=True, help_text="A whole URL, or null on the last page.")
+    next = serializers.CharField(allow_null=True, help_text="The full URL, or null on the last page.")
 
 
 _MEANINGS = {
-    400: "The request is malformed, or a value is.",
+    400: "The request or a value in it is malformed.",
     401: "No valid credentials.",
     403: "The access token lacks the scope.",
-    404: "There is no such thing in this store.",
-    409: "It cannot be done in the present state.",
+    404: "Not found in this store.",
+    409: "Not possible in the current state.",
     413: "The body is larger than 10 MB.",
-    429: "The store calls too often: Retry-After says when to come back.",
-    502: "The integration did not answer as it should.",
-    503: "The database cannot take it at the moment. Nothing was stored: try again.",
+    429: "Rate limit exceeded: Retry-After says when to retry.",
+    502: "The integration returned no valid response.",
+    503: "The database is unavailable. Nothing was stored: try again.",
 }
 
 
 def answers(success: Any, *, status: int = 200, more: tuple[int, ...] = (400, 404)) -> dict[int, Any]:
-    """The responses of an operation: its success, and the errors that any call can have."""
+    """The responses of an operation: success, and the errors that any call can return."""
     codes = sorted({400, 401, 403, 413, 503, *more})
     return {status: success} | {code: OpenApiResponse(ErrorListSerializer, _MEANINGS[code]) for code in codes}
 

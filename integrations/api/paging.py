@@ -1,4 +1,4 @@
-"""Cursor paging: a page begins behind the last row of the one before, however the table grows meanwhile."""
+"""Cursor paging: a page starts after the last row of the previous one, even if the table grows."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ LONGEST_QUERY_TEXT = 1000
 
 
 def query_text(request: Request, name: str) -> str:
-    """A query parameter, empty where it is not there. Raises parameter_invalid for what no database can hold."""
+    """A query parameter, empty if absent. Raises parameter_invalid for what databases cannot store."""
     value = request.query_params.get(name, "")
     if "\0" in value or len(value) > LONGEST_QUERY_TEXT:
-        raise invalid(f"{name} holds a NUL character or more than 1,000 characters.", name)
+        raise invalid(f"{name} contains a NUL character or has more than 1,000 characters.", name)
     return value.strip()
 
 
@@ -56,7 +56,7 @@ def _limit(request: Request) -> int:
         return DEFAULT_LIMIT
     written = query_text(request, "limit")
     if not (written.isascii() and written.isdecimal() and len(written) < 5 and 1 <= int(written) <= LARGEST_LIMIT):
-        raise invalid(f"limit is a number from 1 to {LARGEST_LIMIT}.", "limit")
+        raise invalid(f"limit must be a number from 1 to {LARGEST_LIMIT}.", "limit")
     return int(written)
 
 
@@ -91,5 +91,5 @@ def _decoded(cursor: str, model: type[Model], by: Sequence[str]) -> list[Any]:
         if any(isinstance(value, datetime) and (value.tzinfo is None or value.year < 1970) for value in values):
             raise ValueError(cursor)
     except (ValueError, ValidationError, binascii.Error, UnicodeError, RecursionError):
-        raise invalid("cursor is not one that a list gave. Start again without it.", "cursor") from None
+        raise invalid("Invalid cursor. Start again without it.", "cursor") from None
     return values

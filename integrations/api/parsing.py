@@ -1,4 +1,4 @@
-"""Bodies of the API: JSON whatever the Content-Type says, strictly read."""
+"""Bodies of the API: JSON whatever the Content-Type says, strictly parsed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from integrations.foundation.strict_json import DocumentError, parse_document
 
 
 def read_body(request: Any) -> bytes:
-    """The body of a Django or DRF request: 413 past the limit, 400 when it is shorter than announced."""
+    """The body of a Django or DRF request: 413 past the limit, 400 if it is shorter than announced."""
     request = getattr(request, "_request", request)
     if cached := getattr(request, "_hookdesk_body", None):
         return bytes(cached)
@@ -26,8 +26,8 @@ def read_body(request: Any) -> bytes:
     except ValueError:
         announced = 0
     if announced > limit:
-        raise APIError(413, f"The body is larger than {limit} bytes. Send it in several requests.")
-    # Read from the stream: Django's `request.body` would parse forms and enforce its own limit with an HTML page.
+        raise APIError(413, f"The body is larger than {limit} bytes. Split it into several requests.")
+    # Read from the stream: Django's `request.body` would enforce its own limit with an HTML page.
     body: bytes = request.read(announced) if announced else b""
     if len(body) < announced:
         raise APIError(400, f"The body ended after {len(body)} of {announced} announced bytes. Nothing was stored.")
@@ -49,7 +49,7 @@ class DocumentParser(BaseParser):
             document = parse_document(body)
         except DocumentError as error:
             raise as_api_error(error) from None
-        # The old Intercom clients send the JSON string "" where they mean no body.
+        # Old Intercom clients send the JSON string "" for an empty body.
         return {} if document == "" else document
 
 
@@ -59,7 +59,7 @@ def as_api_error(error: DocumentError) -> APIError:
 
 
 class JSONAlways(BaseContentNegotiation):
-    """Answers JSON whatever Accept says, as the seeds' services do."""
+    """Returns JSON whatever Accept says, as the replaced services do."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
         return next(iter(parsers))

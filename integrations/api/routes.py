@@ -1,4 +1,4 @@
-"""API paths are written with and without a trailing slash; clients send either, and nothing is redirected."""
+"""API paths with and without a trailing slash; clients send either, and nothing is redirected."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.urls import URLPattern, path
 
 
 def both(route: str, view: Any, name: str) -> list[URLPattern]:
-    """`route` (without its trailing slash) as it is, and with the slash. The schema knows the first only."""
+    """`route` (without its trailing slash) as it is, and with the slash. The schema lists the first only."""
 
     def slashed(request: HttpRequest, **values: Any) -> HttpResponse:
         answer: HttpResponse = view(request, **values)

@@ -1,4 +1,4 @@
-"""How integrations and tokens look in answers, and what bodies may hold."""
+"""JSON of integrations and tokens in responses, and their request bodies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from integrations.transport.guard.addresses import URL_LIMIT
 from integrations.wire_formats import WIRE_FORMATS
 from integrations.wire_formats.auth import MAX_VALUE_LENGTH
 
-#: JSON Schema of what is a policy's name or a list of seconds.
+#: JSON Schema of a policy's name or a list of seconds.
 RETRY_POLICY = {
     "oneOf": [
         {"type": "string", "description": f"One of {', '.join(POLICIES)}."},
@@ -28,14 +28,14 @@ RETRY_POLICY = {
 
 
 class HealthSerializer(serializers.Serializer[Integration]):
-    """How an integration does, from its last outcomes."""
+    """An integration's health, from its last outcomes."""
 
     state = serializers.ChoiceField(["healthy", "failing", "disabled"])
-    failing_since = serializers.DateTimeField(allow_null=True, help_text="Nothing has succeeded since.")
+    failing_since = serializers.DateTimeField(allow_null=True, help_text="No success since then.")
     failures_in_a_row = serializers.IntegerField(help_text="Since the last success, counted up to 200.")
     recent_failed = serializers.IntegerField(help_text="Of the last `recent_total` attempts.")
     recent_total = serializers.IntegerField()
-    last_failure = serializers.CharField(allow_null=True, help_text="`401`, `timeout` …: the commonest since then.")
+    last_failure = serializers.CharField(allow_null=True, help_text="`401`, `timeout` …: the most common since then.")
     breaker = serializers.ChoiceField(["closed", "open", "half_open"])
     last_success_at = serializers.DateTimeField(allow_null=True)
     last_failure_at = serializers.DateTimeField(allow_null=True)
@@ -47,12 +47,12 @@ class RetryPolicyField(serializers.JSONField):
 
 
 class IntegrationSerializer(serializers.Serializer[Integration]):
-    """Tokens and secrets are never in it; values of parameters are masked."""
+    """Never contains tokens or secrets; values of parameters are masked."""
 
     slug = serializers.CharField()
     uuid = serializers.UUIDField()
     name = serializers.CharField()
-    url = serializers.CharField(allow_blank=True, help_text="Empty where a connector knows where to send.")
+    url = serializers.CharField(allow_blank=True, help_text="Empty if a connector determines the URL.")
     connector = serializers.ChoiceField(list(CONNECTORS), allow_null=True)
     wire_format = serializers.ChoiceField(list(WIRE_FORMATS))
     auth_type = serializers.ChoiceField(Integration.AuthType.values)
@@ -61,7 +61,7 @@ class IntegrationSerializer(serializers.Serializer[Integration]):
     headers = serializers.DictField(child=serializers.CharField())
     additional_data = serializers.SerializerMethodField()
     retry_policy = RetryPolicyField()
-    timeout = serializers.FloatField(help_text="Seconds, over the whole attempt.")
+    timeout = serializers.FloatField(help_text="Seconds, for the whole attempt.")
     max_in_flight = serializers.IntegerField()
     rate_limit = serializers.FloatField(allow_null=True, help_text="Requests per second.")
     permanent_statuses = serializers.ListField(child=serializers.IntegerField())
@@ -100,15 +100,15 @@ class IntegrationSerializer(serializers.Serializer[Integration]):
 
 
 class NewIntegrationSerializer(IntegrationSerializer):
-    secret = serializers.CharField(allow_null=True, help_text="Shown this once; null where the format does not sign.")
+    secret = serializers.CharField(allow_null=True, help_text="Shown only once; null if the format does not sign.")
 
 
 class IntegrationBodySerializer(serializers.Serializer[Any]):
-    """What POST and PATCH take. The services check it; here it is only described."""
+    """The body of POST and PATCH. The services validate it; this only documents it."""
 
     name = serializers.CharField(max_length=200)
-    slug = serializers.SlugField(max_length=100, required=False, help_text="From the name if absent.")
-    url = serializers.CharField(required=False, max_length=URL_LIMIT, help_text="Required without a connector.")
+    slug = serializers.SlugField(max_length=100, required=False, help_text="Derived from the name if absent.")
+    url = serializers.CharField(required=False, max_length=URL_LIMIT, help_text="Required unless there is a connector.")
     connector = serializers.ChoiceField(list(CONNECTORS), required=False, allow_null=True)
     wire_format = serializers.ChoiceField(list(WIRE_FORMATS), required=False)
     auth_type = serializers.ChoiceField(Integration.AuthType.values, required=False)
@@ -132,8 +132,8 @@ class IntegrationBodySerializer(serializers.Serializer[Any]):
 
 
 class SecretAnswerSerializer(serializers.Serializer[Any]):
-    secret = serializers.CharField(help_text="Shown this once.")
-    old_secret_expires_at = serializers.DateTimeField(help_text="Until then both sign.")
+    secret = serializers.CharField(help_text="Shown only once.")
+    old_secret_expires_at = serializers.DateTimeField(help_text="Until then requests are signed with both.")
 
 
 class HandshakeSerializer(serializers.Serializer[Any]):
@@ -159,13 +159,13 @@ class ActionBodySerializer(serializers.Serializer[Any]):
     address = serializers.JSONField(required=False, allow_null=True)
     message = serializers.JSONField(required=False, allow_null=True)
     option = serializers.JSONField(required=False, allow_null=True)
-    payload = serializers.JSONField(required=False, allow_null=True, help_text="That of the last context if absent.")
+    payload = serializers.JSONField(required=False, allow_null=True, help_text="Defaults to that of the last context.")
 
 
 class ActionAnswerSerializer(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     status = serializers.IntegerField()
-    refresh = serializers.BooleanField(help_text="The integration asks that a new context be requested.")
+    refresh = serializers.BooleanField(help_text="The integration wants a new context to be requested.")
     body = serializers.JSONField(allow_null=True)
 
 
@@ -180,7 +180,7 @@ class TokenSerializer(serializers.Serializer[AccessToken]):
 
 
 class NewTokenSerializer(TokenSerializer):
-    token = serializers.CharField(help_text="Shown this once.")
+    token = serializers.CharField(help_text="Shown only once.")
 
 
 class TokenBodySerializer(serializers.Serializer[Any]):

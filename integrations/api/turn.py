@@ -86,7 +86,7 @@ class ActionView(APIView):
         except NotTurn as error:
             raise APIError(400, str(error)) from None
         except ActionNotOffered:
-            message = "The last context answer of this integration did not offer such an action."
+            message = "The last context response of this integration did not offer this action."
             raise APIError(404, message) from None
         if not answered.answer.is_ok:
             raise unanswered(answered.answer.error)

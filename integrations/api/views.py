@@ -48,7 +48,7 @@ def actor_of(request: Request) -> Actor:
 
 
 def integration_of(request: Request, slug: str, *, has_credentials: bool = True) -> Integration:
-    """Raises not_found, also for another store's. `has_credentials`: read them too."""
+    """Raises not_found, including for another store's. `has_credentials`: read them too."""
     mine = Integration.objects.alive().filter(store_id=principal_of(request).store_id, slug=slug)
     found = (mine if has_credentials else mine.without_credentials()).select_related("health").first()
     if found is None:
@@ -61,7 +61,7 @@ def integration_json(integration: Integration) -> dict[str, Any]:
 
 
 def _values(request: Request) -> Any:
-    """What may be set; other members of the body are ignored."""
+    """The settable fields; other members of the body are ignored."""
     return {name: value for name, value in body_of(request).items() if name in IntegrationValues.__annotations__}
 
 
@@ -82,7 +82,7 @@ class IntegrationsView(APIView):
     )
     def post(self, request: Request) -> Response:
         integration = create_integration(store=store_of(request), actor=actor_of(request), **_values(request))
-        # The handshake of a turn integration was made after the commit.
+        # The handshake of a turn integration ran after the commit.
         integration.refresh_from_db()
         secrets = integration.active_secrets(timezone.now())
         return Response(integration_json(integration) | {"secret": secrets[0] if secrets else None}, status=201)

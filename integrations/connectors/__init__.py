@@ -1,4 +1,4 @@
-"""The connectors by name, and who speaks for an integration. A new one is a module here and a line in `CONNECTORS`."""
+"""The connectors by name, and the adapter of an integration. A new one is a module here and a line in `CONNECTORS`."""
 
 from integrations.connectors.base import Connector, base_url
 from integrations.connectors.campaign_monitor import CampaignMonitor
@@ -20,9 +20,9 @@ def get_connector(name: str) -> Connector:
     try:
         return CONNECTORS[name]
     except KeyError:
-        raise LookupError(f"There is no connector {name!r}; there are {', '.join(CONNECTORS)}.") from None
+        raise LookupError(f"Unknown connector {name!r}; available: {', '.join(CONNECTORS)}.") from None
 
 
 def adapter_for(endpoint: Endpoint) -> WireFormat:
-    """The integration's connector where it has one, else its wire format. Raise LookupError for unknown names."""
+    """The integration's connector if it has one, else its wire format. Raise LookupError for unknown names."""
     return get_connector(endpoint.connector) if endpoint.connector else get_wire_format(endpoint.wire_format)

@@ -1,4 +1,4 @@
-"""What the connectors share: their parameters, vendor addresses, and reading a vendor's refusal."""
+"""What the connectors share: their parameters, vendor URLs, and reading a vendor's errors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Connector(WireFormat, Protocol):
 
 
 def base_url(setting: str, default: str) -> str:
-    """The vendor's address: the Django setting (`TWILIO_BASE_URL`, …) where it is set, else the vendor's own.
+    """The vendor's base URL: the Django setting (`TWILIO_BASE_URL`, …) where it is set, else the vendor's own.
 
     Read when a request is made, so that tests and acceptance runs can point it at a local server.
     """
@@ -50,7 +50,7 @@ def base_url(setting: str, default: str) -> str:
 
 
 def required_parameter(message: Message, name: str) -> str:
-    """Raise PayloadError, naming it, where the parameter is missing or blank."""
+    """Raise PayloadError, naming it, if the parameter is missing or blank."""
     value = optional_parameter(message, name)
     if not value:
         raise PayloadError("configuration", f"The parameter {name!r} is not set: add it to the integration.")
@@ -62,14 +62,14 @@ def optional_parameter(message: Message, name: str) -> str:
 
 
 def text_of(value: Any) -> str:
-    """A string without the white space around it; a number as its digits; anything else is empty."""
+    """A string, stripped; a number as its digits; anything else is empty."""
     if isinstance(value, str):
         return value.strip()
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def nested(message: Message, name: str) -> Mapping[str, Any]:
-    """The payload's member `name` where that is an object, else the payload itself."""
+    """The payload's member `name` if that is an object, else the payload itself."""
     payload = payload_object(message)
     inner = payload.get(name)
     return inner if isinstance(inner, dict) else payload
@@ -137,13 +137,13 @@ def connector_secrets(message: Message, authorization: str = "") -> tuple[str, .
 
 
 def refusal(message: Message, response: Response, *, vendor: str, kind: str = "", words: str | None = None) -> Outcome:
-    """A vendor's answer that is no success: 4xx is permanent but for 429, everything else is tried again."""
+    """A vendor's error response: 4xx is permanent except 429, everything else is retried."""
     status = response.status
     words = words or summary_of(response)
     return Outcome(
         False,
         kind=kind or f"http_{status}",
-        message=f"{vendor} answered {status}" + (f": {words}" if words else " without a word why."),
+        message=f"{vendor} answered {status}" + (f": {words}" if words else " with no error message."),
         summary=words,
         is_permanent=(400 <= status < 500 and status != 429) or status in message.endpoint.permanent_statuses,
         retry_after=retry_after(response, message.now) if status in THROTTLING else None,

@@ -16,7 +16,7 @@ from integrations.wire_formats.base import Message, Outcome, PayloadError
 from integrations.wire_formats.post import event_name, payload_object, utf_8
 from integrations.wire_formats.responses import summary_of
 
-#: What the mail transport answers when the mail server took the message (SMTP's own code).
+#: What the mail transport returns when the mail server accepted the message (SMTP's code).
 TAKEN = 250
 MOST_RECIPIENTS = 50
 _ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x20\x7f]{1,64}@[^\s@<>,;:\"()\[\]\\\x00-\x20\x7f]{1,255}")
@@ -30,10 +30,12 @@ class Email(Connector):
     icon = '<path d="M3 6h18v12H3zM3 7l9 7 9-7"/>'
     sample = MappingProxyType({"to": "joe@example.com", "subject": "Shipped", "body": "Your order was shipped!"})
     parameters: tuple[Parameter, ...] = (
-        Parameter("to", "To", "Recipients, comma-separated, where the object has no to. {email} is filled in.", False),
+        Parameter(
+            "to", "To", "Recipients, comma-separated, used if the object has no to. {email} is filled in.", False
+        ),
         Parameter("from", "From", "The sender; the installation's default if left empty.", False),
-        Parameter("subject", "Subject", "Where the object has no subject. {number} is filled in from it.", False),
-        Parameter("body", "Text", "Where the object has no body. {customer.name} is filled in from it.", False),
+        Parameter("subject", "Subject", "Used if the object has no subject. {number} is filled in from it.", False),
+        Parameter("body", "Text", "Used if the object has no body. {customer.name} is filled in from it.", False),
     )
 
     def build(self, message: Message) -> Request:
@@ -59,9 +61,9 @@ class Email(Connector):
         )
 
     def read(self, message: Message, response: Response) -> Outcome:
-        """SMTP's codes, not HTTP's: 4xx may be tried again, 5xx is permanent."""
+        """SMTP's codes, not HTTP's: 4xx may be retried, 5xx is permanent."""
         if response.status == TAKEN:
-            return Outcome(True, summary="The mail server took the e-mail.")
+            return Outcome(True, summary="The mail server accepted the e-mail.")
         words = summary_of(response)
         return Outcome(
             False,
@@ -79,7 +81,7 @@ def _recipients(value: Any) -> list[str]:
         raise PayloadError("payload", "The e-mail has no recipient: 'to' is empty in the payload and the parameters.")
     if len(addresses) > MOST_RECIPIENTS:
         raise PayloadError(
-            "payload", f"{len(addresses)} recipients are too many: at most {MOST_RECIPIENTS} are allowed."
+            "payload", f"{len(addresses)} recipients are too many; at most {MOST_RECIPIENTS} are allowed."
         )
     for address in addresses:
         if not _ADDRESS.fullmatch(address):

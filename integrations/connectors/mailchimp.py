@@ -86,12 +86,12 @@ class Mailchimp(Connector):
 
 
 def member_hash(email: str) -> str:
-    """How Mailchimp names a member of a list."""
+    """Mailchimp's id of a list member."""
     return hashlib.md5(utf_8(email.lower()), usedforsecurity=False).hexdigest()
 
 
 def _member(message: Message, email: str) -> bytes:
-    """`status_if_new` and no `status`: whoever has left the list is not signed up again behind his back."""
+    """`status_if_new` and no `status`: people who have left the list are not re-subscribed without consent."""
     member: dict[str, object] = {"email_address": email, "status_if_new": "subscribed"}
     first, last = buyer_names(message)
     fields = {name: text for name, text in (("FNAME", first), ("LNAME", last)) if text}
@@ -101,7 +101,7 @@ def _member(message: Message, email: str) -> bytes:
 
 
 def _first_list(response: Response) -> Outcome:
-    """The answer to `GET /lists?count=1`: its list is saved as parameter and the delivery goes on at once."""
+    """The answer to `GET /lists?count=1`: its list is saved as a parameter and the delivery continues immediately."""
     lists = (parsed_object(response) or {}).get("lists")
     first = lists[0] if isinstance(lists, list) and lists else None
     list_id = first.get("id") if isinstance(first, dict) else None
@@ -112,9 +112,11 @@ def _first_list(response: Response) -> Outcome:
         return Outcome(
             False,
             kind="mailchimp_no_list",
-            message="The Mailchimp account has no audience: make one there, or set the parameter 'list_id'.",
+            message="The Mailchimp account has no audience: create one there, or set the parameter 'list_id'.",
             is_permanent=True,
         )
     return Outcome(
-        False, kind="mailchimp_answer", message="Mailchimp answered the question for its audiences with something else."
+        False,
+        kind="mailchimp_answer",
+        message="Mailchimp returned an unexpected response to the request for its audiences.",
     )

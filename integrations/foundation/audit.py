@@ -1,4 +1,4 @@
-"""Writing down who changed what. Call it inside the transaction of the change, with credentials already masked."""
+"""Writes audit entries. Call it inside the transaction of the change, with credentials already masked."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from integrations.security.tokens import Principal
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something: a member of staff, or a program (`user` is None and `name` says which).
+    """The author of an action: a member of staff, or a program (`user` is None and `name` says which).
 
-    `token_id` is the access token by which a program came, if it did.
+    `token_id` is the access token that a program used, if any.
     """
 
     user: User | None
@@ -27,7 +27,7 @@ class Actor:
 
     @classmethod
     def of_user(cls, user: AbstractBaseUser | AnonymousUser) -> Actor:
-        """For views that let in staff only: there `request.user` is never anonymous, which its type cannot say."""
+        """For staff-only views, where `request.user` is never anonymous, which its type cannot express."""
         return cls(user, user.get_username())  # type: ignore[arg-type]  # the project's one user model
 
     @classmethod

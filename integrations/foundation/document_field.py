@@ -1,4 +1,4 @@
-"""`DocumentField`: a JSON document kept as the text that came, on every database.
+"""`DocumentField`: a JSON document stored as the received text, on every database.
 
 `jsonb` would reorder keys (the XML format and receivers see the order) and cost a parse on each read; the
 engine wants the text itself and reads it by plain SQL.

@@ -1,4 +1,4 @@
-"""How an inner app tells an outer one what happened without knowing it."""
+"""Hooks: how an inner app notifies outer ones without importing them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class _Sequence:
     """A series of version 7 UUIDs.
 
     Within one millisecond the 74 random bits are counted up by a random step (RFC 9562 §6.2, method 2), so that ids
-    sort as they were made and the next one still cannot be guessed.
+    sort by creation and the next one still cannot be guessed.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,9 @@ _by_given_time = _Sequence()
 
 
 def _forget_after_fork() -> None:
-    """A forked child must not go on counting where its parent does, nor wait for a lock that a lost thread holds."""
+    """A forked child must not continue its parent's counter, nor wait for a lock held by a thread that no longer
+    exists.
+    """
     global _by_clock, _by_given_time
     _by_clock = _Sequence()
     _by_given_time = _Sequence()

@@ -1,4 +1,4 @@
-"""What is done with JSON documents: merging, comparing and patching them."""
+"""Merging, comparing and patching JSON documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON documents as they come in and are kept: strict where Python's `json` is lenient.
+"""Parsing and serialising JSON: strict where Python's `json` is lenient.
 
 What the API refuses (docs/contract.md#errors) is refused here with a place and a reason, before anything is stored:
 databases choke on NUL, other JSON readers on NaN, `1e400` and lone surrogates, and everybody on depth.
@@ -68,7 +68,7 @@ def parse_document(raw: bytes) -> Any:
     for NUL characters and lone surrogates.
     """
     if len(raw) > DOCUMENT_LIMIT:
-        message = f"The body has {len(raw)} bytes; {DOCUMENT_LIMIT} is the most. Send it in parts."
+        message = f"The body has {len(raw)} bytes; at most {DOCUMENT_LIMIT} are allowed. Split it."
         raise DocumentError("too_large", message)
     try:
         text = raw.removeprefix(_BYTE_ORDER_MARK).decode()
@@ -121,10 +121,10 @@ def _refuse_bad_characters(value: Any) -> None:
     for path, text in _texts(value):
         field = path or None
         if "\0" in text:
-            raise DocumentError("parameter_invalid", "The text holds a NUL character (\\u0000). Remove it.", field)
+            raise DocumentError("parameter_invalid", "The text contains a NUL character (\\u0000). Remove it.", field)
         if _SURROGATE.search(text):
             raise DocumentError(
-                "parameter_invalid", "The text holds half of a surrogate pair (\\ud800–\\udfff). Remove it.", field
+                "parameter_invalid", "The text contains a lone surrogate (\\ud800–\\udfff). Remove it.", field
             )
 
 
@@ -160,7 +160,7 @@ def dump_document(value: Any) -> str:
         if not text.isascii():
             text.encode()
     except UnicodeEncodeError as error:
-        raise DocumentError("parameter_invalid", "A text holds half of a surrogate pair. Remove it.") from error
+        raise DocumentError("parameter_invalid", "A text contains a lone surrogate. Remove it.") from error
     except RecursionError as error:
         raise _too_deep() from error
     except ValueError as error:

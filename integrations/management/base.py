@@ -1,4 +1,4 @@
-"""What all of Hookdesk's commands share: errors in plain words, and `--json` for programs."""
+"""Base classes of Hookdesk's commands: errors in plain words, and `--json` for programs."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class PlainCommand(BaseCommand):
         except (OperationalError, ProgrammingError) as error:
             raise CommandError(_database_trouble(error)) from error
         except DatabaseError as error:
-            raise CommandError(f"The database refused: {error}") from error
+            raise CommandError(f"Database error: {error}") from error
         except BrokenPipeError:
             sys.stderr.close()
-            raise CommandError("Nobody reads the output.") from None
+            raise CommandError("Output closed.") from None
         except KeyboardInterrupt:
             raise CommandError("Interrupted.", returncode=2) from None
 
@@ -52,13 +52,13 @@ class ReportCommand(PlainCommand):
 
 
 def find_store(name: str | None) -> Store:
-    """By id or name; without one, the only store that there is. Raises CommandError."""
+    """By id or name; without one, the only store. Raises CommandError."""
     if not name:
         stores = list(Store.objects.all()[:2])
         if len(stores) == 1:
             return stores[0]
         raise CommandError(
-            "There is no store yet. Make one: manage.py createstore NAME"
+            "There is no store yet. Create one: manage.py createstore NAME"
             if not stores
             else "There are several stores. Choose one with --store NAME (or its id)."
         )
@@ -68,20 +68,20 @@ def find_store(name: str | None) -> Store:
         found = []
     found = found or list(Store.objects.filter(name=name)[:2])
     if not found:
-        raise CommandError(f"There is no store {name!r}. `manage.py createstore NAME` makes one.")
+        raise CommandError(f"Unknown store {name!r}. `manage.py createstore NAME` creates one.")
     if len(found) > 1:
         raise CommandError(f"Several stores are called {name!r}. Give its id instead.")
     return found[0]
 
 
 def find_integration(slug: str, store_name: str | None) -> Integration:
-    """By slug, within a store where several have it. Raises CommandError."""
+    """By slug, within a store if several have it. Raises CommandError."""
     found = Integration.objects.alive().select_related("store").filter(slug=slug)
     if store_name:
         found = found.filter(store=find_store(store_name))
     matches = list(found[:2])
     if not matches:
-        raise CommandError(f"There is no integration {slug!r}. Its slug is in its address in the admin.")
+        raise CommandError(f"Unknown integration {slug!r}. Its slug is shown on its page in the admin.")
     if len(matches) > 1:
         raise CommandError(f"Several stores have an integration {slug!r}. Choose one with --store NAME.")
     return matches[0]

@@ -1,4 +1,4 @@
-"""A store's rule that edits need a second person, and the wish to lift it, which needs one as well."""
+"""A store's second-approver rule, and the request to lift it, which needs a second person too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from integrations.models.store import Store
 
 
 class LiftRequest(models.Model):
-    """Somebody wants to switch a store's second approver off; it stays on until somebody else confirms."""
+    """A request to switch a store's second approver off; it stays on until someone else confirms."""
 
     class Status(models.TextChoices):
         WAITING = "waiting", "waiting"

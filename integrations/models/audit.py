@@ -12,7 +12,7 @@ from integrations.models.store import Store
 class AuditEntry(models.Model):
     """One change by staff or by a program, written in the transaction of the change itself.
 
-    `before` and `after` never hold credentials: whoever writes an entry masks them first.
+    `before` and `after` never hold credentials: mask them before writing an entry.
     """
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="+", null=True)

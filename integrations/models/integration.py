@@ -19,11 +19,11 @@ from integrations.wire_formats.standard import StandardFormat
 
 class IntegrationQuerySet(models.QuerySet["Integration"]):
     def alive(self) -> IntegrationQuerySet:
-        """Those that were not deleted; a deleted one stays for the history of its deliveries."""
+        """Those not deleted; deleted ones are kept for the history of their deliveries."""
         return self.filter(deleted_at=None)
 
     def without_credentials(self) -> IntegrationQuerySet:
-        """Read only when asked for: where no key opens them, some things must be possible all the same."""
+        """Defer credentials: some operations must work even if no key decrypts them."""
         return self.defer("token", "parameters")
 
 
@@ -35,7 +35,7 @@ class Integration(models.Model):
         BEARER = "bearer", "Authorization: Bearer …"
         TOKEN = "token", "Authorization: Token …"
         BASIC = "basic", "HTTP Basic (user:password as the token)"
-        HEADER = "header", "A header of its own"
+        HEADER = "header", "Custom header"
         HUB = "hub", "X-Hub-Token"
 
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -53,7 +53,7 @@ class Integration(models.Model):
     headers = models.JSONField(blank=True, default=dict)
     additional_data = models.CharField(max_length=500, blank=True)
     retry_policy = models.JSONField(default=str, blank=True, help_text="A policy's name, or a list of seconds.")
-    timeout = models.FloatField(default=30, help_text="Seconds, over the whole attempt.")
+    timeout = models.FloatField(default=30, help_text="Seconds, for the whole attempt.")
     max_in_flight = models.PositiveIntegerField(default=512)
     rate_limit = models.FloatField(null=True, blank=True, help_text="Requests per second; empty for no limit.")
     permanent_statuses = models.JSONField(default=list, blank=True)
@@ -87,7 +87,7 @@ class Integration(models.Model):
 
     @property
     def state(self) -> str:
-        """How it does: `disabled`, `failing` (nothing succeeded since a failure) or `healthy`."""
+        """Health: `disabled`, `failing` (nothing succeeded since a failure) or `healthy`."""
         if not self.is_enabled:
             return "disabled"
         health = getattr(self, "health", None)
@@ -113,7 +113,7 @@ class Integration(models.Model):
 
 
 class Secret(models.Model):
-    """A signing secret. During a rotation the old one signs too, until it expires."""
+    """A signing secret. During a rotation requests are signed with the old one too, until it expires."""
 
     integration = models.ForeignKey(Integration, models.CASCADE, related_name="secrets")
     value = EncryptedTextField()
@@ -130,7 +130,7 @@ class Secret(models.Model):
 
 
 class IntegrationHealth(models.Model):
-    """How an integration does: breaker and rate limit. Apart from `Integration`, because engines write it often."""
+    """An integration's health: breaker and rate limit. Separate from `Integration`, because engines write it often."""
 
     class Breaker(models.TextChoices):
         CLOSED = "closed", "closed"

@@ -1,4 +1,4 @@
-"""What Hookdesk knows about a member of staff beside Django's user."""
+"""A member of staff's settings in addition to Django's user."""
 
 from __future__ import annotations
 

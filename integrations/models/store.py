@@ -16,11 +16,11 @@ from integrations.object_types import check_overrides
 
 
 class ConfigVersion(models.Model):
-    """One row that ticks whenever a store's configuration changes (kept by database triggers).
+    """A counter that increases whenever a store's configuration changes (kept by database triggers).
 
-    A tick is also written to the store's `config_version`. Web processes and engines cache tokens,
+    The new value is also written to the store's `config_version`. Web processes and engines cache tokens,
     subscriptions and integrations, and compare versions in the statement that uses them: a revoked token or
-    a changed subscription counts at once in every process.
+    a changed subscription takes effect immediately in every process.
     """
 
     version = models.BigIntegerField(default=0)
@@ -31,9 +31,9 @@ class ConfigVersion(models.Model):
 
     @classmethod
     def lock(cls) -> None:
-        """Take the row first in a transaction that changes the configuration.
+        """Lock the row first in a transaction that changes the configuration.
 
-        Its triggers take it anyway; taken after a row of the configuration, two changes could wait for each other.
+        Its triggers lock it anyway; locked after a row of the configuration, two changes could deadlock.
         """
         list(cls.objects.select_for_update(no_key=True).filter(id=1))
 
@@ -46,7 +46,7 @@ def validate_overrides(value: Any) -> None:
 
 
 class Store(models.Model):
-    """The tenant; owns everything below it. Its id is the store id that clients send."""
+    """The tenant. Its id is the store id that clients send."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=200)
@@ -54,7 +54,7 @@ class Store(models.Model):
         default=dict,
         blank=True,
         validators=[validate_overrides],
-        help_text='Plural to singular, where English rules fail: {"kudos": "kudos"}.',
+        help_text='Plural to singular, for words where English rules fail: {"kudos": "kudos"}.',
     )
     is_reason_required = models.BooleanField(
         "a reason is required", default=False, help_text="Staff must say why when they edit or discard a payload."
@@ -62,14 +62,15 @@ class Store(models.Model):
     is_approval_required = models.BooleanField(
         "a second approver is required",
         default=False,
-        help_text="An edited payload goes out only after another member of staff has approved it.",
+        help_text="An edited payload is sent only after another member of staff has approved it.",
     )
     config_version = models.BigIntegerField(default=0, editable=False)
     staff = models.ManyToManyField(
         settings.AUTH_USER_MODEL,
         blank=True,
         related_name="stores",
-        help_text="Who sees this store, beside superusers and those who see all stores. Superusers set this.",
+        help_text="Staff who see this store, in addition to superusers and those who see all stores. Set by "
+        "superusers.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -87,7 +88,7 @@ class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
 
 
 class AccessToken(models.Model):
-    """A credential of a store. Only its hash is kept; the text is shown once."""
+    """A credential of a store. Only its hash is stored; the text is shown only once."""
 
     class Scope(models.TextChoices):
         PUSH = "push", "Push objects and events"
@@ -106,11 +107,11 @@ class AccessToken(models.Model):
     issuers = models.ManyToManyField(
         settings.AUTH_USER_MODEL,
         related_name="+",
-        help_text="The people who issued it, or the token that issued it: they may know its text.",
+        help_text="The people who issued it, or the token that issued it: they may know the token.",
     )
-    # Null, so that SQLite adds it without making the table anew: that would drop the triggers of the clock.
+    # Null, so that SQLite adds it without rebuilding the table, which would drop the version's triggers.
     is_issuer_known = models.BooleanField(
-        null=True, editable=False, help_text="Not true: anybody who may issue tokens may have issued it."
+        null=True, editable=False, help_text="If not true: anyone who may issue tokens may have issued it."
     )
 
     objects = AccessTokenQuerySet.as_manager()
@@ -123,7 +124,7 @@ class AccessToken(models.Model):
 
     @staticmethod
     def hash_of(token: str) -> str:
-        """SHA-256 of the token. Tokens have 192 random bits, so a slow hash would buy nothing."""
+        """SHA-256 of the token. Tokens have 192 random bits, so a slow hash would gain nothing."""
         return hashlib.sha256(token.encode()).hexdigest()
 
     @property

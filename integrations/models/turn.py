@@ -1,4 +1,4 @@
-"""What a Turn.io integration offered last."""
+"""The last context of a Turn.io integration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from integrations.models.integration import Integration
 class TurnContext(models.Model):
     """The actions of the last context answer: only what was offered can be run.
 
-    Apart from `Integration`, because each chat that is opened writes it, and a row because web servers have
+    Separate from `Integration`, because each opened chat writes it, and a row because web servers have
     several processes.
     """
 

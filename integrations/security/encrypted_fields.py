@@ -24,7 +24,7 @@ else:
 
 
 #: Stands for a value that no key opens.
-UNREADABLE = "(no key opens it)"
+UNREADABLE = "(undecryptable)"
 
 
 def readable(row: models.Model, name: str) -> Any:

@@ -39,7 +39,7 @@ def decrypt_text(token: str) -> str:
     try:
         return decrypt_bytes(token.encode()).decode()
     except UnicodeError as error:
-        raise DecryptionError("The value was decrypted, but is not text. Enter it anew.") from error
+        raise DecryptionError("The value was decrypted, but is not text. Enter it again.") from error
 
 
 def encrypt_bytes(plain: bytes) -> bytes:
@@ -54,7 +54,7 @@ def decrypt_bytes(token: bytes) -> bytes:
 
 
 def reencrypt(token: str) -> str | None:
-    """The token encrypted anew by the first key, or None when that key encrypted it already (or it is empty).
+    """The token re-encrypted with the first key, or None when that key encrypted it already (or it is empty).
 
     Raises DecryptionError, EncryptionKeyError.
     """
@@ -109,8 +109,8 @@ def _decrypt(keys: tuple[str, ...], token: bytes) -> bytes:
         return _ring(keys).decrypt(token)
     except InvalidToken as error:
         raise DecryptionError(
-            f"A stored value cannot be decrypted: none of the {len(keys)} keys in ENCRYPTION_KEYS opens it. "
-            "Add the key that it was encrypted with to the end of ENCRYPTION_KEYS, or enter the value anew."
+            f"A stored value cannot be decrypted: none of the {len(keys)} keys in ENCRYPTION_KEYS decrypts it. "
+            "Add the key that it was encrypted with to the end of ENCRYPTION_KEYS, or enter the value again."
         ) from error
 
 

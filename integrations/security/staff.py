@@ -1,6 +1,7 @@
-"""Which stores a member of staff sees: all by an explicit setting (superusers always), else those they are assigned to.
+"""Which stores a member of staff sees: all by explicit setting (superusers always), else those assigned to them.
 
-The absence of assignments means no store. Otherwise whoever may edit a list of staff could lift a limit by emptying it.
+The absence of assignments means no store. Otherwise anyone who may edit a list of staff could lift a limit by
+emptying it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Switching a store's second approver on, and off: for that the rule itself asks for a second person."""
+"""Switching a store's second approver on and off; switching off itself requires a second person."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def require_approval(*, store: Store, actor: Actor) -> None:
     with transaction.atomic():
         found = _locked(store)
         if found.is_approval_required:
-            raise ValidationError("This store asks for a second approver already.")
+            raise ValidationError("This store already requires a second approver.")
         _set(found, True, actor)
 
 
@@ -34,13 +34,13 @@ def ask_to_lift(*, store: Store, actor: Actor, reason: str = "", now: datetime |
     """
     now = now or timezone.now()
     if actor.user is None:
-        raise ValidationError("Only people can ask for this, and no program.")
+        raise ValidationError("Only people can request this, not programs.")
     with transaction.atomic():
         found = _locked(store)
         if not found.is_approval_required:
-            raise ValidationError("This store does not ask for a second approver.")
+            raise ValidationError("This store does not require a second approver.")
         if (waiting := waiting_request(found, now)) is not None:
-            raise ValidationError(f"{waiting.asked_by_name} has asked for this already. Somebody else must confirm it.")
+            raise ValidationError(f"{waiting.asked_by_name} has asked for this already. Someone else must confirm it.")
         found.lift_requests.filter(status=Status.WAITING).update(status=Status.EXPIRED, decided_at=now)
         request = LiftRequest.objects.create(
             store=found,
@@ -89,12 +89,12 @@ def waiting_request(store: Store, now: datetime) -> LiftRequest | None:
 def why_not_confirm(request: LiftRequest, actor: Actor) -> str:
     """Why `actor` cannot be the second person of this request, for staff to read; empty for one who can."""
     if actor.user is None or not actor.user.has_perm(PERMISSION):
-        return "Only somebody who may set the approval rule can confirm this."
+        return "Only people who may set the approval rule can confirm this."
     asked_by = request.asked_by
     if asked_by is not None and asked_by.pk == actor.user.pk:
-        return "You asked for it yourself: somebody else must confirm it."
+        return "You requested it yourself: someone else must confirm it."
     if asked_by is None or not asked_by.is_active or not asked_by.has_perm(PERMISSION):
-        return f"{request.asked_by_name} may not ask for this any more. Refuse it, and ask anew."
+        return f"{request.asked_by_name} may no longer request this. Refuse it, and request it again."
     return ""
 
 
@@ -106,7 +106,7 @@ def _locked(store: Store) -> Store:
 def _still_waiting(store: Store, request: LiftRequest, now: datetime) -> LiftRequest:
     found = waiting_request(store, now)
     if found is None or found.pk != request.pk:
-        raise ValidationError("This request was decided already, or has expired. Look at the store again.")
+        raise ValidationError("This request has already been decided or has expired. Look at the store again.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Making, changing and deleting integrations. All take keyword arguments and hold one transaction."""
+"""Creating, changing and deleting integrations. All take keyword arguments and hold one transaction."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def delete_integration(*, integration: Integration, actor: Actor, reason: str = 
 
 
 def disable_integration(*, integration: Integration, reason: str, actor: Actor = HOOKDESK) -> bool:
-    """Nothing is sent to it until somebody enables it; deliveries go on to be made and wait.
+    """Nothing is sent to it until somebody enables it; deliveries are still created and wait.
 
     False, and nothing is changed, if it is disabled already or was deleted.
     """
@@ -143,9 +143,9 @@ def disable_integration(*, integration: Integration, reason: str, actor: Actor =
 
 
 def enable_integration(*, integration: Integration, actor: Actor, reason: str = "") -> bool:
-    """Deliveries that waited are sent; its breaker begins anew, so that old failures do not count.
+    """Deliveries that waited are sent; its breaker is reset, so that old failures do not count.
 
-    False, and nothing is changed, if it is enabled already or was deleted.
+    Returns False, without changes, if it is enabled already or was deleted.
     """
     with transaction.atomic():
         found = current(integration)
@@ -184,7 +184,9 @@ def _kept(cleaned: dict[str, Any], current: Integration, old_adapter: WireFormat
 
 def _check_together(integration: Integration) -> None:
     if not integration.url and not integration.connector:
-        raise ValidationError({"url": ValidationError("url is required: where are deliveries sent?", code="required")})
+        raise ValidationError(
+            {"url": ValidationError("url is required: the address to which deliveries are sent.", code="required")}
+        )
     if integration.auth_type == Integration.AuthType.HEADER and not integration.auth_header:
         message = "auth_header is required with auth_type header: the name of the header that carries the token."
         raise ValidationError({"auth_header": ValidationError(message, code="required")})

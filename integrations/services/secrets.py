@@ -1,4 +1,4 @@
-"""Signing secrets: the first one, the next one, and the day in which both sign."""
+"""Signing secrets: creation, rotation, and the 24 hours in which both sign."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from integrations.foundation.audit import Actor, record_change
 from integrations.models import ConfigVersion, Integration, Secret
 from integrations.security.signing import SecretStyle, check_secret, generate_secret
 
-#: How long the old secret signs beside the new one.
+#: How long the old secret also signs after a rotation.
 ROTATION_OVERLAP = timedelta(hours=24)
 
 
 def rotate_secret(*, integration: Integration, actor: Actor, now: datetime) -> str:
-    """A new secret, shown once; the old one signs too until 24 h after `now`.
+    """A new secret, shown once; requests are also signed with the old one until 24 h after `now`.
 
     Raises ValidationError where the integration's format does not sign.
     """

@@ -24,7 +24,7 @@ def issue_token(
     except ValueError as error:
         raise ValidationError({"name": str(error)}) from None
     if expires_at is not None and expires_at <= timezone.now():
-        raise ValidationError({"expires_at": "This moment has passed: the token would never work."})
+        raise ValidationError({"expires_at": "This time is in the past: the token would never work."})
     with transaction.atomic():
         try:
             token, text = create_token(store=store, name=name, scopes=scopes, expires_at=expires_at)

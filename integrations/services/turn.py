@@ -26,7 +26,7 @@ from integrations.wire_formats.turn import (
     read_handshake,
 )
 
-#: Somebody waits for the answer: seconds at most, however patient the integration's own time-out is.
+#: A user is waiting: the most seconds, however long the integration's own timeout.
 LONGEST_WAIT = 10.0
 
 

@@ -87,12 +87,12 @@ def clean_line(value: Any, *, limit: int, is_required: bool = False) -> str:
     if not isinstance(value, str):
         raise ValueError("Write a text here.")
     if _CONTROL.search(value):
-        raise ValueError("This holds a line break or another control character. Remove it.")
+        raise ValueError("This contains a line break or another control character. Remove it.")
     text = value.strip()
     if is_required and not text:
         raise ValueError("This is empty. Write a name.")
     if len(text) > limit:
-        raise ValueError(f"This has {len(text)} characters; {limit} is the most. Shorten it.")
+        raise ValueError(f"This has {len(text)} characters; at most {limit} are allowed. Shorten it.")
     return text
 
 
@@ -183,7 +183,7 @@ def _retry_policy(value: Any) -> str | list[float]:
 
 def _timeout(value: Any) -> float:
     if not is_number(value) or not 0 < value <= TIMEOUT_LIMIT:
-        raise ValueError(f"The time-out is a number of seconds, more than 0 and at most {TIMEOUT_LIMIT}.")
+        raise ValueError(f"The timeout must be a number of seconds, more than 0 and at most {TIMEOUT_LIMIT}.")
     return float(value)
 
 

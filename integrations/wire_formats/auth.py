@@ -1,4 +1,4 @@
-"""What every format shares about headers and credentials: auth types, static headers, what must be masked. Pure.
+"""Shared by all formats: auth types, static headers, and which values to mask. Pure.
 
 docs/contract.md#authentication-of-deliveries.
 """

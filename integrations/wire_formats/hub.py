@@ -42,8 +42,8 @@ class HubFormat(WireFormat):
             return Outcome(
                 False,
                 kind="answer_too_large",
-                message=f"The receiver answered more than the {len(response.body) // 1024} KB that are read, "
-                "so the answer cannot be understood. Let it answer less at a time.",
+                message=f"The receiver's response exceeds the {len(response.body) // 1024} KB that are read, "
+                "so it cannot be parsed. Have it return less at a time.",
             )
         if answer is None or answer.get("request_id") != message.request_id:
             return _mismatch(message, answer)

@@ -54,7 +54,7 @@ def utf_8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise PayloadError("payload", "The payload holds half a surrogate pair, which is not a character.") from error
+        raise PayloadError("payload", "The payload contains a lone surrogate, which is not a character.") from error
 
 
 def payload_object(message: Message) -> dict[str, Any]:

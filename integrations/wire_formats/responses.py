@@ -151,9 +151,9 @@ def _sentence(response: Response, summary: str | None) -> str:
     if summary:
         return f"The receiver answered {status}: {summary}"
     try:
-        return f"The receiver answered {status} ({HTTPStatus(status).phrase}) without a word why."
+        return f"The receiver answered {status} ({HTTPStatus(status).phrase}) with no error message."
     except ValueError:
-        return f"The receiver answered {status} without a word why."
+        return f"The receiver answered {status} with no error message."
 
 
 def _refuse_constant(name: str) -> None:

@@ -223,7 +223,7 @@ def _object_of(response: Response) -> tuple[dict[str, Any], str | None]:
 
 def _answered(response: Response) -> str:
     summary = summary_of(response)
-    return f"The integration answered {response.status}" + (f": {summary}" if summary else " without a word why.")
+    return f"The integration answered {response.status}" + (f": {summary}" if summary else " with no error message.")
 
 
 def _object_in(answer: Mapping[str, Any], name: str, odd: list[str]) -> dict[str, Any]:

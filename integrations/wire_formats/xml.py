@@ -114,7 +114,7 @@ def _typed_text(key: str, value: Any, path: str) -> tuple[str, str]:
     if isinstance(value, Decimal | float):
         return ("float" if _is_weight(key) else "decimal"), _plain_number(value, path)
     if _ILLEGAL.search(value):
-        raise PayloadError("payload", f"The text at {path} holds a control character, which XML cannot carry.")
+        raise PayloadError("payload", f"The text at {path} contains a control character, which XML cannot carry.")
     return ("datetime" if _is_date_time(value) else ""), value.translate(_TEXT_ESCAPES)
 
 

@@ -41,7 +41,7 @@ def notification_json(notification: Notification) -> dict[str, Any]:
 
 
 def notification_of(request: Request, notification_id: str) -> Notification:
-    """Raises not_found, also for another store's."""
+    """Raises not_found, including for another store's."""
     wanted = parse_public_id("notif", notification_id)
     found = wanted and (
         Notification.objects.select_related("integration")

@@ -1,4 +1,4 @@
-"""Where notifications go besides the admin. A new provider is a module here and a line in `provider_for`."""
+"""Where notifications go in addition to the admin. A new provider is a module here and a line in `provider_for`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["ChannelError", "OutgoingMessage", "Provider", "provider_for"]
 
 
 def provider_for(channel: Channel) -> Provider:
-    """Raises ChannelError for a kind that there is no provider of."""
+    """Raises ChannelError for a kind without a provider."""
     from notifications.channels.email import Email
     from notifications.channels.sms import TwilioSms
 
@@ -21,4 +21,4 @@ def provider_for(channel: Channel) -> Provider:
     try:
         return providers[channel.kind](channel)
     except KeyError:
-        raise ChannelError(f"There is no channel of the kind {channel.kind!r}.", permanent=True) from None
+        raise ChannelError(f"There is no channel kind {channel.kind!r}.", permanent=True) from None

@@ -1,4 +1,4 @@
-"""What a channel's provider is: something that sends one message, or says why it could not."""
+"""The interface of a channel's provider: it sends one message or raises an error that says why not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TIMEOUT = 15.0
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """`text` is whole; `subject` is for providers that have one."""
+    """`text` is complete; `subject` is for providers that use one."""
 
     recipient: str
     subject: str
@@ -21,7 +21,7 @@ class OutgoingMessage:
 
 
 class ChannelError(Exception):
-    """The message did not go out. `permanent`: sending it again cannot help."""
+    """The message was not sent. `permanent`: sending it again cannot help."""
 
     def __init__(self, message: str, *, permanent: bool) -> None:
         super().__init__(message)
@@ -30,12 +30,12 @@ class ChannelError(Exception):
 
 
 class Provider(Protocol):
-    """One way of sending. `send` returns when the message was taken, and raises ChannelError if it was not."""
+    """One way of sending. `send` returns when the message was accepted, else raises ChannelError."""
 
     def send(self, message: OutgoingMessage) -> None: ...
 
     def check_recipient(self, recipient: str) -> None:
-        """Raises ValueError with a sentence where nothing can be sent to `recipient`."""
+        """Raises ValueError, with a message for staff, if nothing can be sent to `recipient`."""
         ...
 
 

@@ -35,7 +35,7 @@ class Email:
         mail = {
             "from": self._sender,
             "to": [message.recipient],
-            # A line break in a subject would be a header of its own.
+            # A line break in a subject would start another header.
             "subject": " ".join(message.subject.split()),
             "body": message.text,
         }

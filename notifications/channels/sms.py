@@ -1,4 +1,4 @@
-"""SMS by Twilio: the `twilio` package makes the request and reads the answer, our transport carries it."""
+"""SMS (Twilio): the `twilio` package makes the request and reads the answer, our transport carries it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class TwilioSms:
 
 
 class _TransportClient:
-    """Stands where the package has its HTTP client; the request goes out by Hookdesk's transport."""
+    """Replaces the package's HTTP client; the request goes through Hookdesk's transport."""
 
     is_async = False
 
@@ -85,6 +85,6 @@ class _TransportClient:
         answer = transmit(Request(method, url, tuple(sent.items()), body, TIMEOUT, (credentials, *(auth or ()))))
         text = answer.body.decode("utf-8", "replace")
         if 300 <= answer.status < 600 and not text.lstrip().startswith("{"):
-            # The package expects an object; a proxy in between answers with a page.
+            # The package expects an object; a proxy in between may return a page.
             text = "{}"
         return Response(answer.status, text, dict(answer.headers))

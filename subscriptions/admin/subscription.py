@@ -35,30 +35,32 @@ LISTED = 200
 class SubscriptionForm(forms.Form):
     """Lists are typed as words; the preview beside the form reads the same fields."""
 
-    integration = KnownRowField(Integration.objects.none(), help_text="Where what matches is sent.")
+    integration = KnownRowField(Integration.objects.none(), help_text="Where matching events are sent.")
     topics = forms.CharField(
         required=False,
-        help_text="shipment.updated, shipment.* or all; several with spaces between them.",
+        help_text="shipment.updated, shipment.* or all; separate several with spaces.",
         widget=forms.TextInput(attrs={"list": "known-topics", "autocomplete": "off"}),
     )
-    intents = forms.CharField(required=False, help_text="What a chatbot recognised: order_pizza. Several with spaces.")
+    intents = forms.CharField(
+        required=False, help_text="Recognised by a chatbot: order_pizza. Separate several with spaces."
+    )
     event_names = forms.CharField(required=False, help_text="For the topic event.created: the event_name of its data.")
-    path = forms.CharField(required=False, help_text="Behind the integration's URL: send_sms.")
+    path = forms.CharField(required=False, help_text="Appended to the integration's URL: send_sms.")
     filter = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 2, "class": "code-small", "spellcheck": "false"}),
-        help_text="JMESPath over the data; what is truthy passes: status == 'ready'. Empty: everything passes.",
+        help_text="JMESPath over the data; truthy results pass: status == 'ready'. Empty: everything passes.",
     )
     transform = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 4, "class": "code-small", "spellcheck": "false"}),
-        help_text="JMESPath whose result is sent: {phone: shipping_address.phone}. Empty: the data as it is.",
+        help_text="JMESPath whose result is sent: {phone: shipping_address.phone}. Empty: the data unchanged.",
     )
-    parameters = JSONText(required=False, help_text="Merged over the integration's. *** keeps a value as it is.")
+    parameters = JSONText(required=False, help_text="Merged over the integration's. *** keeps a value unchanged.")
     is_ordered = forms.BooleanField(
         label="Ordered",
         required=False,
-        help_text="One after the other per record; a failed one holds the later ones.",
+        help_text="Strictly one at a time per record; a failed delivery holds the later ones.",
     )
     poll_every = forms.IntegerField(
         label="Poll every", required=False, help_text="Seconds; only for integrations in hub format. Empty: no polling."
@@ -141,9 +143,9 @@ class SubscriptionAdmin(DeskAdmin):
             except ValidationError as error:
                 form.take_errors(error)
             else:
-                messages.success(request, "Subscribed. What is pushed from now on goes there.")
+                messages.success(request, "Subscribed. Events from now on are sent there.")
                 return redirect("admin:subscriptions_subscription_change", found.pk)
-        return self._page(request, "form", "Subscribe an integration", {"form": form, "subscription": None})
+        return self._page(request, "form", "Add subscription", {"form": form, "subscription": None})
 
     def edit_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         found = self._open(request, pk, "view")
@@ -158,7 +160,7 @@ class SubscriptionAdmin(DeskAdmin):
                 except ValidationError as error:
                     form.take_errors(error)
                 else:
-                    messages.success(request, "Saved. It counts for what is pushed from now on.")
+                    messages.success(request, "Saved. Applies to events from now on.")
                     return redirect("admin:subscriptions_subscription_change", pk)
         history = AuditEntry.objects.filter(target_type="subscription", target_id=str(pk))[:10]
         context = {
@@ -174,7 +176,7 @@ class SubscriptionAdmin(DeskAdmin):
         if request.method == "POST":
             reason = request.POST.get("reason", "").strip()
             delete_subscription(subscription=found, actor=Actor.of_user(request.user), reason=reason)
-            messages.success(request, "Deleted. The history of its deliveries stays.")
+            messages.success(request, "Deleted. Its delivery history is kept.")
             return redirect("admin:subscriptions_subscription_changelist")
         return self._page(request, "delete", "Delete a subscription", {"subscription": found})
 
@@ -185,7 +187,7 @@ class SubscriptionAdmin(DeskAdmin):
             rows = rows.without_credentials()
         found = rows.filter(pk=pk).first()
         if found is None:
-            raise Http404("There is no such subscription: it may have been deleted.")
+            raise Http404("This subscription does not exist. It may have been deleted.")
         return found
 
     def _require(self, request: HttpRequest, action: str) -> None:

@@ -35,7 +35,8 @@ class TopicForm(forms.ModelForm):
     schema = SchemaField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 16, "class": "code-small", "spellcheck": "false"}),
-        help_text="JSON Schema, draft 2020-12. A push that breaks it is refused, and the wizard checks against it.",
+        help_text="JSON Schema, draft 2020-12. Pushes that violate it are rejected, and the wizard validates "
+        "against it.",
     )
 
     class Meta:
@@ -84,7 +85,9 @@ class TopicAdmin(DeskAdmin):
 
     @admin.display(description="problem", empty_value="")
     def problem(self, topic: Topic) -> str | None:
-        """What was saved before the present rules and cannot be used under them: pushes to the topic are refused."""
+        """Schemas and conditions saved before the current rules and invalid under them: pushes to the topic are
+        rejected.
+        """
         return problem_of_topic(topic)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:

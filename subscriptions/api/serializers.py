@@ -98,15 +98,15 @@ class SubscriptionSerializer(serializers.Serializer[Any]):
 class SubscriptionListSerializer(serializers.Serializer[Any]):
     type = serializers.CharField()
     items = SubscriptionSerializer(many=True)
-    subscriptions = SubscriptionSerializer(many=True, help_text="The same again: some clients read this one.")
+    subscriptions = SubscriptionSerializer(many=True, help_text="Duplicate, for clients that read this one.")
     pages = PagesSerializer()
 
 
 class SubscriptionBodySerializer(serializers.Serializer[Any]):
-    """What POST, PUT and PATCH take. The services check it; here it is only described."""
+    """The body of POST, PUT and PATCH. The services validate it; this only documents it."""
 
     url = serializers.CharField(required=False, help_text="Or `integration`.")
-    integration = serializers.CharField(required=False, help_text="The slug of one that exists.")
+    integration = serializers.CharField(required=False, help_text="The slug of an existing one.")
     topics = serializers.ListField(
         child=serializers.CharField(max_length=255), required=False, max_length=ENTRIES_LIMIT
     )
@@ -117,7 +117,7 @@ class SubscriptionBodySerializer(serializers.Serializer[Any]):
     hub_secret = serializers.CharField(required=False, write_only=True)
     active = serializers.BooleanField(required=False)
     path = serializers.CharField(required=False, allow_blank=True, max_length=500)
-    filter = serializers.CharField(required=False, help_text="JMESPath; what is truthy passes.")
+    filter = serializers.CharField(required=False, help_text="JMESPath; truthy results pass.")
     transform = serializers.CharField(required=False, help_text="JMESPath; its result is sent.")
     parameters = serializers.DictField(required=False)
     ordered = serializers.BooleanField(required=False)

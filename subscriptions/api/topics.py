@@ -21,7 +21,7 @@ from subscriptions.services import TopicValues, create_topic, delete_topic, upda
 
 
 def topic_of(request: Request, name: str) -> Topic:
-    """Raises not_found, also for another store's."""
+    """Raises not_found, including for another store's."""
     found = None if "\0" in name else Topic.objects.filter(store_id=principal_of(request).store_id, name=name).first()
     if found is None:
         raise not_found("topic")

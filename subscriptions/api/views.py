@@ -45,7 +45,7 @@ _OUR_NAMES = {"is_ordered": "ordered", "is_active": "active", "event_names": "me
 
 
 def subscription_of(request: Request, subscription_id: str, *, has_credentials: bool = True) -> Subscription:
-    """With or without `nsub_`. Raises not_found, also for another store's. `has_credentials`: read them too."""
+    """With or without `nsub_`. Raises not_found, including for another store's. `has_credentials`: read them too."""
     wanted = parse_public_id("nsub", subscription_id)
     rows = Subscription.objects.alive().select_related("integration", "store")
     if not has_credentials:

@@ -4,7 +4,7 @@ Text stands in single quotes ('paid'), other values in backticks (`1`, `true`); 
 null, false, "", [] and {} are false, everything else is true, 0 too. A number that came as text, as a chatbot's
 `choice_confirmation` "1", is compared as text (== '1') or by to_number(…) == `1`.
 
-Beside JMESPath's own functions there are, for messages and conditions: concat(a, b, …), default(value, fallback),
+In addition to JMESPath's own functions, for messages and conditions: concat(a, b, …), default(value, fallback),
 lower(text), upper(text), trim(text), replace(text, old, new), split(text, separator), format('Hi {name}', object),
 fixed(number, digits), date(moment, '%d.%m.%Y') and context('topic' or 'intent'). `function_help()` describes them.
 
@@ -12,7 +12,7 @@ fixed(number, digits), date(moment, '%d.%m.%Y') and context('topic' or 'intent')
     {phone: shipping_address.phone, message: concat('On its way: ', default(tracking, 'no tracking yet'))}
 
 An expression has at most 10,000 characters, a result 1,000,000, and an evaluation about a second of work: each runs
-under a `Budget`, of its own unless one is given.
+under its own `Budget` unless one is given.
 All functions raise ExpressionError, and nothing else, for what is wrong with an expression or its use.
 """
 

@@ -53,13 +53,13 @@ def _parsed(text: str) -> Node:
     except exceptions.LexerError as error:
         raise ExpressionError(_lexer_message(text, error), error.lexer_position + 1) from error
     except exceptions.IncompleteExpressionError as error:
-        raise ExpressionError("The expression ends too early: something is missing.", len(text) + 1) from error
+        raise ExpressionError("The expression is incomplete.", len(text) + 1) from error
     except exceptions.ParseError as error:
         raise ExpressionError(_parse_message(error), error.lex_position + 1) from error
     except RecursionError as error:
         raise ExpressionError(_TOO_NESTED) from error
     except Exception as error:  # such as a number of 5,000 digits: what the library did not foresee
-        raise ExpressionError("The expression cannot be read. Write it in simpler steps.") from error
+        raise ExpressionError("The expression cannot be parsed. Write it in simpler steps.") from error
     checked: Node = tree
     return checked
 
@@ -68,9 +68,9 @@ def _lexer_message(text: str, error: exceptions.LexerError) -> str:
     if error.message.startswith("Unclosed"):
         return f"The {text[error.lexer_position]} that opens here is never closed."
     if error.lexer_value == "=":
-        return "A single = is no comparison. Write == for equal."
+        return "A single = is not a comparison. Use == for equality."
     if error.message.startswith("Unknown token"):
-        return f"{shown(error.lexer_value)} has no meaning here."
+        return f"{shown(error.lexer_value)} is not allowed here."
     return f"This cannot be read: {error.message}."
 
 
@@ -78,7 +78,7 @@ def _parse_message(error: exceptions.ParseError) -> str:
     if error.token_type == "NUMBER":  # noqa: S105 - a kind of token, no password
         return f"A number is written in backticks: `{error.token_value}`."
     if error.token_type == "EOF":  # noqa: S105
-        return "The expression ends too early: something is missing."
+        return "The expression is incomplete."
     if error.token_type == "LITERAL":  # noqa: S105
         return f"A value, {shown(error.token_value)}, cannot stand here."
     return f"{shown(error.token_value)} cannot stand here."
@@ -95,7 +95,9 @@ def _check(text: str, tree: Node) -> None:
         elif node["type"] == "slice" and node["children"][2] == 0:
             raise ExpressionError("The step of a slice cannot be 0.")
         elif node["type"] == "expref" and not is_argument:
-            raise ExpressionError("& makes an expression for a function such as sort_by() and is no value by itself.")
+            raise ExpressionError(
+                "& makes an expression for a function such as sort_by() and is not a value on its own."
+            )
         waiting.extend((child, notifies) for child in node["children"] if isinstance(child, dict))
 
 
@@ -184,7 +186,7 @@ def work_out(interpreter: Interpreter, node: Node, data: Any) -> Any:
     except RecursionError as error:
         raise ExpressionError(_TOO_NESTED) from error
     except Exception as error:  # the engine must not fall over an expression, whatever the library meets
-        raise ExpressionError(f"The expression cannot be worked out on this data: {error}") from error
+        raise ExpressionError(f"The expression cannot be evaluated on this data: {error}") from error
 
 
 def is_true(value: Any) -> bool:

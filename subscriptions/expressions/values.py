@@ -32,7 +32,7 @@ class WorkExceeded(ExpressionError):
     """The evaluation was stopped, because it takes too much work on this data."""
 
     def __init__(self) -> None:
-        super().__init__("The expression takes too much work on this data. Select less, or in simpler steps.")
+        super().__init__("Evaluating the expression on this data takes too long. Select less, or use simpler steps.")
 
 
 def weigh(value: Any, limit: int = SIZE_LIMIT) -> int:
@@ -67,7 +67,7 @@ def weigh(value: Any, limit: int = SIZE_LIMIT) -> int:
 
 def _weight_of_text(text: str) -> int:
     if not text.isascii() and _SURROGATE.search(text):
-        raise ExpressionError("The result holds half of a surrogate pair (\\ud800–\\udfff), which no text may.")
+        raise ExpressionError("The result contains a lone surrogate (\\ud800–\\udfff), which is not allowed.")
     return len(text)
 
 
@@ -80,7 +80,7 @@ def _weight_of_scalar(item: Any) -> int:
         if not math.isfinite(item):
             raise ExpressionError("The result holds a number that is not finite.")
         return 8
-    raise ExpressionError("& makes an expression for a function such as sort_by() and is no value by itself.")
+    raise ExpressionError("& makes an expression for a function such as sort_by() and is not a value on its own.")
 
 
 def text_of(value: Any) -> str:

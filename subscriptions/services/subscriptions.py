@@ -1,4 +1,4 @@
-"""Making, changing and deleting subscriptions, with or without an integration of their own."""
+"""Creating, changing and deleting subscriptions, with or without their own integration."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def create_subscription(*, store: Store, actor: Actor, **values: Unpack[Subscrip
     if cleaned.get("url") and cleaned.get("integration") is None:
         check_destination(cleaned["url"])
     with transaction.atomic():
-        ConfigVersion.lock()  # also: two requests at once must not both find room for the last one
+        ConfigVersion.lock()  # also prevents two concurrent requests from both taking the last free place
         subscription = Subscription(id=uuid.uuid4(), store=store)
         _apply(subscription, cleaned)
         integration = cleaned.get("integration")
@@ -119,7 +119,7 @@ def delete_subscription(*, subscription: Subscription, actor: Actor, reason: str
 
 
 def deactivate_subscription(*, subscription: Subscription, reason: str, actor: Actor = HOOKDESK) -> bool:
-    """It gets no new deliveries until somebody activates it (a receiver answered 410).
+    """It gets no new deliveries until someone activates it (a receiver answered 410).
 
     False, and nothing is changed, if it is inactive already or was deleted.
     """
@@ -156,7 +156,7 @@ def _apply(subscription: Subscription, cleaned: dict[str, Any]) -> None:
 def _check_limit(store: Store) -> None:
     own = Subscription.objects.alive().filter(store=store, integration__slug__startswith="nsub_").count()
     if own >= OWN_LIMIT:
-        message = f"This store has {own} subscriptions with a URL; {OWN_LIMIT} is the most. Use an integration."
+        message = f"This store has {own} subscriptions with a URL; at most {OWN_LIMIT} are allowed. Use an integration."
         raise ValidationError({"url": message})
 
 

@@ -48,7 +48,7 @@ def update_topic(*, topic: Topic, actor: Actor, **values: Unpack[TopicValues]) -
         ConfigVersion.lock()
         current = Topic.objects.select_for_update(no_key=True).filter(id=topic.id).first()
         if current is None:
-            raise ValidationError("This topic was deleted meanwhile.", code="conflict")
+            raise ValidationError("This topic has been deleted in the meantime.", code="conflict")
         before = _shown(current)
         for name, value in cleaned.items():
             setattr(current, name, value)
@@ -152,7 +152,7 @@ def _save(topic: Topic) -> None:
         with transaction.atomic():
             topic.save()
     except IntegrityError:
-        message = f"The topic {topic.name!r} is described already. Change that one."
+        message = f"The topic {topic.name!r} already exists. Change that one."
         raise ValidationError({"name": ValidationError(message, code="conflict")}) from None
 
 

@@ -59,10 +59,10 @@ def clean_values(values: Mapping[str, Any], store: Store) -> dict[str, Any]:
 def check_together(subscription: Subscription) -> None:
     """What depends on several fields. Raises ValidationError by field."""
     if not subscription.topics and not subscription.intents and not subscription.poll_every:
-        message = "topics or intents are required: what is to be sent?"
+        message = "topics or intents are required."
         raise ValidationError({"topics": ValidationError(message, code="required")})
     if CUSTOM_EVENT in subscription.topics and not subscription.event_names:
-        message = f"The topic {CUSTOM_EVENT} needs metadata.event_names: which events?"
+        message = f"The topic {CUSTOM_EVENT} needs metadata.event_names."
         raise ValidationError({"event_names": ValidationError(message, code="required")})
     if subscription.poll_every and not subscription.integration.adapter.is_pollable:
         raise ValidationError({"poll_every": "Only integrations in hub format can be polled. Leave poll_every out."})
@@ -70,9 +70,9 @@ def check_together(subscription: Subscription) -> None:
 
 def _list_of(value: Any, clean: Callable[[str], str]) -> list[str]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise ValueError("This must be an array of texts.")
+        raise ValueError("This must be an array of strings.")
     if len(value) > ENTRIES_LIMIT:
-        raise ValueError(f"There are {len(value)} entries; {ENTRIES_LIMIT} is the most.")
+        raise ValueError(f"There are {len(value)} entries; at most {ENTRIES_LIMIT} are allowed.")
     return list(dict.fromkeys(clean(item) for item in value))
 
 

@@ -23,8 +23,8 @@ def test_the_demo_fails_is_fixed_and_succeeds(tmp_path: Path) -> None:
         '202 {"shipments":1}',
         "Unable to send SMS message. Error:",
         "/resolve/",
-        "the message is sent again, and accepted",
-        "the notification resolved itself",
+        "the message is resent and accepted",
+        "the notification was resolved automatically",
     ):
         assert step in done.stdout
     assert "Traceback" not in done.stderr

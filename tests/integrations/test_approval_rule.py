@@ -83,7 +83,7 @@ def test_it_takes_two_people(store: Store, manager: Callable[[], User]) -> None:
         assert is_on(store)
     page = client_of(bob).get(reverse("admin:integrations_store_change", args=[store.pk])).content.decode()
     assert "only we two are left" in page
-    assert "Confirm: switch it off" in page
+    assert "Confirm: turn it off" in page
     decide(client_of(bob), store, "confirm", request=asked.pk)
     assert not is_on(store)
     assert actions(store) == [(ada.username, "ask to lift approval"), (bob.username, "lift approval")]

@@ -46,7 +46,7 @@ class TestAnIntegration:
         delete_integration(integration=integration, actor=HOOKDESK)
         assert not alive(Integration) and not alive(Subscription)
         before = AuditEntry.objects.get(action="delete").before
-        assert before["token"] == before["parameters"] == "(no key opens it)"
+        assert before["token"] == before["parameters"] == "(undecryptable)"
         assert before["url"] == integration.url
 
     def test_by_the_api(self, client, subscription):
@@ -65,7 +65,7 @@ class TestASubscription:
     def test_by_the_service(self, subscription):
         delete_subscription(subscription=Subscription.objects.without_credentials().get(), actor=HOOKDESK)
         assert not alive(Subscription)
-        assert AuditEntry.objects.get(action="delete").before["parameters"] == "(no key opens it)"
+        assert AuditEntry.objects.get(action="delete").before["parameters"] == "(undecryptable)"
 
     def test_by_the_api(self, client, subscription):
         response = client.delete(f"subscriptions/nsub_{subscription.id.hex}")

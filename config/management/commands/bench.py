@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent.parent
 
 
 def run(arguments: Sequence[str]) -> NoReturn:
-    """This process becomes the benchmarks. Needs no settings."""
+    """Replace this process with the benchmarks. Needs no settings."""
     if importlib.util.find_spec("tests.benchmarks") is None:
         raise SystemExit("CommandError: The benchmarks are not installed: run this in a full checkout.")
     os.chdir(ROOT)
@@ -23,7 +23,7 @@ def run(arguments: Sequence[str]) -> NoReturn:
 
 
 class Command(BaseCommand):
-    help = "Run the benchmarks; what follows is passed on (see: bench --help)."
+    help = "Run the benchmarks; further arguments are passed on (see: bench --help)."
     requires_system_checks = []
 
     def run_from_argv(self, argv: list[str]) -> None:

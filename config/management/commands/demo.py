@@ -1,4 +1,4 @@
-"""`manage.py demo`: the main job on this machine, told step by step."""
+"""`manage.py demo`: Hookdesk's main job on this machine, step by step."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from integrations.management.base import PlainCommand
 class Command(PlainCommand):
     help = (
         "Set up a demo in .demo/, start web, worker and a small SMS application, push a shipment with a bad phone "
-        "number, and show how it fails. With --once it is also fixed, and the demo ends."
+        "number, and show how it fails. With --once, also fix it and exit."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--once", action="store_true", help="Fix the failure, see it succeed, and exit 0.")
-        parser.add_argument("--port", type=int, help="Default: 8000, or the next one that is free.")
+        parser.add_argument("--once", action="store_true", help="Fix the failure, wait for the success, and exit 0.")
+        parser.add_argument("--port", type=int, help="Default: 8000, or the next free port.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if FOLDER_VARIABLE not in os.environ:
             raise CommandError("Run it from the command line: python manage.py demo")
         port = int(os.environ[PORT_VARIABLE])
         if not is_port_free("127.0.0.1", port, patience=5):
-            raise CommandError(f"Something listens on port {port} already. Choose another --port.")
+            raise CommandError(f"Port {port} is already in use. Choose another --port.")
         out = sys.stdout
         if hasattr(out, "reconfigure"):
             out.reconfigure(errors="replace")
@@ -50,8 +50,8 @@ def run_demo(out: TextIO, folder: Path, port: int, *, is_once: bool) -> int:
     call_command("migrate", interactive=False, verbosity=0)
     supervisor = Supervisor([web_server(host="127.0.0.1", port=port), worker()])
     story = Story(out, folder, f"http://127.0.0.1:{port}", receiver.server_port, lambda: supervisor.is_stopping)
-    story.done(f"database made: {folder / 'hookdesk.sqlite3'}")
-    story.done(f"SMS app runs on port {receiver.server_port}; it refuses phone number 0000000000")
+    story.done(f"database created: {folder / 'hookdesk.sqlite3'}")
+    story.done(f"SMS app listening on port {receiver.server_port}; it rejects phone number 0000000000")
     story.furnish()
     connections.close_all()
     teller = _Teller(story, supervisor, is_once)
@@ -67,7 +67,7 @@ def run_demo(out: TextIO, folder: Path, port: int, *, is_once: bool) -> int:
 
 
 class _Teller(threading.Thread):
-    """Tells the story while the supervisor, in the main thread, looks after web and worker."""
+    """Runs the story while the supervisor, in the main thread, manages web and worker."""
 
     def __init__(self, story: Story, supervisor: Supervisor, is_once: bool) -> None:
         super().__init__(name="story", daemon=True)

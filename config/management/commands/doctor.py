@@ -1,4 +1,4 @@
-"""`manage.py doctor`: what is wrong with this installation."""
+"""`manage.py doctor`: diagnose this installation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MARKS = {"ok": "ok      ", "warning": "warning ", "problem": "PROBLEM "}
 
 
 class Command(ReportCommand):
-    help = "Say in plain words what is wrong with this installation. Exits 1 if something keeps it from working."
+    help = "Say in plain words diagnose this installation. Exits 1 if something keeps it from working."
 
     def handle(self, *args: Any, **options: Any) -> None:
         findings = examine()
@@ -24,7 +24,7 @@ class Command(ReportCommand):
             if finding.advice:
                 lines.append(f"          {finding.advice}")
         lines.append("")
-        lines.append(f"{len(problems)} problem(s)." if problems else "Nothing keeps Hookdesk from working.")
+        lines.append(f"{len(problems)} problem(s)." if problems else "No problems found.")
         document = {"ok": not problems, "findings": [asdict(finding) for finding in findings]}
         self.report(options, document, "\n".join(lines))
         if problems:

@@ -13,7 +13,7 @@ from integrations.management.base import ReportCommand
 
 class Command(ReportCommand):
     help = (
-        "Encrypt tokens, secrets and parameters anew with the first of ENCRYPTION_KEYS. Put the new key in front, "
+        "Re-encrypt tokens, secrets and parameters with the first of ENCRYPTION_KEYS. Put the new key in front, "
         "restart web and worker, run this, take the old key away, and restart once more. Where they do not all restart "
         "at once, add the new key behind the old one first, and restart: see SECURITY.md."
     )
@@ -24,7 +24,7 @@ class Command(ReportCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["batch"] < 1:
-            raise CommandError("--batch is a number from 1 on.")
+            raise CommandError("--batch must be at least 1.")
         with progress_bar("Encrypting", None) as advance:
             rotated = rotate_keys(batch=options["batch"], progress=advance)
         document = {"seen": rotated.seen, "changed": rotated.changed, "unreadable": rotated.unreadable}
@@ -33,9 +33,10 @@ class Command(ReportCommand):
                 self.report(options, document, "")
             some = ", ".join(rotated.unreadable[:5])
             raise CommandError(
-                f"{len(rotated.unreadable):,} values are opened by none of the keys (first: {some}). Add the key that "
-                "they were encrypted with to the end of ENCRYPTION_KEYS, or enter them anew."
+                f"{len(rotated.unreadable):,} values cannot be decrypted with any of the keys (first: {some}). "
+                f"Add the key that "
+                "they were encrypted with to the end of ENCRYPTION_KEYS, or enter them again."
             )
-        seen = f"{rotated.seen:,} values looked at, {rotated.changed:,} encrypted anew."
-        text = f"{seen} The other keys can go now; restart after that."
+        seen = f"{rotated.seen:,} values checked, {rotated.changed:,} re-encrypted."
+        text = f"{seen} You can remove the other keys now; restart afterwards."
         self.report(options, document, text)

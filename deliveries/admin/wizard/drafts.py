@@ -1,4 +1,4 @@
-"""What somebody has done in the wizard so far: kept in their session, so that going back loses nothing."""
+"""A user's draft in the wizard, kept in their session so that going back loses nothing."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from deliveries.models import Delivery
 from deliveries.resolution.rules import latest_number
 
 KEY = "wizard"
-#: Drafts that a session keeps; the oldest go first.
+#: Drafts kept per session; the oldest are dropped first.
 KEPT = 20
 
 
 @dataclass
 class Draft:
-    """`text` is the edited JSON as typed. `seen_revision` and `seen_attempts` are what the editor looked at when it
-    began: a service refuses to overwrite what came later."""
+    """`text` is the edited JSON as typed. `seen_revision` and `seen_attempts` are what the editor saw when the draft
+    began: the services refuse to overwrite anything newer."""
 
     text: str = ""
     update_record: bool = True
@@ -26,7 +26,7 @@ class Draft:
     seen_revision: int = 0
     seen_attempts: int = 0
     chosen: list[str] = field(default_factory=list)
-    #: What the last round sent, for the watch step.
+    #: What was sent last, for the watch step.
     sent: list[str] = field(default_factory=list)
     left_alone: list[str] = field(default_factory=list)
     group: int | None = None
@@ -39,7 +39,7 @@ def load(request: HttpRequest, delivery: Delivery) -> Draft | None:
 
 
 def begin(request: HttpRequest, delivery: Delivery) -> Draft:
-    """The draft as it was left, or a new one on what is there now."""
+    """The stored draft, or a new one based on the current payload."""
     draft = load(request, delivery) or Draft()
     if not draft.text:
         draft.seen_revision = latest_number(delivery)
@@ -57,11 +57,11 @@ def save(request: HttpRequest, delivery: Delivery, draft: Draft) -> None:
 
 
 def rebase(draft: Draft, delivery: Delivery) -> None:
-    """The editor was told what changed meanwhile and goes on from there."""
+    """Rebase the draft after the user has been shown what changed."""
     draft.seen_revision = latest_number(delivery)
     draft.seen_attempts = delivery.attempt_count
 
 
 def is_overtaken(draft: Draft, delivery: Delivery) -> bool:
-    """Did somebody edit, or a worker try, since the draft was begun?"""
+    """Whether the delivery was edited or attempted since the draft began."""
     return draft.seen_revision != latest_number(delivery) or draft.seen_attempts != delivery.attempt_count

@@ -1,4 +1,4 @@
-"""The wizard's last step and its other ways out: the outcome as it happens, resending, discarding, waiting."""
+"""The wizard's last step (live outcome) and its other exits: resend, discard, wait."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TITLES = {
 
 
 def watch_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """4. What becomes of it, live."""
+    """Step 4: the outcome, live."""
     delivery = open_delivery(request, pk, PERMISSION)
     return wizard_page(request, delivery, "watch", _outcome(request, delivery))
 
@@ -87,7 +87,7 @@ def _outcome(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
         "next_group": _next_group(request, group),
         "outcome": outcome,
         "is_over": is_over,
-        # What is retried or approved later moves the page on without anybody's doing.
+        # A later retry or approval updates the page without user action.
         "is_changing": not is_over or statuses[Delivery.Status.RETRYING] or (outcome and outcome.retrying) or awaiting,
     }
 
@@ -100,7 +100,7 @@ def _next_group(request: HttpRequest, group: FailureGroup | None) -> FailureGrou
 
 
 def confirm_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Resend, discard, wait or release: asked on a page, done by POST."""
+    """Resend, discard, wait or release: confirmed on a page, done by POST."""
     action = request.POST.get("action") or request.GET.get("action", "retry")
     if action not in PERMISSIONS or action == "edit":
         action = "retry"
@@ -152,7 +152,7 @@ def _act(request: HttpRequest, delivery: Delivery, action: str) -> HttpResponse:
         wait_for_source(delivery=delivery, actor=actor, reason=reason)
     else:
         release_hold(delivery=delivery, actor=actor, reason=reason)
-        messages.success(request, "It goes out now, before the earlier ones of its record.")
+        messages.success(request, "It is being sent now, ahead of the earlier deliveries of its record.")
         return redirect("admin:deliveries_delivery_change", delivery.pk)
     drafts.save(request, delivery, result)
     return redirect("admin:deliveries_delivery_watch", delivery.pk)

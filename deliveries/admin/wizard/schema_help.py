@@ -1,4 +1,4 @@
-"""A JSON Schema as lines that people who do not program can read. Pure."""
+"""A JSON Schema as lines for non-programmers. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SchemaLine:
 
 
 def schema_lines(schema: Any) -> list[SchemaLine]:
-    """The fields that a schema speaks of, at most `LINES_LIMIT`."""
+    """The fields that a schema describes, at most `LINES_LIMIT`."""
     found = []
     for line in _walk(schema, "", 0):
         found.append(line)

@@ -1,4 +1,4 @@
-"""The resolution wizard: what is wrong, edit, review, watch. Each step is a page of its own; each checks anew."""
+"""The resolution wizard: diagnose, edit, review, watch. Each step is its own page with its own access checks."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ from integrations.foundation.strict_json import DocumentError, parse_document
 from subscriptions.routing import config_of
 
 PERMISSION = "deliveries.resolve_delivery"
-#: Alike failures that the review looks at in one round.
+#: The most deliveries with the same failure that the review lists.
 ALIKE_LISTED = 500
 ALIKE_SHOWN = 100
 
 
 def diagnose_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """1. What is wrong, and what can be done about it."""
+    """Step 1: what is wrong, and what can be done about it."""
     delivery = open_delivery(request, pk, PERMISSION)
     attempts = shown_attempts(delivery)
     number = capped_count(alike(delivery))
@@ -65,7 +65,7 @@ def diagnose_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def edit_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """2. The payload as text. What was typed is kept, right or wrong."""
+    """Step 2: the payload as text. What was typed is kept, valid or not."""
     delivery = open_delivery(request, pk, PERMISSION)
     draft = drafts.begin(request, delivery)
     error = None
@@ -77,7 +77,9 @@ def edit_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             edited = check_payload(delivery, draft.text)
             if change(payload_of(delivery), edited):
                 return redirect("admin:deliveries_delivery_review", pk)
-            error = ResolutionError("unchanged", "Nothing is changed yet. To send it again, choose “Resend as it is”.")
+            error = ResolutionError(
+                "unchanged", "Nothing has been changed yet. To send the same payload again, choose “Resend as it is”."
+            )
         except ResolutionError as problem:
             error = problem
     return wizard_page(request, delivery, "edit", _edit_context(delivery, draft, error))
@@ -106,7 +108,7 @@ def _edit_context(delivery: Delivery, draft: drafts.Draft, error: ResolutionErro
 
 @require_POST
 def check_payload_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """What stands against the text, as it is typed. Changes nothing."""
+    """Validation errors of the text, checked while typing. Changes nothing."""
     delivery = open_delivery(request, pk, PERMISSION)
     problems = problems_of(delivery, request.POST.get("payload", ""))
     return JsonResponse({"problems": problems})
@@ -126,11 +128,11 @@ def problems_of(delivery: Delivery, text: str) -> list[dict[str, str]]:
 
 
 def review_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """3. The difference, the request, and the others that the same change fits."""
+    """Step 3: the diff, the request, and the other deliveries that the same change applies to."""
     delivery = open_delivery(request, pk, PERMISSION)
     draft = drafts.load(request, delivery)
     if draft is None or not draft.text:
-        messages.info(request, "Nothing is edited yet: this is where it begins.")
+        messages.info(request, "Nothing has been edited yet. Start here.")
         return redirect("admin:deliveries_delivery_edit", pk)
     try:
         edited = check_payload(delivery, draft.text)

@@ -1,4 +1,4 @@
-"""`manage.py ping`: a test event to an integration or a subscription, and what came back."""
+"""`manage.py ping`: send a test event to an integration or a subscription."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from subscriptions.models import Subscription
 
 
 class Command(ReportCommand):
-    help = "Send a test event and show the answer. Exits 1 when it is not a success."
+    help = "Send a test event and show the response. Exits 1 unless it succeeds."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("target", help="The slug of an integration, or the id of a subscription (nsub_…).")
-        parser.add_argument("--store", help="Name or id, where several stores have such an integration.")
+        parser.add_argument("--store", help="Name or id of the store, if several have this integration.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         integration, subscription = _target(options["target"], options["store"])
@@ -54,6 +54,6 @@ def _target(text: str, store: str | None) -> tuple[Integration, Subscription | N
         wanted = Subscription.objects.alive().select_related("integration").filter(id=key) if key else None
         subscription = wanted.first() if wanted is not None else None
         if subscription is None:
-            raise CommandError(f"There is no subscription {text!r}.")
+            raise CommandError(f"Unknown subscription {text!r}.")
         return subscription.integration, subscription
     return find_integration(text, store), None

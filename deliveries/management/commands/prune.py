@@ -1,4 +1,4 @@
-"""`manage.py prune`: forget what is older than the retention, now."""
+"""`manage.py prune`: delete what is older than the retention, now."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Command(ReportCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--days", type=float, help="Instead of RETENTION_DAYS.")
+        parser.add_argument("--days", type=float, help="Overrides RETENTION_DAYS.")
         parser.add_argument("--batch", type=int, default=1000, help="Rows per transaction (default: 1000).")
-        parser.add_argument("--dry-run", action="store_true", help="Only say how much it would be.")
+        parser.add_argument("--dry-run", action="store_true", help="Only report how many would be deleted.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         days = settings.RETENTION_DAYS if options["days"] is None else options["days"]
         if not 0 <= days < 36_500 or options["batch"] < 1:
-            raise CommandError("--days is a number from 0 on, --batch a number from 1 on.")
+            raise CommandError("--days must be at least 0, --batch at least 1.")
         before = timezone.now() - timedelta(days=days)
         total = count_prunable(before=before)
         if options["dry_run"]:

@@ -1,4 +1,4 @@
-"""`manage.py push FILE`: objects from a file into a store, as by the push API."""
+"""`manage.py push FILE`: push objects from a file, like the push API."""
 
 from __future__ import annotations
 
@@ -29,10 +29,12 @@ class Command(ReportCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("file", help="A file, or - for standard input.")
-        parser.add_argument("--store", help="Name or id (may be left out where there is one store).")
-        parser.add_argument("--token", help="Push with this token's rights and name.")
-        parser.add_argument("--type", dest="plural", help="NDJSON of bare objects of this type, such as shipments.")
+        parser.add_argument("file", help="File name, or - for standard input.")
+        parser.add_argument("--store", help="Name or id of the store (optional if there is only one).")
+        parser.add_argument("--token", help="Push with this token's permissions and name.")
+        parser.add_argument(
+            "--type", dest="plural", help="The input is NDJSON of bare objects of this type, such as shipments."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         store = find_store(options["store"])
@@ -55,7 +57,9 @@ def _push(principal: Principal, where: str, document: Any, done: int) -> dict[st
     try:
         answer: dict[str, int] = accepted(lambda: push_objects(principal=principal, document=document, raw=raw))
     except CommandError as error:
-        raise CommandError(f"{where}{error} ({done:,} objects were stored before.)" if where else str(error)) from None
+        raise CommandError(
+            f"{where}{error} ({done:,} objects were stored before that.)" if where else str(error)
+        ) from None
     return answer
 
 
@@ -69,7 +73,7 @@ def _opened(name: str) -> BinaryIO:
 
 
 def _documents(source: BinaryIO, plural: str | None) -> Iterator[tuple[str, Any]]:
-    """Bodies of pushes, each with where it came from ("" for a whole file). NDJSON is read line by line."""
+    """Bodies of pushes, each with its location ("" for a whole file). NDJSON is read line by line."""
     first = source.readline()
     if plural is None and not _is_document(first):
         try:
@@ -112,5 +116,5 @@ def _of_line(line: bytes, number: int, plural: str | None) -> dict[str, list[Any
     if plural is not None:
         return {plural: [document]}
     if not isinstance(document, dict) or not all(isinstance(items, list) for items in document.values()):
-        raise CommandError(f'Line {number} is not {{"<plural type>": [ … ]}}. For bare objects, give their --type.')
+        raise CommandError(f'Line {number} is not {{"<plural type>": [ … ]}}. For bare objects, pass --type.')
     return document

@@ -1,4 +1,4 @@
-"""`manage.py qcluster`: django-q2's command, with engines that start at once and drain before it stops."""
+"""`manage.py qcluster`: django-q2's command, with engines that start immediately and drain before it stops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deliveries.tasks import ensure_schedules
 
 
 class Command(QueueCommand):  # type: ignore[misc]
-    help = "Run the worker: the engines that send deliveries, and the other tasks. SIGTERM drains and stops it."
+    help = "Run the worker: the engines that send deliveries, and other tasks. SIGTERM drains and stops it."
 
     def handle(self, *args: Any, **options: Any) -> None:
         ignore_interrupts()
@@ -27,8 +27,8 @@ class Command(QueueCommand):  # type: ignore[misc]
             ensure_schedules()
             forget_engines()
         except DatabaseError as error:
-            raise CommandError(f"The database does not answer, or is not migrated: {error}".strip()) from None
-        # What is forked must open connections of its own.
+            raise CommandError(f"The database does not answer, or has not been migrated: {error}".strip()) from None
+        # Forked processes must open their own connections.
         connections.close_all()
         status = HookdeskCluster().run(once=options.get("run_once", False))
         sys.exit(status)

@@ -1,4 +1,4 @@
-"""`manage.py resend`: deliveries again, by id or by filter."""
+"""`manage.py resend`: resend deliveries by id or by filter."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 class Command(ReportCommand):
     help = (
-        "Send deliveries again: those given by id, or all that match. Without --status those that failed. What is "
+        "Resend deliveries: those given by id, or all that match. Without --status, those that failed. What is "
         "due goes out by the worker; this command puts it in line."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("delivery", nargs="*", help="Ids (dlv_…).")
-        parser.add_argument("--failed", action="store_true", help="Those whose retries are used up (the default).")
-        parser.add_argument("--status", help="Instead: one status or several, with commas between.")
+        parser.add_argument("--failed", action="store_true", help="Those that failed permanently (the default).")
+        parser.add_argument("--status", help="One or more statuses, comma-separated.")
         parser.add_argument(
             "--confirm-delivered",
             type=int,
@@ -44,10 +44,10 @@ class Command(ReportCommand):
         parser.add_argument("--since", help="2026-01-31, 2026-01-31T08:00:00Z, or how long ago: 90m, 24h, 7d.")
         parser.add_argument("--until", help="As --since.")
         parser.add_argument("--integration", help="The slug of an integration.")
-        parser.add_argument("--topic", help="order.paid, or order.* for all below.")
+        parser.add_argument("--topic", help="order.paid, or order.* for everything below it.")
         parser.add_argument("--store", help="Name or id of a store.")
-        parser.add_argument("--per-second", type=int, default=200, help="At most so many each second (default: 200).")
-        parser.add_argument("--dry-run", action="store_true", help="Only say what would be sent again.")
+        parser.add_argument("--per-second", type=int, default=200, help="At most this many per second (default: 200).")
+        parser.add_argument("--dry-run", action="store_true", help="Only report what would be resent.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["delivery"]:
@@ -67,13 +67,13 @@ class Command(ReportCommand):
                 confirmed=options["confirm_delivered"],
             )
         except UnconfirmedError as error:
-            raise CommandError(f"{error} Here: --confirm-delivered {error.guarded}.") from None
+            raise CommandError(f"{error} To confirm, pass --confirm-delivered {error.guarded}.") from None
         except (ReplayError, FilterError) as error:
             raise CommandError(str(error)) from None
         _work_off(replay)
         resent = replay.done - replay.skipped
         document = {"replay": str(replay.id), "status": replay.status, "resent": resent, "skipped": replay.skipped}
-        self.report(options, document, f"{resent:,} deliveries are in line again, {replay.skipped:,} were left alone.")
+        self.report(options, document, f"{resent:,} deliveries were queued again, {replay.skipped:,} were skipped.")
 
     def _resend_each(self, options: dict[str, Any]) -> None:
         chosen = [_delivery(text) for text in options["delivery"]]
@@ -84,13 +84,13 @@ class Command(ReportCommand):
                 except ResolutionError as error:
                     raise CommandError(f"{delivery.public_id}: {error.message}") from None
         ids = [delivery.public_id for delivery in chosen]
-        word = "would be sent again" if options["dry_run"] else "are in line again"
+        word = "would be resent" if options["dry_run"] else "were queued again"
         self.report(options, {"dry_run": options["dry_run"], "deliveries": ids}, f"{', '.join(ids)} {word}.")
 
 
 def _filters(options: dict[str, Any]) -> dict[str, str]:
     if options["failed"] and options["status"]:
-        raise CommandError("--failed is --status failed: give one of the two.")
+        raise CommandError("--failed means --status failed: pass only one of them.")
     filters = {name: options[name] for name in ("integration", "topic") if options[name]}
     filters["status"] = options["status"] or Delivery.Status.FAILED.value
     for name in ("since", "until"):
@@ -102,7 +102,7 @@ def _filters(options: dict[str, Any]) -> dict[str, str]:
 
 
 def _moment(text: str) -> str:
-    """`24h` as a time; whatever else goes on as it is, to be judged by the filters."""
+    """`24h` as a time; anything else is passed on for the filters to validate."""
     if match := _AGO.fullmatch(text.strip()):
         return (timezone.now() - timedelta(**{_UNITS[match[2]]: float(match[1])})).isoformat()
     return text
@@ -112,12 +112,14 @@ def _delivery(text: str) -> Delivery:
     key = parse_public_id("dlv", text)
     delivery = Delivery.objects.filter(id=key).first() if key else None
     if delivery is None:
-        raise CommandError(f"There is no delivery {text!r}.")
+        raise CommandError(f"Unknown delivery {text!r}.")
     return delivery
 
 
 def _work_off(replay: Replay) -> None:
-    """Here, so that it needs no worker; one that runs helps, and goes on with it when this is interrupted."""
+    """Run in this process, so that no worker is needed; a running worker helps, and continues if this is
+    interrupted.
+    """
     with progress_bar("Resending", replay.total) as advance:
         while True:
             before = replay.done
@@ -134,6 +136,6 @@ def _counts(found: Preview) -> dict[str, Any]:
 
 
 def _described(found: Preview) -> str:
-    lines = [f"{found.total:,} deliveries would be sent again, in about {found.seconds:,.0f} s."]
+    lines = [f"{found.total:,} deliveries would be resent, in about {found.seconds:,.0f} s."]
     lines += [f"  {count:>9,}  {name}" for name, count in found.by_integration]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`manage.py send_event`: one event, as by the event API."""
+"""`manage.py send_event`: publish one event, like the event API."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class Command(ReportCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("topic", nargs="?", help="Such as user.created.")
-        parser.add_argument("--intent", help="Such as order_pizza; with or instead of a topic.")
+        parser.add_argument("topic", nargs="?", help="For example user.created.")
+        parser.add_argument("--intent", help="For example order_pizza; with or instead of a topic.")
         parser.add_argument("--data", default="{}", help="A JSON object, @FILE, or - for standard input.")
-        parser.add_argument("--store", help="Name or id (may be left out where there is one store).")
-        parser.add_argument("--token", help="Publish with this token's rights and name.")
+        parser.add_argument("--store", help="Name or id of the store (optional if there is only one).")
+        parser.add_argument("--token", help="Publish with this token's permissions and name.")
         parser.add_argument("--idempotency-key")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["topic"] and not options["intent"]:
-            raise CommandError("Give a topic, or an --intent.")
+            raise CommandError("Pass a topic or an --intent.")
         document = {"topic": options["topic"], "intent": options["intent"], "data": _data(options["data"])}
         raw = dump_document(document).encode()
         with caller(find_store(options["store"]), options["token"]) as principal:

@@ -16,7 +16,7 @@ ACTOR = Actor(None, "manage.py createstore")
 
 
 class Command(ReportCommand):
-    help = "Make a store with an access token, which is shown this once."
+    help = "Create a store with an access token, which is shown only once."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -32,9 +32,7 @@ class Command(ReportCommand):
         scopes = [scope.strip() for scope in options["scopes"].split(",") if scope.strip()]
         known = set(AccessToken.Scope.values)
         if not scopes or set(scopes) - known:
-            raise CommandError(
-                f"--scopes is a list of {' and '.join(sorted(known, reverse=True))}, with commas between."
-            )
+            raise CommandError(f"--scopes is a list of {' and '.join(sorted(known, reverse=True))}, comma-separated.")
         with transaction.atomic():
             store = Store.objects.create(name=name)
             record_change(actor=ACTOR, action="create", target=store, store=store, after={"name": name})
@@ -43,5 +41,5 @@ class Command(ReportCommand):
             options,
             {"store": str(store.id), "access_token": text},
             f"store         {store.id}\naccess token  {text}\n\n"
-            "The token is not kept: note it now. Programs send both as X-Hub-Store and X-Hub-Access-Token.",
+            "The token is not stored: note it now. Programs send both as X-Hub-Store and X-Hub-Access-Token.",
         )

@@ -1,4 +1,4 @@
-"""`manage.py handshake`: ask a Turn.io integration what it can do."""
+"""`manage.py handshake`: run the handshake of a Turn.io integration."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from integrations.services.turn import NotTurn, handshake
 
 
 class Command(ReportCommand):
-    help = "Ask an integration in turn format what it can do, and keep the answer."
+    help = "Run the handshake of an integration in turn format and store the result."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("integration", help="Its slug.")
-        parser.add_argument("--store", help="Name or id, where several stores have such an integration.")
+        parser.add_argument("integration", help="The integration's slug.")
+        parser.add_argument("--store", help="Name or id of the store, if several have this integration.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         integration = find_integration(options["integration"], options["store"])
@@ -30,4 +30,4 @@ class Command(ReportCommand):
             return
         if options["json"]:
             self.report(options, result, "")
-        raise CommandError(f"{integration.name} did not answer as it should: {result['error']}")
+        raise CommandError(f"{integration.name} returned no valid response: {result['error']}")

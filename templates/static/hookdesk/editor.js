@@ -86,7 +86,7 @@
       });
       const title = document.createElement("p");
       title.className = problems.length ? "text-bad" : "text-good";
-      title.textContent = problems.length ? "✕ " + problems.length + (problems.length === 1 ? " problem" : " problems") : "● Nothing stands against it";
+      title.textContent = problems.length ? "✕ " + problems.length + (problems.length === 1 ? " problem" : " problems") : "● No problems found";
       const list = document.createElement("ul");
       list.append(...rows);
       report.replaceChildren(title, list);

@@ -27,8 +27,8 @@ def request(**values: Any) -> SentRequest:
         ({"headers": HEADERS[1:]}, "Header content-type: no longer sent"),
         ({"headers": [["content-type", "text/xml"]]}, "Header content-type: application/json → text/xml"),
         ({"body": json.dumps({"shipment": {"id": "1", "phone": "5"}})}, "Body: Change shipment.phone"),
-        ({"body": "<shipment/>"}, "Body: another one"),
-        ({"body": "x" * 300_000}, "Body: another one"),
+        ({"body": "<shipment/>"}, "Body: different"),
+        ({"body": "x" * 300_000}, "Body: different"),
     ],
 )
 def test_each_difference_is_named(values: dict[str, Any], words: str) -> None:

@@ -115,7 +115,8 @@ def test_a_redirect_says_where_to_and_what_to_do():
 
 def test_a_silent_failure_names_the_status():
     assert (
-        standard.read(message(), response(404)).message == "The receiver answered 404 (Not Found) without a word why."
+        standard.read(message(), response(404)).message
+        == "The receiver answered 404 (Not Found) with no error message."
     )
 
 

@@ -345,7 +345,7 @@ def test_an_empty_condition_is_refused():
             "a ==",
             {},
             False,
-            "The filter cannot be used (column 5): The expression ends too early: something is missing.",
+            "The filter cannot be used (column 5): The expression is incomplete.",
         ),
         ("length(@) > `5`", "abc", False, "It does not pass: length(@) > `5` is false (length(@) is 3)."),
     ],
