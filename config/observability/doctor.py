@@ -153,7 +153,7 @@ def _task_queue(now: datetime) -> Iterator[Finding]:
         return
     if size > QUEUE_LIMIT:
         yield Finding("queue", "warning", f"{size:,} tasks are waiting in the queue ({name}), which should be "
-        f"nearly empty.",
+        "nearly empty.",
                       "Check the worker's log; restart the worker if the log says nothing.")  # fmt: skip
     else:
         yield Finding("queue", "ok", f"The task queue ({name}) answers, {size} tasks waiting.")

@@ -87,7 +87,7 @@ def relative(moment: datetime, now: datetime | None = None) -> str:
         if size < limit:
             text = f"{int(size // unit)} {name}"
             return f"{text} ago" if seconds > 0 else f"in {text}"
-    return f"{moment.astimezone(UTC):%d %b %Y}"
+    return f"{moment.astimezone(UTC):%Y-%m-%d}"
 
 
 @register.simple_tag
@@ -110,7 +110,7 @@ def clock(moment: datetime | None) -> SafeString:
     if not moment:  # a health row that does not exist yet is an empty text in templates
         return format_html('<span class="quiet">–</span>')
     stamp = moment.astimezone(UTC)
-    pattern = "%H:%M:%S" if stamp.date() == timezone.now().astimezone(UTC).date() else "%d %b %H:%M:%S"
+    pattern = "%H:%M:%S" if stamp.date() == timezone.now().astimezone(UTC).date() else "%Y-%m-%d %H:%M:%S"
     return format_html(
         '<time datetime="{}" title="{} UTC">{}</time>',
         stamp.isoformat(timespec="milliseconds"),

@@ -35,8 +35,8 @@ _Verdict = tuple[str, str, Choice]
 _BY_KIND: dict[str, _Verdict] = {
     "timeout": (
         "The receiver was too slow",
-        "It took the connection but did not answer in time. It may be overloaded, or it may have done the work all "
-        "the same: ask before you resend what must not happen twice. A longer time-out can be set on the integration.",
+        "It accepted the connection but did not answer in time. It may be overloaded, or may have done the work anyway: "
+        "check first before resending what must not happen twice. You can set a longer timeout on the integration.",
         "retry",
     ),
     "dns": (
@@ -54,7 +54,7 @@ _BY_KIND: dict[str, _Verdict] = {
     "tls": (
         "The receiver's certificate is not valid",
         "The connection was not made, because it would not have been safe: the certificate has expired, is for "
-        "another name, or is not signed by anybody known. The receiver's side must renew it, or the URL is wrong.",
+        "another name, or has no trusted issuer. The receiver must renew it, or the URL is wrong.",
         "integration",
     ),
     "refused_address": (
@@ -65,14 +65,14 @@ _BY_KIND: dict[str, _Verdict] = {
     ),
     "protocol": (
         "The response was not valid HTTP",
-        "Something answers at this address, but no web server that follows the rules. Check host, port and http or "
+        "Something answers at this address, but not with valid HTTP. Check the host, port and http or "
         "https in the integration's URL.",
         "integration",
     ),
     "request_id_mismatch": (
         "The response belongs to another request",
-        "The request_id in the answer is not the one that was sent. The receiver mixes up its answers: its makers "
-        "must look into it; resending may help meanwhile.",
+        "The request_id in the response is not the one that was sent. The receiver mixes up its responses: contact "
+        "its operators; resending may help in the meantime.",
         "retry",
     ),
     "configuration": (
@@ -82,8 +82,8 @@ _BY_KIND: dict[str, _Verdict] = {
     ),
     "internal": (
         "Hookdesk hit an internal error",
-        "Something in its data or settings is not as Hookdesk expects it. The worker's log has the details. Once that "
-        "is mended, resend it.",
+        "Something in the delivery's data or settings is unexpected. The worker's log has the details. Resend once "
+        "that is fixed.",
         "integration",
     ),
     "payload": (
@@ -93,7 +93,7 @@ _BY_KIND: dict[str, _Verdict] = {
     ),
     "schema": (
         "The payload violates its topic's schema",
-        "The data does not have the shape that was agreed on.",
+        "The data does not have the agreed structure.",
         "edit",
     ),
     "filter": (
@@ -108,8 +108,8 @@ _BY_KIND: dict[str, _Verdict] = {
     ),
     "interrupted": (
         "Sending was interrupted",
-        "The worker stopped in the middle of the attempt, so nobody knows whether the receiver got it. It goes out "
-        "again with the same request id, by which a good receiver recognises it.",
+        "The worker stopped during the attempt, so it is unknown whether the receiver got it. It is resent with the "
+        "same request id, so that the receiver can deduplicate it.",
         "retry",
     ),
 }
@@ -122,52 +122,55 @@ _BY_STATUS: dict[int, _Verdict] = {
     ),
     403: (
         "The receiver denies access",
-        "It knows who we are, or will not say, and lets us not do this. The token lacks a permission, or our address "
-        "is not on its list.",
+        "We are not authorised. The token lacks a permission, or our address is not on the receiver's allowlist.",
         "integration",
     ),
     404: (
         "Nothing was found at this address",
-        "The receiver does not know the URL, or not the object in the payload. Check the integration's URL and the "
+        "The receiver does not know the URL, or the object in the payload. Check the integration's URL and the "
         "subscription's path first.",
         "integration",
     ),
     405: (
         "The receiver does not accept POST there",
-        "The URL or path is most likely not the one meant for us.",
+        "The URL or path is probably wrong.",
         "integration",
     ),
     408: ("The receiver timed out", "It was too slow or overloaded. Resending usually helps.", "retry"),
     410: (
         "The endpoint is gone (410)",
-        "It says that this address is gone for good. If it has moved, correct the URL and resend; else discard.",
+        "The receiver says that this address has been removed. If it has moved, correct the URL and resend; else discard.",
         "integration",
     ),
-    413: ("The payload is too large for the receiver", "Shorten it, or have the receiver take larger bodies.", "edit"),
+    413: (
+        "The payload is too large for the receiver",
+        "Shorten it, or have the receiver accept larger bodies.",
+        "edit",
+    ),
     429: (
         "The receiver is rate-limiting us (429)",
-        "Too many requests in a short time. It is tried again later by itself; a rate limit on the integration keeps "
-        "it from happening.",
+        "Too many requests in a short time. It is retried automatically; a rate limit on the integration prevents "
+        "this.",
         "retry",
     ),
 }
 _REDIRECT: _Verdict = (
     "The receiver redirects to another address",
-    "It answered with a redirect, which is never followed, because credentials would go along. Put the new address "
+    "It answered with a redirect, which is never followed, because credentials would be sent along. Put the new address "
     "into the integration.",
     "integration",
 )
 _SERVER: _Verdict = (
     "The receiver has an internal error",
-    "It could not handle the request. If it stays so, its makers must look into it; often it passes.",
+    "Usually temporary. If it persists, contact the receiver's operators.",
     "retry",
 )
 _REFUSED: _Verdict = (
     "The receiver rejected this payload as invalid",
-    "It understood the request and will not have it: sending the same again would give the same answer.",
+    "It understood the request but rejects the data: resending it unchanged would fail again.",
     "edit",
 )
-_UNKNOWN: _Verdict = ("The attempt failed", "Look at the attempts below for what was sent and what came back.", "retry")
+_UNKNOWN: _Verdict = ("The attempt failed", "See the attempts below for the request and the response.", "retry")
 
 #: Words in a response that indicate bad credentials or a timeout, whatever its status.
 _CREDENTIALS = re.compile(

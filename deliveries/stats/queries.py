@@ -81,7 +81,7 @@ class Bar:
     @property
     def title(self) -> str:
         failed = f", {self.failed:,} failed" if self.failed else ""
-        return f"{self.start:%d %b %H:%M} UTC: {self.succeeded:,} delivered{failed}"
+        return f"{self.start:%Y-%m-%d %H:%M} UTC: {self.succeeded:,} delivered{failed}"
 
 
 @dataclass

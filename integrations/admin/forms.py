@@ -45,7 +45,7 @@ class IntegrationForm(forms.Form):
     url = forms.CharField(
         label="URL",
         required=False,
-        help_text="Where deliveries are posted. Private addresses are refused unless OUTBOUND_ALLOW says otherwise.",
+        help_text="Where deliveries are posted. Private addresses are rejected unless OUTBOUND_ALLOW permits them.",
     )
     additional_data = forms.CharField(
         required=False, help_text="Sent as X-Spiffy-Stores-Data, so that the receiver recognises your requests."

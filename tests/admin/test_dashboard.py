@@ -22,16 +22,16 @@ def alive() -> None:
 def test_no_worker_is_the_first_thing_it_says_with_the_command(admin: Client, failed: Callable[..., Delivery]) -> None:
     failed()
     page = admin.get(reverse("admin:index")).text
-    assert page.index("No worker runs") < page.index("accepted")
+    assert page.index("No worker is running") < page.index("accepted")
     assert "make run" in page
     alive()
-    assert "No worker runs" not in admin.get(reverse("admin:index")).text
+    assert "No worker is running" not in admin.get(reverse("admin:index")).text
 
 
 def test_a_worker_whose_heart_stopped_counts_as_none(admin: Client, db: None) -> None:
     alive()
     Engine.objects.update(beat_at=timezone.now() - timedelta(minutes=1))
-    assert "no worker runs" in admin.get(reverse("admin:desk_heartbeat")).text
+    assert "no worker running" in admin.get(reverse("admin:desk_heartbeat")).text
 
 
 def test_an_empty_house_shows_the_steps_in_order(admin: Client, db: None) -> None:
@@ -85,7 +85,7 @@ def test_figures_follow_the_window_and_the_store(admin: Client, db: None) -> Non
 def test_nothing_wrong_says_so(admin: Client, db: None) -> None:
     alive()
     DeliveryFactory(status="succeeded")
-    assert "Everything that was due has been delivered" in admin.get(reverse("admin:index")).text
+    assert "Everything due has been delivered" in admin.get(reverse("admin:index")).text
 
 
 def test_a_disabled_integration_needs_somebody(admin: Client, db: None) -> None:

@@ -77,7 +77,7 @@ def test_search_finds_an_objects_id_and_a_topic(admin: Client, db: None) -> None
 
 
 def test_nothing_there_says_what_would_be(admin: Client, db: None) -> None:
-    assert "Nothing needs you" in admin.get(reverse(LIST)).text
+    assert "Nothing needs attention" in admin.get(reverse(LIST)).text
 
 
 def test_the_bulk_links_carry_the_filter_and_no_ids(admin: Client, db: None) -> None:
@@ -96,7 +96,7 @@ def test_selected_ones_are_discarded_after_a_question(admin: Client, failed: Cal
     ids = [str(delivery.pk), str(succeeded.pk)]
     asked = admin.post(reverse("admin:deliveries_delivery_selection"), {"id": ids, "action": "discard"})
     assert "Discard 1 delivery" in asked.text
-    assert "Left alone" in asked.text
+    assert "Skipped" in asked.text
     assert Delivery.objects.filter(status="discarded").count() == 0
     admin.post(reverse("admin:deliveries_delivery_selection"), {"id": ids, "action": "discard", "confirmed": "1"})
     assert Delivery.objects.filter(status="discarded").get() == delivery

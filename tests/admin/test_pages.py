@@ -145,7 +145,7 @@ def test_what_is_not_there_or_not_allowed_says_what_to_do(
     client = browse("Viewer")
     missing = client.get(reverse("admin:deliveries_failuregroup_change", args=[999_999]))
     assert missing.status_code == 404
-    assert "There is nothing here" in missing.text
+    assert "Page not found" in missing.text
     refused = client.get(reverse("admin:deliveries_delivery_edit", args=[delivery.pk]))
     assert refused.status_code == 403
     assert "nothing was changed" in refused.text

@@ -59,7 +59,7 @@ def test_an_unchanged_payload_does_not_go_to_review(admin: Client, failed: Calla
     delivery = failed()
     response = edit(admin, delivery, json.dumps(delivery.event.data))
     assert response.status_code == 200
-    assert "Nothing is changed yet" in response.text
+    assert "Nothing has been changed yet" in response.text
 
 
 def test_the_schema_is_checked_by_the_server(admin: Client, failed: Callable[..., Delivery]) -> None:
@@ -128,7 +128,7 @@ def test_the_second_of_two_people_is_told_and_overwrites_nothing(
     edit(admin, delivery)
     other = UserFactory(username="bo")
     edit_delivery(delivery=delivery, payload=shipment(1000, "111-111-1111"), actor=Actor.of_user(other))
-    assert "changed since you began" in admin.get(address("review", delivery)).text
+    assert "changed after you started" in admin.get(address("review", delivery)).text
     response = admin.post(address("review", delivery), {})
     assert response.status_code == 200
     assert "Nothing was overwritten" in response.text
@@ -153,7 +153,7 @@ def test_a_store_that_wants_a_reason_gets_one(admin: Client, failed: Callable[..
     edit(admin, delivery)
     response = admin.post(address("review", delivery), {"reason": " "})
     assert response.status_code == 200
-    assert "wants to know why" in response.text
+    assert "requires a reason" in response.text
     assert not delivery.revisions.exists()
 
 
@@ -168,7 +168,7 @@ def test_where_a_second_person_is_asked_for_nothing_is_sent_before(
     author.post(address("review", delivery), {})
     delivery.refresh_from_db()
     assert delivery.status == "failed"
-    assert "waits for a second person" in author.get(address("watch", delivery)).text
+    assert "awaits approval" in author.get(address("watch", delivery)).text
     decision = {"revision": "1", "decision": "approve"}
     author.post(address("approval", delivery), decision)
     delivery.refresh_from_db()
@@ -196,7 +196,7 @@ def test_the_other_ways_out_ask_on_a_page_and_act_by_post(
 def test_a_page_that_is_out_of_date_resends_nothing(admin: Client, failed: Callable[..., Delivery]) -> None:
     delivery = failed()
     response = admin.post(address("confirm", delivery), {"action": "retry", "seen_attempts": "0"})
-    assert "tried again meanwhile" in response.text
+    assert "retried in the meantime" in response.text
     delivery.refresh_from_db()
     assert delivery.status == "failed"
 

@@ -58,7 +58,7 @@ def test_problems_exit_1_and_are_there_as_json():
 
 def test_a_worker_that_went_silent_is_a_problem(healthy):
     Engine.objects.update(beat_at=timezone.now() - timedelta(minutes=2))
-    assert "last sign of life" in problems()["worker"].message
+    assert "last heartbeat" in problems()["worker"].message
 
 
 def test_a_delivery_that_waits_is_a_problem(healthy):

@@ -110,7 +110,7 @@ class TestPush:
         store, other = StoreFactory(), AccessTokenFactory()
         path = written(tmp_path, '{"shipments": [{"id": "1"}]}')
 
-        with pytest.raises(CommandError, match="not one of the store"):
+        with pytest.raises(CommandError, match="does not belong to the store"):
             run("push", path, "--store", store.id, "--token", other.text)
         assert run_json("push", path, "--store", other.store.name, "--token", other.text) == {"shipments": 1}
         assert Record.objects.get().store == other.store

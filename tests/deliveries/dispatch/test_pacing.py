@@ -1,4 +1,4 @@
-"""How many requests are worth having in dispatch."""
+"""The useful number of requests in flight."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_any_answer_and_payload_can_be_looked_at(text: str, payload: Any) -> Non
         ({"kind": "http_429", "status": 429}, "retry", "slowly"),
         ({"kind": "http_302", "status": 302}, "integration", "redirect"),
         ({"kind": "http_422", "status": 422}, "edit", "refuses"),
-        ({"kind": "http_503", "status": 503}, "retry", "problem of its own"),
+        ({"kind": "http_503", "status": 503}, "retry", "internal error"),
         ({"kind": "http_500", "status": 500, "body_text": "invalid API key"}, "integration", "token"),
         ({"kind": "http_400", "status": 400, "message": "Rate limit exceeded"}, "retry", "slowly"),
         ({"kind": "timeout"}, "retry", "slow"),

@@ -119,7 +119,7 @@ class TestHops:
         assert (shown["hops"], shown["deliveries"]) == (3, [])
         assert "3 hops" in shown["stopped"]
         page = admin_client.get(f"/admin/deliveries/event/{event.pk}/change/").content.decode()
-        assert "Not sent on" in page and "3 hops" in page
+        assert "Not forwarded" in page and "3 hops" in page
         sent = Event.objects.filter(hops=2).first()
         shown = client.get(f"events/{sent.public_id}").json()
         assert (shown["hops"], shown["stopped"], len(shown["deliveries"])) == (2, None, 1)

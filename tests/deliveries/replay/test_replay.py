@@ -176,8 +176,8 @@ def test_pause_resume_and_cancel(queued: list[Any], django_capture_on_commit_cal
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"filters": {"status": "broken"}}, "no status"),
-        ({"filters": {"colour": "red"}}, "no filter"),
+        ({"filters": {"status": "broken"}}, "Unknown status"),
+        ({"filters": {"colour": "red"}}, "Unknown filter"),
         ({"action": "explode"}, "no action"),
         ({"per_second": 0}, "between"),
         ({"per_second": 10**6}, "between"),

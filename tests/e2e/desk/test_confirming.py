@@ -35,7 +35,7 @@ def test_a_token_is_made_after_the_password(visit: Callable[..., Any], theme: st
     assert "Confirm that it is you" in page.inner_text("#content-main")
     page.fill("#id_password", "wrong")
     page.click("input[type=submit]")
-    assert "not your password" in page.inner_text("[role=alert]")
+    assert "Wrong password" in page.inner_text("[role=alert]")
     picture(page, f"confirm-{theme}")
     page.fill("#id_password", PASSWORD)
     page.click("input[type=submit]")

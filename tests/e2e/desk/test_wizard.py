@@ -50,13 +50,13 @@ def test_the_whole_wizard_mends_37_deliveries_at_once(
     page.keyboard.type("55")
     page.get_by_text("is too short").wait_for()
     page.keyboard.type(GOOD[2:])
-    page.get_by_text("Nothing stands against it").wait_for()
+    page.get_by_text("No problems found").wait_for()
     assert GOOD in editor.input_value()
     assert page.locator(".editor .line .key").count() > 5
     shot(page, "wizard-2-edit", theme)
     page.get_by_role("button", name="Review the change").click()
 
-    page.get_by_text("The difference").wait_for()
+    page.get_by_text("Changes").wait_for()
     assert page.locator(".diff del").inner_text() == "0000000000"
     assert page.get_by_role("button", name="Resend 36 deliveries").is_visible()
     assert page.get_by_text("does not fit").count() == 1
@@ -93,7 +93,7 @@ def test_the_last_one_resolves_the_group_and_its_notification(
         page.get_by_text("Delivered.").or_(page.get_by_text("succeeded")).first.wait_for()
         if not FailureGroup.objects.filter(status="open").exists():
             break
-    page.get_by_text("its notification has resolved itself").wait_for()
+    page.get_by_text("the notification was resolved automatically").wait_for()
     page.goto("/admin/notifications/notification/?tab=resolved")
     page.get_by_text("auto").first.wait_for()
 
@@ -131,7 +131,7 @@ def test_the_second_of_two_people_is_told(visit: Callable[..., Any], morning: An
         text = page.locator("#payload").input_value()
         page.fill("#payload", text.replace("0000000000", GOOD))
         page.get_by_role("button", name="Review the change").click()
-        page.get_by_text("The difference").wait_for()
+        page.get_by_text("Changes").wait_for()
     anna.get_by_role("button", name="Resend").click()
     anna.wait_for_url("**/watch/")
     bo.get_by_role("button", name="Resend").click()
