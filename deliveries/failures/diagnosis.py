@@ -35,7 +35,8 @@ _Verdict = tuple[str, str, Choice]
 _BY_KIND: dict[str, _Verdict] = {
     "timeout": (
         "The receiver was too slow",
-        "It accepted the connection but did not answer in time. It may be overloaded, or may have done the work anyway: "
+        "It accepted the connection but did not answer in time. It may be overloaded, or may have done the work "
+        "anyway: "
         "check first before resending what must not happen twice. You can set a longer timeout on the integration.",
         "retry",
     ),
@@ -139,7 +140,8 @@ _BY_STATUS: dict[int, _Verdict] = {
     408: ("The receiver timed out", "It was too slow or overloaded. Resending usually helps.", "retry"),
     410: (
         "The endpoint is gone (410)",
-        "The receiver says that this address has been removed. If it has moved, correct the URL and resend; else discard.",
+        "The receiver says that this address has been removed. If it has moved, correct the URL and resend; "
+        "else discard.",
         "integration",
     ),
     413: (
@@ -156,7 +158,8 @@ _BY_STATUS: dict[int, _Verdict] = {
 }
 _REDIRECT: _Verdict = (
     "The receiver redirects to another address",
-    "It answered with a redirect, which is never followed, because credentials would be sent along. Put the new address "
+    "It answered with a redirect, which is never followed, because credentials would be sent along. Put the new "
+    "address "
     "into the integration.",
     "integration",
 )

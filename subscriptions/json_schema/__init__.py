@@ -18,7 +18,7 @@ from subscriptions.json_schema.nodes import Enough, Node, Run
 
 __all__ = ["DIALECT", "Schema", "SchemaError", "Violation", "compile_schema"]
 
-_TOO_MUCH: Final = "the schema takes too much work on this data; make the schema simpler, or send less data"
+_TOO_MUCH: Final = "evaluating the schema on this data takes too long; simplify the schema, or send less data"
 
 
 class Schema:

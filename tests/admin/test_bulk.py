@@ -34,7 +34,7 @@ def form_of(page: str) -> dict[str, str]:
 @pytest.mark.parametrize("role", ["Operator", "Manager"])
 @pytest.mark.parametrize(
     ("action", "guarded", "words"),
-    [("retry", 3, "receivers get them twice"), ("discard", 4, "receivers never get them")],
+    [("retry", 3, "receivers get them twice"), ("discard", 4, "receivers will never get them")],
 )
 def test_without_a_status_only_what_failed_is_offered(
     browse: Callable[..., Client], subscription: Any, role: str, action: str, guarded: int, words: str

@@ -85,8 +85,8 @@ def test_the_review_shows_the_difference_the_request_and_who_else_it_fits(
     assert "<del>0000000000</del>" in page
     assert f"<ins>{GOOD}</ins>" in page
     assert "POST http://127.0.0.1:9/hook" in page
-    assert "fits <strong>2</strong>" in page  # every second one has another number
-    assert page.count("does not fit") == 2
+    assert "applies to <strong>2</strong>" in page  # every second one has another number
+    assert page.count("does not apply") == 2
     assert "3 deliveries" in page
 
 
@@ -108,7 +108,7 @@ def test_sending_edits_all_that_were_ticked_and_none_else(admin: Client, failed:
     entry = AuditEntry.objects.filter(action="edit", target_id=str(delivery.pk)).get()
     assert entry.reason == "the customer told us"
     page = admin.get(address("watch", delivery)).text
-    assert "2 under way" in page
+    assert "2 in progress" in page
     assert "the customer told us" in admin.get(address("change", delivery)).text
 
 

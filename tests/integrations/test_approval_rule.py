@@ -137,7 +137,7 @@ def test_who_asked_must_still_be_one_who_may(store: Store, manager: Callable[[],
         ada.groups.clear()
     else:
         ada.delete()
-    with pytest.raises(ValidationError, match="any more"):
+    with pytest.raises(ValidationError, match="no longer"):
         confirm_lifting(request=waiting, actor=Actor.of_user(bob))
     assert is_on(store)
 

@@ -71,7 +71,9 @@ def test_a_key_that_was_taken_away_opens_nothing_any_more(keys):
     token = encrypt_text("plain")
     assert decrypt_text(token) == "plain"
     keys.ENCRYPTION_KEYS = [NEW]
-    with pytest.raises(DecryptionError, match=r"none of the 1 keys in ENCRYPTION_KEYS opens it.*enter the value anew"):
+    with pytest.raises(
+        DecryptionError, match=r"none of the 1 keys in ENCRYPTION_KEYS decrypts it.*enter the value again"
+    ):
         decrypt_text(token)
     with pytest.raises(DecryptionError):
         reencrypt(token)

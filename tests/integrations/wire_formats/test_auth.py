@@ -101,5 +101,5 @@ def test_formats_and_connectors_are_found_by_name():
 
 @pytest.mark.parametrize("find", [get_wire_format, get_connector])
 def test_an_unknown_name_says_which_there_are(find):
-    with pytest.raises(LookupError, match="there are"):
+    with pytest.raises(LookupError, match="available"):
         find("fax")

@@ -165,8 +165,8 @@ def test_every_function_of_ours_has_a_line_of_help():
         ("status = 'paid'", 8, "Use == for equality"),
         ("status == 'paid", 11, "The ' that opens here is never closed"),
         ("a b", 3, '"b" cannot stand here'),
-        ("a #", 3, '"#" has no meaning here'),
-        ("a.b == ü", 8, '"ü" has no meaning here'),
+        ("a #", 3, '"#" is not allowed here'),
+        ("a.b == ü", 8, '"ü" is not allowed here'),
         ("a || shout(b)", 6, "There is no function shout()"),
         ("abs(`1`, `2`)", 1, "abs() takes 1 argument, not 2"),
         ("replace(a, b)", 1, "replace() takes 3 arguments, not 2"),
@@ -178,7 +178,7 @@ def test_every_function_of_ours_has_a_line_of_help():
         ("(" * 5_000 + "a" + ")" * 5_000, None, "10,001 characters"),
         ("(" * 4_000 + "a" + ")" * 4_000, None, "nested too deeply"),
         ("!" * 9_000 + "a", None, "nested too deeply"),
-        ("[" + "9" * 5_000 + "]", None, "cannot be read"),
+        ("[" + "9" * 5_000 + "]", None, "cannot be parsed"),
     ],
 )
 def test_a_wrong_expression_is_refused_before_it_is_kept(text, column, words):
@@ -244,7 +244,7 @@ def test_a_short_expression_cannot_make_much_work(text):
 def test_much_data_is_filtered_within_the_bound_and_no_further():
     items = [{"price": number} for number in range(50_000)]
     assert transform("length(items[?price > `10`])", {"items": items}) == 49_989
-    assert "too much work" in refused("items[?a.b.c.d || e.f.g.h || i.j.k.l || m.n.o.p]", {"items": items}).message
+    assert "takes too long" in refused("items[?a.b.c.d || e.f.g.h || i.j.k.l || m.n.o.p]", {"items": items}).message
     assert "1,000,000 characters" in refused("text", {"text": "a" * 1_000_001}).message
 
 
