@@ -178,7 +178,7 @@ def test_pause_resume_and_cancel(queued: list[Any], django_capture_on_commit_cal
     [
         ({"filters": {"status": "broken"}}, "Unknown status"),
         ({"filters": {"colour": "red"}}, "Unknown filter"),
-        ({"action": "explode"}, "no action"),
+        ({"action": "explode"}, "Unknown action"),
         ({"per_second": 0}, "between"),
         ({"per_second": 10**6}, "between"),
     ],
