@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('integrations', '0101_words'),
-        ('notifications', '0002_channel_messages'),
+        ("notifications", "0080_sent_messages"),
     ]
 
     operations = [
