@@ -29,4 +29,4 @@ def get_wire_format(name: str) -> WireFormat:
     try:
         return WIRE_FORMATS[name]
     except KeyError:
-        raise LookupError(f"There is no wire format {name!r}; there are {', '.join(WIRE_FORMATS)}.") from None
+        raise LookupError(f"Unknown wire format {name!r}; available: {', '.join(WIRE_FORMATS)}.") from None

@@ -282,9 +282,8 @@ def _is_status(node: ast.expr) -> bool:
 def _is_writing_sql(text: str) -> bool:
     """A statement, or the part of one, that inserts deliveries or sets their status; conditions do not count."""
     flat = " ".join(text.split())
-    setting = re.search(r"(?:deliveries_delivery\b.*?\bSET\b|^)(.*?)(?=\bWHERE\b|$)", flat)
-    assert setting is not None
-    is_update = "UPDATE deliveries_delivery" in flat and re.search(r"\bstatus =", setting[1])
+    _, update, rest = flat.partition("UPDATE deliveries_delivery")
+    is_update = bool(update) and re.search(r"\bstatus =", re.split(r"\bWHERE\b", rest)[0])
     is_part = re.match(r"status = '\w+', lease", flat)
     return bool(is_update or is_part or "INSERT INTO deliveries_delivery " in flat)
 

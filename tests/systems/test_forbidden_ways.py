@@ -13,6 +13,7 @@ from deliveries.maintenance.periodic import make_due_polls
 from deliveries.models import Attempt, Delivery
 from deliveries.previews.ping import ping_now, request_ping
 from integrations.models import Integration, TurnContext
+from integrations.wire_formats import WIRE_FORMATS
 from notifications.channels import ChannelError
 from notifications.models import Channel
 from notifications.outbox import send_test
@@ -21,7 +22,7 @@ from tests.factories import DeliveryFactory, EventFactory, IntegrationFactory, S
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
-FORMATS = list(Integration.WireFormat.values)
+FORMATS = list(WIRE_FORMATS)
 #: Spellings that lead to this machine; a row may hold any of them from before the policy was narrowed.
 HOSTS = ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "127.1", "2130706433", "a.localhost"]
 BUYER = {"id": "1", "buyer_accepts_marketing": True, "email": "a@example.com"}

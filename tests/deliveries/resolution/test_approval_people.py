@@ -127,7 +127,7 @@ def test_a_token_whose_issuer_is_not_known_may_be_of_any_who_can_issue_tokens(st
     client = ApiClient(store, scopes=("manage",))
     AccessToken.objects.filter(pk=client.token.pk).update(is_issuer_known=None)
     revision = edited_with(client, failed(store))
-    assert "not known" in refused(revision, ada)
+    assert "unknown" in refused(revision, ada)
     made = client.post("tokens", {"name": "child", "scopes": ["manage"]}).json()
     assert AccessToken.objects.get(id=made["id"]).is_issuer_known is False
     checker = UserFactory(is_superuser=False)

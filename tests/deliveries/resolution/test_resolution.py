@@ -295,7 +295,7 @@ def test_an_edited_payload_waits_for_a_second_person(ada: Actor, bob: Actor) -> 
     assert (revision.is_awaiting_approval, revision.approved_by, revision.approved_at) == (False, bob.user, NOW)
     assert record.data["phone"] == "1"
     assert [entry.actor for entry in history_of(delivery)] == ["bob", "ada"]
-    with pytest.raises(ResolutionError, match="approved already"):
+    with pytest.raises(ResolutionError, match="already been approved"):
         approve_revision(revision=revision, actor=bob)
 
 
@@ -321,7 +321,7 @@ def test_another_edit_overtakes_the_one_that_waits(ada: Actor, bob: Actor) -> No
     delivery = failed(store=StoreFactory(is_approval_required=True))
     first = edit_delivery(delivery=delivery, payload={"id": "7", "phone": "1"}, actor=ada)
     edit_delivery(delivery=delivery, payload={"id": "7", "phone": "2"}, actor=bob)
-    with pytest.raises(ResolutionError, match="rejected already"):
+    with pytest.raises(ResolutionError, match="already been rejected"):
         approve_revision(revision=first, actor=bob)
 
 

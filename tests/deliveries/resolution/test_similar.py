@@ -55,7 +55,7 @@ def test_a_change_leads_from_before_to_after(before: Any, after: Any) -> None:
         ({"id": "2", "to": {}}, "to.phone"),
         ({"id": "2"}, "to.phone"),
         ({"id": "2", "to": ["0"]}, "to.phone"),
-        ({"id": "2", "to": {"phone": "0"}, "country": "FR"}, 'There is a country already: "FR".'),
+        ({"id": "2", "to": {"phone": "0"}, "country": "FR"}, 'It already has a country: "FR".'),
         ({"id": "2", "to": {"phone": "1"}, "country": "US"}, "to.phone has another value here"),
     ],
 )
