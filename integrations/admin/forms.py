@@ -85,7 +85,8 @@ class IntegrationForm(forms.Form):
         if self.is_connector:
             wanted += self._parameter_fields(kind)
         else:
-            wanted += WIRE_FORMATS[kind].form_fields
+            # A format that is registered no longer keeps the fields that every format may have.
+            wanted += WIRE_FORMATS[kind].form_fields if kind in WIRE_FORMATS else WireFormat.form_fields
             self.fields["url"].required = True
         self.main_names = wanted
         self.advanced_names = [*ADVANCED, *([] if self.is_connector or "parameters" in wanted else ["parameters"])]

@@ -43,6 +43,7 @@ CORPUS = {
 _KEPT = {
     "auth.permission", "auth.user.password", "contenttypes", "sessions", "django_q.ormq.key", "django_q.schedule.func",
     "django_q.task.id", "django_q.success.id", "django_q.failure.id", "integrations.accesstoken.token_hash",
+    "integrations.integration.connector", "integrations.integration.wire_format",  # names of the registries
     "integrations.integration.permanent_statuses", "integrations.integration.retry_policy",
     "integrations.integrationhealth.recent", "deliveries.failuregroup.fingerprint", "deliveries.idempotencykey",
 }  # fmt: skip

@@ -31,7 +31,7 @@ def test_a_token_is_made_after_the_password(visit: Callable[..., Any], theme: st
     page.goto(f"/admin/integrations/store/{store.pk}/change/")
     forget_confirmations()
     page.fill("#token-name", "shop “plugin” & more")
-    page.click("text=Make the token >> visible=true")
+    page.click("text=Create token >> visible=true")
     assert "Confirm that it is you" in page.inner_text("#content-main")
     page.fill("#id_password", "wrong")
     page.click("input[type=submit]")

@@ -59,7 +59,7 @@ def test_the_whole_wizard_mends_37_deliveries_at_once(
     page.get_by_text("Changes").wait_for()
     assert page.locator(".diff del").inner_text() == "0000000000"
     assert page.get_by_role("button", name="Resend 36 deliveries").is_visible()
-    assert page.get_by_text("does not fit").count() == 1
+    assert page.get_by_text("does not apply").count() == 1
     page.fill("#reason", "The customer gave us the right number")
     shot(page, "wizard-3-review", theme)
     page.get_by_role("button", name="Resend 36 deliveries").click()
@@ -126,7 +126,7 @@ def test_the_second_of_two_people_is_told(visit: Callable[..., Any], morning: An
     anna, bo = visit("Operator", name="anna"), visit("Operator", name="bo")
     anna.goto(address + "edit/")
     bo.goto(address + "edit/")
-    bo.get_by_text("anna is in the wizard").wait_for()
+    bo.get_by_text("anna is also resolving this delivery").wait_for()
     for page in (anna, bo):
         text = page.locator("#payload").input_value()
         page.fill("#payload", text.replace("0000000000", GOOD))
