@@ -43,8 +43,8 @@ def test_a_token_is_made_after_the_password(visit: Callable[..., Any], theme: st
     assert AccessToken.objects.get().name == "shop “plugin” & more"
     page.click("text=Ask to turn it off…")
     page.fill("#lift-reason", "only for the sale")
-    page.click("button:has-text('Ask to switch it off')")
-    assert "ada asks to switch this off" in page.inner_text("main, #content")
+    page.click("button:has-text('Ask to turn it off')")
+    assert "ada asked to turn this off" in page.inner_text("main, #content")
     picture(page, f"second-approver-{theme}")
     other = visit(name="bob", theme=theme)
     other.goto(f"/admin/integrations/store/{store.pk}/change/")

@@ -64,7 +64,7 @@ def test_the_whole_wizard_mends_37_deliveries_at_once(
     shot(page, "wizard-3-review", theme)
     page.get_by_role("button", name="Resend 36 deliveries").click()
 
-    page.get_by_text("36 under way").wait_for()
+    page.get_by_text("36 in progress").wait_for()
     running()
     # Without reloading.
     page.locator("#content").get_by_text("36 succeeded").wait_for()
