@@ -29,9 +29,9 @@ class Lanes:
     each connection at a time: an equal share for every client.
     """
 
-    def __init__(self, respond: Callable[[Request], None], *, threads: int) -> None:
+    def __init__(self, respond: Callable[[Request], None], *, threads: int, push_threads: int | None = None) -> None:
         self._respond = respond
-        self._pushes = DaemonPool(threads, "push")
+        self._pushes = DaemonPool(push_threads or threads, "push")
         self._pages = DaemonPool(threads, "page")
         self._receivers = DaemonPool(max(2, threads // 2), "receiver")
         self._probes = DaemonPool(1, "probe")

@@ -49,7 +49,9 @@ class WebWorker(Worker):  # type: ignore[misc]
         connections = Connections(loop, limits_from_environment(settings.MAX_BODY_BYTES), lambda r: lanes.admit(r))
         host, port = self._address()
         gateway = Gateway(self.wsgi, connections, host=host, port=port)
-        lanes = Lanes(gateway.respond, threads=self.cfg.threads)
+        # SQLite has one writer, which threads that wait for it would take from each other in no order.
+        push_threads = 1 if settings.IS_SQLITE else None
+        lanes = Lanes(gateway.respond, threads=self.cfg.threads, push_threads=push_threads)
         connections.listen([listener.sock for listener in self.sockets])
         heartbeat = loop.create_task(self._report(stopped))
         await stopped.wait()

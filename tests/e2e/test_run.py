@@ -148,7 +148,7 @@ def test_a_port_that_is_taken_is_said_without_a_traceback(installation: Installa
     )  # fmt: skip
 
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
-    assert f"127.0.0.1:{receiver.port} already" in done.stderr
+    assert f"127.0.0.1:{receiver.port} is already in use" in done.stderr
     assert time.monotonic() - started < 20
 
 
