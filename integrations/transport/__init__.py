@@ -1,4 +1,4 @@
-"""The only code that opens connections: `make_transport` for the engine, `send` for one request at once."""
+"""The only code that opens outbound connections: `make_transport` for the engine, `send` for a single request."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ __all__ = [
 
 
 def make_transport(name: str, policy: AddressPolicy, capacity: int | None = None) -> Transport:
-    """The transport called `name`: `requests`, or `curl` (needs the extra `hookdesk[curl]`).
+    """Return the transport called `name`: `requests`, or `curl` (needs the extra `hookdesk[curl]`).
 
-    `capacity` is how many requests are in flight at most; each transport has its own default. Raises
-    ValueError for another name and RuntimeError if the extra is missing.
+    `capacity` is the maximum number of requests in flight; None takes the transport's default. Raises ValueError for
+    any other name, RuntimeError if the extra is not installed.
     """
     if name == "requests":
         return RequestsTransport(policy) if capacity is None else RequestsTransport(policy, capacity)
@@ -44,7 +44,7 @@ def make_transport(name: str, policy: AddressPolicy, capacity: int | None = None
 
 
 def current_policy() -> AddressPolicy:
-    """The policy that the setting `OUTBOUND_ALLOW` describes now."""
+    """Return the policy for the current value of the setting `OUTBOUND_ALLOW`."""
     from django.conf import settings
 
     return _policy_of(tuple(settings.OUTBOUND_ALLOW))

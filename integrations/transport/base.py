@@ -1,6 +1,6 @@
-"""What a transport takes and gives back: plain values, no Django, no HTTP library.
+"""The values a transport takes and returns: no Django, no HTTP library.
 
-A wire format makes a `Request` and reads a `Response`; a transport turns the one into the other.
+A wire format builds a `Request` and reads a `Response`; a transport turns one into the other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol
 
 Headers = tuple[tuple[str, str], ...]
 
-#: Bytes of an answer's body that are read and kept; the rest is never read.
+#: Maximum bytes of a response body that are read and kept; the rest is never read.
 RESPONSE_BODY_LIMIT = 64 * 1024
 
 
@@ -19,9 +19,9 @@ RESPONSE_BODY_LIMIT = 64 * 1024
 class Request:
     """One request, exactly as it goes on the wire.
 
-    `timeout` is the deadline of the whole attempt in seconds: name lookup, connect, TLS, sending and
-    reading together. `secrets` are the values that must never be shown: whoever stores or draws the
-    request masks them. `mailto:` URLs are sent by Django's mail instead of HTTP.
+    `timeout`: seconds for the whole attempt (DNS lookup, connect, TLS, sending and reading together). `secrets`:
+    values that must be masked wherever the request is stored or displayed. A `mailto:` URL is sent through Django's
+    mail backend instead of HTTP.
     """
 
     method: str
@@ -34,9 +34,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back. `body` holds at most `RESPONSE_BODY_LIMIT` bytes, as received (never decompressed).
+    """The response. `body` holds at most `RESPONSE_BODY_LIMIT` bytes, as received (never decompressed).
 
-    Header names are as received; compare them without case through `header()`.
+    Header names keep the case in which they arrived; `header()` looks them up case-insensitively.
     """
 
     status: int
@@ -45,15 +45,15 @@ class Response:
     is_truncated: bool = False
 
     def header(self, name: str) -> str | None:
-        """The first value of the header `name`, found without regard to case, or None."""
+        """Return the first value of the header `name` (case-insensitive), or None."""
         wanted = name.lower()
         return next((value for key, value in self.headers if key.lower() == wanted), None)
 
 
 class TransportError(Exception):
-    """No usable answer came. `kind` is one of the constants below; `message` is for staff to read.
+    """The request got no usable response. `kind` is one of the constants below; `message` is shown to staff.
 
-    `permanent` says that another try cannot help (a URL that is refused, a header that cannot be sent).
+    `permanent`: a retry cannot succeed (for example a refused URL, or a header that cannot be sent).
     """
 
     TIMEOUT = "timeout"  #: the deadline of the attempt passed
@@ -61,7 +61,7 @@ class TransportError(Exception):
     CONNECTION = "connection"  #: refused, unreachable or reset
     TLS = "tls"  #: certificate or handshake
     REFUSED_ADDRESS = "refused_address"  #: the address guard said no
-    PROTOCOL = "protocol"  #: what came back is not HTTP, or past a bound
+    PROTOCOL = "protocol"  #: the response is not valid HTTP or exceeds a limit, or the request is not valid HTTP
 
     def __init__(self, kind: str, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)
@@ -71,7 +71,7 @@ class TransportError(Exception):
 
 
 def transport_error(error: Exception) -> TransportError:
-    """The error itself, or one that stands for whatever else was raised: it must not cost an engine the others."""
+    """Return `error` as a TransportError. Unexpected exceptions are wrapped, so that none ends the engine."""
     if isinstance(error, TransportError):
         return error
     return TransportError(TransportError.PROTOCOL, f"The attempt failed: {type(error).__name__}.")
@@ -79,7 +79,7 @@ def transport_error(error: Exception) -> TransportError:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The end of one submitted request: `response` or `error`, never both. Durations in seconds."""
+    """The outcome of one submitted request: either `response` or `error` is set. `duration` in seconds."""
 
     key: Hashable
     response: Response | None
@@ -88,12 +88,11 @@ class Result:
 
 
 class Transport(Protocol):
-    """Many requests in flight at once, driven by one owner thread.
+    """Sends many requests concurrently; used by one owner thread.
 
-    `submit` never blocks; `collect` waits up to `timeout` seconds for at least one result, and returns at
-    once with all there are when some are ready. `wake` may be called from another thread and ends a
-    waiting `collect` early. Every request that was submitted yields exactly one result, at the latest two
-    seconds after its deadline.
+    `submit` never blocks. `collect` returns all results that are ready, and waits up to `timeout` seconds for the
+    first one if there are none. `wake` may be called from another thread; it ends a waiting `collect` early. Every
+    submitted request yields exactly one result, at most two seconds after its deadline.
     """
 
     capacity: int

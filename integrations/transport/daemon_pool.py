@@ -1,8 +1,8 @@
-"""Daemon threads that are started when they are needed and woken last in, first out.
+"""A pool of daemon threads, started on demand and woken last in, first out.
 
-`concurrent.futures` joins its threads when the interpreter exits, so one hanging lookup would hold up a
-shutdown; these do not. Last in, first out keeps the set of busy threads as small as the load allows, which
-matters: threads that wake each other in turn spend more time on handing over than on working.
+`concurrent.futures` joins its threads at interpreter exit, so one hanging lookup would delay shutdown; daemon threads
+are not joined. LIFO order keeps the number of active threads as small as the load allows, which saves context
+switches.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from queue import SimpleQueue
 
 Job = Callable[[], object]
 
-#: Bytes of a thread's stack: the default of 8 MB times hundreds of threads is a lot of address space.
+#: Stack size per thread in bytes. The default of 8 MB reserves too much address space for hundreds of threads.
 STACK_BYTES = 512 * 1024
 _starting = threading.Lock()
 
 
 class DaemonPool:
-    """Runs jobs in at most `capacity` threads; more jobs wait in line. A job must not raise.
+    """Runs jobs in at most `capacity` threads and queues the rest. A job must not raise.
 
-    `limit` is how many threads may be busy at the moment; it can be changed while they work.
+    `limit` is the number of threads that may be busy now (at most `capacity`); `set_limit` changes it.
     """
 
     def __init__(self, capacity: int, name: str, *, limit: int | None = None) -> None:
@@ -38,18 +38,18 @@ class DaemonPool:
 
     @property
     def has_waiting(self) -> bool:
-        """True while jobs stand in line."""
+        """True while jobs are queued."""
         return bool(self._waiting)
 
     def longest_wait(self) -> float:
-        """Seconds that the first job in line has waited; 0 with none."""
+        """Return how many seconds the oldest queued job has waited; 0 if none is queued."""
         try:
             return time.monotonic() - self._waiting[0][0]
         except IndexError:
             return 0.0
 
     def submit(self, job: Job) -> None:
-        """Runs `job` soon in some thread. Never blocks."""
+        """Start `job` in a thread, or queue it. Never blocks."""
         with self._lock:
             inbox = None if self._waiting else self._free_inbox()
             if inbox is None:
@@ -58,7 +58,7 @@ class DaemonPool:
         inbox.put(job)
 
     def set_limit(self, limit: int) -> None:
-        """From now on at most `limit` threads are busy; if that is more, jobs in line begin at once."""
+        """Allow at most `limit` busy threads. A higher limit starts queued jobs immediately."""
         self.limit = min(limit, self.capacity)
         while self._waiting:
             with self._lock:
@@ -69,7 +69,7 @@ class DaemonPool:
             inbox.put(job)
 
     def close(self) -> None:
-        """Ends the idle threads now and the busy ones after their job; jobs in line are dropped."""
+        """Stop idle threads now and busy ones after their job. Queued jobs are dropped."""
         with self._lock:
             self._is_closed = True
             self._waiting.clear()
@@ -86,7 +86,7 @@ class DaemonPool:
             return None
         try:
             inbox = self._start()
-        except RuntimeError:  # the system has no more threads: go on with those there are
+        except RuntimeError:  # the system cannot start more threads: continue with those that exist
             if self._threads == 0:
                 raise
             return None
@@ -111,7 +111,7 @@ class DaemonPool:
             job = self._next_job(inbox) or inbox.get()
 
     def _next_job(self, inbox: SimpleQueue[Job | None]) -> Job | None:
-        """The next job in line; with none, this thread's inbox is put among the idle ones."""
+        """Return the next queued job; if there is none, mark this thread as idle."""
         with self._lock:
             if self._waiting and self._threads - len(self._idle) <= self.limit:
                 return self._waiting.popleft()[1]

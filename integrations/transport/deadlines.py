@@ -1,8 +1,8 @@
-"""One deadline over a whole attempt, kept by one watchdog thread a process.
+"""A deadline for a whole attempt, enforced by one watchdog thread per process.
 
-Socket timeouts count from the last byte, so a peer that sends a byte a second is never late. The watchdog
-therefore shuts the socket of an attempt down when its time is over, which ends whatever the attempt is
-waiting for: the handshake, a header, the body.
+A socket timeout restarts with every byte received, so a peer that sends one byte per second never times out. The
+watchdog therefore shuts down the attempt's socket at the deadline. This unblocks the attempt wherever it is waiting:
+in the TLS handshake, in the headers or in the body.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable
 
 TICK_SECONDS = 0.1
-#: How long after its deadline an attempt that does not react is given up.
+#: An attempt that has not ended this long after its deadline is abandoned.
 GRACE_SECONDS = 1.0
 
 
 class Attempt:
-    """The time limit of one request and the socket that it uses at the moment. Seconds are monotonic."""
+    """The deadline of one request (seconds of the monotonic clock) and the socket it currently uses."""
 
     __slots__ = ("_lock", "_socket", "deadline", "is_expired", "on_abandoned", "started")
 
@@ -33,24 +33,24 @@ class Attempt:
         self._lock = threading.Lock()
 
     def remaining(self) -> float:
-        """Seconds until the deadline, never less than a millisecond (0 would mean: do not wait at all)."""
+        """Return the seconds until the deadline, at least 0.001: a socket timeout of 0 would mean non-blocking."""
         return max(self.deadline - time.monotonic(), 0.001)
 
     def attach(self, connected: socket.socket) -> None:
-        """From now on the deadline shuts this socket down; at once if it has passed."""
+        """Shut down this socket at the deadline, or immediately if the deadline has passed."""
         with self._lock:
             self._socket = connected
             if self.is_expired:
                 _shut_down(connected)
 
     def detach(self) -> bool:
-        """Lets go of the socket; False if the deadline has shut it down, so that it cannot be used again."""
+        """Release the socket. Return False if the deadline has shut it down, so that it cannot be reused."""
         with self._lock:
             self._socket = None
             return not self.is_expired
 
     def expire(self) -> None:
-        """The deadline has passed: ends what the attempt is waiting for."""
+        """Mark the deadline as passed and shut down the socket."""
         with self._lock:
             self.is_expired = True
             if self._socket is not None:
@@ -58,7 +58,7 @@ class Attempt:
 
 
 class Watchdog:
-    """Looks after all attempts of a process ten times a second, and sleeps while there are none."""
+    """Checks the deadlines of all attempts of a process ten times a second; sleeps while there are none."""
 
     def __init__(self) -> None:
         self._attempts: dict[int, Attempt] = {}
@@ -67,12 +67,12 @@ class Watchdog:
         self._lock = threading.Lock()
 
     def watch(self, attempt: Attempt) -> None:
-        """Keeps the deadline of `attempt` until `leave`."""
+        """Enforce the deadline of `attempt` until `leave` is called."""
         self._attempts[id(attempt)] = attempt
         self._rouse()
 
     def leave(self, attempt: Attempt) -> None:
-        """The attempt has ended."""
+        """Stop watching: the attempt has ended."""
         self._attempts.pop(id(attempt), None)
 
     def _rouse(self) -> None:
@@ -98,7 +98,7 @@ class Watchdog:
         now = time.monotonic()
         try:
             attempts = list(self._attempts.values())
-        except RuntimeError:  # another thread changed it meanwhile: look again at the next tick
+        except RuntimeError:  # changed by another thread during iteration: retry at the next tick
             return
         for attempt in attempts:
             if now < attempt.deadline:
@@ -111,8 +111,8 @@ class Watchdog:
 
 
 def _shut_down(connected: socket.socket) -> None:
-    # The plain method also for TLS: that of ssl.SSLSocket would take the encryption off first, and a
-    # thread that is sending at that moment would send in the clear.
+    # socket.socket's method for TLS sockets too: ssl.SSLSocket.shutdown removes the TLS layer first, so a thread that
+    # is sending at that moment would send plain text.
     with contextlib.suppress(OSError):
         socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
@@ -122,7 +122,7 @@ _shared_pid = 0
 
 
 def shared_watchdog() -> Watchdog:
-    """The watchdog of this process; a forked child gets its own, as threads do not survive a fork."""
+    """Return the watchdog of this process. Threads do not survive a fork, so a forked child creates its own."""
     global _shared, _shared_pid
     if _shared is None or _shared_pid != os.getpid():
         _shared, _shared_pid = Watchdog(), os.getpid()

@@ -1,4 +1,4 @@
-"""What both transports do before they connect: check the URL and the headers, complete the headers."""
+"""Preparation shared by both transports: check the URL and headers, add default headers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from integrations.transport.base import Headers, Request, TransportError
 from integrations.transport.guard.addresses import AddressPolicy, Target, UrlRefused, parse_url
 from integrations.transport.header_rules import FORBIDDEN_IN_VALUE, FRAMING_HEADERS, HEADER_NAME, is_latin_1
 
-#: Bytes of an answer's status line and headers together, interim answers (1xx) included.
+#: Maximum bytes of status line and headers of a response, including those of interim (1xx) responses.
 HEAD_LIMIT = 64 * 1024
-#: Interim answers (100, 103 …) that are skipped before the real one.
+#: Maximum number of interim (1xx) responses that are skipped before the final one.
 INTERIM_LIMIT = 16
 
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
@@ -19,9 +19,9 @@ _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request that may be sent. `headers` are complete but for Host and Content-Length.
+    """A checked request. `headers` are complete except for Host and Content-Length.
 
-    `body` is None when the message has none and no Content-Length either.
+    `body` is None if the request has neither a body nor a Content-Length header.
     """
 
     method: str
@@ -31,7 +31,7 @@ class Prepared:
 
 
 def prepare(request: Request, policy: AddressPolicy) -> Prepared:
-    """`request`, checked; raises a permanent TransportError when it can never be sent."""
+    """Check `request` and add default headers. Raises a permanent TransportError if it cannot be sent."""
     if HEADER_NAME.fullmatch(request.method) is None:
         raise _unsendable(f"The method {request.method!r} is not an HTTP method.")
     try:
@@ -56,7 +56,7 @@ def _parse_cached(url: str, policy: AddressPolicy) -> Target:
 
 @lru_cache(maxsize=4096)
 def _added_headers(names: tuple[str, ...]) -> Headers:
-    """What is missing beside headers of these names, which are checked: once for all requests that are alike."""
+    """Check these header names and return the default headers they lack. Cached per combination of names."""
     for name in names:
         if HEADER_NAME.fullmatch(name) is None:
             raise _unsendable(f"The header name {name!r} has characters that header names cannot have. Correct it.")
@@ -75,7 +75,7 @@ def _check_value(name: str, value: str) -> None:
 
 
 def printable(text: str) -> str:
-    """The beginning of `text`, which a receiver may have written, fit for a message and for any database."""
+    """Return the first 200 characters of untrusted `text`, with unprintable characters replaced."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:200])
 
 

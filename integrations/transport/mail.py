@@ -1,7 +1,7 @@
-"""Requests to `mailto:` URLs, sent through the mail backend that Django is configured with.
+"""Requests to `mailto:` URLs, sent through the mail backend configured in Django.
 
-The body is a JSON object: `from` (null: the installation's own address), `to` (list of addresses), `subject`,
-`body`, and `html` if there is one.
+The request body is a JSON object: `from` (null: `DEFAULT_FROM_EMAIL`), `to` (list of addresses), `subject`, `body`,
+and optionally `html`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _SENT = Response(250, (("Content-Type", "application/json"),), b'{"sent":1}')
 
 
 def is_mail(request: Request) -> bool:
-    """True if `request` goes out by mail instead of HTTP."""
+    """Return whether `request` is sent by mail instead of HTTP."""
     return request.url[:7].lower() == "mailto:"
 
 
 def send_mail_request(request: Request, timeout: float) -> Response:
-    """Sends the mail within about `timeout` seconds and answers 250; raises TransportError."""
+    """Send the mail within about `timeout` seconds and return a response with status 250; raises TransportError."""
     message = _read_message(request.body)
     from django.core.mail import EmailMultiAlternatives, get_connection
 
@@ -31,7 +31,7 @@ def send_mail_request(request: Request, timeout: float) -> Response:
         mail = EmailMultiAlternatives(
             subject=message["subject"],
             body=message["body"],
-            from_email=message.get("from"),  # None: the installation's own
+            from_email=message.get("from"),  # None: DEFAULT_FROM_EMAIL
             to=message["to"],
             connection=get_connection(timeout=timeout),
         )

@@ -1,4 +1,4 @@
-"""One curl handle for one request at a time: what is set on it, what it may do, what it has received."""
+"""A curl handle for one request at a time: its options, its callbacks and the response it receives."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _TLS_ERRORS = frozenset(
         pycurl.E_SSL_CACERT_BADFILE,
     }
 )
-#: CURLE_TOO_LARGE, which pycurl has no name for: past one of curl's own bounds.
+#: CURLE_TOO_LARGE, for which pycurl has no constant: one of curl's own limits was exceeded.
 _TOO_LARGE = 100
 _PROTOCOL_ERRORS = frozenset(
     {pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_FTP_WEIRD_SERVER_REPLY, pycurl.E_BAD_CONTENT_ENCODING, _TOO_LARGE}
 )
-#: curl has no code of its own for an answer that breaks the rules of chunks or headers.
+#: curl has no separate code for a response with invalid chunks or headers.
 _PROTOCOL_WORDS = ("chunk", "header", "HTTP/0.9", "hex")
 _GO_ON, _ABORT = 0, 1  # PREREQFUNC_OK, PREREQFUNC_ABORT
 _EMPTY_LINES = (b"\r\n", b"\n")
@@ -41,9 +41,9 @@ _RESEND = "The kept connection broke before an answer came. It is not known whet
 
 
 class KeptConnections:
-    """Which socket is which connection, to see whether the receiver has closed one meanwhile.
+    """Maps connections to sockets, to find out whether the receiver has closed a kept connection.
 
-    Keys are address, port and local port.
+    Keys are (address, port, local port).
     """
 
     def __init__(self, sockets: CurlSockets) -> None:
@@ -52,7 +52,7 @@ class KeptConnections:
         self._keys: dict[int, tuple[str, int, int]] = {}
 
     def add(self, opened: list[int], key: tuple[str, int, int]) -> None:
-        """One of the sockets `opened` is the connection `key`."""
+        """Find the socket of the connection `key` among `opened`."""
         for descriptor in opened:
             borrowed = socket.socket(fileno=descriptor)
             try:
@@ -65,7 +65,7 @@ class KeptConnections:
                 borrowed.detach()
 
     def is_closed(self, key: tuple[str, int, int]) -> bool:
-        """True if the other side has closed the connection."""
+        """Return whether the receiver has closed the connection."""
         descriptor = self._descriptors.get(key)
         return descriptor is not None and self._sockets.is_closed(descriptor)
 
@@ -74,7 +74,7 @@ class KeptConnections:
 
 
 class CurlHandle:
-    """A pycurl handle that is used again and again for one method. The callbacks run inside `perform`."""
+    """A reusable pycurl handle for one HTTP method. The callbacks run inside `socket_action`."""
 
     _key: Hashable
     _addresses: tuple[str, ...]
@@ -93,12 +93,12 @@ class CurlHandle:
         self._configure(method, has_body, ca_file)
 
     def start(self, key: Hashable, prepared: Prepared, addresses: tuple[str, ...], deadline: float) -> None:
-        """Makes the handle ready to send `prepared` to one of `addresses`, which were checked."""
+        """Prepare the handle to send `prepared` to one of `addresses`, which have been checked."""
         self._clear()
         self._key, self._addresses, self._deadline = key, addresses, deadline
         easy, target = self.easy, prepared.target
         easy.setopt(pycurl.URL, f"{target.scheme}://{target.authority}/")
-        easy.setopt(pycurl.REQUEST_TARGET, target.path)  # as it is: in a URL, curl would turn %2f into %2F
+        easy.setopt(pycurl.REQUEST_TARGET, target.path)  # unchanged: in a URL, curl would turn %2f into %2F
         easy.setopt(pycurl.HTTPHEADER, _header_lines(prepared.headers))
         if prepared.body is not None:
             easy.setopt(pycurl.POSTFIELDS, prepared.body)
@@ -113,13 +113,13 @@ class CurlHandle:
         self._set_deadline(self.started)
 
     def restart(self) -> None:
-        """Makes the handle ready for the same request again, on a new connection: nothing of it had left."""
+        """Prepare the handle to send the same request on a new connection: nothing had been sent."""
         self.must_restart = False
         self._set_fresh(True)
         self._set_deadline(time.monotonic())
 
     def result(self, code: int, message: str) -> Result:
-        """What came of it; `code` and `message` are those of curl, 0 for a success."""
+        """Return the result. `code` (0: success) and `message` are curl's."""
         duration = time.monotonic() - self.started
         try:
             return Result(self._key, self._response(code, message), None, duration)
@@ -155,7 +155,7 @@ class CurlHandle:
 
     def _configure(self, method: str, has_body: bool, ca_file: str) -> None:
         options: dict[int, Any] = {
-            # Nothing of the environment: no proxy, no .netrc, no cookies, no redirects, no other protocol.
+            # Ignore the environment: no proxy, no .netrc, no cookies, no redirects, no other protocol.
             pycurl.PROXY: "",
             pycurl.NOPROXY: "*",
             pycurl.NETRC: pycurl.NETRC_IGNORED,
@@ -170,7 +170,7 @@ class CurlHandle:
             pycurl.CAINFO: ca_file,
             pycurl.NOSIGNAL: 1,
             pycurl.TCP_NODELAY: 1,
-            # Thousands of handles are kept: libcurl's own default is 64 KiB for what is sent by each.
+            # Thousands of handles are kept, and libcurl's default upload buffer is 64 KiB each.
             pycurl.UPLOAD_BUFFERSIZE: 16 * 1024,
             pycurl.BUFFERSIZE: 16 * 1024,
             pycurl.OPENSOCKETFUNCTION: self._open_socket,
@@ -189,7 +189,7 @@ class CurlHandle:
             self.easy.setopt(option, value)
 
     def _open_socket(self, _purpose: int, address: Any) -> Any:
-        """Opens a socket only for an address that was checked for this very request."""
+        """Open a socket only to an address that was checked for this request."""
         ip = address.addr[0]
         ip = str(ip_address(ip.decode() if isinstance(ip, bytes) else ip))
         if ip not in self._addresses or not self._policy.permits(ip):
@@ -203,10 +203,10 @@ class CurlHandle:
         return 0  # SOCKOPT_OK
 
     def _before_request(self, ip: str, _local: str, port: int, local_port: int) -> int:
-        """Runs when the connection stands and nothing of the request has left.
+        """Run when the connection is established and before anything is sent.
 
-        A second run means that curl wants to send again, because a kept connection died on it. The
-        receiver may have read the first one, so the decision belongs to whoever keeps the attempts.
+        A second call means that curl wants to resend because a kept connection failed. The receiver may have read the
+        first request, so the transfer is aborted and the engine decides about a retry.
         """
         connection = (ip, port, local_port)
         if self._is_sent:
@@ -229,7 +229,7 @@ class CurlHandle:
             self._is_head_complete = False
         if line in _EMPTY_LINES:
             self._is_head_complete = True
-        elif not self._is_head_complete:  # what comes later is a trailer
+        elif not self._is_head_complete:  # later lines are trailers
             self._head.append(line)
         if self._head_bytes <= HEAD_LIMIT and self._interim <= INTERIM_LIMIT:
             return None
@@ -261,7 +261,7 @@ class CurlHandle:
 
 
 def _header_lines(headers: Headers) -> list[bytes]:
-    """The lines for curl: `Name;` is its spelling of an empty value, `Name:` that of no header at all."""
+    """Return header lines as curl expects them: `Name;` sends an empty value, `Name:` removes the header."""
     lines = [f"{name}: {value}" if value.strip(" \t") else f"{name};" for name, value in headers]
     lines += _kept_back(tuple([name for name, _ in headers]))
     return "\n".join(lines).encode("latin-1").split(b"\n")  # no value holds a line break
@@ -269,7 +269,7 @@ def _header_lines(headers: Headers) -> list[bytes]:
 
 @lru_cache(maxsize=4096)
 def _kept_back(names: tuple[str, ...]) -> list[str]:
-    """What curl would send of its own accord beside headers of these names."""
+    """Return the lines that suppress curl's default headers, except those in these names."""
     given = {name.lower() for name in names}
     return [f"{name}:" for name in ("User-Agent", "Content-Type", "Expect") if name.lower() not in given]
 

@@ -1,4 +1,4 @@
-"""Waits for all sockets of curl at once, and can be woken from another thread."""
+"""Waits for all of curl's sockets at once; another thread can end the wait."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pycurl
 
-#: Descriptors that the rest of the process may need beside the connections.
+#: File descriptors reserved for the rest of the process.
 SPARE_DESCRIPTORS = 512
 _SELECTOR_EVENTS = {
     pycurl.POLL_IN: selectors.EVENT_READ,
@@ -42,7 +42,7 @@ class CurlSockets:
         self._selector.register(self._wakes, selectors.EVENT_READ)
 
     def drive(self, timeout: float) -> None:
-        """Waits up to `timeout` seconds until something happens, and lets curl work on it."""
+        """Wait up to `timeout` seconds for socket events or curl's timer, and let curl handle them."""
         if self._due is not None:
             timeout = min(timeout, max(self._due - time.monotonic(), 0.0))
         act, kept = self.multi.socket_action, self._kept
@@ -59,17 +59,17 @@ class CurlSockets:
             act(pycurl.SOCKET_TIMEOUT, 0)
 
     def is_closed(self, descriptor: int) -> bool:
-        """True if the other side has closed this kept connection, as far as the last `drive` saw."""
+        """Return whether the receiver had closed this kept connection at the time of the last `drive`."""
         return descriptor in self._closed
 
     def opened(self, descriptor: int) -> None:
-        """A new socket has this number: whatever is remembered of it was another one's."""
+        """Forget what is known of `descriptor`: its number now belongs to a new socket."""
         self._forget(descriptor)
         self._closed.discard(descriptor)
 
     def wake(self) -> None:
-        """Ends a waiting `drive`."""
-        with contextlib.suppress(OSError):  # full: it will wake anyway; closed: nobody waits
+        """End a waiting `drive`."""
+        with contextlib.suppress(OSError):  # buffer full: it wakes anyway; closed: nothing is waiting
             self._waker.send(b"\0")
 
     def close(self) -> None:
@@ -79,10 +79,10 @@ class CurlSockets:
         self._waker.close()
 
     def _watch(self, what: int, descriptor: int, _multi: Any, _data: Any) -> None:
-        """What curl wants to know of a socket.
+        """Register the events curl wants for a socket (CURLMOPT_SOCKETFUNCTION).
 
-        A connection between two requests stays registered: that saves two system calls for each request, and tells
-        when the receiver closes it. curl itself would look only if it was idle for a second.
+        An idle connection stays registered. This saves two system calls per request and detects when the receiver
+        closes it; curl itself would only check after one idle second.
         """
         if what == pycurl.POLL_REMOVE:
             if descriptor in self._registered:
@@ -101,7 +101,7 @@ class CurlSockets:
         self._registered[descriptor] = events
 
     def _give_up(self, descriptor: int) -> None:
-        """Between two requests nothing may come but the end of the connection."""
+        """Mark an idle connection as closed: between requests, the only valid event is its end."""
         self._forget(descriptor)
         self._closed.add(descriptor)
 
@@ -123,7 +123,7 @@ class CurlSockets:
 
 
 def _raise_descriptor_limit(needed: int) -> None:
-    """Lets this process open `needed` files if the system allows it; the usual limit is 1,024."""
+    """Raise the soft limit on open files to `needed` if the hard limit allows it; the usual limit is 1,024."""
     try:
         import resource
     except ImportError:

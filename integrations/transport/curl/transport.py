@@ -1,4 +1,4 @@
-"""The fast transport: thousands of requests in flight in one thread, over libcurl. Extra `hookdesk[curl]`."""
+"""The fast transport: thousands of requests in flight in one thread, with libcurl. Needs `hookdesk[curl]`."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ except ImportError as missing:
 
 DEFAULT_CAPACITY = 2000
 MAIL_THREADS = 8
-#: How often the deadlines of requests are looked at that wait for a lookup or for the mail server.
+#: How often the deadlines of requests that wait for DNS or the mail server are checked.
 OUTSIDE_SECONDS = 0.05
 
 
 class CurlTransport:
-    """Drives curl's multi interface from `collect`; see `Transport` for what the methods promise."""
+    """Drives curl's multi interface from `collect`; `Transport` documents the methods."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class CurlTransport:
 
     def collect(self, timeout: float) -> Sequence[Result]:
         until = time.monotonic() + timeout
-        wait = 0.0  # the first round only takes what is ready
+        wait = 0.0  # the first round only takes results that are ready
         while True:
             self._sockets.drive(0.0 if self._results or self._is_woken else wait)
             self._results += self._outside.arrived()
@@ -120,7 +120,7 @@ class CurlTransport:
         self._sockets.multi.add_handle(handle.easy)
 
     def _harvest(self) -> None:
-        """Takes the finished transfers out of curl and keeps their handles for the next ones."""
+        """Take finished transfers from curl and keep their handles for reuse."""
         remaining = 1
         while remaining:
             remaining, succeeded, failed = self._sockets.multi.info_read()
@@ -148,7 +148,7 @@ class CurlTransport:
         def start(future: Future[Addresses]) -> Result | None:
             try:
                 self._start(key, prepared, future.result(), deadline)
-            except Exception as error:  # in `collect`
+            except Exception as error:  # must not end `collect`
                 return Result(key, None, transport_error(error), 0.0)
             return None
 
@@ -166,7 +166,7 @@ class CurlTransport:
                 response = send_mail_request(request, max(deadline - started, 0.001))
             except TransportError as known:
                 error = known
-            except Exception as unknown:  # a mail backend may raise anything, and must not cost the engine a delivery
+            except Exception as unknown:  # a mail backend may raise anything; it must not end the engine
                 error = TransportError(TransportError.CONNECTION, f"The mail failed: {type(unknown).__name__}.")
             result = Result(key, response, error, time.monotonic() - started)
             finish(lambda: result)
@@ -176,7 +176,7 @@ class CurlTransport:
 
 
 class PendingOffThread:
-    """Requests that wait for another thread: a lookup or a mail. Each ends once, by its deadline at the latest."""
+    """Requests that wait for another thread (DNS or mail). Each ends exactly once, at its deadline at the latest."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
@@ -190,7 +190,7 @@ class PendingOffThread:
         return bool(self._waiting)
 
     def expect(self, key: Hashable, deadline: float, lateness: str) -> Callable[[Callable[[], Result | None]], None]:
-        """What another thread calls when it is done, with a function that the owner's thread then runs."""
+        """Return a callback for the other thread. It takes a function, which the owner thread runs in `arrived`."""
         ticket = next(self._tickets)
         late = TransportError(TransportError.TIMEOUT, lateness)
         self._waiting[ticket] = (deadline, Result(key, None, late, max(deadline - time.monotonic(), 0.0)))
@@ -202,7 +202,7 @@ class PendingOffThread:
         return finish
 
     def arrived(self) -> list[Result]:
-        """The results there are now; those that lead to a transfer first have none yet."""
+        """Run the callbacks that have arrived. Return their results and the timeouts; a started transfer has none."""
         results = []
         while self._arrivals:
             ticket, outcome = self._arrivals.popleft()

@@ -1,8 +1,8 @@
-"""The blocks of addresses that no request may go to, written out.
+"""The address blocks that no request may be sent to.
 
-Source: IANA's "IPv4 Special-Purpose Address Registry" and "IPv6 Special-Purpose Address Registry", the
-multicast and reserved blocks, and one address of a cloud provider. The flags of Python's `ipaddress`
-(`is_private`, `is_global`) are not used: their meaning differs between Python versions.
+Source: IANA's "IPv4 Special-Purpose Address Registry" and "IPv6 Special-Purpose Address Registry", the multicast and
+reserved blocks, and one address of a cloud provider. The flags of Python's `ipaddress` (`is_private`, `is_global`) are
+not used, because their meaning differs between Python versions.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ _IPV6_BLOCKS: tuple[tuple[str, str], ...] = (
 _IPV4 = tuple((IPv4Network(block), what) for block, what in _IPV4_BLOCKS)
 _IPV6 = tuple((IPv6Network(block), what) for block, what in _IPV6_BLOCKS)
 
-#: The only IPv6 space that IANA hands out for the internet; everything else is refused unseen.
+#: The only IPv6 space that IANA allocates as global unicast; everything else is refused.
 _IPV6_GLOBAL = IPv6Network("2000::/3")
-#: DNS64 answers look like this where a network has no IPv4; the IPv4 address inside decides.
+#: DNS64 answers in networks without IPv4; the embedded IPv4 address decides.
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def special_purpose(address: IPAddress) -> str | None:
-    """What the special purpose of `address` is, in words, or None for an ordinary public address."""
+    """Return a description of the special purpose of `address`, or None for an ordinary public address."""
     if isinstance(address, IPv4Address):
         return next((what for block, what in _IPV4 if address in block), None)
     if address.scope_id is not None:

@@ -1,8 +1,8 @@
-"""The address guard: which URLs may be saved, and which addresses may be connected to. Pure: no lookups.
+"""The address guard: which URLs may be saved and which addresses may be connected to. Performs no DNS lookups.
 
-A URL is checked twice. `check_url` runs when it is saved and again before it is used; it does not resolve
-names, because an answer of the DNS may change a second later. The transports therefore ask
-`AddressPolicy.permits` for every address that a name resolves to, and connect to exactly such an address.
+`check_url` runs when a URL is saved and again before it is used. It does not resolve names, because a DNS answer may
+change a second later. The transports therefore call `AddressPolicy.permits` for every address a name resolves to, and
+connect to exactly that address.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class UrlRefused(ValueError):
-    """The URL may not be used. `reason` says what is wrong, why, and what to do, for the person who typed it."""
+    """The URL may not be used. `reason` tells the person who entered it what is wrong and how to correct it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -41,17 +41,17 @@ class UrlRefused(ValueError):
 
 
 class AddressPolicy:
-    """Which IP addresses may be connected to: public ones, and those inside the CIDRs of `allow`."""
+    """Which IP addresses may be connected to: public ones, and those in the networks of `allow`."""
 
     __slots__ = ("_decide", "_hash", "allow")
 
     def __init__(self, allow: Iterable[IPNetwork] = ()) -> None:
         self.allow: tuple[IPNetwork, ...] = tuple(allow)
         self._decide = lru_cache(maxsize=4096)(self._permits)
-        self._hash = hash(self.allow)  # asked for with each request, and dear: networks are hashed in Python
+        self._hash = hash(self.allow)  # needed for each request, and slow to compute: networks are hashed in Python
 
     def permits(self, ip: str | IPAddress) -> bool:
-        """True if a connection to `ip` is allowed. Text that is no plain IP address is never permitted."""
+        """Return whether a connection to `ip` is allowed. Text that is not an IP address is never permitted."""
         return self._decide(ip)
 
     def _permits(self, ip: str | IPAddress) -> bool:
@@ -75,9 +75,9 @@ class AddressPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL taken apart without changing a byte. `path` is the request target; `address` is None for a name.
+    """The parts of a URL, byte for byte. `path` is the request target; `address` is None if the host is a name.
 
-    `authority` is the value of the Host header: host and port as they were written.
+    `authority` is the value of the Host header: host and port as written.
     """
 
     scheme: str
@@ -89,9 +89,9 @@ class Target:
 
 
 def parse_allow(text: str | Iterable[str]) -> tuple[IPNetwork, ...]:
-    """The networks of `OUTBOUND_ALLOW`: CIDRs separated by commas, or a list of them.
+    """Return the networks of `OUTBOUND_ALLOW`, given as a list of CIDRs or as text separated by commas.
 
-    Raises ValueError, naming the entry, when one is not a CIDR or has bits set behind its prefix.
+    Raises ValueError, naming the entry, if an entry is not a CIDR or has host bits set.
     """
     entries = text.split(",") if isinstance(text, str) else text
     networks = []
@@ -106,13 +106,13 @@ def parse_allow(text: str | Iterable[str]) -> tuple[IPNetwork, ...]:
 
 
 def check_url(url: str, policy: AddressPolicy) -> str:
-    """`url` itself if it may be saved and used; raises UrlRefused with the reason if not. Resolves nothing."""
+    """Return `url` if it may be saved and used; raises UrlRefused otherwise. Performs no DNS lookup."""
     parse_url(url, policy)
     return url
 
 
 def parse_url(url: str, policy: AddressPolicy) -> Target:
-    """The parts of `url`; raises UrlRefused like `check_url`."""
+    """Return the parts of `url`; raises UrlRefused like `check_url`."""
     _check_characters(url)
     scheme, rest = _split_scheme(url)
     match = _AUTHORITY.fullmatch(rest)
@@ -132,7 +132,7 @@ def parse_url(url: str, policy: AddressPolicy) -> Target:
 
 
 def describe_refusal(ip: str) -> str:
-    """Why `ip` is not permitted, and what to do, in one sentence."""
+    """Return why `ip` is not permitted and what to do about it."""
     try:
         what = special_purpose(ip_address(ip)) or "not a public address"
     except ValueError:
@@ -184,7 +184,7 @@ def _split_port(authority: str, scheme: str) -> tuple[str, int]:
 
 
 def _check_host(host: str, policy: AddressPolicy) -> str | None:
-    """The IP address that `host` spells, or None if it is a name; raises UrlRefused."""
+    """Return the IP address in `host`, or None if it is a name; raises UrlRefused."""
     if host.startswith("["):
         return _check_address(_read_ipv6(host[1:-1]), policy)
     if "%" in host:
@@ -248,5 +248,5 @@ def _check_name(name: str, policy: AddressPolicy) -> None:
 
 
 def is_loopback_name(name: str) -> bool:
-    """True for the lower-case names that always mean this machine (RFC 6761 §6.3 and the usual hosts file)."""
+    """Return whether the lower-case `name` always means this machine (RFC 6761 §6.3 and common hosts files)."""
     return name in _LOOPBACK_NAMES or name.endswith(".localhost")

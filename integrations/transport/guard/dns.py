@@ -1,8 +1,7 @@
-"""Name lookups that end in time: a few daemon threads, a short memory, one lookup a name at a time.
+"""DNS lookups with a deadline: a few daemon threads, a short cache, one lookup per name at a time.
 
-`getaddrinfo` can hang for as long as the system's resolver likes and cannot be interrupted, so it runs in
-threads that nobody has to wait for. Answers are kept for seconds only, and whoever connects checks every
-address each time, so an answer that flips cannot slip through.
+`getaddrinfo` cannot be interrupted and may hang, so it runs in daemon threads. Answers are cached for a few seconds
+only, and the caller checks every address before each connection, so DNS rebinding does not get past the guard.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ from integrations.transport.guard.addresses import (
 )
 
 ANSWER_SECONDS = 5.0
-ANSWER_LIMIT = 2048  #: names remembered
-ADDRESS_LIMIT = 16  #: addresses of one name that are looked at
+ANSWER_LIMIT = 2048  #: maximum number of cached names
+ADDRESS_LIMIT = 16  #: maximum number of addresses per name
 LOOKUP_THREADS = 64
 HOSTS_FILE = "/etc/hosts"
 
@@ -38,7 +37,7 @@ Addresses = tuple[str, ...]
 
 
 class Resolver:
-    """Looks names up as absolute ones: the search domains of the machine are never tried."""
+    """Looks up absolute names only: the machine's search domains are never tried."""
 
     def __init__(self, *, threads: int = LOOKUP_THREADS, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._pool = DaemonPool(threads, "lookup")
@@ -48,12 +47,12 @@ class Resolver:
         self._lookups: dict[str, Future[Addresses]] = {}
 
     def remembered(self, name: str) -> Addresses | None:
-        """The answer of a lookup of the last few seconds, or None."""
+        """Return the cached addresses of `name`, or None."""
         answer = self._answers.get(name)
         return answer[1] if answer is not None and time.monotonic() < answer[0] else None
 
     def lookup(self, name: str) -> Future[Addresses]:
-        """The future addresses of `name`; it ends in a TransportError of kind DNS when there are none."""
+        """Return a future of the addresses of `name`. It raises TransportError (DNS) if there are none."""
         with self._lock:
             running = self._lookups.get(name)
             if running is not None:
@@ -64,7 +63,7 @@ class Resolver:
         return future
 
     def resolve(self, name: str, timeout: float) -> Addresses:
-        """The addresses of `name` within `timeout` seconds; raises TransportError (DNS or TIMEOUT)."""
+        """Return the addresses of `name` within `timeout` seconds; raises TransportError (DNS or TIMEOUT)."""
         known = self.remembered(name)
         if known is not None:
             return known
@@ -76,14 +75,14 @@ class Resolver:
             ) from None
 
     def forget(self) -> None:
-        """Forgets all answers."""
+        """Clear the cache."""
         with self._lock:
             self._answers.clear()
 
     def _run(self, name: str, future: Future[Addresses]) -> None:
         try:
             addresses = _system_lookup(name)
-        except Exception as error:  # a lookup must always end its future, whatever the system's resolver raises
+        except Exception as error:  # the future must always be completed, whatever the system's resolver raises
             with self._lock:
                 self._lookups.pop(name, None)
             reason = getattr(error, "strerror", None) or error
@@ -101,11 +100,11 @@ class Resolver:
 
 
 def permitted_addresses(target: Target, addresses: Addresses, policy: AddressPolicy) -> Addresses:
-    """`addresses` if every single one is permitted; raises TransportError (REFUSED_ADDRESS) otherwise.
+    """Return `addresses` if all of them are permitted; raises TransportError (REFUSED_ADDRESS) otherwise.
 
-    One forbidden address among public ones is how rebinding begins, so it spoils the whole answer. The
-    error is not permanent when it comes from the DNS: whoever runs the name may correct it. `localhost` is
-    not looked up, so there the permitted ones of its two addresses are taken.
+    A forbidden address among public ones indicates DNS rebinding, so it invalidates the whole answer. The error is
+    not permanent for a DNS answer, because the owner of the name may correct it. `localhost` is not looked up: the
+    permitted ones of 127.0.0.1 and ::1 are returned.
     """
     if target.address is None and is_loopback_name(target.host.lower()):
         addresses = tuple(filter(policy.permits, addresses)) or addresses
@@ -121,10 +120,10 @@ def permitted_addresses(target: Target, addresses: Addresses, policy: AddressPol
 
 
 def refuse_forbidden_name(url: str, policy: AddressPolicy, timeout: float) -> None:
-    """Raises UrlRefused where the host name of `url` resolves, within `timeout` seconds, to forbidden addresses only.
+    """Raise UrlRefused if the host name of `url` resolves, within `timeout` seconds, to forbidden addresses only.
 
-    A name that does not resolve now, or to some permitted address, may be saved: whoever connects looks again. May wait
-    for the DNS, so never call it in a transaction.
+    A name that does not resolve, or that also resolves to a permitted address, is accepted: it is checked again before
+    each connection. This may wait for DNS, so never call it inside a transaction.
     """
     target = parse_url(url, policy)
     if target.address is not None:
@@ -144,7 +143,7 @@ def _system_lookup(name: str) -> Addresses:
     listed = _hosts_file_addresses(name)
     if listed:
         return listed
-    # The dot at the end makes the name absolute; with it, the system skips its hosts file, hence the above.
+    # The trailing dot makes the name absolute. The system then skips its hosts file, which is why it is read above.
     found = socket.getaddrinfo(f"{name}.", None, type=socket.SOCK_STREAM)
     addresses = dict.fromkeys(_plain(str(entry[4][0])) for entry in found)
     if not addresses:
@@ -174,7 +173,7 @@ def _read_hosts_file(path: str, _changed: int) -> dict[str, Addresses]:
 
 
 def _plain(address: str) -> str:
-    """One spelling for an address, so that it can be compared; what is none stays, and is never permitted."""
+    """Return the canonical spelling of an address. Other text is returned unchanged; it is never permitted."""
     try:
         return str(ip_address(address))
     except ValueError:
@@ -186,7 +185,7 @@ _shared_pid = 0
 
 
 def shared_resolver() -> Resolver:
-    """The resolver of this process; a forked child gets its own, as threads do not survive a fork."""
+    """Return the resolver of this process. Threads do not survive a fork, so a forked child creates its own."""
     global _shared, _shared_pid
     if _shared is None or _shared_pid != os.getpid():
         _shared, _shared_pid = Resolver(), os.getpid()

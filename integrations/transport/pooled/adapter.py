@@ -1,4 +1,4 @@
-"""A requests adapter over the guarded connections, and one whole attempt through it."""
+"""A `requests` adapter that uses the guarded connections, and a sender that runs one attempt through it."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from integrations.transport.pooled.connections import (
     use_for,
 )
 
-#: Hosts whose connections are kept; the one not used for longest makes room.
+#: Maximum number of hosts whose connections are kept open; the least recently used is dropped.
 HOST_LIMIT = 256
 
 _HEAD_ERRORS = (http.client.BadStatusLine, http.client.LineTooLong, http.client.HTTPException)
 
 
 class GuardedAdapter(HTTPAdapter):
-    """Sends prepared requests through guarded pools. No proxies, cookies, redirects, retries or `.netrc`.
+    """Sends prepared requests through guarded pools, without proxies, cookies, redirects, retries or `.netrc`.
 
-    Those belong to `requests.Session` and the environment, and neither is asked here.
+    Those come from `requests.Session` and the environment, and neither is used here.
     """
 
     def __init__(self, guard: Guard, *, capacity: int, ca_file: str | None = None) -> None:
@@ -50,7 +50,7 @@ class GuardedAdapter(HTTPAdapter):
         self._lock = threading.Lock()
 
     def get_connection_with_tls_context(self, request: Any, *_: Any, **__: Any) -> Any:
-        """The pool of the request's scheme, host and port."""
+        """Return the connection pool for the request's scheme, host and port."""
         target = request.target
         key = (target.scheme, target.host, target.port)
         with self._lock:
@@ -66,14 +66,14 @@ class GuardedAdapter(HTTPAdapter):
         return pool
 
     def cert_verify(self, *_: Any, **__: Any) -> None:
-        """Nothing to do: each pool was made with the TLS context, which verifies."""
+        """Do nothing: each pool has a TLS context that verifies certificates."""
 
     def request_url(self, request: Any, proxies: Any) -> str:
-        """A stand-in: the connection takes the exact target from the headers."""
+        """Return a placeholder: the connection takes the exact request target from the headers."""
         return "/"
 
     def build_response(self, req: Any, resp: Any) -> requests.Response:
-        """The bare answer: no cookies are taken out of it and nothing is decoded."""
+        """Return the raw response: cookies are not extracted and the body is not decoded."""
         response = requests.Response()
         response.status_code = resp.status
         response.raw = resp
@@ -95,7 +95,7 @@ class GuardedAdapter(HTTPAdapter):
 
 
 class Sender:
-    """Sends one request at a time in any number of threads, through connections that are kept."""
+    """Sends requests over persistent connections. Thread-safe."""
 
     def __init__(
         self, policy: AddressPolicy, *, capacity: int, ca_file: str | None = None, resolver: Resolver | None = None
@@ -105,14 +105,14 @@ class Sender:
         self._adapter = GuardedAdapter(guard, capacity=capacity, ca_file=ca_file)
 
     def send(self, request: Request, attempt: Attempt) -> Response:
-        """The answer to `request`; raises TransportError."""
+        """Return the response to `request`; raises TransportError."""
         prepared = prepare(request, self.policy)
         use_for(prepared.target, attempt)
         raw = None
         try:
             raw = self._adapter.send(_wire_request(request, prepared), stream=True, timeout=attempt.remaining()).raw
             response = _read(raw)
-            if not attempt.detach():  # the end of the body was the deadline's doing
+            if not attempt.detach():  # the deadline cut off the body
                 raise _timeout()
             return response
         except TransportError as error:
@@ -125,7 +125,7 @@ class Sender:
             attempt.detach()
 
     def close(self) -> None:
-        """Closes all connections that are not in use."""
+        """Close all idle connections."""
         self._adapter.close()
 
 
@@ -154,7 +154,7 @@ def _read(raw: Any) -> Response:
 
 
 def _finish(raw: Any) -> None:
-    """A connection whose answer was not read to its end must not be used again."""
+    """Release the connection, or close it if the response was not read to its end."""
     connection = raw.connection
     if connection is not None:
         connection.close()
@@ -187,7 +187,7 @@ def _classify(error: BaseException) -> TransportError:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """The errors inside `error`, innermost first: urllib3 and requests wrap them in arguments."""
+    """Return the errors wrapped in `error`, innermost first: urllib3 and requests put them into arguments."""
     found: list[BaseException] = []
     waiting: list[object] = [error]
     while waiting and len(found) < 16:

@@ -1,7 +1,7 @@
-"""urllib3 connections that go only to checked addresses and send exactly what they are given.
+"""urllib3 connections that connect only to checked addresses and send requests unchanged.
 
-The name of the URL stays the name of the connection, so that the Host header, SNI and the check of the
-certificate are those of the name; only the address that the socket connects to is replaced.
+The connection keeps the host name of the URL, so the Host header, SNI and certificate verification use that name; only
+the address the socket connects to is replaced.
 """
 
 from __future__ import annotations
@@ -24,18 +24,17 @@ from integrations.transport.guard.addresses import AddressPolicy, Target, descri
 from integrations.transport.guard.dns import Resolver, permitted_addresses
 from integrations.transport.http_message import HEAD_LIMIT, INTERIM_LIMIT
 
-# urllib3 logs URLs, at WARNING too, and a URL may hold a secret.
+# urllib3 logs URLs even at level WARNING, and a URL may contain a secret.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
-#: What the request of this thread needs while its connection is opened, used and given back.
+#: Target and attempt of the request that this thread is sending.
 _current = threading.local()
 
 
 class WireHeaders:
-    """Headers as pairs, in order, with the request target that goes with them.
+    """Ordered pairs of headers, with the request target.
 
-    urllib3 would percent-encode the target anew and merge headers of the same name; this carries both
-    past it unchanged.
+    urllib3 would re-encode the target and merge headers of the same name; this class passes both through unchanged.
     """
 
     __slots__ = ("pairs", "target")
@@ -58,11 +57,11 @@ class WireHeaders:
         return self
 
     def update(self, _proxy_headers: object) -> None:
-        """There is never a proxy, so there is nothing to add."""
+        """Do nothing: there is never a proxy."""
 
 
 class OpenSockets:
-    """How many sockets a transport holds open, so that idle ones can be closed when there are too many."""
+    """Counts a transport's open sockets; above `limit`, connections are closed instead of kept."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -75,7 +74,7 @@ class OpenSockets:
 
 
 class BoundedResponse(http.client.HTTPResponse):
-    """An answer whose head is bounded: interim answers, header bytes."""
+    """A response with a limit on interim responses and on header bytes."""
 
     def begin(self) -> None:
         if self.headers is not None:
@@ -113,7 +112,7 @@ class _HeadReader:
             raise TransportError(
                 TransportError.PROTOCOL, f"The headers of the answer are longer than {HEAD_LIMIT // 1024} KB."
             )
-        if not line.endswith(b"\n") and not is_first:  # http.client would take it for the end of the headers
+        if not line.endswith(b"\n") and not is_first:  # http.client would treat it as the end of the headers
             raise TransportError(TransportError.CONNECTION, "The connection closed inside the headers of the answer.")
         return line
 
@@ -125,7 +124,7 @@ class _HeadReader:
 
 
 class _Guarded(HTTPConnection):
-    """The part that HTTP and HTTPS share."""
+    """What HTTP and HTTPS connections share."""
 
     response_class = BoundedResponse
 
@@ -148,7 +147,7 @@ class _Guarded(HTTPConnection):
         super().close()
 
     def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
-        """Sends head and body in one go: one system call, one packet where they fit."""
+        """Send headers and body in one system call, and in one packet if they fit."""
         if self.sock is not None:
             _current.attempt.attach(self.sock)
         self._outgoing = []
@@ -167,15 +166,15 @@ class _Guarded(HTTPConnection):
 
 
 class GuardedHTTPConnection(_Guarded):
-    """HTTP to a checked address."""
+    """An HTTP connection to a checked address."""
 
 
 class GuardedHTTPSConnection(_Guarded, HTTPSConnection):
-    """HTTPS to a checked address; the certificate is checked against the name of the URL."""
+    """An HTTPS connection to a checked address; the certificate must match the host name of the URL."""
 
 
 class _GivesBack:
-    """Gives a connection back only if its deadline has not shut it down and there is room for idle ones."""
+    """Returns a connection to the pool only if the deadline has not shut it down and the socket limit allows it."""
 
     conn_kw: dict[str, Any]
 
@@ -198,7 +197,7 @@ class GuardedHTTPSPool(_GivesBack, HTTPSConnectionPool):
 
 
 class Guard:
-    """Resolves, checks and connects. `open_sockets` counts what it has opened."""
+    """Resolves names, checks addresses and connects. `open_sockets` counts the sockets it has opened."""
 
     def __init__(self, policy: AddressPolicy, resolver: Resolver, open_sockets: OpenSockets) -> None:
         self.policy = policy
@@ -206,7 +205,7 @@ class Guard:
         self._resolver = resolver
 
     def open(self, target: Target, attempt: Attempt) -> socket.socket:
-        """A socket connected to a permitted address of `target`; raises TransportError."""
+        """Return a socket connected to a permitted address of `target`; raises TransportError."""
         if target.address is not None:
             addresses: tuple[str, ...] = (target.address,)
         else:
@@ -214,7 +213,7 @@ class Guard:
         addresses = permitted_addresses(target, addresses, self.policy)
         problem: OSError | None = None
         for position, address in enumerate(addresses):
-            # A dead address may use up its share of the time, so that the next one gets a chance.
+            # Each address gets a share of the time, so that an unreachable one does not use up all of it.
             share = attempt.remaining() / (len(addresses) - position)
             try:
                 return self._connect(address, target.port, share, attempt)
@@ -243,7 +242,7 @@ class Guard:
 
 
 def use_for(target: Target, attempt: Attempt) -> None:
-    """Says what the requests of this thread are about from now on."""
+    """Set the target and attempt for the next request of this thread."""
     _current.target, _current.attempt = target, attempt
 
 

@@ -1,4 +1,4 @@
-"""The default transport: a pool of threads over `requests`."""
+"""The default transport: a thread pool that sends with `requests`."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from integrations.transport.pooled.adapter import Sender
 
 DEFAULT_CAPACITY = 256
 
-#: Threads that are busy at once to begin with.
+#: Initial and minimum limit on busy threads.
 FIRST_THREADS = 8
 PACE_SECONDS = 0.004
-#: Below this share of one processor, more threads help; above it they only get in each other's way.
+#: Below this CPU share of one core, more threads raise throughput; above it they only add context switches.
 BUSY_SHARE = 0.75
-#: Seconds in line after which a request gets a thread however busy the process is.
+#: Once a request has been queued this many seconds, the limit is raised however busy the process is.
 LONGEST_WAIT = 0.3
 
 
 class Pace:
-    """Finds how many threads are worth having: fast receivers are served best by few, slow ones by many.
+    """Adapts the number of busy threads: fast receivers need few, slow receivers many.
 
-    Eight threads send 5,400 small requests a second to a fast receiver and 256 send 3,700, because
-    handing over costs more than sending. A receiver that takes half a second needs a thread a request.
-    What tells the two apart is whether the process has computing time left.
+    Measured with a fast receiver, 8 threads send 5,400 small requests per second and 256 threads 3,700, because
+    context switches cost more than sending. A receiver that takes half a second needs one thread per request. The
+    process's CPU share tells the two cases apart.
     """
 
     def __init__(self, threads: DaemonPool) -> None:
@@ -40,7 +40,7 @@ class Pace:
         self._used = time.process_time()
 
     def adjust(self) -> None:
-        """Looks at most every few milliseconds; does nothing while no request stands in line."""
+        """Adjust the limit, at most every `PACE_SECONDS` and only while requests are queued."""
         now = time.monotonic()
         elapsed = now - self._looked
         if elapsed < PACE_SECONDS or not self._threads.has_waiting:
@@ -56,7 +56,7 @@ class Pace:
 
 
 class RequestsTransport:
-    """Sends each request in a thread of its own; see `Transport` for what the methods promise."""
+    """Sends each request in its own thread; `Transport` documents the methods."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class RequestsTransport:
         return results
 
     def _first(self, timeout: float) -> Result | None:
-        """The next result, or None after a `wake`; raises Empty. Meanwhile it sees to the requests in line."""
+        """Return the next result, or None after `wake`; raises Empty after `timeout`. Adjusts the pace meanwhile."""
         until = time.monotonic() + timeout
         while True:
             self._pace.adjust()
@@ -110,7 +110,7 @@ class RequestsTransport:
 
 
 class _Run:
-    """One submitted request. It reports once: what came back, or that it did not react to its deadline."""
+    """One submitted request. It reports exactly one result: the outcome, or a timeout if it missed its deadline."""
 
     __slots__ = ("_key", "_report", "_request", "_sender", "_tokens", "attempt")
 
@@ -119,7 +119,7 @@ class _Run:
         self._request = request
         self._sender = sender
         self._report = report
-        self._tokens = [None]  # whoever takes it reports: the thread or the watchdog
+        self._tokens = [None]  # the one that pops it reports: the thread or the watchdog
         self.attempt = Attempt(request.timeout, self._abandon)
 
     def __call__(self) -> None:
@@ -148,7 +148,7 @@ class _Run:
 
 
 def run_attempt(request: Request, attempt: Attempt, sender: Sender) -> Response:
-    """The answer to one HTTP or mail request; raises TransportError."""
+    """Return the response to one HTTP or mail request; raises TransportError."""
     if time.monotonic() >= attempt.deadline:
         raise TransportError(TransportError.TIMEOUT, "The deadline passed before the request could be sent.")
     if is_mail(request):
@@ -162,9 +162,9 @@ def _shared_sender(policy: AddressPolicy) -> Sender:
 
 
 def send(request: Request, policy: AddressPolicy) -> Response:
-    """Sends one request and waits for its answer, at most `request.timeout` seconds; raises TransportError.
+    """Send one request and return its response within `request.timeout` seconds; raises TransportError.
 
-    For handshakes and context requests in web processes: same guard, same limits, same connections kept.
+    For handshakes and context requests in web processes, with the same address guard, limits and connection reuse.
     """
     attempt = Attempt(request.timeout)
     watchdog = shared_watchdog()
