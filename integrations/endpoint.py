@@ -1,4 +1,4 @@
-"""From the row of an integration to the plain `Endpoint` that wire formats work with."""
+"""Converts an `Integration` to the plain `Endpoint` that wire formats use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from integrations.wire_formats.base import Endpoint
 
 
 def endpoint_of(integration: Integration, now: datetime) -> Endpoint:
-    """Credentials in the clear: keep it in memory only. Prefetch `secrets` when building many."""
+    """Return the endpoint, with decrypted credentials: never store it. Prefetch `secrets` when converting many."""
     return Endpoint(
         id=integration.id,
         uuid=str(integration.uuid),
@@ -33,7 +33,7 @@ def endpoint_of(integration: Integration, now: datetime) -> Endpoint:
 
 
 def merge_parameters(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """A deep merge: objects are merged key by key, everything else of `override` replaces."""
+    """Deep merge: objects are merged key by key; any other value of `override` replaces that of `base`."""
     merged = dict(base)
     for key, value in override.items():
         mine = merged.get(key)

@@ -1,9 +1,9 @@
-"""Names of object types: `shipments` is how they are pushed, `shipment` is what their topics and records are called.
+"""Names of object types: objects are pushed as `shipments`; their records and topics are named `shipment`.
 
-Events are named by `inflection.singularize`, except for words that are the same in both (docs/contract.md#push-api).
-That library is a port of Rails' table, which cuts `sms` to `sm`, makes `quotum` of `quota` and `wafe` of `waves`; the
-lists below say what is right for such words. Of a compound (`line_items`, `sales-news`) only the last word is
-inflected.
+Singulars come from `inflection.singularize`, except for words with equal singular and plural
+(docs/contract.md#push-api). The library is a port of Rails' inflector, which turns `sms` into `sm`, `quota` into
+`quotum` and `waves` into `wafe`; the lists below correct such words. Only the last word of a compound (`line_items`,
+`sales-news`) is inflected.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import inflection
 
-#: What a key of a push must look like. `\Z` and not `$`, which lets a newline follow.
+#: The form of a key in a push. `\Z` instead of `$`, which would accept a trailing newline.
 KEY_PATTERN: Final = re.compile(r"^[a-z][a-z0-9_-]*\Z", re.ASCII)
-#: Characters of a name, and words that a store can have of its own.
+#: Maximum length of a name, and number of a store's own words.
 NAME_LIMIT: Final = 200
 OVERRIDES_LIMIT: Final = 1_000
 
@@ -26,7 +26,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-#: Words that are the same in the singular and the plural.
+#: Words with equal singular and plural.
 _UNCHANGING: Final = _words(
     """
     aircraft analytics billing clothes data deer economics electronics equipment feedback fish furniture gallows
@@ -36,7 +36,7 @@ _UNCHANGING: Final = _words(
     """
 )
 
-#: Singulars that end in s. Their plurals end in -ses, or -sses, and are cut back to these.
+#: Singulars that end in s; their plurals end in -ses or -sses.
 _SINGULARS_IN_S: Final = _words(
     """
     access address alias apparatus atlas bias bonus bus business cactus campus canvas census chaos class consensus
@@ -45,7 +45,7 @@ _SINGULARS_IN_S: Final = _words(
     """
 )
 
-#: Plurals that neither the lists above nor the library's rules get right. Whatever else ends in -ves loses only its s.
+#: Plurals that neither the lists above nor the library's rules handle correctly. All others in -ves lose only the s.
 _IRREGULAR: Final = {
     "axes": "axis",
     "bacteria": "bacterium",
@@ -92,9 +92,9 @@ _LAST_WORD = re.compile(r"^(.*[_-])?([^_-]+)$", re.DOTALL)
 
 
 def singular(plural_name: str, overrides: Mapping[str, str] | None = None) -> str:
-    """`shipments` → `shipment`, `line_items` → `line_item`, `sms` → `sms`; a singular stays what it is.
+    """`shipments` → `shipment`, `line_items` → `line_item`, `sms` → `sms`; a singular is returned unchanged.
 
-    `overrides` are a store's own words, `{plural: singular}`, for the whole name; they come first.
+    `overrides` (`{plural: singular}`, whole names) are a store's own words and take precedence.
     """
     if overrides and plural_name in overrides:
         return overrides[plural_name]
@@ -102,7 +102,7 @@ def singular(plural_name: str, overrides: Mapping[str, str] | None = None) -> st
 
 
 def check_overrides(value: Any) -> None:
-    """Raises ValueError unless `value` is what `singular` takes: `{plural: singular}`, both names of object types."""
+    """Raise ValueError unless `value` has the form `{plural: singular}`, both valid names of object types."""
     if not isinstance(value, dict):
         raise ValueError('Write an object of plurals and their singulars, such as {"kudos": "kudos"}.')
     if len(value) > OVERRIDES_LIMIT:
@@ -131,9 +131,9 @@ def _inflected(name: str, *, is_plural_wanted: bool) -> str:
 
 
 def _singular_word(word: str) -> str:
-    """Keys of objects inside a payload may have capitals, which stay; names of object types have none."""
+    """Return the singular of one word. Keys inside a payload may have capitals, which are kept."""
     lowered = word.lower()
-    # Nothing of two letters is a plural (`us`, `os`), and cutting the s from `s` would leave nothing.
+    # Words of one or two letters (`us`, `os`, `s`) are not plurals.
     if len(word) < 3 or lowered in _UNCHANGING or lowered in _SINGULARS_IN_S:
         return word
     if lowered in _IRREGULAR:
@@ -141,7 +141,7 @@ def _singular_word(word: str) -> str:
     if lowered.endswith("es") and lowered[:-2] in _SINGULARS_IN_S:
         return word[:-2]
     if lowered.endswith(("a", "sis")):
-        return word  # a singular already: quota, beta, analysis, basis
+        return word  # already singular: quota, beta, analysis, basis
     if lowered.endswith("ves"):
         return word[:-1]
     return inflection.singularize(word)

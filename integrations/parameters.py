@@ -1,4 +1,4 @@
-"""Parameters of integrations and subscriptions: masking, unmasking on update, updates by receivers."""
+"""Parameters of integrations and subscriptions: masking, unmasking on update, changes made by receivers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from integrations.security.redaction import MASK
 
 
 def mask_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The same keys, every value masked: any of them may be a credential."""
+    """Return the parameters with every value masked, because any of them may be a credential."""
     return {key: _masked(value) for key, value in parameters.items()}
 
 
@@ -26,7 +26,7 @@ def _masked(value: Any) -> Any:
 
 
 def unmask_parameters(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge parameters sent back by a client: a mask stands for the stored value."""
+    """Return `parameters` sent by a client with each mask replaced by the stored value."""
     return {key: _unmasked(value, known.get(key)) for key, value in given.items()}
 
 
@@ -39,15 +39,15 @@ def _unmasked(value: Any, known: Any) -> Any:
 
 
 def would_change(integration_id: int, parameters: Mapping[str, Any]) -> bool:
-    """Whether `save_parameters` will write: most responses repeat known values."""
+    """Return whether `save_parameters` would write; most responses repeat known values."""
     known = Integration.objects.only("parameters").get(id=integration_id).parameters
     return bool(merge_parameters(known, parameters) != known)
 
 
 def save_parameters(integration_id: int, parameters: Mapping[str, Any]) -> None:
-    """Merge what a receiver answered into the integration's parameters (docs/contract.md#hub), under a row lock.
+    """Merge parameters from a response into the integration's (docs/contract.md#hub), under a row lock.
 
-    Writes nothing when nothing changes, so that the configuration version does not change with every response.
+    Writes only if a value changes, so that the configuration version does not increase with every response.
     """
     if not would_change(integration_id, parameters):
         return

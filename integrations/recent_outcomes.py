@@ -1,7 +1,7 @@
-"""The last outcomes of an integration, as its health row stores them: runs of equal ones, oldest first. Pure.
+"""The last outcomes of an integration, run-length encoded as stored in its health row, oldest first. Pure.
 
-`[["ok", 12], ["401", 150]]`: twelve successes, then 150 answers of 401. A run is one small pair however long it is, so
-that the row stays small for an integration that refuses everything, which is the one that matters.
+`[["ok", 12], ["401", 150]]`: twelve successes, then 150 responses with status 401. The row stays small even for an
+integration whose every delivery fails.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: How many outcomes are remembered, and in how many runs at most.
+#: Maximum number of outcomes, and of runs.
 OUTCOMES_KEPT = 200
 RUNS_KEPT = 40
 SUCCESS = "ok"
@@ -29,7 +29,7 @@ _PHRASES = {
 
 
 def added(runs: Sequence[Sequence[Any]] | None, what: str, count: int = 1) -> Runs:
-    """`runs` with `count` more outcomes at the end; the oldest are forgotten."""
+    """Return `runs` with `count` more outcomes appended; the oldest are dropped beyond the limits."""
     found: Runs = [[str(name), int(number)] for name, number in runs or ()]
     if count > 0:
         if found and found[-1][0] == what:
@@ -62,17 +62,17 @@ class Recent:
 
     @property
     def refuses_everything(self) -> bool:
-        """Whether nothing gets through: everything known failed, or at least the last three."""
+        """Whether all known outcomes failed, or at least the last three."""
         return self.in_a_row > 0 and (self.in_a_row >= 3 or self.in_a_row == self.total)
 
     @property
     def is_poor(self) -> bool:
-        """Whether at least half of the last ones failed, although the very last succeeded."""
+        """Whether at least half of the outcomes failed, although the latest succeeded."""
         return self.total > 0 and not self.in_a_row and self.failed * 2 >= self.total
 
     @property
     def words(self) -> str:
-        """`150 of the last 150 refused with 401`; empty if nothing is known of what failed."""
+        """Such as `150 of the last 150 refused with 401`; empty if no failure is known."""
         if not self.in_a_row:
             return ""
         counted = f"{self.in_a_row:,} of the last {self.in_a_row:,}"

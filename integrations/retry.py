@@ -1,7 +1,7 @@
-"""When a delivery is tried again: the named schedules (docs/contract.md#retry-policies), and how far the next try is.
+"""Retry policies: the named schedules (docs/contract.md#retry-policies) and the delay until the next retry. Pure.
 
-A policy is a tuple of delays in seconds; its n-th entry is the wait after the n-th failed try, and its length is
-the number of retries. Nothing here reads a clock: the caller adds the delay to its own `now`.
+A policy is a tuple of delays in seconds: entry n is the delay after the n-th failed attempt, the length is the number
+of retries. Nothing here reads a clock; the caller adds the delay to its own `now`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ DAY: Final = 24 * HOUR
 
 MAX_RETRIES: Final = 100
 MAX_DELAY: Final = 30 * DAY
-#: A receiver may ask us to wait this long and no longer, in seconds.
+#: Longest delay, in seconds, that a receiver may request.
 RETRY_AFTER_LIMIT: Final = 24 * HOUR
-#: The shortest pause, in seconds, even if the receiver names a moment in the past.
+#: Shortest delay, in seconds, even if the receiver names a time in the past.
 RETRY_AFTER_MINIMUM: Final = 1.0
 JITTER: Final = 0.1
 
@@ -32,7 +32,7 @@ _WHAT_TO_WRITE: Final = "Write a name ({names}) or a list of seconds such as [5,
 
 
 def _daily_to(total: float, start: Sequence[float]) -> tuple[float, ...]:
-    """`start`, then one retry a day; the last wait is cut so that the very last retry falls on `total` seconds."""
+    """Return `start`, then one retry a day; the last delay is cut so that the last retry is at `total` seconds."""
     delays = list(start)
     while (rest := total - sum(delays)) > 0:
         delays.append(min(DAY, rest))
@@ -58,10 +58,10 @@ POLICIES: Final[dict[str, tuple[float, ...]]] = {
 
 
 def parse_policy(value: str | Sequence[float]) -> tuple[float, ...]:
-    """The delays, in seconds, that `value` stands for.
+    """Return the delays of a policy in seconds.
 
-    `value` is a name of `POLICIES`, a list of seconds, or such a list as staff type it: `5s 5m 2h` or `5, 300, 7200`.
-    An empty list means the same as `none`. Raises ValueError in plain words, naming the entry that is wrong.
+    `value`: a name of `POLICIES`, a list of seconds, or a list as typed by staff: `5s 5m 2h` or `5, 300, 7200`. An
+    empty list means `none`. Raises ValueError with a message for staff that names the invalid entry.
     """
     if isinstance(value, str):
         named = POLICIES.get(value.strip().lower())
@@ -108,14 +108,13 @@ def next_delay(
     jitter: float = JITTER,
     retry_after: float | None = None,
 ) -> float | None:
-    """Seconds until the next retry, or None when the policy is used up.
+    """Return the seconds until the next retry, or None if the policy is exhausted.
 
-    `retries_made` counts the retries that were already made: 0 after the first try failed. The delay is spread by
-    ± `jitter` (a fraction of it), so that deliveries that failed together are not retried together.
+    `retries_made`: retries already made, 0 after the first attempt failed. The delay varies by ± `jitter` (a fraction),
+    so that deliveries that failed together are not retried together.
 
-    `retry_after`, in seconds, is what the receiver asked for, and replaces the policy's delay: it knows better than
-    a table when it will have recovered. It is kept between 1 s and 24 h, and spread upwards only, since coming
-    sooner than asked would be wrong. It never adds a retry to an exhausted policy.
+    `retry_after`: seconds requested by the receiver. It replaces the policy's delay, limited to 1 s to 24 h. Jitter
+    only increases it, as a retry must not come earlier than requested. It never adds a retry to an exhausted policy.
     """
     if retries_made >= len(policy):
         return None
@@ -126,10 +125,10 @@ def next_delay(
 
 
 def total_duration(policy: Sequence[float]) -> float:
-    """Seconds from the first failure to the last retry, without jitter."""
+    """Return the seconds from the first failure to the last retry, without jitter."""
     return sum(policy)
 
 
 def retry_moments(policy: Sequence[float]) -> tuple[float, ...]:
-    """Seconds after the first failure at which each retry falls, without jitter (for pages that show a schedule)."""
+    """Return the seconds from the first failure to each retry, without jitter, for pages that show a schedule."""
     return tuple(accumulate(policy))

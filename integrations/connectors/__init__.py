@@ -1,4 +1,4 @@
-"""The connectors by name, and the adapter of an integration. A new one is a module here and a line in `CONNECTORS`."""
+"""Registry of the connectors. To add one, write a module here and add a line to `CONNECTORS`."""
 
 from integrations.connectors.base import Connector, base_url
 from integrations.connectors.campaign_monitor import CampaignMonitor
@@ -16,7 +16,7 @@ CONNECTORS: dict[str, Connector] = {
 
 
 def get_connector(name: str) -> Connector:
-    """Raise LookupError for a name that no connector has."""
+    """Return the connector called `name`; raises LookupError if there is none."""
     try:
         return CONNECTORS[name]
     except KeyError:
@@ -24,5 +24,5 @@ def get_connector(name: str) -> Connector:
 
 
 def adapter_for(endpoint: Endpoint) -> WireFormat:
-    """The integration's connector if it has one, else its wire format. Raise LookupError for unknown names."""
+    """Return the integration's connector if it has one, else its wire format; raises LookupError for unknown names."""
     return get_connector(endpoint.connector) if endpoint.connector else get_wire_format(endpoint.wire_format)

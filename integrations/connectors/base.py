@@ -1,4 +1,4 @@
-"""What the connectors share: their parameters, vendor URLs, and reading a vendor's errors."""
+"""What the connectors share: parameters, vendor URLs and vendor errors."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ BUYER_SAMPLE: Mapping[str, Any] = MappingProxyType({"email": "joe@example.com", 
 
 
 class Connector(WireFormat, Protocol):
-    """A wire format against a vendor's API instead of a URL; it reads its credentials from the parameters."""
+    """A wire format for a vendor's API instead of a URL; its credentials are parameters."""
 
     parameters: tuple[Parameter, ...]
     form_fields: tuple[str, ...] = ()  # its parameters are asked for instead
 
 
 def base_url(setting: str, default: str) -> str:
-    """The vendor's base URL: the Django setting (`TWILIO_BASE_URL`, …) where it is set, else the vendor's own.
+    """Return the vendor's base URL: the Django setting (`TWILIO_BASE_URL`, …) if set, else the vendor's own.
 
-    Read when a request is made, so that tests and acceptance runs can point it at a local server.
+    Read for each request, so that tests can point it at a local server.
     """
     from django.conf import settings
 
@@ -50,7 +50,7 @@ def base_url(setting: str, default: str) -> str:
 
 
 def required_parameter(message: Message, name: str) -> str:
-    """Raise PayloadError, naming it, if the parameter is missing or blank."""
+    """Return the parameter `name`; raises PayloadError, naming it, if it is missing or blank."""
     value = optional_parameter(message, name)
     if not value:
         raise PayloadError("configuration", f"The parameter {name!r} is not set: add it to the integration.")
@@ -62,21 +62,21 @@ def optional_parameter(message: Message, name: str) -> str:
 
 
 def text_of(value: Any) -> str:
-    """A string, stripped; a number as its digits; anything else is empty."""
+    """Return a string stripped, a number as its digits, anything else as the empty string."""
     if isinstance(value, str):
         return value.strip()
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def nested(message: Message, name: str) -> Mapping[str, Any]:
-    """The payload's member `name` if that is an object, else the payload itself."""
+    """Return the payload's member `name` if it is an object, else the payload itself."""
     payload = payload_object(message)
     inner = payload.get(name)
     return inner if isinstance(inner, dict) else payload
 
 
 def buyer_email(message: Message) -> str:
-    """The address to subscribe. Raise Skip unless the buyer accepts marketing, PayloadError without an address."""
+    """Return the buyer's e-mail address. Raises Skip without marketing consent, PayloadError without an address."""
     payload = payload_object(message)
     order = _object_in(payload, "order")
     accepts = payload.get("buyer_accepts_marketing", order.get("buyer_accepts_marketing"))
@@ -90,7 +90,7 @@ def buyer_email(message: Message) -> str:
 
 
 def buyer_names(message: Message) -> tuple[str, str]:
-    """First and last name where the order has them, else empty."""
+    """Return first and last name; each is empty if the order does not have it."""
     payload = payload_object(message)
     for name in ("customer", "billing_address", "shipping_address"):
         holder = _object_in(payload, name)
@@ -116,7 +116,7 @@ def vendor_request(
     content_type: str = "application/json",
     extra: Headers = (),
 ) -> Request:
-    """A request to a vendor with its Basic authorization; the credentials are marked for masking."""
+    """Return a request to a vendor with Basic authorization; the credentials are marked for masking."""
     headers: Headers = (("User-Agent", USER_AGENT), ("Accept", "application/json"))
     if body:
         headers = (("Content-Type", content_type), *headers)
@@ -137,7 +137,7 @@ def connector_secrets(message: Message, authorization: str = "") -> tuple[str, .
 
 
 def refusal(message: Message, response: Response, *, vendor: str, kind: str = "", words: str | None = None) -> Outcome:
-    """A vendor's error response: 4xx is permanent except 429, everything else is retried."""
+    """Return the outcome of a vendor's error response: 4xx except 429 is permanent, everything else is retried."""
     status = response.status
     words = words or summary_of(response)
     return Outcome(

@@ -64,7 +64,7 @@ class CampaignMonitor(Connector):
 
 
 def _subscriber(message: Message, email: str) -> bytes:
-    """`Resubscribe` false: people who have left the list are not re-subscribed without consent."""
+    """Build the subscriber. `Resubscribe` is false: people who left the list are not re-subscribed without consent."""
     name = " ".join(part for part in buyer_names(message) if part)
     subscriber = {"EmailAddress": email, "Name": name, "Resubscribe": False, "ConsentToTrack": "Unchanged"}
     return utf_8(compact_json(subscriber))

@@ -1,4 +1,4 @@
-"""E-mail by Django's mail: the request has the method MAIL and a mailto: address."""
+"""E-mail sent through Django's mail backend: the request has the method MAIL and a mailto: URL."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Email(Connector):
         )
 
     def read(self, message: Message, response: Response) -> Outcome:
-        """SMTP's codes, not HTTP's: 4xx may be retried, 5xx is permanent."""
+        """Read SMTP status codes (not HTTP's): 4xx is retried, 5xx is permanent."""
         if response.status == TAKEN:
             return Outcome(True, summary="The mail server accepted the e-mail.")
         words = summary_of(response)
@@ -90,7 +90,7 @@ def _recipients(value: Any) -> list[str]:
 
 
 def _filled(message: Message, name: str) -> str:
-    """The parameter with each `{dotted.name}` replaced by that value of the payload, or by nothing."""
+    """Return the parameter with each `{dotted.name}` replaced by the payload's value, or by nothing if it has none."""
     payload = payload_object(message)
     return _PLACE.sub(lambda place: _value_at(payload, place.group(1)), optional_parameter(message, name))
 

@@ -25,7 +25,7 @@ from integrations.wire_formats.base import Message, Outcome, PayloadError
 from integrations.wire_formats.post import utf_8
 from integrations.wire_formats.responses import parsed_object
 
-#: `{dc}` is the data centre: what follows the last hyphen of the key.
+#: `{dc}` is the data centre: the part of the key after its last hyphen.
 VENDOR_URL = "https://{dc}.api.mailchimp.com"
 _DATA_CENTRE = re.compile(r"[a-z]{1,8}[0-9]{1,4}")
 
@@ -86,12 +86,12 @@ class Mailchimp(Connector):
 
 
 def member_hash(email: str) -> str:
-    """Mailchimp's id of a list member."""
+    """Return Mailchimp's id of a list member: the MD5 of the lower-case address."""
     return hashlib.md5(utf_8(email.lower()), usedforsecurity=False).hexdigest()
 
 
 def _member(message: Message, email: str) -> bytes:
-    """`status_if_new` and no `status`: people who have left the list are not re-subscribed without consent."""
+    """Build the member with `status_if_new` only: people who left the list are not re-subscribed without consent."""
     member: dict[str, object] = {"email_address": email, "status_if_new": "subscribed"}
     first, last = buyer_names(message)
     fields = {name: text for name, text in (("FNAME", first), ("LNAME", last)) if text}
@@ -101,7 +101,7 @@ def _member(message: Message, email: str) -> bytes:
 
 
 def _first_list(response: Response) -> Outcome:
-    """The answer to `GET /lists?count=1`: its list is saved as a parameter and the delivery continues immediately."""
+    """Read the response to `GET /lists?count=1`: save the list as a parameter and continue the delivery immediately."""
     lists = (parsed_object(response) or {}).get("lists")
     first = lists[0] if isinstance(lists, list) and lists else None
     list_id = first.get("id") if isinstance(first, dict) else None

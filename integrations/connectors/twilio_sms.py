@@ -1,6 +1,6 @@
-"""SMS by Twilio: the request that the `twilio` package would make (a test compares them), sent by Hookdesk's transport.
+"""SMS through Twilio. Builds the request that the `twilio` package would send; a test compares the two.
 
-Object, as in CenitHub's tutorial: `{"from","phone","message"}` (docs/contract.md#connectors).
+The payload has the form of CenitHub's tutorial: `{"from","phone","message"}` (docs/contract.md#connectors).
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class TwilioSms(Connector):
 
 
 def _sms(message: Message) -> dict[str, str]:
-    """The three fields; `from` may come from the parameters. Raise PayloadError naming what is missing."""
+    """Return the three fields; `from` may come from the parameters. Raises PayloadError naming those missing."""
     given = nested(message, "sms")
     sms = {name: text_of(given.get(name)) for name in ("from", "phone", "message")}
     sms["from"] = sms["from"] or optional_parameter(message, "from")
@@ -100,4 +100,4 @@ def _form(sms: dict[str, str]) -> bytes:
     try:
         return urlencode({"To": sms["phone"], "From": sms["from"], "Body": sms["message"]}).encode()
     except UnicodeEncodeError as error:
-        raise PayloadError("payload", "The SMS holds half a surrogate pair, which is not a character.") from error
+        raise PayloadError("payload", "The SMS contains a lone surrogate, which is not a character.") from error

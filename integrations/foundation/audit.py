@@ -27,7 +27,7 @@ class Actor:
 
     @classmethod
     def of_user(cls, user: AbstractBaseUser | AnonymousUser) -> Actor:
-        """For staff-only views, where `request.user` is never anonymous, which its type cannot express."""
+        """Return the actor for a user. Its type allows anonymous users because that of `request.user` does."""
         return cls(user, user.get_username())  # type: ignore[arg-type]  # the project's one user model
 
     @classmethod
@@ -69,9 +69,10 @@ def audit_entry(
     after: Mapping[str, Any] | None = None,
     reason: str = "",
 ) -> AuditEntry:
-    """An entry that is not saved, for those who write many at once.
+    """Return an unsaved entry, for callers that write many at once.
 
-    `store` may be its id. `name` is how people know the target, as it may be gone when the entry is read.
+    `store` may be its id. `name` identifies the target for people, as the target may no longer exist when the entry is
+    read.
     """
     return AuditEntry(
         store_id=store.pk if isinstance(store, Store) else store,

@@ -1,7 +1,7 @@
-"""`DocumentField`: a JSON document stored as the received text, on every database.
+"""`DocumentField`: a JSON document stored as text, on every database.
 
-`jsonb` would reorder keys (the XML format and receivers see the order) and cost a parse on each read; the
-engine wants the text itself and reads it by plain SQL.
+`jsonb` would reorder keys (receivers see the order) and would have to be parsed and serialised; the engine needs the
+text itself and reads it with plain SQL.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ else:
 
 
 class DocumentField(_TextField):
-    """JSON document ⇄ compact JSON text. Not for searching by key: columns are for that."""
+    """Any JSON value, stored as compact JSON text. Its keys cannot be searched: use columns for that."""
 
     description = "JSON document as text"
-    # What django-stubs reads: any JSON value goes in and comes out.
+    # For django-stubs: set and get accept any JSON value.
     _pyi_private_set_type: Any
     _pyi_private_get_type: Any
 
@@ -42,7 +42,7 @@ class DocumentField(_TextField):
         return self.get_prep_value(self.value_from_object(obj)) or ""
 
     def get_lookup(self, lookup_name: str) -> Any:
-        # Comparing text of JSON is a trap; only "is there one" makes sense.
+        # Comparing JSON as text gives wrong results; only `isnull` is allowed.
         return super().get_lookup(lookup_name) if lookup_name == "isnull" else None
 
     def formfield(self, **kwargs: Any) -> Any:

@@ -16,8 +16,8 @@ P = ParamSpec("P")
 class Hook(Generic[P]):
     """A list of listeners, called in order, in the caller's transaction and thread.
 
-    Unlike a signal it is typed, has a fixed place in the code, and what a listener raises reaches the caller.
-    Outer apps connect in their `AppConfig.ready`.
+    Unlike Django's signals it is typed, and exceptions of a listener reach the caller. Outer apps connect in their
+    `AppConfig.ready`.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Hook(Generic[P]):
 
     @contextmanager
     def connected(self, listener: Callable[P, None]) -> Iterator[None]:
-        """Connected for the block only."""
+        """Connect `listener` within a `with` block only."""
         self._listeners.append(listener)
         try:
             yield
@@ -41,5 +41,5 @@ class Hook(Generic[P]):
             listener(*args, **kwargs)
 
 
-#: An integration was deleted, at this time: outer apps end what belongs to it. In the deleting transaction.
+#: An integration was deleted at this time. Called in the deleting transaction, so that outer apps can clean up.
 integration_deleted: Hook[[Integration, datetime]] = Hook()

@@ -14,7 +14,7 @@ from integrations.foundation.texts import shortened
 
 
 class PatchDoesNotFit(ValueError):
-    """The patch cannot be applied to this document; `reason` says why, for staff."""
+    """The patch cannot be applied to this document; `reason` is a message for staff."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -22,13 +22,13 @@ class PatchDoesNotFit(ValueError):
 
 
 def merge_document(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """A partial update: top-level keys of `new` replace, absent ones stay, in the order of `old`."""
+    """Return `old` with the top-level keys of `new` replaced; absent keys stay, in the order of `old`."""
     return {**old, **new}
 
 
 def is_same(old: Any, new: Any) -> bool:
-    """Equality as JSON has it: `1` and `1.0` are the same number, `true` is no number, keys have no order."""
-    # Python's own comparison only errs by taking True for 1, so it settles every "no" quickly.
+    """Return whether two JSON values are equal: `1` equals `1.0`, `true` is not a number, key order is ignored."""
+    # Python's comparison only differs in that True equals 1, so its "no" is always right.
     return bool(old == new) and _has_same_booleans(old, new)
 
 
@@ -41,7 +41,7 @@ def _has_same_booleans(old: Any, new: Any) -> bool:
 
 
 def json_patch(before: Any, after: Any) -> list[dict[str, Any]]:
-    """The JSON Patch (RFC 6902) that turns `before` into `after`; empty when they are the same."""
+    """Return the JSON Patch (RFC 6902) that turns `before` into `after`; empty if they are equal."""
     if is_same(before, after):
         return []
     patch: list[dict[str, Any]] = jsonpatch.make_patch(before, after).patch
@@ -50,12 +50,12 @@ def json_patch(before: Any, after: Any) -> list[dict[str, Any]]:
             return patch
     except PatchDoesNotFit:
         pass
-    # The library takes some differences for none or orders its moves wrongly; replacing the whole is always right.
+    # The library misses some differences and orders some moves wrongly; replacing the whole document is always right.
     return [{"op": "replace", "path": "", "value": after}]
 
 
 def apply_patch(data: Any, patch: Sequence[Mapping[str, Any]]) -> Any:
-    """`data` with the patch applied; `data` itself stays as it is. Raises PatchDoesNotFit."""
+    """Return a copy of `data` with the patch applied. Raises PatchDoesNotFit."""
     try:
         return jsonpatch.JsonPatch(patch).apply(data)
     except jsonpatch.InvalidJsonPatch as error:
@@ -64,7 +64,7 @@ def apply_patch(data: Any, patch: Sequence[Mapping[str, Any]]) -> Any:
         raise PatchDoesNotFit(_why_it_does_not_fit(data, patch)) from error
 
 
-#: What the library raises besides its own errors is how it meets a document of another shape.
+#: Besides its own errors, the library raises these for a document of another shape.
 _PATCH_FAULTS: Final = (
     jsonpatch.JsonPatchException,
     jsonpointer.JsonPointerException,
@@ -76,12 +76,12 @@ _PATCH_FAULTS: Final = (
 
 
 def _why_it_does_not_fit(data: Any, patch: Sequence[Mapping[str, Any]]) -> str:
-    """Names the first step that fails, found by taking them one at a time."""
+    """Return a message about the first step that fails."""
     for step in patch:
         try:
             data = jsonpatch.JsonPatch([step]).apply(data)
         except jsonpatch.JsonPatchTestFailed:
-            # The name of a field stays as it is spelled, also at the beginning.
+            # Not capitalised: the sentence may start with the name of a field.
             return f"{_place(step['path'])} has another value here than the change relies on."
         except _PATCH_FAULTS:
             try:
@@ -92,7 +92,7 @@ def _why_it_does_not_fit(data: Any, patch: Sequence[Mapping[str, Any]]) -> str:
 
 
 def describe_patch(patch: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One plain sentence for each step of a patch, for the review page and the audit entry."""
+    """Return one sentence per step of a patch, for the review page and the audit entry."""
     return [_sentence(_described(step)) for step in patch]
 
 
@@ -116,7 +116,7 @@ def _described(step: Mapping[str, Any]) -> str:
 
 
 def _place(pointer: str) -> str:
-    """A JSON Pointer as the API names fields: `/items/0/name` → `items[0].name`."""
+    """Return a JSON Pointer in the API's notation: `/items/0/name` → `items[0].name`."""
     outer, _, last = pointer.rpartition("/")
     if last == "-" and pointer:
         return f"{path_of_pointer(outer)}[at the end]"

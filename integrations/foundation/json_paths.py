@@ -1,6 +1,6 @@
-"""Places inside a JSON document: `items[0].price` for people, `/items/0/price` (RFC 6901) for programs. Pure.
+"""Paths in a JSON document: `items[0].price` for people, `/items/0/price` (RFC 6901) for programs. Pure.
 
-A path is read loosely, as people write it: names with dots, brackets or slashes in them only a pointer can say.
+Paths for people are parsed leniently; names that contain dots, brackets or slashes need a pointer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _PART = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 
 
 def path_to(outer: str, part: str | int) -> str:
-    """The path of a member or item of what stands at `outer`, which is empty for the whole document."""
+    """Return the path of a member or item of the value at `outer` (empty: the whole document)."""
     if isinstance(part, int):
         return f"{outer}[{part}]"
     return f"{outer}.{part}" if outer else part
@@ -28,9 +28,9 @@ def path_of(parts: Iterable[str | int], outer: str = "") -> str:
 
 
 def path_of_pointer(pointer: str) -> str:
-    """`/items/0/price` → `items[0].price`; digits count as the number of an item. Empty for the whole document.
+    """`/items/0/price` → `items[0].price`; digits are taken as an index. Empty for the whole document.
 
-    Raises ValueError for what is no JSON Pointer.
+    Raises ValueError if `pointer` is not a JSON Pointer.
     """
     try:
         parts = jsonpointer.JsonPointer(pointer).parts

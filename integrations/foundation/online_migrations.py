@@ -1,4 +1,4 @@
-"""Operations of migrations that run while pushes and engines go on, on large tables (`make check` asks for them)."""
+"""Migration operations that are safe on large tables while pushes and engines run (`make check` requires them)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from django.db.migrations import AddIndex
 
 
 class AddIndexOnline(AddIndex):
-    """CREATE INDEX CONCURRENTLY on PostgreSQL; elsewhere like `AddIndex`. Its migration needs `atomic = False`.
+    """CREATE INDEX CONCURRENTLY on PostgreSQL; like `AddIndex` elsewhere. The migration needs `atomic = False`.
 
-    One that was interrupted leaves an invalid index on PostgreSQL, which is dropped when the migration runs again.
+    If it is interrupted, PostgreSQL keeps an invalid index, which is dropped when the migration runs again.
     """
 
     atomic = False

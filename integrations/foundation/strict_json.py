@@ -1,7 +1,7 @@
-"""Parsing and serialising JSON: strict where Python's `json` is lenient.
+"""Parses and serialises JSON, strictly where Python's `json` is lenient.
 
-What the API refuses (docs/contract.md#errors) is refused here with a place and a reason, before anything is stored:
-databases choke on NUL, other JSON readers on NaN, `1e400` and lone surrogates, and everybody on depth.
+Invalid documents (docs/contract.md#errors) are refused with a location and a reason before anything is stored:
+databases reject NUL, other JSON parsers reject NaN, `1e400` and lone surrogates, and deep nesting exhausts stacks.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, Final, Literal
 from integrations.foundation.json_paths import path_to
 from integrations.foundation.texts import shortened
 
-DOCUMENT_LIMIT: Final = 10 * 1024 * 1024  #: bytes of one body
-DEPTH_LIMIT: Final = 100  #: arrays and objects within each other
-DIGITS_LIMIT: Final = 4300  #: digits of one integer, as Python's own limit
+DOCUMENT_LIMIT: Final = 10 * 1024 * 1024  #: maximum bytes of a body
+DEPTH_LIMIT: Final = 100  #: maximum nesting of arrays and objects
+DIGITS_LIMIT: Final = 4300  #: maximum digits of an integer, as in Python
 
 ErrorCode = Literal["bad_request", "parameter_invalid", "too_large"]
 
@@ -26,7 +26,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class DocumentError(ValueError):
-    """A document that is refused: an error of the API, with the place inside the document if known."""
+    """The document is refused. Becomes an API error, with the path inside the document if known."""
 
     def __init__(self, code: ErrorCode, message: str, field: str | None = None) -> None:
         super().__init__(message)
@@ -53,7 +53,7 @@ def _bounded_integer(text: str) -> int:
     return int(text)
 
 
-# With hooks for the numbers, the C scanner still does all the rest.
+# With hooks for numbers only, the C scanner still does everything else.
 _decoder = json.JSONDecoder(
     parse_constant=_refuse_constant, parse_float=_finite_float, parse_int=_bounded_integer, strict=True
 )
@@ -61,11 +61,11 @@ _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 
 
 def parse_document(raw: bytes) -> Any:
-    """The JSON value in `raw` (UTF-8, a byte order mark is tolerated). Of duplicate keys the last one wins.
+    """Return the JSON value in `raw` (UTF-8, with or without a byte order mark). The last of duplicate keys wins.
 
-    Raises DocumentError: `too_large` past `DOCUMENT_LIMIT`; `bad_request` for an empty body, bad UTF-8, bad JSON
-    (with line and column), NaN, Infinity, numbers and nesting past the bounds; `parameter_invalid` with the field
-    for NUL characters and lone surrogates.
+    Raises DocumentError: `too_large` above `DOCUMENT_LIMIT`; `bad_request` for an empty body, invalid UTF-8, invalid
+    JSON (with line and column), NaN, Infinity, and numbers or nesting beyond the limits; `parameter_invalid` with the
+    field for NUL characters and lone surrogates.
     """
     if len(raw) > DOCUMENT_LIMIT:
         message = f"The body has {len(raw)} bytes; at most {DOCUMENT_LIMIT} are allowed. Split it."
@@ -75,7 +75,7 @@ def parse_document(raw: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise DocumentError("bad_request", f"The body is not UTF-8: byte {error.start} cannot be read.") from error
     value = _decoded(text)
-    # Depth and bad characters are looked for only where a quick count says that there may be any.
+    # Search for excessive depth and bad characters only if a quick check finds that there may be any.
     if text.count("[") + text.count("{") > DEPTH_LIMIT and _is_too_deep(value):
         raise _too_deep()
     if "\\u" in text and ("\\u0000" in text or "\\ud" in text or "\\uD" in text):
@@ -101,7 +101,7 @@ def _too_deep() -> DocumentError:
 
 
 def _is_too_deep(value: Any) -> bool:
-    """Level by level, so that a document cannot exhaust the stack of whoever measures it."""
+    """Return whether the nesting exceeds `DEPTH_LIMIT`. Iterative, so that a document cannot exhaust the stack."""
     level = [value] if isinstance(value, dict | list) else []
     depth = 0
     while level:
@@ -129,7 +129,7 @@ def _refuse_bad_characters(value: Any) -> None:
 
 
 def _texts(value: Any) -> Iterator[tuple[str, str]]:
-    """Every string and key, with its path as the API names fields: `shipments[0].id`. The path itself is clean."""
+    """Yield every string and key with its path in the API's notation, such as `shipments[0].id`."""
     waiting: list[tuple[str, Any]] = [("", value)]
     while waiting:
         path, item = waiting.pop()
@@ -146,14 +146,14 @@ def _texts(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def compact_json(value: Any) -> str:
-    """`value` as compact JSON text, keys in their order. For what was checked before: see `dump_document`."""
+    """Serialise a value that is known to be valid as compact JSON, keys in order; see also `dump_document`."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def dump_document(value: Any) -> str:
-    """`value` as compact JSON text, keys in their order, characters as they are.
+    """Serialise `value` as compact JSON, keys in order, characters unescaped.
 
-    Raises DocumentError for lone surrogates, NaN, Infinity, and nesting that no stack holds.
+    Raises DocumentError for lone surrogates, NaN, Infinity, and nesting that exceeds the stack.
     """
     try:
         text = _encoder.encode(value)

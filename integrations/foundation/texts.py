@@ -1,4 +1,4 @@
-"""Texts: cut for a message, and found in JSON values. Pure."""
+"""Shortens texts for messages, and finds the texts in JSON values. Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def shortened(text: str, limit: int = 40) -> str:
-    """`text` cut to `limit` characters, the cut shown by an ellipsis."""
+    """Return `text` cut to `limit` characters, ending in an ellipsis if it was cut."""
     return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """All strings inside a JSON value, keys apart, in their order."""
+    """Yield all strings in a JSON value in document order, except keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):

@@ -1,8 +1,8 @@
-"""Model fields that hold ciphertext in the database and plain values in Python.
+"""Model fields that are encrypted in the database and plain in Python.
 
-They cannot be searched: equal values have different ciphertexts, so every lookup is refused rather than silently
-finding nothing. An empty value is stored as the empty text, which tells "none set" from "set" without a key.
-Serialised (`dumpdata`), they come out empty: an export must hold no secret. Back up the database itself instead.
+They cannot be searched: equal values have different ciphertexts, so every lookup raises instead of silently finding
+nothing. An empty value is stored as the empty string, so "not set" is visible without a key. `dumpdata` writes them
+empty, because an export must not contain secrets: back up the database instead.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ else:
     _TextField = models.TextField
 
 
-#: Stands for a value that no key opens.
+#: Replaces a value that no key decrypts.
 UNREADABLE = "(undecryptable)"
 
 
 def readable(row: models.Model, name: str) -> Any:
-    """A field that was deferred, or UNREADABLE: for what must be possible without a key too, as deleting is."""
+    """Return a deferred field's value, or UNREADABLE if no key decrypts it: some actions must work without keys."""
     try:
         return getattr(row, name)
     except DecryptionError:
@@ -36,7 +36,7 @@ def readable(row: models.Model, name: str) -> Any:
 
 
 class _EncryptedField(_TextField):
-    """What both fields share: a text column, no lookups, nothing in exports."""
+    """Shared by both fields: a text column without lookups, empty in exports."""
 
     def get_lookup(self, lookup_name: str) -> NoReturn:
         raise FieldError(
@@ -52,7 +52,7 @@ class _EncryptedField(_TextField):
 
 
 class EncryptedTextField(_EncryptedField):
-    """Text, encrypted at rest; `""` stays `""`. Reading raises DecryptionError when no key opens it."""
+    """Text, encrypted at rest; `""` stays `""`. Reading raises DecryptionError if no key decrypts it."""
 
     description = "Encrypted text"
 
@@ -65,7 +65,7 @@ class EncryptedTextField(_EncryptedField):
 
 
 class EncryptedJSONField(_EncryptedField):
-    """A JSON object, encrypted at rest; `{}` is stored as `""`. Reading raises DecryptionError when no key opens it."""
+    """A JSON object, encrypted at rest; `{}` is stored as `""`. Reading raises DecryptionError if no key fits."""
 
     description = "Encrypted JSON object"
     default_error_messages = {"invalid": "This is not a JSON object. Write it as {“name”: “value”}."}

@@ -1,9 +1,9 @@
-"""Encryption at rest of tokens, secrets and parameters, by Fernet (AES-128-CBC with HMAC-SHA256).
+"""Encryption at rest of tokens, secrets and parameters with Fernet (AES-128-CBC with HMAC-SHA256).
 
-`ENCRYPTION_KEYS` lists keys separated by commas; the first encrypts, all decrypt. A process reads them once, when it
-starts, so a rotation takes restarts: SECURITY.md says in which order. A key is either a Fernet key
-(44 characters of URL-safe base64) or any passphrase of at least 16 characters without a comma, from which a key is
-derived by SHA-256; a passphrase should therefore be random, not a phrase that can be guessed.
+`ENCRYPTION_KEYS` lists keys separated by commas: the first encrypts, all decrypt. A process reads them at start, so a
+rotation needs restarts (SECURITY.md has the order). A key is either a Fernet key (44 characters of URL-safe base64) or
+a passphrase of at least 16 characters without a comma, from which a key is derived with SHA-256. SHA-256 is fast, so
+a passphrase must be random text.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 
 PASSPHRASE_MINIMUM: Final = 16
-#: Plaintexts of tokens up to this many bytes are remembered, so that the memory they take has a bound.
+#: Only plaintexts of ciphertexts up to this many bytes are cached, which bounds the cache's memory.
 _CACHED_TOKEN_LIMIT: Final = 4096
 
 
 class EncryptionKeyError(ValueError):
-    """`ENCRYPTION_KEYS` is empty or holds something that cannot be a key. The message says what to set."""
+    """`ENCRYPTION_KEYS` is empty or contains an invalid key. The message says what to set."""
 
 
 class DecryptionError(ValueError):
-    """A stored value cannot be read with the keys at hand. The message says what to do."""
+    """No key decrypts a stored value. The message says what to do."""
 
 
 def encrypt_text(text: str) -> str:
-    """`text` as a Fernet token, encrypted by the first key. Raises EncryptionKeyError."""
+    """Encrypt `text` with the first key and return a Fernet token. Raises EncryptionKeyError."""
     return encrypt_bytes(text.encode()).decode("ascii")
 
 
 def decrypt_text(token: str) -> str:
-    """The text within a token of `encrypt_text`. Raises DecryptionError, EncryptionKeyError."""
+    """Decrypt a token of `encrypt_text`. Raises DecryptionError, EncryptionKeyError."""
     try:
         return decrypt_bytes(token.encode()).decode()
     except UnicodeError as error:
@@ -43,18 +43,18 @@ def decrypt_text(token: str) -> str:
 
 
 def encrypt_bytes(plain: bytes) -> bytes:
-    """`plain` as a Fernet token, encrypted by the first key. Raises EncryptionKeyError."""
+    """Encrypt `plain` with the first key and return a Fernet token. Raises EncryptionKeyError."""
     return _ring(encryption_keys()).encrypt(plain)
 
 
 def decrypt_bytes(token: bytes) -> bytes:
-    """What is within a token, whichever of the keys encrypted it. Raises DecryptionError, EncryptionKeyError."""
+    """Decrypt a token with whichever key fits. Raises DecryptionError, EncryptionKeyError."""
     keys = encryption_keys()
     return _decrypt_and_remember(keys, token) if len(token) <= _CACHED_TOKEN_LIMIT else _decrypt(keys, token)
 
 
 def reencrypt(token: str) -> str | None:
-    """The token re-encrypted with the first key, or None when that key encrypted it already (or it is empty).
+    """Return the token re-encrypted with the first key; None if it is empty or that key encrypted it already.
 
     Raises DecryptionError, EncryptionKeyError.
     """
@@ -65,15 +65,15 @@ def reencrypt(token: str) -> str | None:
     try:
         _ring(keys[:1]).decrypt(raw)
     except InvalidToken:
-        _decrypt(keys, raw)  # for the plain words of its error
+        _decrypt(keys, raw)  # raises the error for staff
         return _ring(keys).rotate(raw).decode("ascii")
     return None
 
 
 def encryption_keys() -> tuple[str, ...]:
-    """The keys as set, the encrypting one first. Raises EncryptionKeyError when there is none.
+    """Return the keys, the encrypting one first. Raises EncryptionKeyError if none is set.
 
-    Read from the settings at each call, so that a rotation needs no restart of whatever changes them while running.
+    Read from the settings at each call, so that code which changes them at run time (key rotation) needs no restart.
     """
     value: str | list[str] | tuple[str, ...] = getattr(settings, "ENCRYPTION_KEYS", ())
     parts = value.split(",") if isinstance(value, str) else value
@@ -114,6 +114,6 @@ def _decrypt(keys: tuple[str, ...], token: bytes) -> bytes:
         ) from error
 
 
-#: An engine reads the same few hundred credentials over and over. Keyed by the keys too: a key that was taken away
-#: opens nothing any more.
+#: An engine reads the same few hundred credentials repeatedly. The keys are part of the cache key, so that a removed
+#: key no longer decrypts anything.
 _decrypt_and_remember = lru_cache(maxsize=1024)(_decrypt)

@@ -1,7 +1,7 @@
-"""Takes credentials out of whatever is stored or shown. Pure.
+"""Masks credentials in everything that is stored or displayed. Pure.
 
-Attempts keep the exact bytes sent, but for the values of `Request.secrets`: each occurrence, also in its
-JSON, URL, form and XML spelling, becomes `***`.
+Attempts store the exact bytes that were sent, except for the values of `Request.secrets`: each occurrence, including
+its JSON, URL, form and XML encodings, becomes `***`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 from integrations.transport.base import Headers
 
 MASK = "***"
-#: A shorter value is no secret worth the name, and masking it would riddle the text.
+#: Shorter values are not masked: they are no real secrets, and masking them would make the text unreadable.
 SHORTEST_SECRET = 4
 
 _SENSITIVE_NAMES = frozenset(
@@ -40,9 +40,9 @@ def redact_bytes(value: bytes, secrets: tuple[str, ...]) -> bytes:
 
 
 def masked_headers(headers: Headers, secrets: tuple[str, ...]) -> Headers:
-    """Headers fit to be stored: values of sensitive names are masked whole, known secrets everywhere.
+    """Return the headers with the values of sensitive headers masked entirely, and known secrets masked everywhere.
 
-    The scheme of an Authorization (`Bearer`, `Basic`, …) stays: it helps in finding mistakes.
+    The scheme of an Authorization header (`Bearer`, `Basic`, …) stays, because it helps to find mistakes.
     """
     values = "\n".join([value for _, value in headers])
     if redact_text(values, secrets) is values and not any(_is_sensitive(name) for name, _ in headers):
@@ -54,7 +54,7 @@ def masked_headers(headers: Headers, secrets: tuple[str, ...]) -> Headers:
 
 @lru_cache(maxsize=1024)
 def stored_headers(headers: Headers, secrets: tuple[str, ...]) -> str:
-    """`masked_headers` as JSON. Answers of one receiver are alike, but for a date that changes once a second."""
+    """Return `masked_headers` as JSON. Cached: headers of one receiver are mostly equal within a second."""
     return json.dumps(masked_headers(headers, secrets))
 
 
@@ -75,7 +75,7 @@ def _masked_value(value: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _spellings(secrets: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
-    """Every way a secret may be written, longest first, so that no part of a longer one is left over."""
+    """Return every encoding of the secrets, longest first, so that no part of a longer one remains."""
     found: set[str] = set()
     for secret in secrets:
         if len(secret) < SHORTEST_SECRET:

@@ -1,4 +1,4 @@
-"""Signatures over outgoing bodies, and the secrets they are made with. Pure.
+"""Signatures of request bodies, and their secrets. Pure.
 
 Three styles: `standard` (Standard Webhooks, https://www.standardwebhooks.com), `hub` (WebSub's
 `X-Hub-Signature`) and `turn` (`X-Turn-Hook-Signature`).
@@ -16,14 +16,14 @@ from typing import Literal
 SecretStyle = Literal["standard", "hub", "turn"]
 
 STANDARD_PREFIX = "whsec_"
-#: Bytes of key material that Standard Webhooks allows.
+#: Sizes of key material, in bytes, that Standard Webhooks allows.
 STANDARD_KEY_BYTES = range(24, 65)
-#: Bytes of randomness in each secret that Hookdesk generates.
+#: Random bytes in each generated secret.
 GENERATED_BYTES = 32
 
 
 def generate_secret(style: SecretStyle = "standard") -> str:
-    """A new random secret in the form that receivers of this style expect to paste."""
+    """Return a new random secret in the form that receivers of this style expect."""
     if style == "standard":
         key = secrets.token_bytes(GENERATED_BYTES)
         return STANDARD_PREFIX + binascii.b2a_base64(key, newline=False).decode("ascii")
@@ -33,7 +33,7 @@ def generate_secret(style: SecretStyle = "standard") -> str:
 
 
 def check_secret(style: SecretStyle, secret: str) -> None:
-    """Raise ValueError with a plain sentence where a secret given by somebody cannot be used in this style."""
+    """Raise ValueError with a message for staff if `secret` cannot be used in this style."""
     if not secret.strip():
         raise ValueError("The secret is empty.")
     if style != "standard":
@@ -47,9 +47,9 @@ def check_secret(style: SecretStyle, secret: str) -> None:
 
 @lru_cache(maxsize=4096)
 def standard_key(secret: str) -> bytes:
-    """The key bytes of a `whsec_…` secret (prefix and padding may be missing, as in the reference libraries).
+    """Return the key bytes of a `whsec_…` secret. Prefix and padding may be missing, as in the reference libraries.
 
-    Raise ValueError where it is not base64 or decodes to nothing.
+    Raises ValueError if it is not base64 or decodes to nothing.
     """
     text = secret.removeprefix(STANDARD_PREFIX).rstrip("=")
     try:
@@ -62,26 +62,26 @@ def standard_key(secret: str) -> bytes:
 
 
 def standard_signature(all_secrets: Iterable[str], message_id: str, timestamp: int, body: bytes) -> str:
-    """The value of `webhook-signature`: one `v1,…` per secret, separated by spaces (rotation).
+    """Return the value of `webhook-signature`: one `v1,…` per secret (two during a rotation), separated by spaces.
 
-    `timestamp` is in unix seconds and must be the one sent as `webhook-timestamp`.
+    `timestamp`: Unix seconds, the value sent as `webhook-timestamp`.
     """
     signed = f"{message_id}.{timestamp}.".encode() + body
     return " ".join(["v1," + _base64(hmac.digest(standard_key(secret), signed, "sha256")) for secret in all_secrets])
 
 
 def hub_sha1(secret: str, body: bytes) -> str:
-    """The value of `X-Hub-Signature`; the key is the UTF-8 bytes of the secret as shown."""
+    """Return the value of `X-Hub-Signature`; the key is the secret encoded as UTF-8."""
     return "sha1=" + hmac.digest(secret.encode(), body, "sha1").hex()
 
 
 def hub_sha256(secret: str, body: bytes) -> str:
-    """The value of `X-Hub-Signature-256`."""
+    """Return the value of `X-Hub-Signature-256`; the key is the secret encoded as UTF-8."""
     return "sha256=" + hmac.digest(secret.encode(), body, "sha256").hex()
 
 
 def turn_signature(secret: str, body: bytes) -> str:
-    """The value of `X-Turn-Hook-Signature`; the key is the UTF-8 bytes of the secret as shown."""
+    """Return the value of `X-Turn-Hook-Signature`; the key is the secret encoded as UTF-8."""
     return _base64(hmac.digest(secret.encode(), body, "sha256"))
 
 

@@ -1,7 +1,7 @@
-"""Which stores a member of staff sees: all by explicit setting (superusers always), else those assigned to them.
+"""Which stores a member of staff sees: all of them if explicitly set (superusers always), else the assigned ones.
 
-The absence of assignments means no store. Otherwise anyone who may edit a list of staff could lift a limit by
-emptying it.
+No assignment means no store. Otherwise anyone who may edit a store's list of staff could lift a restriction by
+emptying the list.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _CACHE = "_hookdesk_stores"
 
 
 def visible_store_ids(user: AbstractBaseUser | AnonymousUser) -> list[uuid.UUID] | None:
-    """The stores to which this person is limited, possibly none at all; None: every store.
+    """Return the ids of the stores this person sees (possibly none), or None for every store.
 
-    Looked up once for each user object, which lives as long as one request.
+    Cached on the user object, which lives for one request.
     """
     if user.is_anonymous:
         return []

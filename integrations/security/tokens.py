@@ -1,4 +1,4 @@
-"""Access tokens: making, checking and revoking them."""
+"""Creates, authenticates and revokes access tokens."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from django.utils import timezone
 from integrations.models import AccessToken, Store
 
 PREFIX_LENGTH = 12
-#: How exact `last_used_at` is. Writing it on each call would make every push a write to one hot row.
+#: Resolution of `last_used_at`. Writing it on every call would make each push update one hot row.
 LAST_USED_EVERY = timedelta(seconds=60)
 CACHE_SIZE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A store that is calling, with what was true at `config_version`. Stands in for DRF's user."""
+    """The calling store, as of `config_version`. Takes the place of DRF's user."""
 
     store_id: uuid.UUID
     token_id: uuid.UUID
@@ -34,7 +34,7 @@ class Principal:
 
     @property
     def label(self) -> str:
-        """How history calls it."""
+        """The caller's name in the history."""
         return f"token {self.token_name}"
 
 
@@ -42,7 +42,7 @@ _CacheKey = tuple[uuid.UUID | None, str]
 
 
 class _Cache:
-    """Callers by what they sent, for all threads of a process, which find and forget them at the same time."""
+    """Principals by the credentials they sent. Shared by all threads of a process; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -61,7 +61,7 @@ class _Cache:
             self._keys.setdefault(principal.token_id, set()).add(key)
 
     def replace(self, token_id: uuid.UUID, principal: Principal | None) -> None:
-        """What is cached of this token, under whatever key; None: nothing any more."""
+        """Replace every cached principal of this token by `principal`; None removes them."""
         with self._lock:
             keys = self._keys.get(token_id, set()) if principal is not None else self._keys.pop(token_id, set())
             for key in keys:
@@ -78,9 +78,9 @@ _last_used: dict[uuid.UUID, datetime] = {}
 def create_token(
     *, store: Store, name: str, scopes: Collection[str], expires_at: datetime | None = None
 ) -> tuple[AccessToken, str]:
-    """A new token and its text, which is not kept: `hkd_<prefix>_<secret>`. Raises ValueError for a bad scope.
+    """Return a new token and its text, `hkd_<prefix>_<secret>`, which is not stored. Raises ValueError for a bad scope.
 
-    No person stands behind it; `issue_token` makes those of people and of programs.
+    It records no issuer; people and programs use `issue_token`.
     """
     unknown = sorted(set(scopes) - set(AccessToken.Scope.values))
     if unknown or not scopes:
@@ -102,7 +102,7 @@ def create_token(
 
 
 def authenticate(*, store_id: uuid.UUID | None, token: str, is_cache_allowed: bool = False) -> Principal | None:
-    """Who calls with this token, or None. A cached answer may be stale: see `CachedStoreAuthentication`."""
+    """Return the principal of this token, or None. It may come from the cache: see `CachedStoreAuthentication`."""
     now = timezone.now()
     key = (store_id, AccessToken.hash_of(token))
     if is_cache_allowed and (principal := _cache.get(key)):
@@ -119,12 +119,12 @@ def authenticate(*, store_id: uuid.UUID | None, token: str, is_cache_allowed: bo
 
 
 def forget(principal: Principal) -> None:
-    """Drop what is cached about this caller: its configuration has changed."""
+    """Remove this principal from the cache, because its configuration has changed."""
     _cache.replace(principal.token_id, None)
 
 
 def refresh(principal: Principal) -> Principal | None:
-    """The same caller as of now, or None if its token was revoked or has expired."""
+    """Return the principal's current state, or None if its token was revoked or has expired."""
     now = timezone.now()
     found = AccessToken.objects.active(now).select_related("store").filter(id=principal.token_id).first()
     current = None if found is None else _principal(found)
@@ -164,5 +164,5 @@ def _touch(token_id: uuid.UUID, now: datetime) -> None:
 
 
 def revoke_token(*, token: AccessToken, now: datetime | None = None) -> None:
-    """The token stops working at once, in every process (its store's version ticks)."""
+    """Revoke the token, effective immediately in every process (its store's `config_version` increases)."""
     AccessToken.objects.filter(id=token.id, revoked_at=None).update(revoked_at=now or timezone.now())

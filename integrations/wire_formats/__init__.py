@@ -1,4 +1,4 @@
-"""The wire formats by name. A new one is a module here and a line in `WIRE_FORMATS`."""
+"""Registry of the wire formats. To add one, write a module here and add a line to `WIRE_FORMATS`."""
 
 from integrations.wire_formats.base import WireFormat
 from integrations.wire_formats.flat import FlatFormat
@@ -25,7 +25,7 @@ WIRE_FORMATS: dict[str, WireFormat] = {
 
 
 def get_wire_format(name: str) -> WireFormat:
-    """Raise LookupError for a name that no format has."""
+    """Return the wire format called `name`; raises LookupError if there is none."""
     try:
         return WIRE_FORMATS[name]
     except KeyError:

@@ -1,6 +1,6 @@
-"""Shared by all formats: auth types, static headers, and which values to mask. Pure.
+"""Auth types, static headers and secrets to mask, shared by all formats. Pure.
 
-docs/contract.md#authentication-of-deliveries.
+Source: docs/contract.md#authentication-of-deliveries.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_VALUE_LENGTH = 4096
 
 
 def check_header_value(name: str, value: str) -> None:
-    """Raise ValueError where the value would break the request: line breaks, NUL, characters past latin-1."""
+    """Raise ValueError if `value` cannot be sent: line breaks, control characters, or characters outside latin-1."""
     if not isinstance(value, str):
         raise ValueError(f"The value of the header {name} is not text.")
     if FORBIDDEN_IN_VALUE.search(value):
@@ -33,7 +33,7 @@ def check_header_value(name: str, value: str) -> None:
 
 
 def auth_headers(endpoint: Endpoint) -> Headers:
-    """The header of the integration's auth type, or nothing where the type is `none` or no token is set."""
+    """Return the header for the integration's auth type; empty if the type is `none` or no token is set."""
     if endpoint.auth_type == "none" or not endpoint.token:
         return ()
     if endpoint.auth_type == "bearer":
@@ -50,13 +50,13 @@ def auth_headers(endpoint: Endpoint) -> Headers:
 
 
 def basic(user_and_password: str) -> str:
-    """`Basic …` of `user:password`; a token without a colon is a user name without a password."""
+    """Return `Basic …` for `user:password`; a token without a colon is a user name with an empty password."""
     pair = user_and_password if ":" in user_and_password else user_and_password + ":"
     return "Basic " + base64.b64encode(pair.encode()).decode("ascii")
 
 
 def credentials(endpoint: Endpoint, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-    """Everything of an integration that must never be shown: token, secrets, parameter values, Basic blob."""
+    """Return the values that must be masked: token, secrets, parameter values, the Basic credentials."""
     found = [*endpoint.secrets, *texts_in(endpoint.parameters), *texts_in(parameters)]
     if endpoint.token:
         found.append(endpoint.token)
@@ -69,21 +69,21 @@ def credentials(endpoint: Endpoint, parameters: Mapping[str, Any]) -> tuple[str,
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What is the same for all messages to one endpoint, worked out once."""
+    """Headers and secrets that all messages to one endpoint share, computed once."""
 
     endpoint: Endpoint
-    headers: Headers  # of the auth type, then the static ones
+    headers: Headers  # auth headers, then static headers
     secrets: tuple[str, ...]
 
 
-#: By identity: an Endpoint holds dicts and cannot be hashed. The entry keeps its endpoint alive, so the
-#: same id() cannot come to mean another one; dropped whole when full.
+#: Keyed by id(), because an Endpoint contains dicts and is not hashable. An entry keeps its endpoint alive, so its id()
+#: is not reused. Cleared when full.
 _prepared: dict[int, Prepared] = {}
 _PREPARED_LIMIT = 4096
 
 
 def prepare(endpoint: Endpoint) -> Prepared:
-    """Raise PayloadError where a header of the integration cannot be sent."""
+    """Return the cached headers and secrets of `endpoint`; raises PayloadError if a header cannot be sent."""
     known = _prepared.get(id(endpoint))
     if known is not None and known.endpoint is endpoint:
         return known
@@ -103,7 +103,7 @@ def prepare(endpoint: Endpoint) -> Prepared:
 
 
 def secrets_of(message: Message, prepared: Prepared) -> tuple[str, ...]:
-    """What to mask in this message's request: the endpoint's, and the subscription's own parameters."""
+    """Return the values to mask in this message's request: the endpoint's secrets and the subscription's parameters."""
     if not message.parameters or message.parameters == message.endpoint.parameters:
         return prepared.secrets
     return credentials(message.endpoint, message.parameters)

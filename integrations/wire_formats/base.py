@@ -1,6 +1,6 @@
-"""The one interface of all wire formats and connectors: `build(message) -> Request`, `read(...) -> Outcome`.
+"""The interface of all wire formats and connectors: `build(message) -> Request`, `read(message, response) -> Outcome`.
 
-Everything here is pure: no Django, no network, time is passed in.
+Pure: no Django, no network; times are arguments.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from integrations.transport.base import Headers, Request, Response
 #: Sent with every request; the version is that of the package.
 VERSION = "0.1.0"
 USER_AGENT = f"Hookdesk/{VERSION}"
-#: Sent where it is not 0. Who passes on what it was sent copies it, so that a loop can be told.
+#: Sent unless it is 0. A receiver that pushes back copies it into its push, so that loops are detected.
 HOPS_HEADER = "X-Hookdesk-Hops"
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An integration as a wire format needs it, with its credentials in the clear."""
+    """The settings of an integration that a wire format needs, with decrypted credentials."""
 
     id: int
     uuid: str
@@ -37,7 +37,7 @@ class Endpoint:
     auth_type: str = "none"  # none, bearer, token, basic, header, hub
     auth_header: str = ""
     token: str = ""
-    secrets: tuple[str, ...] = ()  # newest first; all of them sign during a rotation
+    secrets: tuple[str, ...] = ()  # newest first; during a rotation all of them sign
     parameters: Mapping[str, Any] = field(default_factory=dict)
     headers: Headers = ()
     additional_data: str = ""
@@ -47,22 +47,22 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class PollWindow:
-    """A poll asks for what changed `since` the last success (None: never polled)."""
+    """A poll asks for objects changed `since` the last successful poll (None: never polled)."""
 
     since: datetime | None
 
 
-@dataclass(eq=False)  # not frozen: that would make a message three times as dear, and one is made per attempt
+@dataclass(eq=False)  # not frozen: that would make construction three times as slow, and each attempt creates a message
 class Message:
-    """One delivery about to be sent.
+    """One delivery to be sent.
 
-    `data_json` is the JSON text of the event's data (after an edit: of the revision). When the
-    subscription has a transform, `transformed_json` is the text of its result, which replaces the data
-    (in `hub` format, the `{"<singular>": …}` part of the body).
+    `data_json` is the JSON text of the event's data, or of the latest revision if staff edited it. If the subscription
+    has a transform, `transformed_json` is the JSON text of its result and replaces the data (in `hub` format: the
+    `{"<singular>": …}` member of the body).
     """
 
     endpoint: Endpoint
-    request_id: str  # 32 hex digits, stable over retries; also the basis of webhook-id and notif_…
+    request_id: str  # 32 hex digits, the same for all retries; webhook-id and notif_… are derived from it
     topic: str | None
     intent: str | None
     object_type: str  # singular, `shipment`; the topic's first word or the intent for general events
@@ -74,7 +74,7 @@ class Message:
     transformed_json: str | None = None
     path: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)  # integration's deep-merged with subscription's
-    hops: int = 0  # how often what it tells has been to a receiver and back
+    hops: int = 0  # how many times this change has already gone through a receiver and been pushed back
     is_ping: bool = False
     poll: PollWindow | None = None
 
@@ -84,7 +84,7 @@ class Message:
 
     @cached_property
     def payload(self) -> Any:
-        """What the receiver should get: the transform's result where there is one, else the data."""
+        """The value to send: the transform's result if there is one, else the data."""
         return json.loads(self.payload_json)
 
     @property
@@ -97,14 +97,13 @@ Effect = Literal["disable_integration", "deactivate_subscription"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an answer means.
+    """The interpretation of a response.
 
-    `kind` names the sort of failure for grouping (`http_500`, `request_id_mismatch`, `refused`, …) and is
-    empty on success. `message` is the plain sentence staff read; `summary` is the receiver's own words.
-    `retry_after` is in seconds. `parameters` are saved into the integration's. `pushed` holds
-    `{"<plural>": [object, …]}` to be pushed into the store's records. `again` asks for another attempt at
-    once, after `parameters` were saved (a connector that had to look something up first): ask for it before
-    `is_success`, which says only that this attempt went well; the delivery is not done.
+    `kind` identifies the failure for grouping (`http_500`, `request_id_mismatch`, `refused`, …); empty on success.
+    `message` is the sentence shown to staff; `summary` is the receiver's own text. `retry_after` is in seconds.
+    `parameters` are merged into the integration's. `pushed` (`{"<plural>": [object, …]}`) is pushed into the store's
+    records. `again` requests another attempt immediately, after `parameters` have been saved (for a connector that had
+    to look something up first). Check `again` before `is_success`: the attempt succeeded, but the delivery continues.
     """
 
     is_success: bool
@@ -120,7 +119,7 @@ class Outcome:
 
 
 class PayloadError(Exception):
-    """The message cannot be put into this format: a permanent, visible failure of the delivery."""
+    """The message cannot be expressed in this format. The delivery fails permanently with this message."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -129,44 +128,47 @@ class PayloadError(Exception):
 
 
 class Skip(Exception):
-    """There is nothing to send, and that is right: the delivery succeeds without a request; `summary` says why."""
+    """There is nothing to send: the delivery succeeds without a request. `summary` says why."""
 
     def __init__(self, summary: str) -> None:
         super().__init__(summary)
         self.summary = summary
 
 
-#: Fields of the integration form for a format that posts to a URL and authenticates like any other.
+#: Form fields of a format that posts to a URL with one of the auth types.
 URL_AND_AUTH = ("url", "auth_type", "auth_header", "token")
 
 
 class WireFormat(Protocol):
-    """All that Hookdesk knows about one format: `build` and `read`, how it is shown, what its integrations start with.
+    """Everything about one format: `build` and `read`, its appearance, and the defaults of its integrations.
 
-    Formats inherit from this class and say only what is different.
+    Subclasses override only what differs.
     """
 
     name: str
     label: str
     description: str  # one sentence for the admin's card
-    #: What is drawn on the card: SVG of 24 × 24, without the `<svg>` around it.
+    #: The icon on the card: SVG content for a 24 × 24 viewBox, without the `<svg>` element.
     icon: str = '<path d="M4 7h10M4 12h7M4 17h5M17 10v8M13 14h8"/>'
-    #: What the form asks for besides the name; all other settings are under "Retries, limits and headers".
+    #: Form fields besides the name; all other settings are under "Retries, limits and headers".
     form_fields: tuple[str, ...] = URL_AND_AUTH
-    #: An object that it can send, for the contract tests.
+    #: A valid payload, for the contract tests.
     sample: Mapping[str, Any] = MappingProxyType({"id": "1", "message": "Your order was shipped!"})
     default_retry_policy: str = "standard"
     default_timeout: float = 30.0  # seconds
     default_permanent_statuses: frozenset[int] = frozenset()
-    signature_style: SecretStyle | None = None  # how it signs (`signing.generate_secret`); None: it does not
-    #: How the names of the headers begin that `build` sets (lower case): no integration may give them as extra headers.
+    signature_style: SecretStyle | None = None  # signature style (see `signing.generate_secret`); None: unsigned
+    #: Prefixes (lower case) of the headers that `build` sets. Integrations may not use them for extra headers.
     own_headers: tuple[str, ...] = ()
-    is_pollable: bool = False  # subscriptions may ask it for objects at an interval
-    has_handshake: bool = False  # a new integration is asked for its capabilities
+    is_pollable: bool = False  # subscriptions may poll it at an interval
+    has_handshake: bool = False  # a handshake runs when an integration is created
     pings_new_subscriptions: bool = False
 
     def build(self, message: Message) -> Request:
-        """Raise `PayloadError` where the message cannot be expressed, `Skip` where nothing is to be sent."""
+        """Return the request for `message`.
+
+        Raises `PayloadError` if the message cannot be expressed, `Skip` if there is nothing to send.
+        """
         ...
 
     def read(self, message: Message, response: Response) -> Outcome: ...

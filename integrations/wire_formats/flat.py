@@ -1,4 +1,4 @@
-"""The event's data as one flat JSON object, as a chatbot's webhook gets it (docs/contract.md#flat)."""
+"""The event's data as one JSON object without an envelope, as chatbot platforms expect (docs/contract.md#flat)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FlatFormat(WireFormat):
 
     def build(self, message: Message) -> Request:
         if not message.payload_json.startswith("{"):
-            payload_object(message)  # says what is wrong; white space before the brace is not
+            payload_object(message)  # raises the error; leading white space is valid
         return post(message, utf_8(message.payload_json), JSON_HEADERS)
 
     def read(self, message: Message, response: Response) -> Outcome:

@@ -1,4 +1,4 @@
-"""Requests and answers of the Wombat/CenitHub kind, polling included (docs/contract.md#hub)."""
+"""Requests and responses of the Wombat/CenitHub protocol, including polling (docs/contract.md#hub)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from integrations.wire_formats.responses import failure, is_storable, one_line, 
 
 SUCCESS_STATUSES = frozenset({200, 201, 202, 204})
 LONGEST_TIMEOUT = 180.0
-#: Members of the body that the format sets; neither an object nor a transform may bring its own.
+#: Members of the body that the format sets; objects and transforms must not contain them.
 RESERVED_MEMBERS = ("request_id", "parameters")
-#: What a first poll asks since: everything.
+#: The `since` of a first poll: everything.
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -69,7 +69,7 @@ def _refuse_reserved(name: str, kind: str, advice: str) -> None:
 
 
 def _poll_body(message: Message, window: PollWindow) -> str:
-    """A subscription that was never polled asks since the epoch: `last_poll` 0."""
+    """Build the body of a poll. A subscription that was never polled sends `last_poll` 0 (the epoch)."""
     since = window.since or EPOCH
     parameters = {**message.parameters, "since": iso(since)}
     return (
@@ -100,7 +100,7 @@ def _mismatch(message: Message, answer: dict[str, Any] | None) -> Outcome:
 
 
 def _success(answer: dict[str, Any]) -> Outcome:
-    """What cannot be stored is left out and named in the summary: the receiver has done its part all the same."""
+    """Read a valid response: a success, even if parts cannot be stored. The summary names those left out."""
     left_out: list[str] = []
     parameters = answer.get("parameters")
     if not isinstance(parameters, dict) or not parameters:

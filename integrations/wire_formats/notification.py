@@ -1,4 +1,4 @@
-"""Intercom's `notification_event` envelope, signed as WebSub signs (docs/contract.md#notification)."""
+"""Intercom's `notification_event` envelope with WebSub signatures (docs/contract.md#notification)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ class NotificationFormat(WireFormat):
 
 
 def _envelope(message: Message) -> str:
-    """The members in the seed's order; the item is the payload's own text, so numbers keep their spelling."""
+    """Return the envelope as JSON text, members in the order of Intercom's samples.
+
+    The item is inserted as the payload's own text, so numbers keep their spelling.
+    """
     identity = "null" if message.is_ping else compact_json(notification_id(message.request_id))
     return (
         f'{{"type":"notification_event","app_id":{compact_json(message.endpoint.store_id)},'
@@ -54,7 +57,7 @@ def _item(message: Message) -> str:
 
 
 def notification_id(request_id: str) -> str:
-    """`notif_` and the request id, written as a UUID."""
+    """Return `notif_` and the request id in UUID form."""
     if len(request_id) != 32:
         return f"notif_{request_id}"
     parts = (request_id[:8], request_id[8:12], request_id[12:16], request_id[16:20], request_id[20:])
@@ -62,10 +65,10 @@ def notification_id(request_id: str) -> str:
 
 
 def _signatures(secrets: tuple[str, ...], body: bytes) -> Headers:
-    """Each header carries one signature and receivers compare it whole, so the newest secret signs it.
+    """Return the signature headers. Receivers compare the whole value, so each header holds one signature.
 
-    During a rotation the older secret signs too, in headers of their own with `-Previous` behind the name:
-    a receiver that still has the old secret reads those until it is changed.
+    The newest secret signs. During a rotation, headers with the suffix `-Previous` hold the old secret's signatures
+    for receivers that have not changed over yet.
     """
     if not secrets:
         return ()

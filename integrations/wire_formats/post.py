@@ -1,4 +1,4 @@
-"""Making the one POST that a format sends: address, body bytes, common headers. Pure."""
+"""Builds a format's POST request: URL, body bytes, common headers. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from integrations.wire_formats.base import HOPS_HEADER, USER_AGENT, Message, Pay
 
 JSON_HEADERS: Headers = (("Content-Type", "application/json"), ("User-Agent", USER_AGENT))
 
-#: Characters that may stand in a path as they are (RFC 3986, and `%` for what is escaped already).
+#: Characters that need no escaping in a path (RFC 3986), and `%` for text that is already escaped.
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._?"
 
 
 def post(message: Message, body: bytes, headers: Headers, *, timeout: float | None = None) -> Request:
-    """One POST to the integration's URL with its auth and static headers after `headers`.
+    """Return a POST to the integration's URL with `headers`, then its auth and static headers.
 
-    `timeout` in seconds, the integration's own if None. Raise PayloadError where a header cannot be sent.
+    `timeout`: seconds; None takes the integration's. Raises PayloadError if a header cannot be sent.
     """
     endpoint = message.endpoint
     prepared = prepare(endpoint)
@@ -38,7 +38,7 @@ def post(message: Message, body: bytes, headers: Headers, *, timeout: float | No
 
 @lru_cache(maxsize=4096)
 def join_path(url: str, path: str) -> str:
-    """`path` behind the path of `url` with exactly one slash between; the URL's query stays at the end."""
+    """Append `path` to the path of `url` with exactly one slash between them; the query stays at the end."""
     base, _, fragment = url.partition("#")
     base, _, query = base.partition("?")
     more, _, own_query = path.partition("?")
@@ -50,7 +50,7 @@ def join_path(url: str, path: str) -> str:
 
 
 def utf_8(text: str) -> bytes:
-    """Raise PayloadError for half a surrogate pair, which no encoding can carry."""
+    """Encode `text` as UTF-8; raises PayloadError if it contains a lone surrogate."""
     try:
         return text.encode()
     except UnicodeEncodeError as error:
@@ -58,7 +58,7 @@ def utf_8(text: str) -> bytes:
 
 
 def payload_object(message: Message) -> dict[str, Any]:
-    """The payload where the format needs a JSON object. Raise PayloadError where it is something else."""
+    """Return the payload, which must be a JSON object; raises PayloadError if it is not."""
     payload = message.payload
     if isinstance(payload, dict):
         return payload
@@ -73,7 +73,7 @@ def payload_object(message: Message) -> dict[str, Any]:
 
 
 def json_kind(value: Any) -> str:
-    """What a JSON value is, in words: "an array", "null"…"""
+    """Return the type of a JSON value in words: "an array", "null"…"""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -84,11 +84,11 @@ def json_kind(value: Any) -> str:
 
 
 def event_name(message: Message) -> str:
-    """The topic; for an event that only has an intent, the intent; `ping` for pings."""
+    """Return the topic, or the intent if the event has only an intent, or `ping` for a ping."""
     return "ping" if message.is_ping else message.topic or message.intent or message.object_type
 
 
 def iso(moment: datetime) -> str:
-    """ISO 8601 in UTC with Z, in the precision that it has."""
+    """Format as ISO 8601 in UTC with Z, keeping the given precision."""
     moment = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return moment.isoformat()[:-6] + "Z"

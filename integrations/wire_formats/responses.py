@@ -1,6 +1,6 @@
-"""Reading an answer: what its status means, what its body says, when to come back. Pure.
+"""Interprets responses: status, error message, Retry-After. Pure.
 
-Whatever a receiver answers – nothing, binary, HTML, JSON of the wrong shape – ends in an Outcome.
+Any response – empty, binary, HTML, JSON of the wrong shape – yields an Outcome.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from integrations.transport.base import Response
 from integrations.wire_formats.base import Effect, Message, Outcome
 
 SUCCESS = Outcome(True)
-#: Characters of a receiver's words that are kept.
+#: Maximum characters of the receiver's message that are kept.
 SUMMARY_LIMIT = 200
 THROTTLING = frozenset({429, 503})
 
@@ -30,7 +30,7 @@ _SPACES_AND_CONTROLS = re.compile(r"[\x00-\x20\x7f-\xa0]+")
 
 
 def read_status(message: Message, response: Response, *, effect_of_410: Effect | None = None) -> Outcome:
-    """2xx is success, anything else a failure. For formats in which the status says everything."""
+    """Return the outcome for formats in which only the status counts: 2xx is success, anything else failure."""
     if 200 <= response.status < 300:
         return SUCCESS
     return failure(message, response, effect_of_410=effect_of_410)
@@ -43,7 +43,7 @@ def failure(
     summary: str | None = None,
     effect_of_410: Effect | None = None,
 ) -> Outcome:
-    """The outcome of an answer that is no success. Pings never have an effect on what they test."""
+    """Return the outcome of a failed request. A failed ping never disables the integration or its subscription."""
     status = response.status
     summary = summary or summary_of(response)
     is_gone = status == 410 and effect_of_410 is not None
@@ -59,7 +59,7 @@ def failure(
 
 
 def retry_after(response: Response, now: datetime) -> float | None:
-    """Seconds that `Retry-After` asks for (number or HTTP date), at most a day; None for junk and the past."""
+    """Return the seconds requested by `Retry-After` (number or HTTP date), at most a day; None if invalid or past."""
     value = (response.header("Retry-After") or "").strip()
     if _SECONDS.fullmatch(value):
         return min(float(value), RETRY_AFTER_LIMIT)
@@ -76,7 +76,7 @@ def retry_after(response: Response, now: datetime) -> float | None:
 
 
 def parsed(response: Response) -> Any:
-    """The body as JSON; None where it is not (or is null: no format tells the two apart)."""
+    """Return the body parsed as JSON; None if it is invalid, or null (no format distinguishes the two)."""
     if not response.body or response.is_truncated:
         return None
     try:
@@ -91,7 +91,7 @@ def parsed_object(response: Response) -> dict[str, Any] | None:
 
 
 def summary_of(response: Response) -> str | None:
-    """The receiver's own words about what happened, on one line; None where there are none."""
+    """Return the receiver's message on one line; None if there is none."""
     value = parsed(response)
     if value is not None:
         found = _explanation(value)
@@ -107,14 +107,14 @@ def summary_of(response: Response) -> str | None:
 
 
 def one_line(text: str) -> str | None:
-    """At most `SUMMARY_LIMIT` characters on one line, of nothing but what a database and a page can hold."""
+    """Return `text` on one line, at most `SUMMARY_LIMIT` characters, without characters that cannot be stored."""
     flat = _SPACES_AND_CONTROLS.sub(" ", text[: SUMMARY_LIMIT * 8]).strip()
     flat = flat.encode("utf-8", "replace").decode()
     return shortened(flat, SUMMARY_LIMIT) or None
 
 
 def is_storable(value: Any) -> bool:
-    """Whether a JSON value can be kept in a database: no NUL and no half surrogate pair anywhere."""
+    """Return whether a JSON value can be stored: no NUL and no lone surrogate in any text or key."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         text.encode()
@@ -124,7 +124,7 @@ def is_storable(value: Any) -> bool:
 
 
 def _explanation(value: Any, depth: int = 0) -> str | None:
-    """The first member that explains; errors may be a string, an object or a list of either."""
+    """Return the first member that contains a message; errors may be a string, an object or a list of either."""
     if isinstance(value, str):
         return one_line(value)
     if depth > 3:

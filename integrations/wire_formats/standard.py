@@ -1,4 +1,4 @@
-"""Standard Webhooks (https://www.standardwebhooks.com): the default (docs/contract.md#standard)."""
+"""Standard Webhooks (https://www.standardwebhooks.com), the default format (docs/contract.md#standard)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from integrations.wire_formats.base import Message, Outcome, PayloadError, WireF
 from integrations.wire_formats.post import JSON_HEADERS, event_name, iso, post, utf_8
 from integrations.wire_formats.responses import read_status
 
-#: The payload itself is refused: another try cannot help.
+#: The receiver refuses the payload itself, so a retry cannot succeed.
 REFUSING_STATUSES = frozenset({400, 410, 413, 422})
 
 

@@ -1,4 +1,4 @@
-"""Which extra headers an integration may have: checked when it is saved, before any format builds a request."""
+"""Validates the extra headers of an integration when it is saved."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from integrations.transport.header_rules import FRAMING_HEADERS, HEADER_NAME
 from integrations.wire_formats import WIRE_FORMATS
 from integrations.wire_formats.auth import check_header_value
 
-#: Names that Hookdesk sets itself, besides those of the connection and of the formats. Lower case, hyphens.
+#: Headers that Hookdesk sets, besides framing headers and those of the formats. Lower case, with hyphens.
 RESERVED_HEADERS = FRAMING_HEADERS | {
     "accept-encoding", "content-encoding", "content-type", "http2-settings", "keep-alive", "proxy-authorization",
     "proxy-connection", "user-agent", "x-hookdesk-hops", "x-hub-token",
 }  # fmt: skip
-#: Would be kept in clear text; the auth types keep the same header encrypted.
+#: Extra headers are stored unencrypted; the auth types store the same header encrypted.
 CREDENTIAL_HEADERS = frozenset({"authorization"})
 
 MAX_STATIC_HEADERS = 50
 
 
 def check_static_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
-    """Raise ValueError with a plain sentence where an integration's extra headers cannot be sent as they are."""
+    """Raise ValueError with a message for staff if the extra headers cannot be sent."""
     pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
     if len(pairs) > MAX_STATIC_HEADERS:
         raise ValueError(f"At most {MAX_STATIC_HEADERS} extra headers are allowed; these are {len(pairs)}.")
@@ -36,7 +36,7 @@ def check_static_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]])
 
 
 def check_header_name(name: str) -> None:
-    """Raise ValueError where the name is no header name, or reserved (also of `auth_header`)."""
+    """Raise ValueError if `name` is not a valid header name or is reserved. Also used for `auth_header`."""
     if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not a header name: use letters, digits and hyphens.")
     of_formats = tuple(prefix for wire_format in WIRE_FORMATS.values() for prefix in wire_format.own_headers)
@@ -45,5 +45,5 @@ def check_header_name(name: str) -> None:
 
 
 def _plain(name: str) -> str:
-    # Servers that follow CGI read `X_Hub_Token` and `X-Hub-Token` as the same variable.
+    # CGI and WSGI servers map `X_Hub_Token` and `X-Hub-Token` to the same variable.
     return name.lower().replace("_", "-")

@@ -1,7 +1,7 @@
-"""Deliveries, handshakes, contexts and actions as Turn.io speaks them (docs/contract.md#turn).
+"""Turn.io deliveries, handshakes, contexts and actions (docs/contract.md#turn).
 
-The answers of handshake, context and action are read with patience: keys may be missing, and what is odd
-ends in `error`, never in an exception.
+Handshake, context and action responses are read leniently: keys may be missing, and invalid parts are reported in
+`error`, never as an exception.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class TurnFormat(WireFormat):
 @dataclass(frozen=True, slots=True)
 class Handshake:
     is_ok: bool
-    error: str | None = None  # also where it is well but for odd parts, which were left out
+    error: str | None = None  # also set if only some parts were invalid and left out
     version: str | None = None
     capabilities: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self, at: datetime) -> dict[str, Any]:
-        """The integration's `handshake` (docs/contract.md#turn)."""
+        """Return the value of the integration's `handshake` (docs/contract.md#turn)."""
         return {
             "ok": self.is_ok,
             "at": iso(at),
@@ -138,9 +138,9 @@ def build_action(
     option: Any = None,
     payload: Any = None,
 ) -> Request:
-    """`action` is the one that the last context answer offered under `code`; its payload is sent if none is given.
+    """Build the request for `action`, which the last context response offered under `code`.
 
-    Raise PayloadError where its `url` is no web address.
+    Without a `payload`, the action's own is sent. Raises PayloadError if its `url` is not a web address.
     """
     url = action_url(endpoint, str(action.get("url", "")))
     body = {
@@ -161,7 +161,7 @@ def read_action(response: Response) -> ActionAnswer:
 
 
 def action_url(endpoint: Endpoint, url: str) -> str:
-    """The action's address, resolved against the integration's (RFC 3986)."""
+    """Return the action's URL, resolved against the integration's (RFC 3986)."""
     try:
         resolved = urljoin(endpoint.url, url.strip())
         parts = urlsplit(resolved)
@@ -174,7 +174,7 @@ def action_url(endpoint: Endpoint, url: str) -> str:
 
 
 def action_uuid(endpoint: Endpoint, code: str) -> str:
-    """Always the same for an integration and a code."""
+    """Return a UUID that is always the same for an integration and a code."""
     try:
         namespace = uuid.UUID(endpoint.uuid)
     except ValueError:
@@ -183,8 +183,10 @@ def action_uuid(endpoint: Endpoint, code: str) -> str:
 
 
 def _signed_post(endpoint: Endpoint, url: str, content: Mapping[str, Any]) -> Request:
-    """Token, signature and extra headers go to the integration's own origin only: an action may name any other, and
-    whoever is there could pass a signed request on as ours."""
+    """Build a POST. Token, signature and extra headers are sent to the integration's own origin only.
+
+    An action may name any other origin, whose owner could pass on a signed request as ours.
+    """
     body = utf_8(compact_json(content))
     prepared = prepare(endpoint)
     headers: Headers = JSON_HEADERS
@@ -203,7 +205,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _signatures(secrets: tuple[str, ...], body: bytes) -> Headers:
-    """One header, one signature: the newest secret's. During a rotation the older one signs `…-Previous`."""
+    """Return the newest secret's signature header; during a rotation also the old secret's in `…-Previous`."""
     names = ("X-Turn-Hook-Signature", "X-Turn-Hook-Signature-Previous")
     return tuple((name, turn_signature(secret, body)) for name, secret in zip(names, secrets, strict=False))
 
@@ -227,7 +229,7 @@ def _answered(response: Response) -> str:
 
 
 def _object_in(answer: Mapping[str, Any], name: str, odd: list[str]) -> dict[str, Any]:
-    """A copy of the member, empty where it is missing or something else (which is noted)."""
+    """Return a copy of the member; empty if it is missing or not an object (then added to `odd`)."""
     value = answer.get(name)
     if isinstance(value, dict):
         return dict(value)
@@ -246,7 +248,7 @@ def _list_in(answer: Mapping[str, Any], name: str, odd: list[str]) -> list[Any]:
 
 
 def _cleaned(capabilities: dict[str, Any], odd: list[str]) -> dict[str, Any]:
-    """The capabilities as they came, without members of the wrong kind."""
+    """Return the capabilities without members of the wrong type."""
     kinds = {"actions": bool, "suggested_responses": bool, "context_objects": list}
     for name, kind in kinds.items():
         if name in capabilities and not isinstance(capabilities[name], kind):

@@ -1,4 +1,4 @@
-"""XML as Rails 2 wrote it (`to_xml`), in the shape of Spiffy Stores' sample (docs/contract.md#xml)."""
+"""XML as written by Rails 2 (`to_xml`), in the form of Spiffy Stores' sample (docs/contract.md#xml)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ XML_HEADERS: Headers = (("Content-Type", "application/xml"), ("User-Agent", USER
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 INDENT = "  "
 
-#: Letters that both the 4th and the 5th edition of XML 1.0 allow in names; a colon would be a namespace.
+#: Letters allowed in names by both the 4th and the 5th edition of XML 1.0; a colon would denote a namespace.
 _LETTERS = "A-Za-z_À-ÖØ-öø-ıΣ-ώЁ-Ќа-яА-Яぁ-ゔァ-ヺ一-龥가-힣"
 _NOT_IN_NAMES = re.compile(f"[^{_LETTERS}0-9.-]")
 _NAME_START = re.compile(f"[{_LETTERS}]")
-#: Characters that XML 1.0 cannot carry, escaped or not.
+#: Characters that are not allowed in XML 1.0, not even escaped.
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _TEXT_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _DATE_TIME = re.compile(
@@ -60,25 +60,25 @@ class XmlFormat(WireFormat):
 
 
 def to_xml(root: str, value: dict[str, Any]) -> str:
-    """The document for one object; `root` is its singular type. Raise PayloadError for illegal characters."""
+    """Return the document for one object; `root` is its singular type. Raises PayloadError for illegal characters."""
     return DECLARATION + "\n".join(_element(root, value, "", root)) + "\n"
 
 
 def _exact_payload(message: Message) -> dict[str, Any]:
-    """The payload with fractions as decimals, so that none loses a digit on the way."""
-    payload_object(message)  # says what is wrong where it is no object
+    """Return the payload with fractions as Decimal, so that they keep all digits."""
+    payload_object(message)  # raises the error if it is not an object
     exact: dict[str, Any] = json.loads(message.payload_json, parse_float=_decimal)
     return exact
 
 
 def _decimal(text: str) -> Decimal | float:
     number = Decimal(text)
-    # An exponent such as 1e-999999999 would print a gigabyte of zeros: a float makes 0.0 of it.
+    # An exponent such as 1e-999999999 would print a gigabyte of zeros; as a float it becomes 0.0.
     return number if abs(number.adjusted()) < 400 else float(text)
 
 
 def _element(key: str, value: Any, indent: str, path: str) -> Iterator[str]:
-    """Lines of one element. `path` is for error messages only."""
+    """Yield the lines of one element. `path` is for error messages only."""
     name = element_name(key)
     if isinstance(value, dict):
         if not value:
@@ -97,7 +97,7 @@ def _element(key: str, value: Any, indent: str, path: str) -> Iterator[str]:
             yield from _element(singular(key), item, indent + INDENT, f"{path}[{position}]")
         yield f"{indent}</{name}>"
     elif value is None:
-        # JSON does not know the type of null; Rails names its date-times `…_at`, and the sample has it.
+        # JSON's null has no type. Rails names date-times `…_at`, and the sample declares their type.
         attribute = ' type="datetime"' if name.endswith("-at") else ""
         yield f'{indent}<{name}{attribute} nil="true"/>'
     else:
@@ -119,7 +119,7 @@ def _typed_text(key: str, value: Any, path: str) -> tuple[str, str]:
 
 
 def _plain_number(value: Decimal | float, path: str) -> str:
-    """At least one digit behind the point, never an exponent: `100.0`, not `1E+2`."""
+    """Return at least one digit after the point and never an exponent: `100.0`, not `1E+2`."""
     number = value if isinstance(value, Decimal) else Decimal(repr(value))
     if not number.is_finite():
         raise PayloadError("payload", f"The number at {path} is not finite, which XML's decimal cannot say.")
@@ -144,6 +144,6 @@ def _is_date_time(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def element_name(key: str) -> str:
-    """The key dasherised; what XML names cannot hold becomes a hyphen, a bad start gets an underscore before it."""
+    """Return the dasherised key: characters invalid in XML names become hyphens, an invalid start gets a `_`."""
     name = _NOT_IN_NAMES.sub("-", key.replace("_", "-"))
     return name if _NAME_START.match(name) else f"_{name}"
