@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PRINT = (
-    "import django, json; django.setup(); from django.db import connection as c; p = c.get_connection_params();"
+    "import json; from django.db import connection as c; p = c.get_connection_params();"
     "print(json.dumps({k: v for k, v in p.items() if isinstance(v, str | int)}))"
 )
 

@@ -37,7 +37,7 @@ from tests.receiver import Receiver, answer
 
 pytestmark = pytest.mark.django_db
 #: For each of about forty operations; the hostile bodies of `test_isolation` are exhaustive in their way.
-EXAMPLES = {GenerationMode.POSITIVE: 4, GenerationMode.NEGATIVE: 3}
+EXAMPLES = {GenerationMode.POSITIVE: 3, GenerationMode.NEGATIVE: 2}
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -166,7 +166,7 @@ def test_no_request_breaks_the_server_and_every_answer_is_as_described(turn_rece
         client, known = equipped(turn_receiver)
         for mode, number in EXAMPLES.items():
             walked += try_out(operation, operation.as_strategy(generation_mode=mode), number, client, known)
-    assert walked > 200
+    assert walked > 150
 
 
 def try_out(operation: Any, strategy: Any, number: int, client: ApiClient, known: dict[str, str]) -> int:

@@ -72,6 +72,7 @@ def test_a_child_that_dies_is_started_again():
 def test_a_frozen_child_is_killed_with_all_that_it_started(monkeypatch, tmp_path):
     monkeypatch.setattr(supervising, "STARTING_SECONDS", 0.5)
     monkeypatch.setattr(supervising, "FROZEN_SECONDS", 0.5)
+    monkeypatch.setattr(supervising, "GRACE_SECONDS", 0.3)  # its successor is as stubborn
     path = tmp_path / "up"
     stubborn = child(STUBBORN.format(path=str(path)), last_sign=lambda: 0.0 if path.exists() else None)
     with supervised(stubborn):

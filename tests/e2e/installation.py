@@ -6,6 +6,7 @@ import fcntl
 import http.client
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +14,7 @@ import sys
 import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from config.server.tcp_ports import is_port_free
 from tests.processes import children_of, command_of, descendants_of, eventually, started_at
@@ -45,7 +46,10 @@ def _claim_port() -> tuple[IO[str], int]:
 class Installation:
     """`start()`, then push and look; everything it started is gone after `clean_up()`."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    #: A migrated SQLite file, which new installations copy; the first one makes it. None: all start without a database.
+    migrated: ClassVar[Path | None] = None
+
+    def __init__(self, folder: Path, *, is_empty: bool = False, **environment: str) -> None:
         self.database = folder / "hookdesk.sqlite3"
         self.log = folder / "log"
         self._claim, self.port = _claim_port()
@@ -63,6 +67,15 @@ class Installation:
         self.process: subprocess.Popen[bytes] | None = None
         #: Process ids with their starts: an id alone may be somebody else's by now.
         self._seen: dict[int, int] = {}
+        if self.migrated is not None and not is_empty and "DATABASE_URL" not in environment:
+            self._copy_database(self.migrated)
+
+    def _copy_database(self, migrated: Path) -> None:
+        if migrated.exists():
+            shutil.copy(migrated, self.database)
+        else:
+            self.manage("migrate", "--verbosity", "0")
+            shutil.copy(self.database, migrated)
 
     # --- processes -----------------------------------------------------------------------------------
 

@@ -15,8 +15,8 @@ from tests.processes import eventually
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.skipif(bool(PrivateRedis.trouble()), reason="redis-server is not installed")
-#: Within which django-q2 would have said it a dozen times.
-AWAY_SECONDS = 15
+#: Within which django-q2 would have said it several times.
+AWAY_SECONDS = 8
 
 
 @pytest.fixture

@@ -26,8 +26,9 @@ STOP_SECONDS = 20
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
-    installed = Installation(tmp_path)
+def empty_installation(tmp_path: Path) -> Iterator[Installation]:
+    """One without a database, as after a fresh clone."""
+    installed = Installation(tmp_path, is_empty=True)
     yield installed
     installed.clean_up()
 
@@ -48,8 +49,10 @@ def stop(installation: Installation, signum: int, *, group: bool) -> int:
 
 
 def test_a_push_is_delivered_and_one_sigterm_to_the_group_stops_everything_drained(
-    installation: Installation, receiver: Receiver
+    empty_installation: Installation, receiver: Receiver
 ) -> None:
+    installation = empty_installation
+    assert not installation.database.exists()
     installation.start()
     headers = installation.make_store(receiver.url("/hook"))
     receiver.script(answer(200, delay=1.5))

@@ -62,21 +62,19 @@ DEAR: dict[str, tuple[str, Any]] = {
 @pytest.mark.parametrize(("text", "data"), DEAR.values(), ids=DEAR)
 def test_each_way_to_make_work_is_charged(text: str, data: Any) -> None:
     check_expression(text)
-    budget = Budget()
+    budget = Budget(STEPS // 8)  # work that is not counted would go on just as long
     began = time.thread_time()
     try:
         passes(text, data, budget=budget)
     except ExpressionError as error:
         assert error.message  # noqa: PT017 - refused, or done: both within the bound
     seconds = time.thread_time() - began
-    assert seconds < 8, "generous: a busy machine counts as well"
-    # No step stands for more than some microseconds of work: the count is what bounds the time.
+    # No step stands for more than some microseconds of work, so the count bounds the time. 0.3 s for a busy machine.
     assert seconds < 0.3 + budget.spent * 8e-6
 
 
-@pytest.mark.parametrize("name", ["contains of a literal", "sum of a literal", "== of literals", "sort of a literal's"])
-def test_more_than_the_budget_is_refused_in_plain_words(name: str) -> None:
-    text, data = DEAR[name]
+def test_more_than_the_budget_is_refused_in_plain_words() -> None:
+    text, data = DEAR["contains of a literal"]
     budget = Budget()
     with pytest.raises(WorkExceeded, match="takes too long"):
         passes(text, data, budget=budget)

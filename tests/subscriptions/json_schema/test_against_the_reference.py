@@ -76,14 +76,28 @@ def reference_of(schema: Any) -> Draft202012Validator:
     return Draft202012Validator(schema, registry=Registry())
 
 
-@settings(
-    max_examples=150,
-    suppress_health_check=list(HealthCheck),
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-)
-@given(documents(), st.lists(DATA, min_size=1, max_size=4))
+COMMON: dict[str, Any] = {
+    "suppress_health_check": list(HealthCheck),
+    "deadline": None,
+    "phases": [Phase.explicit, Phase.reuse, Phase.generate],
+}
+EXAMPLES = given(documents(), st.lists(DATA, min_size=1, max_size=4))
+
+
+@settings(max_examples=60, **COMMON)
+@EXAMPLES
 def test_verdicts_and_places_are_those_of_the_reference(schema: dict[str, Any], data: list[Any]) -> None:
+    check_against_reference(schema, data)
+
+
+@pytest.mark.slow
+@settings(max_examples=3_000, **COMMON)
+@EXAMPLES
+def test_and_so_they_are_for_thousands_of_schemas(schema: dict[str, Any], data: list[Any]) -> None:
+    check_against_reference(schema, data)
+
+
+def check_against_reference(schema: dict[str, Any], data: list[Any]) -> None:
     try:
         compiled = compile_schema(schema)
     except SchemaError as error:
