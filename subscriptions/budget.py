@@ -1,8 +1,8 @@
-"""Budgets for evaluating tenants' code: counted steps, with processor time as a safety net.
+"""Budgets for evaluating tenants' code: counted steps, with CPU time as a safety net.
 
-Filters, transforms, conditions and JSON Schemas are written by whoever holds a store's token. All of them run under
-a `Budget`. One step is about a microsecond of Python. What runs in native code, which nothing can interrupt, is
-charged before it runs, by the size of what it is given.
+Filters, transforms, conditions and JSON Schemas are written by anyone who holds a store's token, so all of them run
+under a `Budget`. One step is about a microsecond of Python. Native code, which cannot be interrupted, is charged before
+it runs, by the size of its input.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Final
 
 #: Steps of one evaluation: one filter, transform, condition or schema on one document.
 STEPS: Final = 1_000_000
-#: Seconds of this thread's processor time for one evaluation. Time on the wall would fail innocents on a busy machine.
+#: CPU seconds of this thread for one evaluation. Wall-clock time would fail valid evaluations on a busy machine.
 SECONDS: Final = 2.0
-#: Steps between two looks at the clock.
+#: Steps between two checks of the clock.
 _LOOK_EVERY: Final = 20_000
 
 
 class BudgetExceeded(Exception):
-    """The evaluation was stopped: it exceeds its budget on this data."""
+    """The evaluation was stopped because it exceeded its budget on this data."""
 
 
 class Budget:
@@ -39,7 +39,7 @@ class Budget:
         return min(self.limit, self.limit - self.left)
 
     def charge(self, steps: int) -> None:
-        """Raises BudgetExceeded past the last step, or past the deadline."""
+        """Use `steps` of the budget. Raises BudgetExceeded if the steps or the CPU time are used up."""
         self.left -= steps
         if self.left < self._look_below or self.left < 0:
             self._look()
@@ -52,12 +52,12 @@ class Budget:
 
 
 class Allowance:
-    """What all evaluations for one request may cost together: in proportion to what was sent.
+    """The budget of all evaluations for one request together, in proportion to the size of the request.
 
-    Without it, ten thousand objects could each cost just less than one evaluation may.
+    Without it, each of ten thousand objects could cost a whole evaluation's budget.
     """
 
-    #: Steps that any request has, and for each object in it besides.
+    #: Steps for any request, and for each object in it.
     BASE: Final = 3 * STEPS
     PER_OBJECT: Final = 300
 
@@ -65,12 +65,12 @@ class Allowance:
         self.left = self.BASE
 
     def grant(self, characters: int) -> None:
-        """Another object, of so many characters of JSON."""
+        """Add the steps for another object with this many characters of JSON."""
         self.left += self.PER_OBJECT + characters
 
     @contextmanager
     def evaluation(self) -> Iterator[Budget]:
-        """A budget for one evaluation, which is charged to the whole. Raises BudgetExceeded when nothing is left."""
+        """Yield a budget for one evaluation, charged to the allowance. Raises BudgetExceeded if nothing is left."""
         if self.left <= 0:
             raise BudgetExceeded
         budget = Budget(min(STEPS, self.left))

@@ -1,4 +1,4 @@
-"""How deliveries learn what becomes of subscriptions. Inside the transaction of the change."""
+"""Hooks by which deliveries learn of changes to subscriptions; called inside the changing transaction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from integrations.foundation.hooks import Hook
 from subscriptions.models import Subscription
 
-#: A subscription was made.
+#: A subscription was created.
 subscription_created: Hook[[Subscription, datetime]] = Hook()
-#: A subscription was deleted; it no longer wants what has not been sent yet.
+#: A subscription was deleted: discard what has not been sent yet.
 subscription_deleted: Hook[[Subscription, datetime]] = Hook()

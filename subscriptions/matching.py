@@ -1,6 +1,6 @@
-"""Which subscriptions an event goes to: how topics and intents are spelled, and a quick index.
+"""Matches events to subscriptions: normalises topics and intents, and indexes subscriptions by them. Pure.
 
-The spellings are part of the contract (docs/contract.md#subscriptions-api).
+The notation is part of the contract (docs/contract.md#subscriptions-api).
 
 Topics are dotted words, `shipment.updated`; patterns of a subscription are
 
@@ -9,7 +9,7 @@ Topics are dotted words, `shipment.updated`; patterns of a subscription are
 - a bare word, itself and all below it: `shipment`, `conversation`
 - everything: `all` or `*`
 
-Words are compared whole: `user` is not a beginning of `username.created`.
+Whole words are compared: `user` does not match `username.created`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Singular = Callable[[str], str]
 
 LENGTH_LIMIT: Final = 255
 EVERYTHING: Final = frozenset({"all", "*"})
-#: The topic that a subscription narrows down by `metadata.event_names`, as at Intercom.
+#: The topic that subscriptions narrow down by `metadata.event_names`, as in Intercom.
 CUSTOM_EVENT: Final = "event.created"
 
 _VERBS: Final = {"create": "created", "new": "created", "update": "updated", "delete": "deleted"}
@@ -39,10 +39,10 @@ def _unchanged(word: str) -> str:
 
 
 def normalise_topic(text: str, singular: Singular = _unchanged) -> str:
-    """The one spelling under which a topic pattern is stored and compared.
+    """Return the canonical form of a topic pattern, in which it is stored and compared.
 
-    `users.created` → `user.created`, `shipments.update` → `shipment.updated`, `shipments.*` → `shipment.*`; `all`
-    and `*` stay as they are. `singular` knows the words of the store. Raises ValueError in plain words.
+    `users.created` → `user.created`, `shipments.update` → `shipment.updated`, `shipments.*` → `shipment.*`; `all` and
+    `*` are unchanged. `singular` maps a plural to its singular in the store. Raises ValueError for staff.
     """
     pattern = text.strip()
     if pattern in EVERYTHING:
@@ -58,14 +58,14 @@ def normalise_topic(text: str, singular: Singular = _unchanged) -> str:
 
 
 def check_topic(text: str) -> str:
-    """The topic of one event, as it is: no pattern. Raises ValueError in plain words."""
+    """Return the topic of an event, unchanged. Raises ValueError with a message for staff, also for a pattern."""
     _check_length("topic", text)
     _check_characters(text)
     return text
 
 
 def check_intent(text: str) -> str:
-    """An intent, or `*` for all of them, as it is. Raises ValueError in plain words."""
+    """Return an intent, or `*` for all intents, unchanged. Raises ValueError with a message for staff."""
     _check_length("intent", text)
     if _CONTROL.search(text):
         raise ValueError("The intent contains a control character, such as a line break. Remove it.")
@@ -96,7 +96,7 @@ def _spelled(pattern: str, singular: Singular) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """What one subscription asks for. `event_names` narrow down the topic `event.created` and nothing else."""
+    """The topics and intents of one subscription. `event_names` restrict the topic `event.created` only."""
 
     topics: tuple[str, ...] = ()
     intents: tuple[str, ...] = ()
@@ -104,11 +104,10 @@ class Interest:
 
 
 class SubscriptionIndex(Generic[T]):
-    """Finds the subscriptions of an event by a few dictionary look-ups, however many there are.
+    """Finds the subscriptions for an event with a few dictionary lookups, however many subscriptions there are.
 
-    Topics of events are compared in their normal spelling, as those of subscriptions are, so that a subscription to
-    `payments.update` gets an event that was sent as `payments.update`. Give both the same `singular`.
-    Immutable once built, so it may be shared by threads.
+    Topics of events are normalised as those of subscriptions are, so a subscription to `payments.update` matches an
+    event sent as `payments.update`. Use the same `singular` for both. Immutable, hence thread-safe.
     """
 
     def __init__(self, pairs: Iterable[tuple[Interest, T]], *, singular: Singular = _unchanged) -> None:
@@ -149,9 +148,9 @@ class SubscriptionIndex(Generic[T]):
                 self._below[pattern].append(position)
 
     def matching(self, topic: str | None, intent: str | None, data: Any) -> list[T]:
-        """Who gets an event with this topic and/or intent: each subscriber once, in the order they were given.
+        """Return the subscribers to this topic and/or intent, each once, in the order in which they were given.
 
-        `data` is looked into only for `event_name`, when the topic is `event.created`.
+        `data` is read for `event_name` only, if the topic is `event.created`.
         """
         lists = []
         if topic:

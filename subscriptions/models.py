@@ -13,11 +13,11 @@ from integrations.security.encrypted_fields import EncryptedJSONField
 
 
 class Topic(models.Model):
-    """A dotted event type that a store has described.
+    """A declared event type of a store.
 
-    Topics need not be declared to be used. A declared one may carry a JSON Schema, which its data must
-    satisfy, or a condition: a JMESPath expression over `old` and `new` that turns a change of a pushed
-    record into this topic (`order.paid`: `old.financial_status != 'paid' && new.financial_status == 'paid'`).
+    Topics need not be declared to be used. A declared topic may have a JSON Schema, which its data must satisfy, or a
+    condition: a JMESPath expression over `old` and `new`. A change of a pushed record that makes it true emits an event
+    with this topic (`order.paid`: `old.financial_status != 'paid' && new.financial_status == 'paid'`).
     """
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="topics")
@@ -47,7 +47,7 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.filter(deleted_at=None)
 
     def without_credentials(self) -> SubscriptionQuerySet:
-        """As `IntegrationQuerySet.without_credentials`, with those of the integration that is selected with it."""
+        """Like `IntegrationQuerySet.without_credentials`, including those of a selected integration."""
         return self.defer("parameters", "integration__token", "integration__parameters")
 
     def matching_order(self) -> SubscriptionQuerySet:
@@ -55,7 +55,7 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 
 
 class Subscription(models.Model):
-    """Which topics and intents of a store go to which integration, with filter and transform."""
+    """Sends events with certain topics and intents of a store to an integration, with filter and transform."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     store = models.ForeignKey(Store, models.CASCADE, related_name="subscriptions")
@@ -86,7 +86,7 @@ class Subscription(models.Model):
     class Meta:
         ordering = ["-created_at"]
         indexes = [
-            # The engines' periodic work: which polls are due?
+            # The engines' periodic query for due polls.
             models.Index(
                 fields=["next_poll_at"], name="subscription_next_poll", condition=Q(next_poll_at__isnull=False)
             ),

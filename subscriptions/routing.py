@@ -20,7 +20,7 @@ CACHE_SIZE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One subscription as ingest sees it."""
+    """The fields of a subscription that ingest needs."""
 
     subscription_id: uuid.UUID
     integration_id: int
@@ -29,7 +29,7 @@ class Route:
 
 
 class SchemaViolation(ValueError):
-    """Data violates the JSON Schema of its topic; `path` is inside the data: `shipping_address.phone`."""
+    """Data violates the JSON Schema of its topic. `path` is the place in the data: `shipping_address.phone`."""
 
     def __init__(self, topic: str, path: str, message: str) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ class SchemaViolation(ValueError):
 
 @dataclass(frozen=True)
 class TopicRule:
-    """What a store has declared about a topic."""
+    """The schema and condition of a declared topic."""
 
     name: str
     schema: Any
@@ -54,10 +54,10 @@ class TopicRule:
             return error
 
     def violations(self, data: Any, budget: Budget | None = None, limit: int = 100) -> list[Violation]:
-        """What the schema objects to, by place, at most `limit`.
+        """Return the violations of the schema, sorted by place, at most `limit`.
 
-        Schemas are checked when they are saved. One that was saved before the present rules, and cannot be applied
-        under them, objects to everything: data that nobody has checked must not pass for checked.
+        Schemas are checked when they are saved. One that was saved under earlier rules and is invalid now rejects all
+        data, so that unchecked data does not pass as checked.
         """
         compiled = self._compiled
         if compiled is None:
@@ -69,7 +69,7 @@ class TopicRule:
 
 @dataclass(frozen=True)
 class StoreConfig:
-    """The store's routing as of `version`."""
+    """A store's subscriptions and topics as of `version`."""
 
     store_id: uuid.UUID
     version: int
@@ -79,15 +79,15 @@ class StoreConfig:
     singular_overrides: Mapping[str, str]
 
     def rule_of(self, topic: str) -> TopicRule | None:
-        """What the store has declared about an event's topic, however it is spelled."""
+        """Return the rule for an event's topic (normalised first), or None if it is not declared."""
         if not self.rules:
             return None
         return self.rules.get(normalise_topic(topic, partial(singular, overrides=self.singular_overrides)))
 
     def check_schema(self, topic: str, data: Any, budget: Budget | None = None, path: str = "") -> None:
-        """Raises SchemaViolation for the first place where data breaks the schema of its topic, if there is one.
+        """Raise SchemaViolation for the first violation of the topic's schema, if it has one.
 
-        `path` is where the data stands in what was sent.
+        `path`: where the data is in the request.
         """
         rule = self.rule_of(topic)
         violations = rule.violations(data, budget) if rule is not None else []
@@ -99,12 +99,11 @@ _cache: dict[uuid.UUID, StoreConfig] = {}
 
 
 def config_of(store_id: uuid.UUID, version: int | None = None) -> StoreConfig:
-    """The routing of a store, at least as new as `version` (None: as of now). Raises Store.DoesNotExist."""
+    """Return a store's configuration, at least as new as `version` (None: current). Raises Store.DoesNotExist."""
     cached = _cache.get(store_id)
     if cached is not None and version is not None and cached.version >= version:
         return cached
-    # The version first: rows that change while they are read then carry a newer version, which the write
-    # statement notices.
+    # Read the version first: if rows change while they are read, the version is newer and the write statement fails.
     store = Store.objects.only("config_version", "singular_overrides").get(id=store_id)
     if cached is not None and cached.version == store.config_version:
         return cached
@@ -120,7 +119,7 @@ def _load(store: Store) -> StoreConfig:
     rules: dict[str, TopicRule] = {}
     conditions: dict[str, list[TopicRule]] = {}
     for topic in store.topics.all():
-        # Under the spelling that events are compared by: who describes `shipments.create` means `shipment.created`.
+        # Keyed by normalised topic: a declaration of `shipments.create` means `shipment.created`.
         name = normalise_topic(topic.name, one)
         rule = rules[name] = TopicRule(name, topic.schema, topic.condition)
         if rule.condition:

@@ -1,8 +1,8 @@
 """Filters and transforms of subscriptions, and the conditions of topics, in JMESPath (https://jmespath.org).
 
-Text stands in single quotes ('paid'), other values in backticks (`1`, `true`); double quotes are for names of fields.
-null, false, "", [] and {} are false, everything else is true, 0 too. A number that came as text, as a chatbot's
-`choice_confirmation` "1", is compared as text (== '1') or by to_number(…) == `1`.
+Text is written in single quotes ('paid'), other values in backticks (`1`, `true`), field names in double quotes.
+null, false, "", [] and {} are false, everything else is true, including 0. A number received as text, such as a
+chatbot's `choice_confirmation` "1", is compared as text (== '1') or with to_number(…) == `1`.
 
 In addition to JMESPath's own functions, for messages and conditions: concat(a, b, …), default(value, fallback),
 lower(text), upper(text), trim(text), replace(text, old, new), split(text, separator), format('Hi {name}', object),
@@ -11,9 +11,9 @@ fixed(number, digits), date(moment, '%d.%m.%Y') and context('topic' or 'intent')
     format('Order of {number_of_pizzas} pizza to {address}', @)
     {phone: shipping_address.phone, message: concat('On its way: ', default(tracking, 'no tracking yet'))}
 
-An expression has at most 10,000 characters, a result 1,000,000, and an evaluation about a second of work: each runs
-under its own `Budget` unless one is given.
-All functions raise ExpressionError, and nothing else, for what is wrong with an expression or its use.
+Limits: 10,000 characters per expression, 1,000,000 per result, about a second per evaluation, which runs under its own
+`Budget` unless one is given. All functions raise ExpressionError, and nothing else, for an invalid expression or one
+that cannot be evaluated on the data.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def check_expression(text: str) -> None:
-    """Raise ExpressionError (message and column) if `text` cannot be an expression: syntax, functions, length."""
+    """Raise ExpressionError (message and column) if `text` is not a valid expression: syntax, functions, length."""
     compiled(text)
 
 
 def passes(filter_text: str, data: Any, context: Context | None = None, budget: Budget | None = None) -> bool:
-    """Whether the data passes the filter; an empty filter passes everything. Raises ExpressionError.
+    """Return whether the data passes the filter; an empty filter passes everything. Raises ExpressionError.
 
-    `context` holds what is known of the event beside its data (`topic`, `intent`), for the function `context()`.
+    `context`: the event's `topic` and `intent`, for the function `context()`.
     """
     if not filter_text.strip():
         return True
@@ -60,9 +60,9 @@ def passes(filter_text: str, data: Any, context: Context | None = None, budget: 
 
 
 def transform(text: str, data: Any, context: Context | None = None) -> Any:
-    """What the transform makes of the data; an empty one gives the data itself. Raises ExpressionError.
+    """Return the transform's result; an empty transform returns the data. Raises ExpressionError.
 
-    The result may share parts with `data` and with the expression: take it as read-only.
+    The result may share parts with `data` and the expression: do not modify it.
     """
     if not text.strip():
         return data
@@ -72,15 +72,15 @@ def transform(text: str, data: Any, context: Context | None = None) -> Any:
 
 
 def holds(condition: str, old: Any, new: Any, budget: Budget | None = None) -> bool:
-    """Whether a topic's condition is true of a change, `old` to `new` (`old` is null at creation).
+    """Return whether a topic's condition is true for a change from `old` (None at creation) to `new`.
 
-    `old.financial_status != 'paid' && new.financial_status == 'paid'`. Raises ExpressionError, also when empty.
+    Example: `old.financial_status != 'paid' && new.financial_status == 'paid'`. Raises ExpressionError, also if empty.
     """
     return is_true(work_out(Interpreter(budget=budget), compiled(condition), {"old": old, "new": new}))
 
 
 def explain(filter_text: str, data: Any, context: Context | None = None) -> tuple[bool, str]:
-    """Whether the data passes the filter, and why, in plain words. Raises nothing: what is wrong is the reason."""
+    """Return whether the data passes the filter, and the reason in words. Never raises: an error is the reason."""
     if not filter_text.strip():
         return True, "There is no filter: everything passes."
     try:
@@ -92,12 +92,12 @@ def explain(filter_text: str, data: Any, context: Context | None = None) -> tupl
     outcome = "It passes" if verdict else "It does not pass"
     try:
         return verdict, f"{outcome}: {_Reasons(filter_text, data, interpreter).of(node)}."
-    except (ExpressionError, RecursionError):  # asking each part again went past a bound that the whole did not reach
+    except (ExpressionError, RecursionError):  # evaluating each part again exceeded a limit that the whole did not
         return verdict, f"{outcome}."
 
 
 class _Reasons:
-    """Says of each part of a filter what it is on this data, as far down as it decides the outcome."""
+    """Describes the value of each part of a filter on this data, as far as it decides the outcome."""
 
     def __init__(self, text: str, data: Any, interpreter: Interpreter) -> None:
         self._text = text
@@ -124,7 +124,7 @@ class _Reasons:
     def _of_both(self, node: Node) -> str:
         left, right = node["children"]
         is_left_true = is_true(self._value(left))
-        # One side decides: a false one of `&&`, a true one of `||`. The right one is only asked where the left is not.
+        # One side decides: a false one of `&&`, a true one of `||`. The right is evaluated only if the left does not.
         if is_left_true is (node["type"] == "or_expression"):
             return self.of(left)
         is_right_true = is_true(self._value(right))
@@ -168,7 +168,7 @@ def _shown_or_missing(node: Node, value: Any) -> str:
 
 
 def spelled(node: Node) -> str:
-    """A part of an expression as text; `…` for what is too long to repeat."""
+    """Return a part of an expression as text; `…` replaces parts that are too long."""
     children = [child for child in node["children"] if isinstance(child, dict)]
     value = node.get("value")
     match node["type"]:

@@ -1,8 +1,8 @@
-"""The functions that expressions may call beside JMESPath's own, and the bounds on what they may make.
+"""The functions available in expressions besides JMESPath's own, and limits on their results.
 
-Filters and transforms are written by whoever holds a store's token, so a short expression must not be able to fill
-the memory: `concat(@, @) | concat(@, @) | …` doubles at each step. Everything that is made is weighed as it is made,
-and everything that a function is given is charged before it runs.
+Filters and transforms are written by anyone who holds a store's token, so a short expression must not be able to
+exhaust memory: `concat(@, @) | concat(@, @) | …` doubles at each step. Every result is measured when it is created, and
+the arguments of a function are charged before it runs.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ def _bounded(length: int) -> None:
         raise ExpressionError(f"The text has more than {SIZE_LIMIT:,} characters. Select less.")
 
 
-#: Functions that look at no more than whether their arguments are there, or how long they are.
+#: Functions that only check whether their arguments are present, or how long they are.
 _LOOKING_ONLY: Final = frozenset({"context", "default", "length", "not_null", "to_array", "type"})
-#: Functions that compare the items of their list again and again.
+#: Functions that compare the items of their list repeatedly.
 _SORTING: Final = frozenset({"sort", "sort_by"})
 
 
 class ExpressionFunctions(Functions):
-    """JMESPath's functions and those below; the first line of each docstring is its help.
+    """JMESPath's functions and those below; the first line of each docstring is its help text.
 
-    `charge` is told the cost of the arguments and of each result, so that the whole evaluation has a bound. `context`
-    answers `context()`.
+    `charge` receives the cost of the arguments and of each result, which bounds the whole evaluation. `context` holds
+    the values for `context()`.
     """
 
     def __init__(self, charge: Callable[[int], None], context: Mapping[str, Any]) -> None:
@@ -203,7 +203,7 @@ class ExpressionFunctions(Functions):
 
     @signature({"types": []})
     def _func_to_number(self, value: Any) -> float | None:
-        # The library's own also takes "nan", "infinity" and "1_000", which are no numbers of JSON.
+        # The library's own also accepts "nan", "infinity" and "1_000", which are not JSON numbers.
         if isinstance(value, int | float) and not isinstance(value, bool):
             return value
         match = _NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None
@@ -232,7 +232,7 @@ def _type_message(function_name: str, error: exceptions.JMESPathTypeError) -> st
 
 
 def function_help() -> list[str]:
-    """One line for each function beside JMESPath's own, for the pages where expressions are written."""
+    """Return one line of help per function besides JMESPath's own, for the pages on which expressions are entered."""
     table: Mapping[str, Any] = ExpressionFunctions.FUNCTION_TABLE
     texts = (str(entry["function"].__doc__ or "") for entry in table.values())
     return sorted(text.splitlines()[0] for text in texts if text)

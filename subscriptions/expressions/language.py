@@ -1,6 +1,6 @@
-"""JMESPath as Hookdesk runs it: read once and remembered, checked before it is kept, bounded while it runs.
+"""JMESPath as Hookdesk runs it: parsed once and cached, validated before it is saved, limited while it runs.
 
-Everything that the library may raise comes out as an ExpressionError with a sentence for whoever wrote the expression.
+Every exception of the library becomes an ExpressionError with a message for the author of the expression.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from subscriptions.expressions.functions import ExpressionFunctions
 from subscriptions.expressions.values import ExpressionError, WorkExceeded, cost_of_reading, is_equal, shown, weigh
 from subscriptions.json_schema.values import is_number
 
-#: Characters of one expression.
+#: Maximum characters of an expression.
 LENGTH_LIMIT: Final = 10_000
 
-#: A node of the library's syntax tree: `type`, `children` and mostly `value`.
+#: A node of the library's syntax tree: `type`, `children` and usually `value`.
 Node = dict[str, Any]
 
 _TOO_NESTED: Final = "The expression is nested too deeply. Write it in simpler steps."
@@ -37,7 +37,7 @@ _ORDERINGS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 
 @lru_cache(maxsize=1024)
 def compiled(text: str) -> Node:
-    """The syntax tree of `text`; it is shared, so never change it. Raises ExpressionError."""
+    """Return the syntax tree of `text`. It is cached: do not modify it. Raises ExpressionError."""
     if len(text) > LENGTH_LIMIT:
         raise ExpressionError(f"The expression has {len(text):,} characters; {LENGTH_LIMIT:,} is the most. Shorten it.")
     if not text.strip():
@@ -58,7 +58,7 @@ def _parsed(text: str) -> Node:
         raise ExpressionError(_parse_message(error), error.lex_position + 1) from error
     except RecursionError as error:
         raise ExpressionError(_TOO_NESTED) from error
-    except Exception as error:  # such as a number of 5,000 digits: what the library did not foresee
+    except Exception as error:  # not handled by the library, such as a number of 5,000 digits
         raise ExpressionError("The expression cannot be parsed. Write it in simpler steps.") from error
     checked: Node = tree
     return checked
@@ -85,7 +85,7 @@ def _parse_message(error: exceptions.ParseError) -> str:
 
 
 def _check(text: str, tree: Node) -> None:
-    """What the library finds out only when it gets there, we look for before an expression is kept."""
+    """Raise for errors that the library would only detect during evaluation."""
     waiting = [(tree, False)]
     while waiting:
         node, is_argument = waiting.pop()
@@ -120,9 +120,9 @@ def _column_of_call(text: str, name: str) -> int | None:
 
 
 class Interpreter(TreeInterpreter):
-    """Walks a tree over data under a budget; one for each evaluation.
+    """Evaluates a syntax tree on data under a budget; used for one evaluation.
 
-    `context` is what `context('topic')` reads.
+    `context`: the values that `context('topic')` reads.
     """
 
     def __init__(self, context: Mapping[str, Any] | None = None, budget: Budget | None = None) -> None:
@@ -148,7 +148,7 @@ class Interpreter(TreeInterpreter):
         if isinstance(left, str) and isinstance(right, str):
             self.charge(min(len(left), len(right)) >> 8)
         elif not (is_number(left) and is_number(right)):
-            return None  # a text and a number: JMESPath has null for what cannot be ordered
+            return None  # a text and a number: in JMESPath, comparing values without an order gives null
         return bool(_ORDERINGS[name](left, right))
 
     def visit_slice(self, node: Any, value: Any) -> Any:
@@ -159,7 +159,7 @@ class Interpreter(TreeInterpreter):
         base = self.visit(node["children"][0], value)
         if not isinstance(base, list):
             return None
-        # Before it is made: a hundred thousand times the same list of a literal does not fit into the memory.
+        # Checked before it is created: a literal's list repeated a hundred thousand times would exhaust memory.
         self.charge(sum(len(item) if isinstance(item, list) else 1 for item in base))
         return [part for item in base for part in (item if isinstance(item, list) else [item])]
 
@@ -170,13 +170,13 @@ class Interpreter(TreeInterpreter):
         return self._weighed(super().visit_multi_select_dict(node, value))
 
     def _weighed(self, made: Any) -> Any:
-        # What is put together from shared parts can double at each step; its whole weight counts.
+        # A value composed of shared parts can double at each step, so shared parts are counted each time.
         self.charge(weigh(made) >> 3)
         return made
 
 
 def work_out(interpreter: Interpreter, node: Node, data: Any) -> Any:
-    """The value of a tree, or of a part of one, on `data`. Raises ExpressionError."""
+    """Evaluate a syntax tree, or a part of one, on `data`. Raises ExpressionError."""
     try:
         return interpreter.visit(node, data)
     except ExpressionError:
@@ -185,10 +185,10 @@ def work_out(interpreter: Interpreter, node: Node, data: Any) -> Any:
         raise WorkExceeded from error
     except RecursionError as error:
         raise ExpressionError(_TOO_NESTED) from error
-    except Exception as error:  # the engine must not fall over an expression, whatever the library meets
+    except Exception as error:  # an expression must not end the engine, whatever the library raises
         raise ExpressionError(f"The expression cannot be evaluated on this data: {error}") from error
 
 
 def is_true(value: Any) -> bool:
-    """Truth in JMESPath: null, false, "", [] and {} are false; everything else is true, 0 too."""
+    """Return JMESPath's truth value: null, false, "", [] and {} are false; everything else is true, including 0."""
     return not (value is None or value is False or value == "" or value == [] or value == {})

@@ -1,4 +1,4 @@
-"""Values that expressions read and make: what they weigh, what it costs to read and to compare them."""
+"""Sizes of the values in expressions, and the cost of reading and comparing them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any, Final
 from integrations.foundation.strict_json import compact_json
 from integrations.foundation.texts import shortened
 
-#: Characters of JSON that a result, or any part made on the way to it, may have.
+#: Maximum characters of JSON in a result or an intermediate value.
 SIZE_LIMIT: Final = 1_000_000
-#: Arrays and objects within each other, as in a document that is pushed.
+#: Maximum nesting of arrays and objects, as in pushed documents.
 DEPTH_LIMIT: Final = 100
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ExpressionError(ValueError):
-    """An expression that cannot be read, or not be worked out on this data. `column` counts from 1, where known."""
+    """The expression is invalid, or cannot be evaluated on this data. `column` counts from 1; None if unknown."""
 
     def __init__(self, message: str, column: int | None = None) -> None:
         self.message = message if len(message) <= 500 else f"{message[:499]}…"
@@ -29,17 +29,17 @@ class ExpressionError(ValueError):
 
 
 class WorkExceeded(ExpressionError):
-    """The evaluation was stopped, because it takes too much work on this data."""
+    """The evaluation was stopped because it exceeded its budget on this data."""
 
     def __init__(self) -> None:
         super().__init__("Evaluating the expression on this data takes too long. Select less, or use simpler steps.")
 
 
 def weigh(value: Any, limit: int = SIZE_LIMIT) -> int:
-    """About how many characters of JSON `value` has. Raises ExpressionError past `limit` or `DEPTH_LIMIT`, and for
-    what JSON cannot hold.
+    """Return the approximate size of `value` in characters of JSON.
 
-    Parts that are shared count each time, as they would be written each time.
+    Shared parts are counted each time. Raises ExpressionError above `limit` or `DEPTH_LIMIT`, and for values that JSON
+    cannot represent.
     """
     weight = 0
     waiting = [(value, 1)]
@@ -52,7 +52,7 @@ def weigh(value: Any, limit: int = SIZE_LIMIT) -> int:
             weight += sum(map(_weight_of_text, item))
             waiting.extend((inner, depth + 1) for inner in item.values())
         elif isinstance(item, list):
-            # Before the list is unrolled: it may be far longer than what is left of the limit.
+            # Checked before iterating over the list: it may be far longer than the rest of the limit.
             weight += len(item)
             if weight <= limit:
                 waiting.extend((inner, depth + 1) for inner in item)
@@ -84,7 +84,7 @@ def _weight_of_scalar(item: Any) -> int:
 
 
 def text_of(value: Any) -> str:
-    """`value` as it stands in a message: text as it is, null as nothing, all else as JSON."""
+    """Return `value` as text for a message: strings unchanged, null as the empty string, anything else as JSON."""
     if isinstance(value, str):
         return value
     if value is None:
@@ -94,7 +94,7 @@ def text_of(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """`value` as JSON for a message, cut to 80 characters."""
+    """Return `value` as JSON for an error message, cut to 80 characters."""
     try:
         weigh(value, 10_000)
     except ExpressionError:
@@ -103,19 +103,19 @@ def shown(value: Any) -> str:
 
 
 def cost_of_reading(value: Any) -> int:
-    """Steps that a function may need to go through `value` once, its parts not included."""
+    """Return the steps for iterating over `value` once, not including its parts."""
     if isinstance(value, str):
         return len(value) >> 5
     return len(value) >> 2 if isinstance(value, list | dict) else 0
 
 
 def cost_of_comparing(items: list[Any]) -> int:
-    """Steps to find the largest of these, or a certain one: long texts take long to compare."""
+    """Return the steps for comparing these values with each other; long texts cost more."""
     return len(items) + (sum(len(item) for item in items if isinstance(item, str)) >> 8)
 
 
 def is_equal(left: Any, right: Any, charge: Callable[[int], None]) -> bool:
-    """`left == right` as JMESPath has it: 1 is not true. Charged as far as the two have to be looked at."""
+    """Return JMESPath's `left == right` (1 does not equal true). Charges for the parts that are compared."""
     waiting = [(left, right)]
     while waiting:
         one, other = waiting.pop()

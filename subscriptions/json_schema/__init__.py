@@ -1,10 +1,10 @@
-"""JSON Schema, draft 2020-12, for schemas that come from anybody: every step is counted, and nothing can backtrack.
+"""JSON Schema (draft 2020-12) for untrusted schemas: every step is counted, and patterns cannot backtrack.
 
     schema = compile_schema({"properties": {"id": {"type": "string"}}})   # SchemaError: cannot be used
     schema.violations({"id": 5}, Budget())                                # [Violation(("id",), "5 is not of …")]
 
-References lead inside the schema only; nothing is ever fetched. `format` and the `content…` keywords describe and
-assert nothing, as the draft has it. Why there is an evaluator of our own: docs/adr/0007.
+References resolve inside the schema only; nothing is fetched. `format` and the `content…` keywords are annotations
+without assertions, as in the draft. docs/adr/0007 explains why Hookdesk has its own evaluator.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Schema:
         self._root = root
 
     def violations(self, data: Any, budget: Budget, limit: int = 100) -> list[Violation]:
-        """What the schema objects to in `data`, at most `limit`, by place. Too much work is a violation as well."""
+        """Return the violations in `data`, sorted by place, at most `limit`. An exceeded budget is a violation too."""
         run = Run(budget, limit)
         try:
             if not self._root.is_valid(data, run):
@@ -36,7 +36,7 @@ class Schema:
         except Enough:
             pass
         except BudgetExceeded:
-            # What was found until then says more.
+            # Violations found so far are more useful.
             return _sorted(run.found) or [Violation((), _TOO_MUCH)]
         except RecursionError:
             return [Violation((), "the data is nested too deeply for the schema")]
@@ -48,7 +48,7 @@ def _sorted(found: list[Violation]) -> list[Violation]:
 
 
 def compile_schema(schema: Any) -> Schema:
-    """Raises SchemaError with the place, also for what could not be evaluated at a bounded cost."""
+    """Compile a schema. Raises SchemaError with the place, also for schemas whose cost cannot be bounded."""
     if not isinstance(schema, dict):
         raise SchemaError("A JSON Schema is an object, or null for none.")
     try:

@@ -1,4 +1,4 @@
-"""Keywords that apply further schemas to the parts of an object or a list."""
+"""Keywords that apply subschemas to the members of an object or the items of an array."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from subscriptions.json_schema.values import shown
 
 
 class _Parts(Keyword):
-    """Schemas for parts of the value: `_pairs` gives each part with its key and its schema."""
+    """Base of the keywords for parts of the value: `_pairs` yields each part with its key and its schema."""
 
     def _pairs(self, value: Any, run: Run) -> Iterator[tuple[str | int, Any, Node]]:
         raise NotImplementedError
@@ -64,7 +64,7 @@ class PatternProperties(_Parts):
 
 
 class AdditionalProperties(_Parts):
-    """The rest, of which neither `properties` nor `patternProperties` beside it speak."""
+    """The properties not covered by `properties` and `patternProperties` of the same schema."""
 
     def __init__(self, node: Node, names: Iterable[str], patterns: Sequence[Pattern]) -> None:
         self.node = node
@@ -110,7 +110,7 @@ class PropertyNames(Keyword):
 
 
 class Items(_Parts):
-    """`items`, for what comes after `prefixItems`."""
+    """`items`: the items after those of `prefixItems`."""
 
     def __init__(self, node: Node, start: int) -> None:
         self.node = node
@@ -162,7 +162,7 @@ class Contains(Keyword):
 
 
 class Unevaluated(Keyword):
-    """unevaluatedProperties and unevaluatedItems: the parts of which no other keyword of the node has spoken."""
+    """`unevaluatedProperties` and `unevaluatedItems`: the parts that no other keyword of the node has evaluated."""
 
     def __init__(self, kind: type[dict[str, Any]] | type[list[Any]], node: Node, parent: Node) -> None:
         self.kind = kind

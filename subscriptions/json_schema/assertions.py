@@ -1,4 +1,4 @@
-"""Keywords that look at one value: type, enum, bounds, pattern, required, uniqueItems."""
+"""Keywords that check one value: type, enum, limits, pattern, required, uniqueItems."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Type(Keyword):
 
 
 class Enum(Keyword):
-    """Also `const`, which is an enum of one."""
+    """`enum`; also `const`, which is an enum with one value."""
 
     def __init__(self, values: Sequence[Any], *, is_const: bool = False) -> None:
         self.values = values
@@ -47,7 +47,7 @@ class Enum(Keyword):
 
 
 def _for_free(_steps: int) -> None:
-    """The values of the schema itself are bounded by its size."""
+    """Charge nothing: the size of the schema limits its own values."""
 
 
 class NumberBound(Keyword):
@@ -64,7 +64,7 @@ class NumberBound(Keyword):
 
 
 class MultipleOf(Keyword):
-    """In the decimal digits that were written: 19.99 is a multiple of 0.01, which binary fractions deny."""
+    """`multipleOf`, in decimal arithmetic: 19.99 is a multiple of 0.01, which is false for binary floats."""
 
     def __init__(self, divisor: float) -> None:
         self.divisor = divisor
@@ -81,7 +81,7 @@ class MultipleOf(Keyword):
 
 
 class SizeBound(Keyword):
-    """minLength, maxItems, minProperties and the like."""
+    """`minLength`, `maxItems`, `minProperties` and the like."""
 
     def __init__(self, kind: type[Sized], holds: Callable[[int, int], bool], bound: int, words: str) -> None:
         self.kind = kind

@@ -1,4 +1,4 @@
-"""Keywords that apply further schemas to the value itself: allOf, anyOf, oneOf, not, if, dependentSchemas, $ref."""
+"""Keywords that apply subschemas to the value itself: allOf, anyOf, oneOf, not, if, dependentSchemas, $ref."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from subscriptions.json_schema.values import shown
 
 
 class AllOf(Keyword):
-    """Also `$ref`, which is an allOf of one."""
+    """`allOf`; also `$ref`, which is an allOf with one schema."""
 
     def __init__(self, nodes: list[Node]) -> None:
         self.nodes = nodes

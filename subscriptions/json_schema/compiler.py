@@ -1,4 +1,4 @@
-"""From a JSON Schema to nodes: its shape, its references and its limits are checked here, before any data is."""
+"""Compiles a JSON Schema to nodes. Shape, references and limits are checked here, before any data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from subscriptions.json_schema.patterns import Pattern, compiled_pattern
 from subscriptions.json_schema.shapes import wrong_shape
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-#: A schema for one of these means the same in 2020-12, unless it uses a keyword that has gone since.
+#: A schema for one of these dialects means the same in 2020-12, unless it uses a keyword that was removed since.
 EARLIER: Final = ("http://json-schema.org/draft-06/schema", "http://json-schema.org/draft-07/schema",
                   "https://json-schema.org/draft/2019-09/schema")  # fmt: skip
 _GONE: Final = {
@@ -24,9 +24,9 @@ _GONE: Final = {
     "dependencies": "dependentRequired or dependentSchemas",
     "$recursiveRef": "$dynamicRef",
 }
-#: Schemas within a schema.
+#: Maximum number of subschemas in a schema.
 SUBSCHEMAS_LIMIT: Final = 5_000
-#: Different patterns in a schema: each may keep half a megabyte.
+#: Maximum number of different patterns in a schema: each may use half a megabyte.
 PATTERNS_LIMIT: Final = 100
 DEPTH_LIMIT: Final = 100
 
@@ -39,14 +39,14 @@ _SINGLE = (
 
 
 class Compiler:
-    """Compiles one schema. Nodes are known by their JSON Pointer."""
+    """Compiles one schema. Nodes are stored by their JSON Pointer."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self.root = root
         self.nodes: dict[str, Node] = {}
         self.anchors: dict[str, Node] = {}
         self.patterns: set[str] = set()
-        #: References whose target is looked up at the end: the list that takes it, the reference, and where it stands.
+        #: References to resolve at the end: the list that receives the node, the reference, and its place.
         self.pending: list[tuple[list[Node], str, str]] = []
         self.has_unevaluated = False
         self.is_earlier = False
@@ -110,7 +110,7 @@ class Compiler:
             raise SchemaError(f"{keyword} is not in draft 2020-12: write {_GONE[keyword]}", f"{pointer}/{keyword}")
 
     def _parts(self, schema: Mapping[str, Any], pointer: str) -> dict[str, Any]:
-        """The nodes of all schemas in this one, by keyword: a node, a list or a dict of nodes."""
+        """Return the nodes of all direct subschemas by keyword: a node, a list or a dict of nodes."""
         parts: dict[str, Any] = {}
         for keyword, value in schema.items():
             here = f"{pointer}/{keyword}"
@@ -123,7 +123,7 @@ class Compiler:
         return parts
 
     def _references(self, schema: Mapping[str, Any], pointer: str) -> Iterator[Keyword]:
-        # There is one document and no $id, so a dynamic reference leads where a plain one does.
+        # With one document and no $id, a dynamic reference has the same target as a plain one.
         for keyword in ("$ref", "$dynamicRef"):
             if keyword in schema:
                 reference = schema[keyword]
@@ -198,7 +198,7 @@ class Compiler:
             yield apply.PropertyNames(parts["propertyNames"])
 
     def _refuse_loops(self) -> None:
-        """A schema that applies itself to the same value again would never end."""
+        """Raise for a schema that applies itself to the same value: it would recurse forever."""
         done: set[int] = set()
         open_nodes: set[int] = set()
         for start in self.nodes.values():

@@ -1,4 +1,4 @@
-"""What schemas raise and report."""
+"""Errors in schemas, and violations of schemas."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from integrations.foundation.json_paths import path_of
 
 
 class SchemaError(ValueError):
-    """It is no JSON Schema that can be applied here. `pointer` is the place inside the schema: `/properties/a`."""
+    """The schema is invalid or not supported. `pointer` is the place inside the schema: `/properties/a`."""
 
     def __init__(self, message: str, pointer: str = "") -> None:
         super().__init__(message)
@@ -21,11 +21,11 @@ class SchemaError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """`path` is the place inside the data, `("items", 0, "price")`; empty for the whole."""
+    """A violation. `path` is the place in the data, such as `("items", 0, "price")`; empty for the whole document."""
 
     path: tuple[str | int, ...]
     message: str
 
     def place(self, outer: str = "") -> str:
-        """The path as the API names fields, `items[0].price`; inside `outer`, where the data itself stands."""
+        """Return the path in the API's notation, `items[0].price`, below `outer`, the path of the data itself."""
         return path_of(self.path, outer)

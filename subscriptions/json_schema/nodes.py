@@ -1,7 +1,7 @@
-"""A compiled schema: nodes of keywords, evaluated step by step under a budget.
+"""A compiled schema: nodes of keywords, evaluated under a budget.
 
-Verdicts of nodes that are reached in several ways are remembered by node and value, so that a schema whose definitions
-refer to each other twice costs twice, and not two to the power of their number.
+Results are cached by node and value if a node is reachable on several paths. Otherwise definitions that refer to the
+next one twice would cost two to the power of their number.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Path = tuple[str | int, ...]
 
 
 class Enough(Exception):
-    """As many violations as were asked for."""
+    """The requested number of violations has been found."""
 
 
 class Run:
-    """One evaluation. Values are told apart by `id`: the document outlives the run."""
+    """One evaluation. Values are identified by `id()`, as the document outlives the run."""
 
     __slots__ = ("charge", "found", "limit", "marked", "reported", "verdicts")
 
@@ -39,7 +39,7 @@ class Run:
 
 
 class Keyword:
-    """One keyword of one schema. `cost` is charged with each evaluation of its node, whatever the value."""
+    """One keyword of a schema. `cost` is charged for each evaluation of its node, whatever the value."""
 
     cost = 1
 
@@ -50,21 +50,21 @@ class Keyword:
         raise NotImplementedError
 
     def report(self, value: Any, run: Run, path: Path) -> None:
-        """Add what is wrong with the value."""
+        """Add the violations of the value to the run."""
         if not self.is_valid(value, run):
             run.add(path, self.message(value))
 
     def marks(self, value: Any, run: Run) -> Iterable[str | int]:
-        """The properties or indices of a valid value that this keyword has spoken about, for `unevaluated…`."""
+        """Return the properties or indices of a valid value that this keyword evaluates, for `unevaluated…`."""
         return ()
 
     def children(self) -> Iterable[Node]:
-        """The nodes that are applied to the value itself, and not to a part of it."""
+        """Return the nodes that are applied to the value itself, not to a part of it."""
         return ()
 
 
 class Node:
-    """One schema."""
+    """One schema or subschema."""
 
     __slots__ = ("cost", "is_never", "is_shared", "keywords")
 
@@ -103,7 +103,7 @@ class Node:
             keyword.report(value, run, path)
 
     def marks(self, value: Any, run: Run) -> set[str | int]:
-        """What the keywords have spoken about, of a value that is valid."""
+        """Return the properties or indices of a valid value that the keywords evaluate."""
         key = (id(self), id(value))
         found = run.marked.get(key) if self.is_shared else None
         if found is None:

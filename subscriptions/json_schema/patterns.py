@@ -1,7 +1,7 @@
-"""Regular expressions of tenants, in RE2: it cannot backtrack, and takes time in proportion to pattern × text.
+"""Regular expressions of tenants, run by RE2, which never backtracks: its time is proportional to pattern × text.
 
-They mean what they mean in JSON Schema (ECMA-262): `\\d` and `\\w` are ASCII, `$` is the end of the text. Look-ahead,
-look-behind and back-references do not exist in RE2, and a repetition counts to 1,000 at most.
+They mean what they mean in JSON Schema (ECMA-262): `\\d` and `\\w` are ASCII, `$` is the end of the text. RE2 has no
+look-ahead, look-behind and back-references, and repeats at most 1,000 times.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import re2
 
 from subscriptions.json_schema.errors import SchemaError
 
-#: Instructions of one compiled pattern; `\p{L}` takes about 1,200.
+#: Maximum instructions of a compiled pattern; `\p{L}` takes about 1,200.
 PROGRAM_LIMIT: Final = 5_000
-#: Bytes that RE2 may use for one pattern.
+#: Maximum bytes that RE2 may use for a pattern.
 _MEMORY: Final = 1 << 19
-#: RE2's slowest way does about 200 instructions × bytes in a microsecond, which is one step.
+#: RE2's slowest engine runs about 200 instructions × bytes per microsecond, which is one step.
 _PER_STEP_SHIFT: Final = 7
 
 _ECMA_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|c([A-Za-z])|[\s\S])")
@@ -46,7 +46,7 @@ class Pattern:
             raise SchemaError(f"The pattern {text[:100]!r} is too large. Use shorter repetitions, or maxLength.")
 
     def is_in(self, text: str, charge: Callable[[int], None]) -> bool:
-        """Whether the pattern is found anywhere in `text`. Raises BudgetExceeded before it takes too long."""
+        """Return whether the pattern matches anywhere in `text`. Raises BudgetExceeded before it takes too long."""
         charge(3 + (self._size * len(text) >> _PER_STEP_SHIFT))
         return self._compiled.search(text) is not None
 
@@ -66,7 +66,7 @@ def _in_re2(match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=512)
 def compiled_pattern(text: str) -> Pattern:
-    """Raises SchemaError."""
+    """Return the compiled pattern (cached). Raises SchemaError."""
     if len(text) > 10_000:
         raise SchemaError(f"The pattern {text[:100]!r} has more than 10,000 characters.")
     return Pattern(text)

@@ -1,4 +1,4 @@
-"""What each keyword's value must look like, as the meta-schema of draft 2020-12 has it."""
+"""The type of each keyword's value, as in the meta-schema of draft 2020-12."""
 
 from __future__ import annotations
 
@@ -76,6 +76,6 @@ _TESTS: Final = {keyword: (words, test) for words, keywords, test in _SHAPES for
 
 
 def wrong_shape(keyword: str, value: Any) -> str | None:
-    """What the value of the keyword should be, if it is not."""
+    """Return a description of the type the keyword's value must have; None if it has it."""
     known = _TESTS.get(keyword)
     return None if known is None or known[1](value) else known[0]

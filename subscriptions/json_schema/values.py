@@ -1,4 +1,4 @@
-"""Values of JSON as JSON Schema compares them: 1 is 1.0, true is not 1, the order of keys does not count."""
+"""Compares JSON values as JSON Schema does: 1 equals 1.0, true does not equal 1, key order is ignored."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _repr.maxlong = 40
 
 
 def shown(value: Any) -> str:
-    """`value` for a message, shortened."""
+    """Return `value` for a message, shortened."""
     return _repr.repr(value)
 
 
 def key_of(value: Any, charge: Callable[[int], None]) -> str:
-    """A text that equal values share, and no others. Raises BudgetExceeded.
+    """Return a text that is the same for equal values and different for others. Raises BudgetExceeded.
 
-    Texts and not hashes of numbers: anybody can find integers whose hashes are the same.
+    A text instead of hash(): integers with equal hashes are easy to find.
     """
     charge(1)
     if isinstance(value, str):

@@ -69,7 +69,7 @@ def delete_topic(*, topic: Topic, actor: Actor, reason: str = "") -> None:
 
 
 def check_schema(schema: Any) -> None:
-    """Raise ValueError where it is no JSON Schema that can be applied here, at a bounded cost and without fetching."""
+    """Raise ValueError if `schema` is not a JSON Schema that can be evaluated at bounded cost without fetching."""
     if not isinstance(schema, Mapping):
         raise SchemaError("A JSON Schema is an object, or null for none.")
     try:
@@ -82,7 +82,7 @@ def check_schema(schema: Any) -> None:
 
 
 def problem_of_topic(topic: Topic) -> str | None:
-    """Why the schema or the condition of a topic cannot be used, if it was saved before the present rules."""
+    """Return why the schema or condition of a topic, saved under earlier rules, cannot be used; empty if it can."""
     try:
         if topic.schema is not None:
             check_schema(topic.schema)

@@ -1,4 +1,4 @@
-"""Checks of what people and programs set on a subscription. Errors come by the name of the model's field."""
+"""Validates the values that people and programs set on a subscription. Errors are keyed by model field."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONGEST_POLL = 366 * 24 * 3600
 
 
 class SubscriptionValues(TypedDict, total=False):
-    """What can be set. `url` and `hub_secret` are those of an integration of its own, as at Intercom."""
+    """Values that can be set. `url` and `hub_secret` belong to the subscription's own integration, as in Intercom."""
 
     url: str | None
     hub_secret: str | None
@@ -40,7 +40,7 @@ class SubscriptionValues(TypedDict, total=False):
 
 
 def clean_values(values: Mapping[str, Any], store: Store) -> dict[str, Any]:
-    """The values as they are stored; None becomes the field's empty value. Raises ValidationError by field."""
+    """Return the values as stored; None becomes the field's empty value. Raises ValidationError by field."""
     cleaned: dict[str, Any] = {}
     errors: dict[str, ValidationError] = {}
     for field, value in values.items():
@@ -57,7 +57,7 @@ def clean_values(values: Mapping[str, Any], store: Store) -> dict[str, Any]:
 
 
 def check_together(subscription: Subscription) -> None:
-    """What depends on several fields. Raises ValidationError by field."""
+    """Validate what depends on several fields. Raises ValidationError by field."""
     if not subscription.topics and not subscription.intents and not subscription.poll_every:
         message = "topics or intents are required."
         raise ValidationError({"topics": ValidationError(message, code="required")})
