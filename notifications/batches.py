@@ -1,7 +1,7 @@
-"""Which of the messages that are due go out as one, and which wait a little: nobody gets hundreds of messages.
+"""Combines due messages, so that an outage does not cause hundreds of them.
 
-A recipient of a channel is told of the first few incidents one by one. What opens beyond that within some minutes is
-gathered and told together, every few minutes at most. Channels with a digest always tell all of a slot together.
+A recipient of a channel gets single messages for the first few incidents. Further incidents within some minutes are
+combined into one message every few minutes. Channels with a digest always combine all incidents of a slot.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from django.db.models import Count, Max, QuerySet
 from notifications.models import ChannelMessage
 
 Status = ChannelMessage.Status
-#: Messages that a recipient gets of a channel within `ALONE_WINDOW`, each about one incident.
+#: Messages about single incidents that a recipient of a channel gets within `ALONE_WINDOW`.
 ALONE_LIMIT = 5
 ALONE_WINDOW = timedelta(minutes=10)
-#: Beyond these, one message in so long, about all that has opened meanwhile.
+#: Beyond these, the interval between messages about all incidents opened since the last one.
 GATHERED_EVERY = timedelta(minutes=5)
-#: Incidents of one message; it names a few and counts the others.
+#: Maximum incidents of one message; it names a few and counts the others.
 MOST_TOGETHER = 2_000
-#: The text of a message that went out within another one's.
-WITH_OTHERS = "Told in one message with others."
+#: The text of a message that was sent as part of another one.
+WITH_OTHERS = "Sent in one message with others."
 
 _Pair = tuple[int, str]
 
 
 @dataclass(slots=True)
 class _Recent:
-    """What a recipient got of a channel within `ALONE_WINDOW`."""
+    """The messages a recipient got from a channel within `ALONE_WINDOW`."""
 
     count: int = 0
     last: datetime | None = None
 
 
 def due_messages(now: datetime, unreachable: set[int], limit: int | None = None) -> list[ChannelMessage]:
-    """What is to be sent now, the longest due first, but for channels that cannot be reached."""
+    """Return the messages due now, the oldest first, except those of unreachable channels."""
     due = ChannelMessage.objects.filter(status=Status.WAITING, send_after__lte=now).exclude(channel_id__in=unreachable)
     rows = due.select_related("channel", "notification__store", "notification__integration")
     return list(rows.order_by("send_after", "id")[:limit])
 
 
 def batches_of(due: Sequence[ChannelMessage], now: datetime) -> list[list[ChannelMessage]]:
-    """`due` as it goes out: each list is one message. Those that have to wait are put off and left out."""
+    """Return the due messages in batches, each sent as one message. Those that must wait are postponed and left out."""
     pairs: dict[_Pair, list[ChannelMessage]] = {}
     for message in due:
         pairs.setdefault((message.channel_id, message.recipient), []).append(message)

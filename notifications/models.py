@@ -59,7 +59,7 @@ class Notification(models.Model):
             ),
         ]
         indexes = [
-            # The bell: what is open, newest first.
+            # The bell: open notifications, newest first.
             models.Index(fields=["status", "-last_at"], name="notification_open"),
             models.Index(fields=["store", "-last_at"], name="notification_of_store"),
         ]
@@ -69,7 +69,7 @@ class Notification(models.Model):
 
     @property
     def headline(self) -> str:
-        """What is wrong, for all failures it covers; `summary` is the latest one's."""
+        """The problem common to all its failures; `summary` is the latest failure's message."""
         return self.failure_group.title or self.summary if self.failure_group else self.summary
 
     @property
@@ -143,11 +143,11 @@ class ChannelMessage(models.Model):
             ),
         ]
         indexes = [
-            # Which messages are due?
+            # Due messages.
             models.Index(fields=["send_after"], name="channel_message_waiting", condition=Q(status="waiting")),
-            # Which were being sent when their worker died?
+            # Messages that were being sent when their worker died.
             models.Index(fields=["send_after"], name="channel_message_sending", condition=Q(status="sending")),
-            # What has a recipient been told of late?
+            # A recipient's recent messages.
             models.Index(
                 fields=["channel", "recipient", "sent_at"], name="channel_message_sent", condition=Q(status="sent")
             ),

@@ -1,8 +1,7 @@
 """Sending queued messages: claim by compare-and-swap, send outside any transaction, record.
 
-A message that was being sent when its worker died is not sent again, because it may have arrived and
-nobody wants it twice at night; it is shown as failed. A channel that cannot be reached is skipped until the
-next run, so that it does not delay the others.
+A message whose worker died while sending is not sent again, because it may have arrived; it is shown as failed. A
+channel that cannot be reached is skipped until the next run, so that it does not delay the others.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ BATCH = 100
 
 @dataclass(slots=True)
 class SentCount:
-    """`dropped`: resolved before they were sent."""
+    """Result of a run. `dropped`: messages whose notification was resolved before they were sent."""
 
     sent: int = 0
     failed: int = 0
@@ -83,7 +82,7 @@ def _is_settled(notification: Notification | None) -> bool:
 
 
 def _claim(messages: Sequence[ChannelMessage], now: datetime) -> list[ChannelMessage]:
-    """Those of `messages` that no other worker has taken meanwhile."""
+    """Claim `messages`; return those that no other worker has claimed."""
     with transaction.atomic():
         waiting = ChannelMessage.objects.filter(pk__in=[message.pk for message in messages], status=Status.WAITING)
         locked = waiting.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)

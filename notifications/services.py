@@ -124,7 +124,7 @@ def on_deliveries_pruned(delivery_ids: Sequence[uuid.UUID]) -> None:
 
 
 def _in_order(found: QuerySet[Notification], *, is_waiting: bool = True) -> QuerySet[Notification]:
-    """Locked in the order of `deliveries.storage.locks`, in which they are written. Both sort uuids alike."""
+    """Sort rows in the lock order of `deliveries.storage.locks`. Python and the databases sort UUIDs alike."""
     by_key = found.order_by("store_id", Collate("key", backend().byte_collation))
     return by_key.select_for_update(no_key=is_waiting, skip_locked=not is_waiting)
 
@@ -140,13 +140,13 @@ def _harmless(what: str) -> Iterator[None]:
     try:
         with transaction.atomic():
             yield
-    except Exception:  # whatever goes wrong here, the delivery must be recorded
+    except Exception:  # the delivery must be recorded, whatever goes wrong here
         logger.exception("could not record %s", what)
 
 
 def _store(rows: _Rows, now: datetime) -> None:
     """Insert or increment, and queue messages for what has just opened."""
-    # In one order, so that two engines cannot deadlock.
+    # Always in the same order, so that two engines cannot deadlock.
     ordered = [rows[key] for key in sorted(rows)]
     news = _not_open_yet(ordered)
     ids = _upsert(ordered, now)
@@ -155,7 +155,7 @@ def _store(rows: _Rows, now: datetime) -> None:
 
 
 def _not_open_yet(rows: Iterable[_Row]) -> list[_Row]:
-    """Those that this batch opens; an `info`, never open, counts each time (channels limit it by window)."""
+    """Return the rows that this batch opens. An `info` is never open and counts each time (channels limit it)."""
     opening = [row for row in rows if row.is_open]
     already: set[tuple[uuid.UUID, str]] = set()
     if opening:

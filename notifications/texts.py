@@ -1,4 +1,4 @@
-"""Texts of messages, and when they may be sent. Pure."""
+"""Builds the texts of messages and computes when they may be sent. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from datetime import UTC, datetime, time, timedelta
 
 from integrations.foundation.texts import shortened
 
-#: An SMS of two parts.
+#: Characters of an SMS with two parts.
 SMS_LIMIT = 320
-#: Incidents that a digest names; the others are counted.
+#: Maximum incidents that a digest names; the others are counted.
 DIGEST_LIMIT = 20
-#: Characters of one incident's summary in an e-mail.
+#: Maximum characters of an incident's summary in an e-mail.
 SUMMARY_LIMIT = 500
 _LINK = re.compile(
     r"[a-z][a-z0-9+.-]*://\S+"
@@ -39,9 +39,9 @@ class Incident:
 
 
 def harmless(text: str) -> str:
-    """`text` of a receiver or of a name on one line, with nothing invisible, and with links that no program opens.
+    """Return untrusted text on one line, without invisible characters, and with URLs that no mail program links.
 
-    Whoever answers a delivery writes into messages that staff trust: an address there must not look like ours.
+    Receivers' responses appear in messages that staff trust, so a URL in them must not look like ours.
     """
     visible = "".join(character if character.isprintable() else " " for character in text)
     return _LINK.sub(lambda link: link[0].replace("://", "[://]").replace(".", "[.]"), " ".join(visible.split()))
@@ -55,7 +55,7 @@ def subject(incidents: Sequence[Incident]) -> str:
 
 
 def sms_text(incidents: Sequence[Incident], link: str) -> str:
-    """At most `SMS_LIMIT` characters; the link is kept whole if possible."""
+    """Return a text of at most `SMS_LIMIT` characters; the link is kept whole if possible."""
     if len(incidents) > 1:
         words = f"Hookdesk: {len(incidents)} incidents. " + "; ".join(
             f"{incident.place}: {incident.summary}" for incident in incidents[:DIGEST_LIMIT]
@@ -70,7 +70,7 @@ def sms_text(incidents: Sequence[Incident], link: str) -> str:
 
 
 def email_text(incidents: Sequence[Incident], link: str) -> str:
-    """Plain text: what, where, how often, and where to resolve it."""
+    """Return the plain text: what failed, where, how often, and where to resolve it."""
     parts = [
         f"{incident.level.upper()}  {incident.place}\n{shortened(incident.summary, SUMMARY_LIMIT)}\n"
         f"{incident.occurrences} so far. Resolve: {incident.link}"
@@ -82,7 +82,7 @@ def email_text(incidents: Sequence[Incident], link: str) -> str:
 
 
 def after_quiet_hours(moment: datetime, start: time | None, end: time | None) -> datetime:
-    """`moment`, or the end of the quiet hours (UTC, may span midnight) that it falls into."""
+    """Return `moment`, or the end of the quiet hours (UTC, may span midnight) that contain it."""
     if start is None or end is None or start == end:
         return moment
     clock = moment.astimezone(UTC).time()
@@ -94,11 +94,11 @@ def after_quiet_hours(moment: datetime, start: time | None, end: time | None) ->
 
 
 def end_of_slot(moment: datetime, minutes: int) -> datetime:
-    """The end of the digest that `moment` belongs to: slots of this many minutes, counted from the Unix epoch."""
+    """Return the end of the digest slot that contains `moment`. Slots of `minutes` start at the Unix epoch."""
     length = minutes * 60
     return datetime.fromtimestamp((int(moment.timestamp()) // length + 1) * length, UTC)
 
 
 def window_of(moment: datetime, minutes: int) -> int:
-    """The number of the window that `moment` is in."""
+    """Return the number of the deduplication window that contains `moment`."""
     return int(moment.timestamp()) // (max(1, minutes) * 60)

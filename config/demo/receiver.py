@@ -1,7 +1,7 @@
-"""A receiver that behaves as the SMS application of CenitHub's tutorial, but sends no SMS.
+"""A receiver that behaves like the SMS application of CenitHub's tutorial, but sends no SMS.
 
-`POST /send_sms` with `{"request_id", "sms": {"from", "phone", "message"}}` answers 200 "SMS message sent", or for a
-phone number that cannot exist, 500 "Unable to send SMS message. Error: …".
+`POST /send_sms` with `{"request_id", "sms": {"from", "phone", "message"}}` returns 200 "SMS message sent" or, for an
+invalid phone number, 500 "Unable to send SMS message. Error: …".
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class SmsHandler(BaseHTTPRequestHandler):
 
 
 def send_sms(body: bytes) -> tuple[int, dict[str, Any]]:
-    """The status and document with which the tutorial's application answers this body."""
+    """Return the status and document of the tutorial's application for this body."""
     try:
         payload = json.loads(body)
         sms, request_id = payload["sms"], payload["request_id"]
@@ -59,7 +59,7 @@ def send_sms(body: bytes) -> tuple[int, dict[str, Any]]:
 
 
 def start_receiver(port: int) -> ThreadingHTTPServer:
-    """Listens on 127.0.0.1 in its own thread; `.server_port` is its port."""
+    """Start it on 127.0.0.1 in a thread of its own; `.server_port` is its port."""
     server = ThreadingHTTPServer(("127.0.0.1", port), SmsHandler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="demo receiver", daemon=True).start()

@@ -57,7 +57,7 @@ def settings_for(folder: Path, port: int) -> dict[str, str]:
 
 
 def _claim_folder() -> Path:
-    """`.demo`, or where a demo runs in it already, `.demo/2`, `.demo/3`, …"""
+    """Return `.demo`, or `.demo/2`, `.demo/3`, … if a demo is running in it already."""
     for number in range(1, 100):
         folder = ROOT if number == 1 else ROOT / str(number)
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What the demo does and tells: the story of Wombat's tutorial, from a bad phone number to an SMS that was sent."""
+"""The demo: the story of Wombat's tutorial, from an invalid phone number to an SMS that is sent."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ Found = TypeVar("Found")
 
 
 class StepFailed(Exception):
-    """A step that did not happen; the message names it and what was observed instead."""
+    """A step did not succeed; the message names it and what was observed instead."""
 
 
 class Interrupted(Exception):
@@ -86,7 +86,7 @@ class Story:
     # --- before web and worker run -------------------------------------------------------------------
 
     def furnish(self) -> None:
-        """Login, store, token, integration, subscription."""
+        """Create login, store, token, integration and subscription."""
         get_user_model().objects.create_superuser(LOGIN, "demo@example.com", PASSWORD)
         self.done(f"staff login created: {LOGIN} / {PASSWORD}")
         self.store = Store.objects.create(name="Demo store")
@@ -135,7 +135,7 @@ class Story:
         return failed
 
     def fix(self, failed: Delivery) -> None:
-        """What staff do in the wizard: edit the phone number in the payload and in the store's record."""
+        """Do what staff do in the wizard: edit the phone number in the payload and in the store's record."""
         user = get_user_model().objects.get(username=LOGIN)
         payload = copy.deepcopy(payload_of(failed))
         payload["shipping_address"]["phone"] = GOOD_PHONE
@@ -157,7 +157,7 @@ class Story:
         self.done("all of this was one delivery, with its attempts and both payloads in its history")
 
     def show_where_to_click(self, failed: Delivery) -> None:
-        """Print the addresses, and a curl command that pushes more."""
+        """Print the URLs, and a curl command that pushes more."""
         page = reverse("admin:deliveries_delivery_change", args=[failed.pk])
         for line in (
             "",

@@ -1,4 +1,4 @@
-"""Diagnosis of this installation. Each check covers one thing and never raises."""
+"""Checks of this installation. Each check covers one thing and never raises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is it up, is it ready? For load balancers and whoever is on call (docs/contract.md#health-and-metrics)."""
+"""Liveness and readiness checks for load balancers and on-call staff (docs/contract.md#health-and-metrics)."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def _work(beat: EngineHealth | None, now: datetime) -> dict[str, Any]:
 
 
 def _is_queue_reachable() -> bool:
-    """The ORM broker's queue is the database, which was checked already; Redis is checked here."""
+    """Return whether Redis answers; the ORM broker's queue is in the database, which was checked already."""
     from django_q.brokers import get_broker
 
     try:
         broker = get_broker()
-        # django-q2's own ping of Redis logs each failure, and health checks come every few seconds.
+        # django-q2's own ping of Redis logs every failure, and health checks run every few seconds.
         is_reachable = bool(broker.connection.ping() if settings.REDIS_URL else broker.ping())
     except Exception as error:  # each broker has errors of its own
         _queue_outage.note(error)

@@ -1,15 +1,15 @@
-"""Log lines without what databases add to their errors: PostgreSQL quotes the row, and with it payloads."""
+"""Removes the details of database errors from log lines: PostgreSQL quotes rows, which contain payloads."""
 
 from __future__ import annotations
 
 import logging
 
-#: Lines of a database's error that hold values.
+#: Lines of a database error that contain values.
 _QUOTING = ("DETAIL:", "CONTEXT:")
 
 
 class LineFormatter(logging.Formatter):
-    """As Django's, but lines that quote rows are left out, of messages and of tracebacks."""
+    """Django's formatter, without lines that quote rows in messages and tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)

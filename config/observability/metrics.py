@@ -33,7 +33,7 @@ _kept: tuple[float, bytes] | None = None
 
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """For a bearer of METRICS_TOKEN, and for addresses in METRICS_ALLOW."""
+    """Serve the metrics to clients with METRICS_TOKEN and to addresses in METRICS_ALLOW."""
     if not _is_allowed(request):
         return HttpResponse("Set METRICS_TOKEN or METRICS_ALLOW to read this.\n", "text/plain", 403)
     try:
@@ -47,7 +47,7 @@ def _is_allowed(request: HttpRequest) -> bool:
     if settings.METRICS_TOKEN and scheme.lower() == "bearer":
         return compare_digest(token.strip().encode(), settings.METRICS_TOKEN.encode())
     if "HTTP_X_FORWARDED_FOR" in request.META or "HTTP_FORWARDED" in request.META:
-        # The address is the proxy's and says nothing about the client.
+        # The address is the proxy's, not the client's.
         return False
     try:
         address = ip_address(request.META.get("REMOTE_ADDR", ""))

@@ -39,7 +39,7 @@ def attempt_count() -> int:
 
 
 def delivery_counts() -> dict[str, int]:
-    """By status. In a large table, held ones count as succeeded, which is the remainder of an estimate."""
+    """Return counts by status. In a large table, `succeeded` is the remainder of an estimate and includes held ones."""
     with transaction.atomic():
         backend().prefer_indexes()
         total = _rows_of(Delivery)
@@ -60,7 +60,7 @@ def _exact_statuses() -> dict[str, int]:
 
 
 def _entries(condition: str) -> int:
-    """Of the partial index with this condition."""
+    """Return the number of entries of the partial index with this condition."""
     rows = f"SELECT 1 FROM deliveries_delivery WHERE {condition} LIMIT {MOST_COUNTED}"
     return int(_value(f"SELECT COUNT(*) FROM ({rows}) AS counted"))
 

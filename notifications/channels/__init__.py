@@ -1,4 +1,4 @@
-"""Where notifications go in addition to the admin. A new provider is a module here and a line in `provider_for`."""
+"""Channels for notifications. To add a provider, write a module here and add a line to `provider_for`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["ChannelError", "OutgoingMessage", "Provider", "provider_for"]
 
 
 def provider_for(channel: Channel) -> Provider:
-    """Raises ChannelError for a kind without a provider."""
+    """Return the provider of a channel; raises ChannelError if its kind has none."""
     from notifications.channels.email import Email
     from notifications.channels.sms import TwilioSms
 

@@ -7,13 +7,13 @@ from typing import Protocol
 
 from integrations.transport import Request, Response, TransportError, current_policy, send
 
-#: Seconds that one message may take.
+#: Maximum seconds for sending one message.
 TIMEOUT = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """`text` is complete; `subject` is for providers that use one."""
+    """A message to one recipient. `text` is complete; `subject` is for providers that use one."""
 
     recipient: str
     subject: str
@@ -21,7 +21,7 @@ class OutgoingMessage:
 
 
 class ChannelError(Exception):
-    """The message was not sent. `permanent`: sending it again cannot help."""
+    """The message was not sent. `permanent`: a retry cannot succeed."""
 
     def __init__(self, message: str, *, permanent: bool) -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class ChannelError(Exception):
 
 
 class Provider(Protocol):
-    """One way of sending. `send` returns when the message was accepted, else raises ChannelError."""
+    """A way of sending. `send` returns when the message has been accepted, or raises ChannelError."""
 
     def send(self, message: OutgoingMessage) -> None: ...
 
@@ -40,7 +40,7 @@ class Provider(Protocol):
 
 
 def transmit(request: Request) -> Response:
-    """Send by Hookdesk's own transport: same address guard, same deadline. Raises ChannelError."""
+    """Send through Hookdesk's transport, with its address guard and a deadline. Raises ChannelError."""
     try:
         return send(request, current_policy())
     except TransportError as error:

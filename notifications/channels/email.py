@@ -1,4 +1,4 @@
-"""E-mail by Django's mail (`EMAIL_URL`)."""
+"""E-mail through Django's mail backend (`EMAIL_URL`)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from notifications.channels.base import TIMEOUT, ChannelError, OutgoingMessage, 
 if TYPE_CHECKING:
     from notifications.models import Channel
 
-_TAKEN = 250  #: what the mail transport answers
+_TAKEN = 250  #: status returned by the mail transport
 
 
 class Email:
-    """Sender of the channel, else the installation's (`DEFAULT_FROM_EMAIL`)."""
+    """Sends from the channel's sender, or from `DEFAULT_FROM_EMAIL`."""
 
     def __init__(self, channel: Channel) -> None:
         self._sender = channel.sender or settings.DEFAULT_FROM_EMAIL

@@ -1,4 +1,4 @@
-"""SMS (Twilio): the `twilio` package makes the request and reads the answer, our transport carries it."""
+"""SMS through Twilio: the `twilio` package builds the request and reads the response, Hookdesk's transport sends it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"\+[1-9][0-9]{5,14}")
 
 
 class TwilioSms:
-    """Credentials and sender of the channel, else those of the installation (`TWILIO_…`)."""
+    """Uses the channel's credentials and sender, or those of the installation (`TWILIO_…`)."""
 
     def __init__(self, channel: Channel) -> None:
         self._account_sid = channel.account_sid or settings.TWILIO_ACCOUNT_SID
@@ -45,7 +45,7 @@ class TwilioSms:
         ]
         if missing:
             raise ChannelError(f"The Twilio {' and '.join(missing)} is not set.", permanent=True)
-        # Imported on first use: the package takes a fifth of a second, which other processes need not pay.
+        # Imported on first use, because the import takes a fifth of a second.
         from twilio.base.exceptions import TwilioRestException
         from twilio.rest import Client
 
@@ -85,6 +85,6 @@ class _TransportClient:
         answer = transmit(Request(method, url, tuple(sent.items()), body, TIMEOUT, (credentials, *(auth or ()))))
         text = answer.body.decode("utf-8", "replace")
         if 300 <= answer.status < 600 and not text.lstrip().startswith("{"):
-            # The package expects an object; a proxy in between may return a page.
+            # The package expects an object, but a proxy may return an HTML page.
             text = "{}"
         return Response(answer.status, text, dict(answer.headers))

@@ -50,7 +50,7 @@ def status_of(client: socket.socket) -> int:
     return int(client.recv(65536).split(b" ", 2)[1])
 
 
-@pytest.mark.parametrize(("count", "rounds"), [(50, 12), (200, 6), (1000, 3)])
+@pytest.mark.parametrize(("count", "rounds"), [(50, 12), (200, 4), (1000, 2)])
 def test_each_of_many_keep_alive_clients_gets_its_share(
     installation: Installation, headers: dict[str, str], count: int, rounds: int
 ) -> None:
@@ -108,7 +108,7 @@ def test_two_hundred_slow_connections_hold_up_neither_pushes_nor_health_checks(
             assert installation.request("GET", "/readyz")[0] == 200
         # Those that go on are answered, too.
         slow[3].sendall(push(headers)[-5:])
-        assert status_of(slow[3]) in (202, 400)
+        assert status_of(slow[3]) == 202
 
 
 def test_requests_that_come_in_pieces_and_chunks_are_pushes_like_any_other(

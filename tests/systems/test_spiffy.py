@@ -47,7 +47,7 @@ def hook(store, receiver):
         wire_format="xml",
         additional_data=ADDITIONAL_DATA,
     )
-    made(store.post("topics", {"name": "order.paid", "condition": PAID}))
+    made(store.post("topics", {"name": "order.paid", "condition": PAID}), 201)
     subscribe(store, integration="hook", topics=["order.created", "order.paid"])
     return notified
 

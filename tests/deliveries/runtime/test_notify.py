@@ -5,39 +5,68 @@ from __future__ import annotations
 import sqlite3
 import sys
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from django.db import connection, connections
 from django.db.utils import ConnectionHandler
 
 from deliveries.storage.sqlite import wakeups
 from deliveries.storage.sqlite.wakeups import SqliteWaiter, watch_writes
 
 
-@pytest.fixture(params=["told by the kernel", "looking"])
-def waiter(request, db, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteWaiter]:
-    if request.param == "looking":
-        monkeypatch.setattr(wakeups, "watch_writes", lambda _path: None)
+@pytest.fixture
+def database(db: None, tmp_path: Path) -> Iterator[None]:
+    """Django's connection leads to a file of the test, where others write too."""
+    with other(tmp_path) as opened:
+        opened.execute("PRAGMA journal_mode=WAL")
+        opened.execute("CREATE TABLE t (a)")
+        settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "waited.sqlite3")}
+        before = connections["default"]
+        connections["default"] = ConnectionHandler({"default": settings})["default"]
+        yield
+        connections["default"].close()
+        connections["default"] = before
+    opened.close()
+
+
+@pytest.fixture(params=["notified by the kernel", "polling"])
+def waiter(request, database: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteWaiter]:
+    if request.param == "polling":
+        monkeypatch.setitem(sys.modules, "inotify_simple", None)  # as on systems that do not have it
     elif sys.platform != "linux":
         pytest.skip("there is no inotify")
-    with other(tmp_path) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("CREATE TABLE t (a)")
-        settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "waited.sqlite3")}
-        handler = ConnectionHandler({"default": settings})
-        monkeypatch.setattr(wakeups, "connection", handler["default"])
-        made = SqliteWaiter()
-        assert (made._watch is not None) == (request.param == "told by the kernel")
-        yield made
-        made.close()
-        handler["default"].close()
-    connection.close()
+    made = SqliteWaiter()
+    yield made
+    made.close()
 
 
 def other(folder: Path) -> sqlite3.Connection:
     return sqlite3.connect(folder / "waited.sqlite3", isolation_level=None)
+
+
+@pytest.fixture
+def looks() -> Callable[[], list[str]]:
+    """The waiter's statements from now on."""
+
+    def begin() -> list[str]:
+        connection.ensure_connection()
+        seen: list[str] = []
+        connection.connection.set_trace_callback(seen.append)
+        return seen
+
+    return begin
+
+
+def test_while_nothing_is_written_the_kernel_saves_the_polling(waiter, looks, request):
+    seen = looks()
+    assert not waiter.wait(0.3)
+    if request.node.callspec.params["waiter"] == "polling":
+        assert len(seen) >= 5
+    else:
+        assert len(seen) <= 3
 
 
 def test_a_commit_ends_the_wait_and_the_next_one_too(waiter, tmp_path):
@@ -74,24 +103,26 @@ def test_a_commit_that_takes_long_after_the_write_is_seen(waiter, tmp_path):
     assert waiter.wait(20)
 
 
-def test_one_notice_for_two_commits_hides_neither(waiter, monkeypatch):
-    asked, versions = [], iter([2, 2, 2, 3])
+def test_one_notice_for_two_commits_hides_neither(database, tmp_path, monkeypatch):
+    """The second commit comes after its write was told together with the first one's."""
+    asked: list[int] = []
 
-    class Watch:
+    class OneNotice:
         def read(self, timeout):
             asked.append(timeout)
-            return []
+            if len(asked) <= 2:
+                other(tmp_path).execute("INSERT INTO t VALUES (1)")
+            return [SimpleNamespace(mask=0)] if len(asked) == 1 else []
 
         def close(self):
             pass
 
-    waiter._written_at = time.monotonic()  # both have written, and the first has just committed
-    waiter._version = 1
-    monkeypatch.setattr(waiter, "_watch", Watch())
-    monkeypatch.setattr(waiter, "_read", lambda: next(versions))
+    monkeypatch.setattr(wakeups, "watch_writes", lambda _path: OneNotice())
+    waiter = SqliteWaiter()
     assert waiter.wait(20)
     assert waiter.wait(20)
-    assert asked and max(asked) < 1000, "the second is looked for, and not only at the next notice"
+    assert len(asked) == 2
+    assert asked[1] < 1000, "the second is looked for, and not only at the next notice"
 
 
 def test_a_file_that_is_not_there_cannot_be_watched(tmp_path):

@@ -221,14 +221,16 @@ class TestFaults:
         ids=["endless 100", "huge header", "many headers", "endless chunk line"],
     )
     def test_an_endless_head_is_bounded_in_time_and_memory(
-        self, transport: Transport, receiver: Receiver, behaviour: Behaviour
+        self, transport: Transport, receiver: Receiver, behaviour: Behaviour, request: pytest.FixtureRequest
     ) -> None:
+        # curl reads the line of a chunk to its end, and keeps nothing of it.
+        is_late = "curl" in request.node.name and "chunk" in request.node.name
+        kind = TransportError.TIMEOUT if is_late else TransportError.PROTOCOL
         receiver.script(behaviour)
         before = _resident_bytes()
         result = exchange(transport, post(receiver.url(), timeout=DEADLINE))
         assert result.error is not None
-        assert result.error.kind in (TransportError.PROTOCOL, TransportError.TIMEOUT)
-        assert not result.error.permanent
+        assert (result.error.kind, result.error.permanent) == (kind, False)
         assert result.duration < LATEST
         assert _resident_bytes() - before < 20_000_000
 
