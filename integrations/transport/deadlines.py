@@ -8,11 +8,12 @@ in the TLS handshake, in the headers or in the body.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import threading
 import time
 from collections.abc import Callable
+
+from integrations.transport.per_process import per_process
 
 TICK_SECONDS = 0.1
 #: An attempt that has not ended this long after its deadline is abandoned.
@@ -117,13 +118,4 @@ def _shut_down(connected: socket.socket) -> None:
         socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
-_shared: Watchdog | None = None
-_shared_pid = 0
-
-
-def shared_watchdog() -> Watchdog:
-    """Return the watchdog of this process. Threads do not survive a fork, so a forked child creates its own."""
-    global _shared, _shared_pid
-    if _shared is None or _shared_pid != os.getpid():
-        _shared, _shared_pid = Watchdog(), os.getpid()
-    return _shared
+shared_watchdog = per_process(Watchdog)

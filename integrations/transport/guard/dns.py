@@ -26,6 +26,7 @@ from integrations.transport.guard.addresses import (
     is_loopback_name,
     parse_url,
 )
+from integrations.transport.per_process import per_process
 
 ANSWER_SECONDS = 5.0
 ANSWER_LIMIT = 2048  #: maximum number of cached names
@@ -180,13 +181,4 @@ def _plain(address: str) -> str:
         return address
 
 
-_shared: Resolver | None = None
-_shared_pid = 0
-
-
-def shared_resolver() -> Resolver:
-    """Return the resolver of this process. Threads do not survive a fork, so a forked child creates its own."""
-    global _shared, _shared_pid
-    if _shared is None or _shared_pid != os.getpid():
-        _shared, _shared_pid = Resolver(), os.getpid()
-    return _shared
+shared_resolver = per_process(Resolver)
