@@ -192,10 +192,10 @@ def diagnose(
     payload: Any = None,
     schema_errors: Iterable[Any] = (),
 ) -> Diagnosis:
-    """A guess at the cause of a failed attempt.
+    """Guess the cause of a failed attempt.
 
-    `kind`, `status` and `message` are the attempt's, `body_text` what the receiver answered, `payload` the data as
-    it is now, `schema_errors` what its schema objects to: objects with `path` and `message`, or such pairs.
+    `kind`, `status` and `message` are the attempt's. `body_text`: the response body. `payload`: the current data.
+    `schema_errors`: violations of its schema, as objects with `path` and `message` or as pairs of them.
     """
     problems = [_pair(error) for error in schema_errors]
     if problems:
@@ -240,7 +240,7 @@ def _verdict(case: _Case) -> _Verdict:
 
 
 def _by_words(case: _Case) -> _Verdict | None:
-    """The response's text outweighs its status: many systems answer 500 or 400 to everything."""
+    """Classify by the response's text, which outweighs its status: many systems return 500 or 400 for everything."""
     if case.fields:
         return None
     if _CREDENTIALS.search(case.message):
@@ -255,7 +255,7 @@ def _by_status(case: _Case) -> _Verdict | None:
 
 
 def _by_fields(case: _Case) -> _Verdict | None:
-    """The receiver mentions something from the payload: usually that is what it objects to."""
+    """Classify by fields: if the response mentions part of the payload, that is usually what the receiver rejects."""
     return _REFUSED if case.fields else None
 
 

@@ -1,4 +1,4 @@
-"""Fingerprints of error messages: which failures are the same. Pure."""
+"""Fingerprints of error messages: failures with the same fingerprint belong to one group. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import re
 
 from deliveries.failures.payload_values import PayloadValues, Span, find_values
 
-#: Longer messages are compared by their beginning.
+#: Characters of a message that are compared.
 MESSAGE_LIMIT = 2_000
 TITLE_LIMIT = 300
 
 _QUOTED = re.compile(
     r"""(?<!\w)(?:'[^'\n]{0,200}'|"[^"\n]{0,200}"|`[^`\n]{0,200}`|“[^”\n]{0,200}”|‘[^’\n]{0,200}’|«[^»\n]{0,200}»)(?!\w)"""
 )
-#: In this order: what comes first may hold what comes later (a date is digits, an address may hold a number).
+#: Applied in this order, because earlier patterns may contain later ones (a date contains digits).
 _PLACEHOLDERS = [
     (re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>)]+", re.IGNORECASE), "<url>"),
     (re.compile(r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+"), "<e-mail>"),
@@ -33,7 +33,7 @@ _DIGITS_OF_ID = 3
 _REPEATED = re.compile(r"<number>(?:[\s().\-/]*<number>)+")
 
 
-#: The kind of value says nothing about the cause: `0000`, `call me` and `a@b.example` are all no phone numbers.
+#: Different kinds of values may have the same cause: `0000`, `call me` and `a@b.example` are all invalid phone numbers.
 _ANY = re.compile(r"<(?:value|url|e-mail|id|time|number)>")
 _NEIGHBOURS = re.compile(r"<value>(?:[\s().,;:/+#-]*<value>)+")
 #: Characters attached to a payload value are removed with it: `+1 (555) 0100` and `555 0100` leave the same behind.
@@ -43,9 +43,9 @@ _SIGN = re.compile(r"[+#-]+(?=…)")
 
 
 def normalise_message(text: str) -> str:
-    """`text` with everything that varies between occurrences of the same failure replaced by placeholders.
+    """Return `text` with everything that varies between occurrences of a failure replaced by placeholders.
 
-    Quoted values, URLs, e-mail addresses, dates, ids and numbers go; words stay. Normalising again changes nothing.
+    Replaces quoted values, URLs, e-mail addresses, dates, ids and numbers; words stay. Idempotent.
     """
     text = " ".join(text[:MESSAGE_LIMIT].split())
     text = _QUOTED.sub("<value>", text)
@@ -64,7 +64,7 @@ def _without_id(word: re.Match[str]) -> str:
 
 
 def normalise_failure(text: str, values: PayloadValues) -> str:
-    """`normalise_message`, and values of the payload go too, quoted or not; one placeholder stands for all sorts."""
+    """Like `normalise_message`, but also replaces values of the payload, quoted or not, all by one placeholder."""
     text = " ".join(text[:MESSAGE_LIMIT].split())
     text = _replaced(text, find_values(text, values), "<value>", is_greedy=True)
     return _NEIGHBOURS.sub("<value>", _ANY.sub("<value>", normalise_message(text)))
@@ -84,8 +84,10 @@ def _replaced(text: str, spans: list[Span], placeholder: str, *, is_greedy: bool
 
 
 def title_of(text: str, values: PayloadValues) -> str:
-    """The title of a group of such failures: the field, and the message without the value. Empty: nothing better
-    than the message itself."""
+    """Return a title for the failure group: the field, and the message without the value.
+
+    Empty if there is nothing better than the message itself.
+    """
     text = " ".join(text[:MESSAGE_LIMIT].split())
     spans = [span for span in find_values(text, values) if span.name]
     if not spans:
@@ -96,13 +98,13 @@ def title_of(text: str, values: PayloadValues) -> str:
 
 
 def fingerprint(kind: str, message: str, values: PayloadValues | None = None) -> str:
-    """SHA-256 of the kind of error and the normalised message, as 64 hexadecimal digits."""
+    """Return the SHA-256 of the kind of error and the normalised message, as 64 hexadecimal digits."""
     normalised = normalise_failure(message, values or PayloadValues())
     return _digest(kind, normalised)
 
 
 def former_fingerprint(kind: str, message: str) -> str:
-    """The fingerprint as computed before payloads were considered; finds groups from that time."""
+    """Return the fingerprint as computed before payloads were considered, to find groups from that time."""
     return _digest(kind, normalise_message(message))
 
 

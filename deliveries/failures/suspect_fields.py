@@ -1,4 +1,4 @@
-"""Which fields of a payload an error refers to. Pure."""
+"""Guesses which fields of a payload an error message refers to. Pure."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any
 
 from integrations.foundation.json_paths import path_to
 
-#: Of the text and of the payload, no more than this is looked at: a guess may cost milliseconds.
+#: Maximum characters of text, and members of the payload, that are examined: a guess may take milliseconds.
 TEXT_LIMIT = 8_000
 LEAVES_LIMIT = 5_000
 SUSPECTS_LIMIT = 5
 
 _QUOTED = re.compile(r"'([^'\n]{1,200})'|\"([^\"\n]{1,200})\"|`([^`\n]{1,200})`|“([^”\n]{1,200})”|‘([^’\n]{1,200})’")
 _WORD = re.compile(r"[^\W_](?:[\w@.+:/-]*[\w/])?")
-#: A value this short matches by chance, unless it is quoted.
+#: A shorter value matches by chance, unless it is quoted.
 SHORTEST_VALUE = 4
-#: Names that nearly every payload and every error has.
+#: Names that occur in nearly every payload and every error.
 _COMMON_NAMES = frozenset(
     {"id", "name", "type", "status", "message", "error", "errors", "code", "data", "value", "key"}
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
-#: Confidence, highest first: the value is quoted, the place is, the value is there, the name is, part of the name is.
+#: Ranks by confidence, highest first: quoted value, quoted name, value, name, part of the name.
 _VALUE_QUOTED, _NAME_QUOTED, _VALUE, _NAME, _PART = range(5)
 
 
 def suspicious_fields(text: str, payload: Any) -> tuple[str, ...]:
-    """Paths inside the payload (`shipping_address.phone`) that `text` names by their value or name."""
+    """Return paths in the payload (`shipping_address.phone`) whose value or name occurs in `text`, best first."""
     text = text[:TEXT_LIMIT]
     quoted = {next(filter(None, match), "") for match in _QUOTED.findall(text)}
     words = set(_WORD.findall(text)) | {word for part in quoted for word in _WORD.findall(part)}
@@ -56,7 +56,7 @@ def _rank_of_value(value: Any, quoted: set[str], words: set[str]) -> int | None:
         return None
     if text in quoted:
         return _VALUE_QUOTED
-    # A value that is a plain word ("ready") may stand in any sentence.
+    # A value that is a plain word ("ready") may occur in any sentence.
     is_telling = len(text) >= SHORTEST_VALUE and not text.isalpha()
     if is_telling and (text in words or any(text in part for part in quoted)):
         return _VALUE
@@ -80,7 +80,7 @@ def _rank_of_name(path: str, name: str, quoted: set[str], words: set[str]) -> in
 
 
 def _leaves(payload: Any) -> Iterator[tuple[str, str, Any]]:
-    """Path, last name and value of every member that is no container, in the order of the document."""
+    """Yield path, last name and value of every scalar member, in document order."""
     waiting: list[tuple[str, str, Any]] = [("", "", payload)]
     left = LEAVES_LIMIT
     while waiting and left > 0:

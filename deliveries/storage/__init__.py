@@ -1,17 +1,16 @@
-"""The one seam between Hookdesk and its database.
+"""The storage interface: everything that differs between PostgreSQL and SQLite.
 
-`backend()` is PostgreSQL's half or SQLite's, of one interface (`Backend`): typed rows in (`rows`), typed rows out. What
-is to be claimed, written or counted is decided above; how it is done fast and safely by this database, in here.
-`tests/deliveries/storage/test_conformance.py` holds both halves to the same behaviour. SQL that is the same for both,
-and the ORM, may stand anywhere.
+`backend()` returns the implementation of `Backend` for this database. It takes and returns typed rows (`rows`). The
+callers decide what to claim, write or count; this package does it fast and safely. Both implementations must pass
+`tests/deliveries/storage/test_conformance.py`. The ORM, and SQL that works on both databases, may be used anywhere.
 
-Only these ask for the database's vendor elsewhere:
+Only these check the database vendor elsewhere:
 
-- migrations, `integrations.config_version` (triggers) and `integrations.foundation.online_migrations`: they write the
-  schema, ask the connection that they are given, and belong to apps that must not know this one.
+- migrations, `integrations.config_version` (triggers) and `integrations.foundation.online_migrations`: they define the
+  schema on the connection they are given, and belong to apps that must not import this one.
 - `config.settings`, before there is a connection.
 
-`tests/config/test_architecture.py` refuses others.
+`tests/config/test_architecture.py` rejects any other.
 """
 
 from deliveries.storage.backend import Backend, Waiter, backend

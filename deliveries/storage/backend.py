@@ -1,4 +1,4 @@
-"""The interface that PostgreSQL and SQLite both have, and which of them it is."""
+"""The storage interface that PostgreSQL and SQLite implement, and the choice between them."""
 
 from __future__ import annotations
 
@@ -27,77 +27,78 @@ class Backend(Protocol):
     # --- claims ---------------------------------------------------------------------------------------------------
 
     def lock_claims(self) -> None:
-        """Until the transaction ends, no other engine claims."""
+        """Prevent other engines from claiming until the transaction ends."""
 
     def wait_for_disk(self) -> None:
-        """The commit of this transaction is durable when it returns, although it claims."""
+        """Make the commit of this claiming transaction wait until it is durable."""
 
     def queued_integrations(self, now: datetime) -> list[IntegrationQueue]:
-        """Those that are enabled and have anything queued, due or not."""
+        """Return the enabled integrations that have queued deliveries, due or not."""
 
     def lease(self, shares: Mapping[int, int], lease: uuid.UUID, now: datetime) -> Leased:
-        """Of each integration, the earliest due deliveries up to its share, now under this lease.
+        """Lease the earliest due deliveries of each integration, up to its share.
 
-        Until the transaction ends, they are ours. Those that another transaction has locked are left out.
+        They stay locked until the transaction ends. Those locked by another transaction are skipped.
         """
 
     def lock_numbers(self, numbers: list[int]) -> None:
-        """Until the transaction ends, nobody else gets these: signed 64-bit, in the order in which they are locked."""
+        """Lock these numbers (signed 64-bit) in the given order until the transaction ends."""
 
     # --- pushes ---------------------------------------------------------------------------------------------------
 
     @property
     def can_guess_new(self) -> bool:
-        """Whether `write_push` takes rows that assume that their records are new."""
+        """Whether `write_push` accepts rows that assume that their records are new."""
 
     def write_push(
         self, rows: PushRows, repetition: IdempotencyRecord | None = None, *, notifies: bool = False
     ) -> None:
-        """Store all of it, or nothing if a premise no longer holds (PlanIsStale) or a guess was wrong (RecordsExist).
+        """Store all rows of a push in a transaction or savepoint of its own. `notifies`: the commit wakes the engines.
 
-        A transaction or savepoint of its own. `notifies`: the commit also wakes the engines.
+        Stores nothing and raises PlanIsStale if a precondition no longer holds, RecordsExist if records assumed to be
+        new exist.
         """
 
     def existing_records(self, store_id: uuid.UUID, wanted: Collection[tuple[str, str]]) -> ExistingRecords:
-        """Those of these types and ids (at least one) that exist."""
+        """Return the existing records among these types and ids (at least one)."""
 
     def locked_records(self, store_id: uuid.UUID, wanted: Collection[tuple[str, str]]) -> ExistingRecords:
         """The same, held until the transaction ends. Of what does not exist, an empty record of version 0 may be made,
         which the same transaction must write or delete."""
 
     def hold_configuration(self, store_id: uuid.UUID) -> None:
-        """Until the transaction ends, the store's configuration stays as it is. Shared with other pushes."""
+        """Lock the store's configuration against changes until the transaction ends. Pushes share the lock."""
 
     def count_pushes(self, store_id: uuid.UUID, number: int) -> PushCount:
-        """Count so many more pushes into this second; what is used of it then. A commit that need not wait for disk."""
+        """Add pushes to the current second's count and return the new count. The commit need not be durable."""
 
     # --- results --------------------------------------------------------------------------------------------------
 
     def open_attempts(self, rows: Sequence[OpenedAttempt]) -> None:
-        """Insert them as running: all or none."""
+        """Insert these attempts as running: all or none."""
 
     def finish_attempts(self, rows: Sequence[FinishedAttempt]) -> None:
-        """What has ended stays as it is: a batch whose commit was never confirmed is recorded again."""
+        """Record the ends of attempts. Idempotent: a batch is recorded again if its commit was not confirmed."""
 
     def record_deliveries(self, rows: Sequence[RecordedDelivery]) -> set[uuid.UUID]:
-        """Write the new states where the lease still stands; the ids of those."""
+        """Write the new states of deliveries whose lease is still valid; return their ids."""
 
     # --- wake-ups -------------------------------------------------------------------------------------------------
 
     @property
     def commits_wake(self) -> bool:
-        """Whether engines see each commit by themselves."""
+        """Whether engines detect each commit without being notified."""
 
     def notify(self) -> None:
-        """Wake the engines, when the transaction commits."""
+        """Wake the engines when the transaction commits."""
 
     def make_waiter(self, *, is_standby: bool = False) -> Waiter:
-        """`is_standby`: another engine of this host listens too, and is quicker where listening costs something."""
+        """Return a waiter for wake-ups. `is_standby`: listen less often if listening costs CPU."""
 
     # --- the rest -------------------------------------------------------------------------------------------------
 
     def database_file(self) -> str | None:
-        """None for a server."""
+        """The path of the database file; None for a server."""
 
     @property
     def byte_collation(self) -> str:
@@ -110,16 +111,16 @@ class Backend(Protocol):
         """SQL: from one time to another."""
 
     def bin_of(self, value: str, bounds: Sequence[int]) -> str:
-        """SQL: how many of the ascending bounds are not above the value."""
+        """SQL: the number of ascending bounds that are less than or equal to the value."""
 
     def prefer_indexes(self) -> None:
-        """Until the transaction ends, no table is read as a whole where an index would do."""
+        """Make the planner prefer indexes to scanning tables until the transaction ends."""
 
     def estimated_rows(self, table: str) -> int:
-        """From what the database knows of a large table, without reading it."""
+        """Estimate the rows of a large table from statistics, without reading it."""
 
     def server_clock(self) -> datetime | None:
-        """The time at the database's server; None where that is this machine's clock."""
+        """Return the time of the database server; None if the database uses this machine's clock."""
 
 
 @cache

@@ -1,7 +1,7 @@
-"""From row types to SQL and back: a row type says of each field, in its annotation, what it is in SQL.
+"""Maps row types to SQL: the annotation of each field of a row type says what it is in SQL.
 
-Lists of columns, placeholders, values and rows are all made from that, so that none of them can drift from the others.
-A field without such a note is none of the database's.
+Column lists, placeholders, values and rows are all derived from it, so they cannot get out of step. Fields without such
+an annotation are not in the database.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 def _notes(row_type: type) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-    """Name, type and notes of each field that has notes, in the order of the fields."""
+    """Return name, type and metadata of each annotated field, in order."""
     for name, hint in get_type_hints(row_type, include_extras=True).items():
         if get_origin(hint) is Annotated:
             of, *notes = get_args(hint)

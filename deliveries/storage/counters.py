@@ -1,4 +1,4 @@
-"""Rows that are made, or counted up where they are: many by one statement, the same on both databases."""
+"""Inserts rows, or increments existing ones: many rows per statement, with SQL for both databases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Field, Model
 
-#: Rows of one statement; with some fifteen columns each, within every database's bound on parameters.
+#: Maximum rows per statement. With about fifteen columns each, within the parameter limits of both databases.
 ROWS_PER_STATEMENT = 500
 
 
@@ -37,9 +37,9 @@ class Counters:
         )
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], Any]:
-        """The primary keys by the values of `unique`. All rows have the same columns; none is given twice.
+        """Insert or increment rows; return their primary keys by the values of `unique`.
 
-        They are locked in the order in which they are given.
+        All rows must have the same columns and different keys. They are locked in the given order.
         """
         found: dict[tuple[Any, ...], Any] = {}
         for start in range(0, len(rows), ROWS_PER_STATEMENT):

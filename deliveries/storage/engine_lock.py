@@ -1,8 +1,8 @@
 """A queue for the write lock among the engines of one SQLite database.
 
-SQLite lets one process write and makes the others sleep, a little longer each time it is busy. Engines that
-write constantly would sleep half of the time. They queue for a file lock instead, which the kernel hands on
-immediately, even if its holder dies. Correctness does not depend on it: others wait as usual in SQLite.
+SQLite lets one process write at a time; the others sleep, longer with each try. Engines that write constantly would
+sleep half of the time. They queue for a file lock instead, which the kernel passes on immediately, even if its holder
+dies. Correctness does not depend on it: without it, writers wait in SQLite as usual.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ except ImportError:  # Windows: SQLite's own waiting is enough
 
 
 class EngineWriteLock:
-    """For the database file `path`; for an in-memory database there is nothing to wait for."""
+    """The lock of the database file `path`; does nothing for an in-memory database."""
 
     def __init__(self, path: str | None) -> None:
         self._descriptor: int | None = None

@@ -1,7 +1,7 @@
-"""The lock order for everything: engines, web processes, staff actions, maintenance, commands.
+"""The lock order for all code: engines, web processes, staff actions, maintenance, commands.
 
-Two transactions that lock the same things in different orders wait for each other until PostgreSQL ends one of them
-(a deadlock). So every transaction, whatever it needs of these, takes it in this order:
+Transactions that lock the same rows in different orders deadlock. So every transaction takes the locks it needs in this
+order:
 
 1.  the row of a replay                          `replay.steps`, `replay.services`
 2.  the engines' claim lock                      `Backend.lock_claims`: engines only
@@ -16,24 +16,24 @@ Two transactions that lock the same things in different orders wait for each oth
 10. notifications, by store and key, then their messages
 11. the health of integrations, by id: nothing is waited for after it, except by engines, which hold the claim lock
 
-What comes later may be locked without what comes before. What comes before must not be locked afterwards: collect
-first, then lock. Locking again what the transaction holds is free.
+A later lock may be taken without the earlier ones. An earlier lock must not be taken after a later one: collect first,
+then lock. Taking a lock again that the transaction holds is free.
 
 Deliveries are never waited for, because an engine that records plain successes locks its own deliveries before the
-claim lock. Nobody else needs those: a delivery that is being sent belongs to the engine that holds its lease, which
-only a claim can take away. Bulk work skips rows locked by someone else; single actions retry
-in a moment (`resolution.rules.locked`). Engines hold the claim lock while they touch what others touch too, so that
-only one of them does at any time.
+claim lock. No other transaction needs those: a delivery that is being sent belongs to the engine that holds its lease,
+and only a claim can take a lease away. Bulk operations skip rows locked by others; single actions retry after a moment
+(`resolution.rules.locked`). Engines hold the claim lock while they change rows that other transactions change too, so
+only one engine does so at a time.
 
-Rows are locked `FOR NO KEY UPDATE` (`no_key=True`), so that inserting a row that refers to them never waits; only
-what deletes rows takes the stronger lock, and skips what is locked.
+Rows are locked `FOR NO KEY UPDATE` (`no_key=True`), so that inserting a row that refers to them never waits. Only
+deletions take the stronger lock, and they skip locked rows.
 
-If the set to be locked turns out to be wrong only when it is held (a delivery has moved to another group, a plan now
-concerns another order key), the transaction or savepoint is rolled back, which lets go of its locks, and begins again.
+If the locked set turns out to be wrong once it is held (a delivery has moved to another group, a plan now has another
+order key), roll back the transaction or savepoint, which releases its locks, and start again.
 
-SQLite has one writer at a time: all of this is one lock there.
+SQLite has one writer at a time: there, all of this is one lock.
 
-`tests/deliveries/storage/test_lock_order.py` runs all of them against each other.
+`tests/deliveries/storage/test_lock_order.py` runs all of these transactions concurrently.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ TRIES = 3
 
 
 def lock_groups(group_ids: Collection[int | None]) -> None:
-    """Hold these failure groups until the transaction ends."""
+    """Lock these failure groups until the transaction ends."""
     lock_groups_where(Q(id__in={group_id for group_id in group_ids if group_id is not None}))
 
 
@@ -66,7 +66,7 @@ def lock_groups_where(wanted: Q) -> None:
 
 
 def keys_of(deliveries: Iterable[Delivery]) -> set[OrderKey]:
-    """Of the ordered ones among them."""
+    """Return the order keys of the ordered deliveries among these."""
     return {
         (delivery.subscription_id, delivery.order_key)
         for delivery in deliveries
@@ -75,7 +75,7 @@ def keys_of(deliveries: Iterable[Delivery]) -> set[OrderKey]:
 
 
 def lock_order_keys(keys: Collection[OrderKey]) -> None:
-    """Hold the keys until the transaction ends: all that it needs at once."""
+    """Lock the keys until the transaction ends. Pass all keys that it needs at once."""
     if keys:
         backend().lock_numbers(sorted({_lock_number(key) for key in keys}))
 
@@ -86,7 +86,7 @@ def _lock_number(key: OrderKey) -> int:
 
 
 class _Moved(Exception):
-    """A delivery is in a group that is not locked."""
+    """A delivery has moved to a group that is not locked."""
 
 
 def lock_deliveries(wanted: DeliveryQuerySet, ids: Collection[uuid.UUID]) -> list[Delivery]:

@@ -1,4 +1,4 @@
-"""PostgreSQL's prepared statements, straight through libpq; and values as plain SQL of either database gives them."""
+"""Prepared statements for PostgreSQL, directly through libpq; and conversion of values returned by plain SQL."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def execute_plain(query: str) -> None:
 
 
 def _must_begin(raw: Any) -> bool:
-    """Django has started a transaction, but nothing of it has been sent yet."""
+    """Return whether Django has started a transaction of which nothing has been sent yet."""
     return not raw.autocommit and raw.pgconn.transaction_status == _IDLE
 
 

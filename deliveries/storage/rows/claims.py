@@ -1,4 +1,4 @@
-"""What a claim reads."""
+"""The rows that a claim reads."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from integrations.foundation.identifiers import uuid7
 if TYPE_CHECKING:
     from integrations.models import Integration
 
-#: Added to an integration's timeout to make the lease: a worker that dies in mid-send delays the delivery by
-#: no more than timeout + 60 s.
+#: Seconds added to an integration's timeout for the lease: a worker that dies while sending delays the delivery by at
+#: most timeout + 60 s.
 LEASE_GRACE = 30.0
 
 
 @dataclass(slots=True)
 class ClaimedDelivery:
-    """A delivery under our lease, with what is needed to build its request.
+    """A leased delivery, with what is needed to build its request.
 
-    In SQL: of `deliveries_delivery d` after it was claimed, and its `deliveries_event e`; the trigger and the status
-    (`was_sending`) are those of before.
+    In SQL: `deliveries_delivery d` after the claim and its `deliveries_event e`; trigger and status (`was_sending`) are
+    those before the claim.
     """
 
     id: Annotated[uuid.UUID, "d.id"]
@@ -57,7 +57,7 @@ class ClaimedDelivery:
 
     @classmethod
     def sample(cls, integration: Integration, now: datetime, **values: Any) -> ClaimedDelivery:
-        """A first attempt that nobody has queued, as pings and previews make it; `values` are what is different."""
+        """Return a first attempt that was not queued, for pings and previews; `values` replace defaults."""
         first = {
             "id": uuid7(),
             "lease": uuid7(),
@@ -132,10 +132,10 @@ WHERE i.is_enabled AND i.deleted_at IS NULL
 
 
 class Leased(NamedTuple):
-    """What a claim got. `config_version`: what the configuration clock showed then; None where there are no rows.
+    """The result of a claim. `config_version`: the configuration version at that time; None if there are no rows.
 
-    `unreadable`: primary keys, as the database keeps them, of rows that hold what cannot be (SQLite keeps any text
-    anywhere). They are leased, and whoever claims must end them as failed.
+    `unreadable`: primary keys, in the database's form, of rows with invalid values (SQLite stores any text in any
+    column). They are leased; the caller must fail them.
     """
 
     rows: list[ClaimedDelivery]

@@ -1,4 +1,4 @@
-"""What a push writes, and what it is merged into."""
+"""The rows that a push writes, and those it is merged with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 
 from deliveries.storage.arrays import BIG_NUMBER, FLAG, KEY, NUMBER, TEXT, TIME
 
-#: Subscription and record: strictly one delivery of an ordered subscription is under way for each.
+#: Subscription and record: an ordered subscription sends one delivery at a time for each.
 OrderKey = tuple[uuid.UUID, str]
 #: Records by type and id: their versions and data.
 ExistingRecords = Mapping[tuple[str, str], tuple[int, dict[str, Any]]]
@@ -18,7 +18,7 @@ ExistingRecords = Mapping[tuple[str, str], tuple[int, dict[str, Any]]]
 
 @dataclass(slots=True)
 class EventRow:
-    """Of `deliveries_event`; store, origin and time of creation are the push's."""
+    """A row of `deliveries_event`; store, origin and creation time are those of the push."""
 
     id: Annotated[uuid.UUID, KEY]
     topic: Annotated[str | None, TEXT]
@@ -36,7 +36,7 @@ class EventRow:
 
 @dataclass(slots=True)
 class DeliveryRow:
-    """Of `deliveries_delivery`. `due_at`: None until it is written, and after that for one that is held."""
+    """A row of `deliveries_delivery`. `due_at`: None until it is written, then None if it is held."""
 
     id: Annotated[uuid.UUID, KEY]
     event_id: Annotated[uuid.UUID, KEY]
@@ -49,7 +49,7 @@ class DeliveryRow:
 
 @dataclass(slots=True)
 class RecordRow:
-    """`version` is what the row will have; `read_version` what it had when it was read (0: did not exist)."""
+    """A record. `version`: after the push; `read_version`: when it was read (0: did not exist)."""
 
     type: Annotated[str, TEXT]
     external_id: Annotated[str, TEXT]
@@ -60,13 +60,13 @@ class RecordRow:
 
 @dataclass(slots=True)
 class PushRows:
-    """All that one push writes, and what it was planned on: the configuration's version, the records' versions."""
+    """All rows of one push, and the versions of configuration and records that it was planned with."""
 
     store_id: uuid.UUID
     config_version: int
     origin: str
     now: datetime
-    #: The records were not looked up, but taken for new.
+    #: The records were not looked up but assumed to be new.
     assumes_new: bool = False
     records: list[RecordRow] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
@@ -74,13 +74,13 @@ class PushRows:
 
     @property
     def has_hops(self) -> bool:
-        """Whether any of its events came back from a receiver."""
+        """Whether any of its events was pushed back by a receiver."""
         return any(row.hops for row in self.events)
 
 
 @dataclass(slots=True)
 class IdempotencyRecord:
-    """The idempotency key that a push is written under, with the answer that a repetition gets."""
+    """The idempotency key of a push, with the response that a repetition gets."""
 
     key: str
     body_hash: str
@@ -88,7 +88,7 @@ class IdempotencyRecord:
 
 
 class PushCount(NamedTuple):
-    """Pushes of a store in the unix second `second`; `now` in unix seconds, by the same clock."""
+    """The pushes of a store in the Unix second `second`. `now`: Unix seconds of the same clock."""
 
     used: int
     second: int
@@ -100,7 +100,7 @@ class PlanIsStale(Exception):
 
 
 class RecordsExist(Exception):
-    """The plan guessed that its records were new. Nothing was stored; `known` are those that are not."""
+    """Records that the plan assumed to be new exist. Nothing was stored; `known` are the existing ones."""
 
     def __init__(self, known: ExistingRecords) -> None:
         super().__init__(f"{len(known)} records exist")

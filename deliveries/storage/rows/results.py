@@ -1,4 +1,4 @@
-"""What attempts write: before the first byte leaves, and when they have ended."""
+"""The rows that attempts write before sending, and after they have ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deliveries.storage.arrays import BIG_NUMBER, BYTES, FLAG, KEY, NUMBER, TEXT
 
 
 class OpenedAttempt(NamedTuple):
-    """An attempt that is running; what is not in here is empty."""
+    """A running attempt; all other columns are empty."""
 
     id: Annotated[uuid.UUID, KEY]
     delivery_id: Annotated[uuid.UUID, KEY]
@@ -26,7 +26,7 @@ class OpenedAttempt(NamedTuple):
 
 
 class FinishedAttempt(NamedTuple):
-    """The end of an attempt: of the one with this `id`."""
+    """The end of the attempt with this `id`."""
 
     outcome: Annotated[str, TEXT]
     duration_ms: Annotated[int, NUMBER]
@@ -41,7 +41,7 @@ class FinishedAttempt(NamedTuple):
 
 
 class RecordedDelivery(NamedTuple):
-    """The new state of a delivery: of the one with this `id`, if it still has this `lease`, which ends."""
+    """The new state of the delivery with this `id`, written if it still has this `lease`, which ends."""
 
     status: Annotated[str, TEXT]
     due_at: Annotated[datetime | None, TIME]

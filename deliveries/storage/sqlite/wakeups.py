@@ -1,8 +1,7 @@
-"""Wake-ups in SQLite: engines see each commit of others.
+"""Wake-ups in SQLite: engines detect each commit of other processes.
 
-The kernel tells the engine when the log of the database is written to, and the engine looks at `PRAGMA data_version`,
-a counter in shared memory that changes with every commit of another connection; where the kernel cannot tell, it looks
-again and again.
+inotify tells the engine when the write-ahead log is written to. The engine then reads `PRAGMA data_version`, a counter
+in shared memory that changes with every commit of another connection. Without inotify it polls the counter.
 """
 
 from __future__ import annotations
@@ -12,16 +11,16 @@ from typing import Any
 
 from django.db import connection
 
-#: Two wake-ups are so many seconds apart at least.
+#: Minimum seconds between two wake-ups.
 INTERVAL = 0.006
-#: After something was written, the counter is looked at first after so long, then less and less, for so long.
+#: After a write, the counter is read after `FIRST_LOOK` seconds, then less and less often for `LONGEST_COMMIT` seconds.
 FIRST_LOOK = 0.001
 LONGEST_COMMIT = 1.0
-#: Without notices of the kernel, the counter is looked at so often after a while of nothing, else every interval.
+#: Without inotify, the polling interval after `IDLE_AFTER` seconds without a commit; before that, `INTERVAL`.
 IDLE_INTERVAL = 0.02
 IDLE_AFTER = 2.0
 INOTIFY_IGNORED = 0x8000
-#: One engine of a host is enough to be quick on its feet; the others look this often.
+#: Polling interval of standby engines: one fast engine per host is enough.
 STANDBY_INTERVAL = 0.25
 
 
@@ -36,7 +35,7 @@ class Wakeups:
 
 
 class SqliteWaiter:
-    """Looks at the commit counter, when the kernel says that something was written; no query is run meanwhile."""
+    """Reads the commit counter when inotify reports a write; runs no queries in between."""
 
     def __init__(self, *, is_standby: bool = False) -> None:
         self._is_reserve = is_standby
@@ -72,9 +71,10 @@ class SqliteWaiter:
             self._await_writes(self._watch, now, longest)
 
     def _await_writes(self, watch: Any, now: float, longest: float) -> None:
-        """What was written is committed in a moment, of which the kernel says nothing: it is looked for, ever less.
+        """Wait for writes. After one, wait shorter: its commit follows, which inotify does not report.
 
-        Also after a commit was seen: one notice may stand for what two have written, of which the other comes later.
+        Also after a commit was seen, because one notification may stand for two writers, of which the second commits
+        later.
         """
         if self._written_at is not None:
             longest = min(longest, FIRST_LOOK + (now - self._written_at) / 4)
@@ -94,7 +94,7 @@ class SqliteWaiter:
 
 
 def watch_writes(path: str) -> Any:
-    """The kernel's notices of writes to a file (inotify), or None where there is no such file or no such kernel."""
+    """Return an inotify watch for writes to a file; None if there is no such file or no inotify."""
     try:
         from inotify_simple import INotify, flags  # type: ignore[import-untyped]
     except ImportError:
@@ -103,7 +103,7 @@ def watch_writes(path: str) -> Any:
     try:
         watch = INotify()
         watch.add_watch(path, flags.MODIFY)
-    except OSError:  # there may be none left of what the system allows
+    except OSError:  # no such file, or the system's limit is reached
         if watch is not None:
             watch.close()
         return None

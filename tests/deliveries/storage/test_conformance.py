@@ -167,6 +167,8 @@ def test_locks_may_be_taken_again_and_the_disk_waited_for(storage):
         lock_order_keys({(uuid7(), "order/1"), (uuid7(), "order/2")})
         lock_order_keys(())
         storage.wait_for_disk()
+        # The transaction is alive: nothing of this has broken it.
+        assert not storage.queued_integrations(NOW)
 
 
 # --- pushes -----------------------------------------------------------------------------------------------------------
