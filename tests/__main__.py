@@ -1,13 +1,13 @@
-"""`make test`: all tests on SQLite, then those that want a service, wherever it answers.
+"""`make test`: all tests on SQLite, then those that need a service, if it is available.
 
-Not nox or tox: one environment, which `make setup` has made, and what differs between runs is a service, not a version.
+Not nox or tox: all runs use the environment of `make setup` and differ in services, not versions.
 
-Branch coverage of the first run is printed where PostgreSQL's run stands beside it, with COVERAGE=1 always and of all
-runs, with COVERAGE=0 never: before Python 3.14 a measured run takes two fifths more of the processor.
+Prints the branch coverage of the first run if PostgreSQL is tested too; with COVERAGE=1 always and of all runs, with
+COVERAGE=0 never. Before Python 3.14, measuring takes two fifths more CPU time.
 
-What is left out is said; with REQUIRE_SERVICES=1 it makes the run fail. TEST_DATABASE=sqlite or postgresql chooses half of
-them: SQLite and the browser, or PostgreSQL and Redis. The last line sums up, as pytest's own.
-Further arguments go to pytest: `.venv/bin/python -m tests -k wizard`.
+The output says what was left out; with REQUIRE_SERVICES=1 that fails the run. TEST_DATABASE=sqlite or postgresql selects
+one half: SQLite and the browser, or PostgreSQL and Redis. The last line is a summary in pytest's form. Further arguments
+are passed to pytest: `.venv/bin/python -m tests -k wizard`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`make check`: everything about the code that is not a test. Each check is run, whatever the others say.
+"""`make check`: every check of the code that is not a test. Each one runs even if others fail.
 
-Not pre-commit or nox: those fetch environments of their own, while these are to run with what `make setup` has locked.
+Not pre-commit or nox: those install environments of their own, while these run with the locked packages of `make setup`.
 """
 
 from __future__ import annotations

@@ -9,21 +9,20 @@ import pytest
 
 @dataclass
 class Wakeups:
-    """How often engines were called since the test began, or since `take()`."""
+    """How often engines were woken since the test began, or since `take()`."""
 
     count: int = 0
 
     def take(self) -> int:
-        """The count, which begins anew."""
+        """Return the count and reset it."""
         taken, self.count = self.count, 0
         return taken
 
 
 @pytest.fixture(autouse=True)
 def wakeups(monkeypatch: pytest.MonkeyPatch) -> Wakeups:
-    """Wake-ups are counted and go nowhere: tests run the engine themselves, and the thread that calls from
-    PostgreSQL would outlive its test. One that the push's own statement carries (PostgreSQL, after a quiet while) is
-    carried indeed, and counts too.
+    """Count wake-ups instead of sending them: tests run the engine themselves, and PostgreSQL's notifying thread would
+    outlive its test. A wake-up that is part of the push's own statement (PostgreSQL) is sent, and counted too.
     """
     from deliveries.runtime import notify
 
@@ -45,7 +44,7 @@ def wakeups(monkeypatch: pytest.MonkeyPatch) -> Wakeups:
 
 @pytest.fixture(autouse=True)
 def no_dns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names of the outside world do not resolve. Hookdesk's own look-ups ask for absolute names, with a dot."""
+    """Public names do not resolve. Hookdesk's own lookups use absolute names, which end in a dot."""
     import socket
 
     ask = socket.getaddrinfo
@@ -60,7 +59,7 @@ def no_dns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def ids_of_the_present(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids never go back within a process: after a test that travelled ahead, those of the next would be in its future."""
+    """Ids only increase within a process: after a test that moved the clock forward, new ids would be in the future."""
     from integrations.foundation import identifiers
 
     monkeypatch.setattr(identifiers, "_by_clock", identifiers._Sequence())
@@ -68,7 +67,7 @@ def ids_of_the_present(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_list_of_static_files() -> None:
-    """Each test client builds the middleware anew, and whitenoise would read all static files each time."""
+    """Each test client creates the middleware, and whitenoise would scan all static files each time."""
     from django.conf import settings
 
     settings.WHITENOISE_AUTOREFRESH = True

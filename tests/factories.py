@@ -1,4 +1,4 @@
-"""Rows for tests, by factory-boy. What belongs together agrees: a delivery's event is of its subscription's store."""
+"""Rows for tests, by factory-boy. Related rows are consistent: a delivery's event is in its subscription's store."""
 
 from __future__ import annotations
 

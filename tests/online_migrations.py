@@ -1,7 +1,7 @@
-"""`make check`: migrations must run while the version before them serves: no long locks, nothing it still needs goes.
+"""`make check`: migrations must run while the previous version serves: no long locks, and nothing it needs is removed.
 
-Written here because the linters on the package index know neither which tables are large, nor what an INSERT of
-the version before lacks, nor what is in RunPython; and they want a database. This one reads operations only.
+Hand-written because existing linters do not know which tables are large, which columns an INSERT of the previous
+version lacks, or what RunPython does; and they need a database. This one reads operations only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Real processes of the tests: what runs, and waiting for something to become so."""
+"""Helpers for tests with real processes: which processes run, and waiting for a condition."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def processes() -> Iterator[tuple[int, int]]:
-    """Process id and group of whatever runs; the dead that nobody has waited for do not count."""
+    """Yield id and process group of all running processes, except zombies."""
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
@@ -23,7 +23,7 @@ def processes() -> Iterator[tuple[int, int]]:
 
 
 def started_at(pid: int) -> int | None:
-    """When a process began, in ticks since boot; None when there is none. Ids are used again, a pair of both is not."""
+    """Return a process's start in ticks since boot, or None. Ids are reused; pairs of id and start are not."""
     with suppress(OSError, IndexError, ValueError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if fields[0] == "Z" else int(fields[19])
@@ -48,7 +48,7 @@ def descendants_of(pid: int) -> list[int]:
 
 
 def eventually(condition: Callable[[], T], seconds: float = 20, why: str = "it did not happen") -> T:
-    """What `condition` returns, once that is true; fails the test after `seconds`."""
+    """Return the result of `condition` once it is true; fails the test after `seconds`."""
     until = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < until, f"{why} within {seconds:.0f} s"

@@ -1,8 +1,8 @@
-"""A scriptable HTTP server on 127.0.0.1 with a ledger of every byte that it was sent.
+"""A scriptable HTTP server on 127.0.0.1 with a ledger of every byte it received.
 
-It speaks raw sockets, so that it can misbehave in ways no HTTP library would: `receiver.script(hang())`.
-Behaviours are used in turn, the last one again and again. The ledger can be a file that is fsynced before
-the answer leaves, which makes it an oracle that survives the death of either side.
+It uses raw sockets, so that it can misbehave in ways that no HTTP library allows: `receiver.script(hang())`. Behaviours
+are used in order; the last one repeats. The ledger can be a file that is fsynced before the response is sent, which
+makes it an oracle that survives the death of either side.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def test_pauses_between_starts_grow_up_to_a_bound():
     assert [dying.note_death(1001.0) for _ in range(9)] == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
 
 
-def test_one_that_had_run_for_long_starts_again_at_once():
+def test_one_that_ran_for_long_restarts_without_a_pause():
     dying = child(SLEEPER, started_at=1000.0)
     dying.failures = 5
     assert dying.note_death(2000.0) == 0.0

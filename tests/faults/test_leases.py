@@ -24,7 +24,7 @@ def publish(host, *numbers, text="harmless"):
     return [event["id"] for event in made["events"]]
 
 
-def test_of_eight_processes_that_claim_at_once_one_gets_each_delivery(installation, receiver):
+def test_of_eight_concurrent_claims_one_gets_each_delivery(installation, receiver):
     host = installation.start_host(only="web")
     host.subscribe(receiver.url(), ["load.made"])
     publish(host, *range(5))
@@ -53,7 +53,7 @@ def test_of_eight_processes_that_claim_at_once_one_gets_each_delivery(installati
     assert {tuple(row) for row in leases} == {(1, "sending")}
 
 
-def test_a_worker_that_stood_still_past_its_lease_is_fenced_off(installation, receiver, ledger):
+def test_a_worker_that_stalled_past_its_lease_is_fenced_off(installation, receiver, ledger):
     first, release = threading.Event(), threading.Event()
 
     def hold(exchange):
@@ -83,7 +83,7 @@ def test_a_worker_that_stood_still_past_its_lease_is_fenced_off(installation, re
     wait_until(lambda: engine not in installation.engines(), timeout=20, what="the engine that was replaced leaves")
 
 
-def test_what_kills_its_workers_is_set_aside_and_nothing_that_flew_with_it(installation, receiver, ledger):
+def test_a_poison_message_is_dead_lettered_and_nothing_that_was_in_flight_with_it(installation, receiver, ledger):
     receiver.script(answer(200, delay=1.0))
     host = installation.start_host(HOOKDESK_FAILPOINT="engine.send=deadly")
     host.subscribe(receiver.url(), ["load.made"], timeout=5)

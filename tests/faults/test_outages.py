@@ -151,7 +151,7 @@ def test_without_redis_pushes_are_taken_and_delivered_and_hosts_can_start(make_i
     judge(installation, ledger, pushers.accepted.values())
 
 
-def test_a_redis_that_hangs_hangs_nobody_else(make_installation, redis, receiver, ledger):
+def test_a_redis_that_hangs_blocks_nothing_else(make_installation, redis, receiver, ledger):
     installation = make_installation("postgresql")
     host = installation.start_host()
     host.subscribe(receiver.url(), ["load.made"])

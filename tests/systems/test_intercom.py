@@ -39,7 +39,7 @@ def bodies(receiver):
     return [json.loads(request.body) for request in receiver.requests]
 
 
-def test_making_a_webhook_pings_it_at_once_in_the_seeds_envelope(store, receiver, deliver, webhook):
+def test_creating_a_webhook_pings_it_immediately_in_intercoms_envelope(store, receiver, deliver, webhook):
     subscription = made(
         store.post("subscriptions/", {"url": webhook, "topics": ["users.created"], "hub_secret": SECRET})
     )

@@ -49,7 +49,7 @@ def test_what_we_override_is_still_called():
     assert names.index("init_signals") < names.index("load_wsgi") < names.index("run")
 
 
-def test_the_range_is_pinned_and_what_is_installed_lies_in_it():
+def test_the_range_is_pinned_and_the_installed_version_is_in_it():
     wanted = re.search(r'"gunicorn([^"]+)"', (ROOT / "pyproject.toml").read_text())
     assert wanted is not None
     specifiers = SpecifierSet(wanted[1])

@@ -90,7 +90,7 @@ class TestTwoEngines:
         assert sorted(ids) == sorted(f"msg_{delivery.request_id}" for delivery in deliveries)
         assert (one.sent_count + other.sent_count, Attempt.objects.count()) == (30, 30)
 
-    def test_one_that_comes_back_after_its_lease_notes_a_late_attempt_and_nothing_else(
+    def test_one_that_resumes_after_its_lease_records_a_late_attempt_and_nothing_else(
         self, start_engine, subscription, receiver
     ):
         release = threading.Event()
@@ -116,7 +116,7 @@ class TestTwoEngines:
         assert before["failure_group_id"] is None
 
     @pytest.mark.parametrize("is_late_one_first", [True, False])
-    def test_one_that_claims_its_own_again_counts_only_the_answer_whose_lease_holds(
+    def test_one_that_claims_its_own_again_counts_only_the_result_with_the_valid_lease(
         self, start_engine, subscription, is_late_one_first
     ):
         delivery = DeliveryFactory(subscription=subscription)
@@ -138,7 +138,7 @@ class TestTwoEngines:
 
 
 class TestGivingBack:
-    def test_what_does_not_end_in_time_when_stopping_is_due_again_and_nobodys_crash(
+    def test_requests_that_outlast_the_stop_are_released_and_count_as_no_crash(
         self, start_engine, subscription, receiver, monkeypatch
     ):
         monkeypatch.setattr(engine_module, "GRACE_SECONDS", 0.05)
@@ -162,7 +162,7 @@ class TestGivingBack:
         finish(successor)
         assert outcomes(delivery) == ["unknown", "succeeded"]
 
-    def test_what_was_claimed_when_the_database_went_away_goes_out_as_soon_as_it_is_back(
+    def test_deliveries_claimed_when_the_database_went_away_are_sent_once_it_is_back(
         self, start_engine, subscription, receiver, monkeypatch
     ):
         delivery = DeliveryFactory(subscription=subscription)
@@ -176,7 +176,7 @@ class TestGivingBack:
         delivery.refresh_from_db()
         assert (delivery.status, delivery.crash_count, len(receiver.requests)) == ("succeeded", 0, 1)
 
-    def test_nothing_is_sent_on_a_claim_that_has_become_old(self, start_engine, subscription, receiver, monkeypatch):
+    def test_nothing_is_sent_on_an_outdated_claim(self, start_engine, subscription, receiver, monkeypatch):
         delivery = DeliveryFactory(subscription=subscription)
         engine = start_engine()
         with monkeypatch.context() as patch:
@@ -188,7 +188,7 @@ class TestGivingBack:
         assert outcomes(delivery) == ["unknown", "succeeded"]
         assert len(receiver.requests) == 1
 
-    def test_a_request_that_cannot_be_written_down_is_not_sent_and_holds_up_nobody(
+    def test_a_request_that_cannot_be_recorded_is_not_sent_and_delays_no_other(
         self, start_engine, subscription, receiver, monkeypatch
     ):
         bad, *fine = DeliveryFactory.create_batch(4, subscription=subscription)
@@ -211,7 +211,7 @@ class TestGivingBack:
 
 class TestDraining:
     @pytest.mark.parametrize("error", [OperationalError, InterfaceError, DataError])
-    def test_a_database_that_is_away_does_not_keep_what_landed_from_being_recorded(
+    def test_results_are_recorded_although_the_database_was_away(
         self, start_engine, subscription, receiver, monkeypatch, error
     ):
         delivery = DeliveryFactory(subscription=subscription)
@@ -237,7 +237,7 @@ class TestQuarantine:
     def test_deliveries_whose_workers_died_are_sent_in_ever_smaller_batches(self):
         assert [allowed_concurrency(crashes) for crashes in range(2, MOST_CRASHES + 1)] == [64, 16, 4, 1]
 
-    def test_the_last_try_is_made_alone_and_the_others_lose_nothing(
+    def test_the_last_attempt_is_made_alone_and_the_others_lose_nothing(
         self, start_engine, subscription, receiver, deliver
     ):
         suspects = self.crashed(subscription, 3, MOST_CRASHES)
@@ -289,7 +289,7 @@ def synchronous_commit():
 
 
 class TestAClockThatIsSet:
-    def test_forward_sends_nothing_again_that_is_on_its_way(self, start_engine, subscription, receiver):
+    def test_forward_resends_nothing_that_is_in_flight(self, start_engine, subscription, receiver):
         release = threading.Event()
         receiver.script(lambda exchange: release.wait(10) and answer(200)(exchange))
         delivery = DeliveryFactory(subscription=subscription)
@@ -306,7 +306,7 @@ class TestAClockThatIsSet:
         assert outcomes(delivery) == ["succeeded"]
         assert len(receiver.requests) == 1
 
-    def test_back_leaves_nothing_waiting_for_the_old_time(self, start_engine, subscription, receiver):
+    def test_back_leaves_nothing_waiting_until_the_old_time(self, start_engine, subscription, receiver):
         engine = start_engine()
         engine.cycle()
         deliveries = DeliveryFactory.create_batch(3, subscription=subscription)
@@ -324,7 +324,7 @@ class TestAClockThatIsSet:
 
 
 class TestSlots:
-    def test_a_slot_whose_engine_gives_no_sign_of_life_is_taken_and_the_old_one_leaves(self):
+    def test_a_slot_without_heartbeat_is_taken_and_its_old_engine_leaves(self):
         now = timezone.now()
         old = register(now)
         later = now + HEARTBEAT_STALE + timedelta(seconds=1)

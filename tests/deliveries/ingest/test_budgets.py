@@ -53,7 +53,7 @@ def test_a_pattern_that_backtracks_elsewhere_answers_at_once(token: AccessToken)
     assert send(token, "push", {"orders": [{"id": 1, "s": text}]}).status_code == 202
 
 
-def test_too_dear_a_schema_refuses_its_own_topic_and_no_other(token: AccessToken) -> None:
+def test_a_schema_that_is_too_costly_refuses_its_own_topic_and_no_other(token: AccessToken) -> None:
     TopicFactory(store=token.store, name="order.created", schema=WIDE)
     refused(send(token, "push", {"orders": [{"id": 1, "n": MUCH}]}), None, "takes too long")
     refused(
@@ -89,7 +89,7 @@ def test_a_schema_saved_before_these_rules_refuses_its_topic_and_is_named(token:
     assert [token.store.name in finding.message and "order.created" in finding.message for finding in found] == [True]
 
 
-def test_a_condition_that_is_too_dear_is_said_and_not_lost(token: AccessToken) -> None:
+def test_a_condition_that_is_too_costly_is_said_and_not_lost(token: AccessToken) -> None:
     condition = f"new.{DEAR_FILTER}"
     TopicFactory(store=token.store, name="order.paid", condition=condition)
     body = {"orders": [{"id": 0}, {"id": 1, "n": list(range(60_000))}]}
@@ -103,7 +103,7 @@ def test_a_condition_that_does_not_suit_the_data_is_no_error(token: AccessToken)
     assert [event.topic for event in Event.objects.all()] == ["order.created"]
 
 
-def test_a_filter_that_is_too_dear_makes_a_delivery_that_fails_visibly(token: AccessToken) -> None:
+def test_a_filter_that_is_too_costly_makes_a_delivery_that_fails_visibly(token: AccessToken) -> None:
     integration = IntegrationFactory(store=token.store)
     SubscriptionFactory(integration=integration, topics=["order"], filter=DEAR_FILTER)
     SubscriptionFactory(integration=integration, topics=["order"], filter="id == `7`")

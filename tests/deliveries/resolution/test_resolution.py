@@ -177,7 +177,7 @@ def test_the_same_payload_again_is_no_edit() -> None:
 @pytest.mark.parametrize(
     "payload", [[], "text", 5, None, {"a": float("nan")}, {"a": "\0"}, {"a": "\ud800"}, {"a": {1}}]
 )
-def test_what_is_no_strict_json_object_is_refused(payload: Any) -> None:
+def test_a_payload_that_is_not_a_strict_json_object_is_refused(payload: Any) -> None:
     with pytest.raises(ResolutionError) as caught:
         edit_delivery(delivery=failed(), payload=payload, actor=ADA)
     assert code_of(caught) == "invalid"

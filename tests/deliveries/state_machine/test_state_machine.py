@@ -21,7 +21,7 @@ COMMON = {
 EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "500"))
 
 
-def test_whatever_happens_in_whatever_order_deliveries_keep_their_promises():
+def test_deliveries_keep_their_promises_in_any_sequence_of_operations():
     """The same sequences each time, so that a failure is the change's."""
     run_state_machine_as_test(
         DeliveryMachine, settings=settings(max_examples=16, stateful_step_count=30, derandomize=True, **COMMON)
@@ -29,7 +29,7 @@ def test_whatever_happens_in_whatever_order_deliveries_keep_their_promises():
 
 
 @pytest.mark.slow
-def test_and_in_many_more_orders():
+def test_and_in_many_more_sequences():
     run_state_machine_as_test(
         DeliveryMachine, settings=settings(max_examples=EXAMPLES, stateful_step_count=80, **COMMON)
     )

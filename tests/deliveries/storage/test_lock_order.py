@@ -217,7 +217,7 @@ class Desk:
         time.sleep(0.05)
 
 
-def test_nobody_waits_in_a_circle_and_no_push_is_refused(quick_detection, receiver, settings, monkeypatch):
+def test_nothing_deadlocks_and_no_push_is_refused(quick_detection, receiver, settings, monkeypatch):
     monkeypatch.setattr("deliveries.replay.runner.enqueue", lambda replay_id: None)
     settings.ENGINE_PROCESSES = ENGINES
     behaviours = {"/hub": pushes_back, "/hub2": pushes_back, "/moody": moody, "/ordered": moody, "/gone": goes_away}

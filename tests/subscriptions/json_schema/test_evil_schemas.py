@@ -85,7 +85,7 @@ DEAR: dict[str, tuple[dict[str, Any], Any]] = {
 
 
 @pytest.mark.parametrize(("schema", "data"), DEAR.values(), ids=DEAR)
-def test_what_is_dear_is_stopped_and_says_so(schema: dict[str, Any], data: Any) -> None:
+def test_what_is_costly_is_stopped_and_says_so(schema: dict[str, Any], data: Any) -> None:
     budget = Budget()
     (violation,) = compile_schema(schema).violations(data, budget)
     assert violation.message == (
