@@ -95,8 +95,8 @@ def test_another_spelling_is_not_found_and_changes_nothing(world: World, person:
     assert snapshot() == before
 
 
-@pytest.mark.parametrize("person", in_short(PEOPLE, SUPERUSER, "Manager of Alpha", "Viewer of Alpha"))
-def test_looking_changes_nothing_and_shows_nothing_of_others(world: World, person: str) -> None:
+@pytest.mark.parametrize("person", in_short(PEOPLE, "Manager of Alpha", "Viewer of Alpha"))
+def test_reading_changes_nothing_and_shows_nothing_of_others(world: World, person: str) -> None:
     client, before = world.client(person), snapshot()
     for route in ROUTES:
         if route.name in ACCOUNT or "(?P" in route.pattern:
@@ -154,7 +154,7 @@ def test_odd_query_strings_fail_nowhere(world: World, person: str) -> None:
             continue
         address = route.filled(keys_of(route, world.rows(world.alpha)))
         is_list = route.name.endswith(("changelist", "_add", "autocomplete"))
-        queries = random.Random(route.pattern + person).sample(ODD_QUERIES, 12 if is_list else 1)
+        queries = random.Random(route.pattern + person).sample(ODD_QUERIES, 8 if is_list else 1)
         for query in queries:
             text = check(ask(client, "GET", address, query), f"{address}?{query[:200]}")
             if person in LIMITED and "BETA" not in query:
