@@ -14,6 +14,13 @@ HEAD_LIMIT = 64 * 1024
 #: Maximum number of interim (1xx) responses that are skipped before the final one.
 INTERIM_LIMIT = 16
 
+# What both transports report, in the same words: failures are grouped by them.
+INCOMPLETE = "The receiver did not send a complete response before the deadline."
+NO_RESPONSE = "The receiver closed the connection without a response."
+HEAD_CUT_OFF = "The connection was closed within the response's headers."
+HEAD_TOO_LONG = f"The response's headers are longer than {HEAD_LIMIT // 1024} KB."
+ONLY_INTERIM = f"The receiver sent more than {INTERIM_LIMIT} interim (1xx) responses and no final one."
+
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -59,7 +66,9 @@ def _added_headers(names: tuple[str, ...]) -> Headers:
     """Check these header names and return the default headers they lack. Cached per combination of names."""
     for name in names:
         if HEADER_NAME.fullmatch(name) is None:
-            raise _unsendable(f"The header name {name!r} has characters that header names cannot have. Correct it.")
+            raise _unsendable(
+                f"{name!r} is not a header name: it contains characters that are not allowed. Correct it."
+            )
         if name.lower() in FRAMING_HEADERS:
             raise _unsendable(f"The header {name} is set by Hookdesk itself. Remove it from the integration's headers.")
     given = {name.lower() for name in names}
@@ -69,9 +78,9 @@ def _added_headers(names: tuple[str, ...]) -> Headers:
 
 def _check_value(name: str, value: str) -> None:
     if not is_latin_1(value):
-        raise _unsendable(f"The value of the header {name} has characters outside latin-1, which HTTP cannot carry.")
+        raise _unsendable(f"The value of the header {name} has characters outside ISO-8859-1, which HTTP cannot send.")
     if FORBIDDEN_IN_VALUE.search(value):
-        raise _unsendable(f"The value of the header {name} holds a line break or a control character. Remove it.")
+        raise _unsendable(f"The value of the header {name} contains a line break or control character. Remove it.")
 
 
 def printable(text: str) -> str:

@@ -41,7 +41,7 @@ def send_mail_request(request: Request, timeout: float) -> Response:
     except (smtplib.SMTPException, OSError, ValueError) as error:
         raise _classify(error) from error
     if not sent:
-        raise TransportError(TransportError.PROTOCOL, "The mail server took none of the recipients.")
+        raise TransportError(TransportError.PROTOCOL, "The mail server accepted none of the recipients.")
     return _SENT
 
 
@@ -60,14 +60,16 @@ def _read_message(body: bytes) -> dict[str, Any]:
 
 def _classify(error: Exception) -> TransportError:
     if isinstance(error, TimeoutError):
-        return TransportError(TransportError.TIMEOUT, "The mail server did not answer in time.")
+        return TransportError(TransportError.TIMEOUT, "The mail server did not respond in time.")
     if isinstance(error, socket.gaierror):
         return TransportError(TransportError.DNS, "The name of the mail server does not resolve. Check EMAIL_URL.")
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        codes = [code for code, _ in error.recipients.values()]
-        is_permanent = bool(codes) and all(code in _PERMANENT_SMTP for code in codes)
+        codes = {code for code, _ in error.recipients.values()}
+        shown = ", ".join(map(str, sorted(codes)))
         return TransportError(
-            TransportError.PROTOCOL, f"The mail server refused the recipients ({codes}).", permanent=is_permanent
+            TransportError.PROTOCOL,
+            f"The mail server refused the recipients ({shown}).",
+            permanent=bool(codes) and all(code in _PERMANENT_SMTP for code in codes),
         )
     if isinstance(error, smtplib.SMTPResponseException):
         return TransportError(

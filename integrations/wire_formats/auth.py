@@ -25,9 +25,11 @@ def check_header_value(name: str, value: str) -> None:
     if not isinstance(value, str):
         raise ValueError(f"The value of the header {name} is not text.")
     if FORBIDDEN_IN_VALUE.search(value):
-        raise ValueError(f"The value of the header {name} holds a line break or another control character.")
+        raise ValueError(f"The value of the header {name} contains a line break or another control character.")
     if not is_latin_1(value):
-        raise ValueError(f"The value of the header {name} holds a character that headers cannot carry (not latin-1).")
+        raise ValueError(
+            f"The value of the header {name} contains a character outside ISO-8859-1, which HTTP cannot send."
+        )
     if len(value) > MAX_VALUE_LENGTH:
         raise ValueError(f"The value of the header {name} is longer than {MAX_VALUE_LENGTH} characters.")
 

@@ -214,12 +214,12 @@ def _object_of(response: Response) -> tuple[dict[str, Any], str | None]:
     if not 200 <= response.status < 300:
         return {}, _answered(response)
     if response.is_truncated:
-        return {}, f"The integration answered {response.status} with more than can be read."
+        return {}, f"The integration answered {response.status} with a body that is too large."
     answer = parsed(response)
     if not isinstance(answer, dict):
         return {}, f"The integration answered {response.status} without a JSON object."
     if not is_storable(answer):
-        return {}, f"The integration answered {response.status} with characters that cannot be kept."
+        return {}, f"The integration answered {response.status} with characters that cannot be stored."
     return answer, None
 
 
@@ -268,7 +268,7 @@ def _complaint(odd: list[str]) -> str | None:
     if not odd:
         return None
     more = f" and {len(odd) - 5} more" if len(odd) > 5 else ""
-    return one_line("Left out of the answer: " + "; ".join(odd[:5]) + more)
+    return one_line("Left out: " + "; ".join(odd[:5]) + more)
 
 
 def _storable(value: Any) -> Any:

@@ -114,7 +114,7 @@ def _typed_text(key: str, value: Any, path: str) -> tuple[str, str]:
     if isinstance(value, Decimal | float):
         return ("float" if _is_weight(key) else "decimal"), _plain_number(value, path)
     if _ILLEGAL.search(value):
-        raise PayloadError("payload", f"The text at {path} contains a control character, which XML cannot carry.")
+        raise PayloadError("payload", f"The text at {path} contains a control character, which XML does not allow.")
     return ("datetime" if _is_date_time(value) else ""), value.translate(_TEXT_ESCAPES)
 
 
@@ -122,7 +122,7 @@ def _plain_number(value: Decimal | float, path: str) -> str:
     """Return at least one digit after the point and never an exponent: `100.0`, not `1E+2`."""
     number = value if isinstance(value, Decimal) else Decimal(repr(value))
     if not number.is_finite():
-        raise PayloadError("payload", f"The number at {path} is not finite, which XML's decimal cannot say.")
+        raise PayloadError("payload", f"The number at {path} is not finite, so XML's decimal type cannot express it.")
     whole, _, fraction = f"{number:f}".partition(".")
     return f"{whole}.{fraction.rstrip('0') or '0'}"
 

@@ -233,8 +233,8 @@ class CurlHandle:
             self._head.append(line)
         if self._head_bytes <= HEAD_LIMIT and self._interim <= INTERIM_LIMIT:
             return None
-        what = f"are longer than {HEAD_LIMIT // 1024} KB" if self._interim <= INTERIM_LIMIT else "are all interim ones"
-        self._error = TransportError(TransportError.PROTOCOL, f"The headers of the answer {what}.")
+        what = http_message.HEAD_TOO_LONG if self._interim <= INTERIM_LIMIT else http_message.ONLY_INTERIM
+        self._error = TransportError(TransportError.PROTOCOL, what)
         return -1
 
     def _take_body(self, data: bytes) -> int | None:
@@ -254,9 +254,9 @@ class CurlHandle:
             raise _classify(code, message)
         status = self.easy.getinfo(pycurl.RESPONSE_CODE)
         if not status or not self._head:
-            raise TransportError(TransportError.PROTOCOL, "What came back is not HTTP.")
+            raise TransportError(TransportError.PROTOCOL, "The response is not valid HTTP.")
         if not self._is_head_complete:
-            raise TransportError(TransportError.CONNECTION, "The connection closed inside the headers of the answer.")
+            raise TransportError(TransportError.CONNECTION, http_message.HEAD_CUT_OFF)
         return Response(status, _read_headers(self._head), b"".join(self._body), self._is_truncated)
 
 
@@ -286,15 +286,15 @@ def _read_headers(lines: list[bytes]) -> Headers:
 def _classify(code: int, message: str) -> TransportError:
     message = printable(message).rstrip(".") or f"curl error {code}"
     if code == pycurl.E_OPERATION_TIMEDOUT:
-        return TransportError(TransportError.TIMEOUT, "The receiver did not answer in full before the deadline.")
+        return TransportError(TransportError.TIMEOUT, http_message.INCOMPLETE)
     if code in _TLS_ERRORS:
         return TransportError(TransportError.TLS, f"The TLS connection failed: {message}.")
     if code == pycurl.E_COULDNT_RESOLVE_HOST:
         return TransportError(TransportError.DNS, f"The name does not resolve: {message}.")
     if code == _TOO_LARGE:
-        return TransportError(TransportError.PROTOCOL, "A header of the answer is too long.")
+        return TransportError(TransportError.PROTOCOL, "A header of the response is too long.")
     if code in _PROTOCOL_ERRORS or (code == pycurl.E_RECV_ERROR and any(word in message for word in _PROTOCOL_WORDS)):
-        return TransportError(TransportError.PROTOCOL, f"What came back is not HTTP: {message}.")
+        return TransportError(TransportError.PROTOCOL, f"The response is not valid HTTP: {message}.")
     if code == pycurl.E_GOT_NOTHING:
-        return TransportError(TransportError.CONNECTION, "The receiver closed the connection without an answer.")
-    return TransportError(TransportError.CONNECTION, f"The connection broke: {message}.")
+        return TransportError(TransportError.CONNECTION, http_message.NO_RESPONSE)
+    return TransportError(TransportError.CONNECTION, f"The connection failed: {message}.")

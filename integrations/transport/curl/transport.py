@@ -152,7 +152,8 @@ class CurlTransport:
                 return Result(key, None, transport_error(error), 0.0)
             return None
 
-        finish = self._outside.expect(key, deadline, f"Looking up {prepared.target.host} took until the deadline.")
+        late = f"The DNS lookup of {prepared.target.host} did not end before the deadline."
+        finish = self._outside.expect(key, deadline, late)
         self._resolver.lookup(prepared.target.host).add_done_callback(
             lambda future: finish(lambda: start(future)),
         )
@@ -171,7 +172,7 @@ class CurlTransport:
             result = Result(key, response, error, time.monotonic() - started)
             finish(lambda: result)
 
-        finish = self._outside.expect(key, deadline, "The mail server did not answer by the deadline.")
+        finish = self._outside.expect(key, deadline, "The mail server did not respond before the deadline.")
         self._mails.submit(send)
 
 

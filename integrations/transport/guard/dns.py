@@ -72,7 +72,7 @@ class Resolver:
             return self.lookup(name).result(max(timeout, 0.0))
         except FutureTimeout:
             raise TransportError(
-                TransportError.TIMEOUT, f"Looking up {name} took until the deadline of the attempt."
+                TransportError.TIMEOUT, f"The DNS lookup of {name} did not end before the deadline."
             ) from None
 
     def forget(self) -> None:

@@ -18,7 +18,7 @@ from integrations.transport.base import RESPONSE_BODY_LIMIT, Request, Response, 
 from integrations.transport.deadlines import Attempt
 from integrations.transport.guard.addresses import AddressPolicy
 from integrations.transport.guard.dns import Resolver, shared_resolver
-from integrations.transport.http_message import Prepared, prepare, printable
+from integrations.transport.http_message import INCOMPLETE, NO_RESPONSE, Prepared, prepare, printable
 from integrations.transport.pooled.connections import (
     Guard,
     GuardedHTTPPool,
@@ -163,7 +163,7 @@ def _finish(raw: Any) -> None:
 
 
 def _timeout() -> TransportError:
-    return TransportError(TransportError.TIMEOUT, "The receiver did not answer in full before the deadline.")
+    return TransportError(TransportError.TIMEOUT, INCOMPLETE)
 
 
 def _classify(error: BaseException) -> TransportError:
@@ -176,14 +176,14 @@ def _classify(error: BaseException) -> TransportError:
         if isinstance(cause, TimeoutError):
             return _timeout()
         if isinstance(cause, http.client.RemoteDisconnected):
-            return TransportError(TransportError.CONNECTION, "The receiver closed the connection without an answer.")
+            return TransportError(TransportError.CONNECTION, NO_RESPONSE)
         if isinstance(cause, http.client.IncompleteRead):
-            return TransportError(TransportError.CONNECTION, "The answer ended before its announced length.")
+            return TransportError(TransportError.CONNECTION, "The response ended before its announced length.")
         if isinstance(cause, OSError) and cause.strerror:
-            return TransportError(TransportError.CONNECTION, f"The connection broke: {cause.strerror}.")
+            return TransportError(TransportError.CONNECTION, f"The connection failed: {cause.strerror}.")
         if isinstance(cause, (*_HEAD_ERRORS, ValueError)):
-            return TransportError(TransportError.PROTOCOL, f"What came back is not HTTP: {_short(cause)}.")
-    return TransportError(TransportError.CONNECTION, f"The connection broke: {_short(error)}.")
+            return TransportError(TransportError.PROTOCOL, f"The response is not valid HTTP: {_short(cause)}.")
+    return TransportError(TransportError.CONNECTION, f"The connection failed: {_short(error)}.")
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -22,7 +22,7 @@ from integrations.transport.base import Headers, TransportError
 from integrations.transport.deadlines import Attempt
 from integrations.transport.guard.addresses import AddressPolicy, Target, describe_refusal
 from integrations.transport.guard.dns import Resolver, permitted_addresses
-from integrations.transport.http_message import HEAD_LIMIT, INTERIM_LIMIT
+from integrations.transport.http_message import HEAD_CUT_OFF, HEAD_LIMIT, HEAD_TOO_LONG, INTERIM_LIMIT, ONLY_INTERIM
 
 # urllib3 logs URLs even at level WARNING, and a URL may contain a secret.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -94,9 +94,7 @@ class BoundedResponse(http.client.HTTPResponse):
                 return version, status, reason
             while self.fp.readline(HEAD_LIMIT) not in (b"\r\n", b"\n", b""):
                 pass
-        raise TransportError(
-            TransportError.PROTOCOL, f"The receiver sent more than {INTERIM_LIMIT} interim answers and no real one."
-        )
+        raise TransportError(TransportError.PROTOCOL, ONLY_INTERIM)
 
 
 class _HeadReader:
@@ -109,11 +107,9 @@ class _HeadReader:
         line = self._reader.readline(limit)
         self._left -= len(line)
         if self._left < 0:
-            raise TransportError(
-                TransportError.PROTOCOL, f"The headers of the answer are longer than {HEAD_LIMIT // 1024} KB."
-            )
+            raise TransportError(TransportError.PROTOCOL, HEAD_TOO_LONG)
         if not line.endswith(b"\n") and not is_first:  # http.client would treat it as the end of the headers
-            raise TransportError(TransportError.CONNECTION, "The connection closed inside the headers of the answer.")
+            raise TransportError(TransportError.CONNECTION, HEAD_CUT_OFF)
         return line
 
     def close(self) -> None:

@@ -136,7 +136,7 @@ class _Run:
         self._finish(Result(self._key, response, error, time.monotonic() - started))
 
     def _abandon(self) -> None:
-        error = TransportError(TransportError.TIMEOUT, "The attempt did not end by its deadline.")
+        error = TransportError(TransportError.TIMEOUT, "The attempt did not end before its deadline.")
         self._finish(Result(self._key, None, error, time.monotonic() - self.attempt.started))
 
     def _finish(self, result: Result) -> None:

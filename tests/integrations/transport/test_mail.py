@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import smtplib
+import socket
 from typing import Any
 
 import pytest
@@ -54,26 +55,62 @@ def test_a_mail_is_sent_and_answered(transport: Transport) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "is_permanent"),
+    ("error", "kind", "is_permanent", "words"),
     [
-        (ConnectionRefusedError(111, "refused"), TransportError.CONNECTION, False),
-        (TimeoutError(), TransportError.TIMEOUT, False),
-        (smtplib.SMTPServerDisconnected("gone"), TransportError.CONNECTION, False),
-        (smtplib.SMTPDataError(451, b"later"), TransportError.PROTOCOL, False),
-        (smtplib.SMTPDataError(554, b"spam"), TransportError.PROTOCOL, True),
-        (smtplib.SMTPRecipientsRefused({"a@x": (550, b"unknown")}), TransportError.PROTOCOL, True),
-        (smtplib.SMTPRecipientsRefused({"a@x": (450, b"busy")}), TransportError.PROTOCOL, False),
-        (RuntimeError("a bug in a backend"), TransportError.CONNECTION, False),
+        (ConnectionRefusedError(111, "refused"), TransportError.CONNECTION, False, "cannot be reached"),
+        (TimeoutError(), TransportError.TIMEOUT, False, "did not respond in time"),
+        (socket.gaierror(-2, "unknown"), TransportError.DNS, False, "Check EMAIL_URL"),
+        (smtplib.SMTPServerDisconnected("gone"), TransportError.CONNECTION, False, "gone"),
+        (smtplib.SMTPDataError(451, b"later"), TransportError.PROTOCOL, False, "answered 451"),
+        (smtplib.SMTPDataError(554, b"spam"), TransportError.PROTOCOL, True, "answered 554"),
+        (
+            smtplib.SMTPRecipientsRefused({"a@x": (550, b"unknown"), "b@x": (550, b"unknown"), "c@x": (553, b"")}),
+            TransportError.PROTOCOL,
+            True,
+            "refused the recipients (550, 553).",
+        ),
+        (
+            smtplib.SMTPRecipientsRefused({"a@x": (550, b"unknown"), "b@x": (450, b"busy")}),
+            TransportError.PROTOCOL,
+            False,
+            "(450, 550)",
+        ),
+        (smtplib.SMTPRecipientsRefused({}), TransportError.PROTOCOL, False, "refused the recipients"),
+        (RuntimeError("a bug in a backend"), TransportError.CONNECTION, False, "RuntimeError"),
     ],
 )
-def test_what_the_mail_server_says_is_classified(
-    transport: Transport, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: str, is_permanent: bool
+def test_errors_of_the_mail_server_are_classified(
+    transport: Transport,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    kind: str,
+    is_permanent: bool,
+    words: str,
 ) -> None:
     monkeypatch.setattr(FailingBackend, "error", error)
     with override_settings(EMAIL_BACKEND=f"{__name__}.FailingBackend"):
         result = exchange(transport, mail_request())
     assert result.error is not None
     assert (result.error.kind, result.error.permanent) == (kind, is_permanent)
+    assert words in result.error.message
+
+
+def test_a_mail_server_that_accepts_no_recipient_is_an_error_that_is_retried(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FailingBackend, "send_messages", lambda *_: 0)
+    with override_settings(EMAIL_BACKEND=f"{__name__}.FailingBackend"):
+        result = exchange(transport, mail_request())
+    assert result.error is not None
+    assert (result.error.kind, result.error.permanent) == (TransportError.PROTOCOL, False)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7"])
+def test_a_body_that_is_no_mail_is_a_permanent_error(transport: Transport, body: bytes) -> None:
+    result = exchange(transport, Request("POST", "mailto:", (), body, 2.0))
+    assert result.error is not None
+    assert result.error.permanent
+    assert "needs to (a list), subject and body" in result.error.message
 
 
 @pytest.mark.parametrize(

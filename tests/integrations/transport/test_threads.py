@@ -10,6 +10,7 @@ import pytest
 
 from integrations.transport.daemon_pool import DaemonPool
 from integrations.transport.deadlines import Attempt, Watchdog
+from integrations.transport.per_process import per_process
 from integrations.transport.pooled import transport
 from integrations.transport.pooled.transport import Pace
 
@@ -104,3 +105,42 @@ def test_an_attempt_that_does_not_react_is_given_up_after_its_deadline() -> None
     watchdog.watch(Attempt(0.05, given_up.set))
     assert given_up.wait(5)
     assert 1 < time.monotonic() - started < 2
+
+
+def test_a_system_without_more_threads_leaves_jobs_to_those_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = DaemonPool(4, "test")
+    release, done = threading.Event(), threading.Semaphore(0)
+
+    def job() -> None:
+        release.wait(5)
+        done.release()
+
+    pool.submit(job)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", _refuse)
+        pool.submit(job)
+        assert pool.has_waiting
+    release.set()
+    assert all(done.acquire(timeout=5) for _ in range(2))
+    pool.close()
+
+
+def test_a_system_without_any_thread_is_an_error_and_not_a_job_that_waits_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = DaemonPool(4, "test")
+    monkeypatch.setattr(threading.Thread, "start", _refuse)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        pool.submit(lambda: None)
+
+
+def _refuse(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_forked_process_has_objects_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = per_process(object)
+    first = made()
+    assert made() is first
+    monkeypatch.setattr("integrations.transport.per_process.os.getpid", lambda: -1)
+    assert made() is not first

@@ -100,7 +100,7 @@ def test_odd_parts_of_a_handshake_are_left_out_and_reported(body, complaint):
         (200, b"", "without a JSON object"),
         (200, b"<html>", "without a JSON object"),
         (200, [], "without a JSON object"),
-        (200, {"version": "\x00"}, "cannot be kept"),
+        (200, {"version": "\x00"}, "cannot be stored"),
     ],
 )
 def test_what_is_no_answer_is_reported_and_not_raised(status, body, error):
