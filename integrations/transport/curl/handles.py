@@ -11,6 +11,7 @@ from typing import Any
 
 import pycurl
 
+from integrations.transport import http_message
 from integrations.transport.base import RESPONSE_BODY_LIMIT, Headers, Response, Result, TransportError, transport_error
 from integrations.transport.curl.sockets import CurlSockets
 from integrations.transport.guard.addresses import AddressPolicy
@@ -275,12 +276,8 @@ def _kept_back(names: tuple[str, ...]) -> list[str]:
 
 
 def _read_headers(lines: list[bytes]) -> Headers:
-    headers = []
-    for line in lines[1:]:
-        name, colon, value = line.decode("latin-1").partition(":")
-        if colon:
-            headers.append((name, value.strip()))
-    return tuple(headers)
+    parts = [line.decode("latin-1").partition(":") for line in lines[1:]]
+    return tuple([(name, value.strip()) for name, colon, value in parts if colon])
 
 
 def _classify(code: int, message: str) -> TransportError:
