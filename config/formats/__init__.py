@@ -1,0 +1,1 @@
+"""How dates are written: one style for the desk and for the pages that Django brings."""
