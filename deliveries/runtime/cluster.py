@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
 import time
 import uuid
@@ -24,11 +25,13 @@ from typing import Any
 from django.db import Error as DatabaseError
 from django.db import connections
 from django.utils import timezone
-from django_q.cluster import Cluster, Sentinel, get_mp_context
+from django_q.cluster import Sentinel
 
 from deliveries.runtime import registry
-from deliveries.runtime.broker_outage import GuardBroker, push_tasks
+from deliveries.runtime.broker_outage import GuardBroker
 from deliveries.runtime.parent_death import die_with_parent
+from deliveries.runtime.process_name import name_process
+from deliveries.runtime.queue_process import QueuePart, run_queue
 
 logger = logging.getLogger("hookdesk.cluster")
 
@@ -40,33 +43,64 @@ DRAIN_SECONDS = 14.0
 LOOK_SECONDS = 2.0
 
 
-class _GuardsPause:
-    """What django-q2's guard of the workers sees of the stop flag. The guard has no hook but its pause, on this.
+class GuardsPause:
+    """What django-q2's guard sees of the stop flag, and the guard's only hook: it pauses on this.
 
-    `each_second` is called in each pause of the guard, before it checks whether to stop.
+    `each_second` is called in each pause, before the guard checks whether to stop. A signal ends the pause.
     """
 
-    def __init__(self, flag: registry.StopFlag, each_second: Callable[[], None]) -> None:
-        self._flag = flag
+    def __init__(self, each_second: Callable[[], None]) -> None:
         self._each_second = each_second
+        self._is_set = False
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
 
     def is_set(self) -> bool:
-        return self._flag.is_set()
+        return self._is_set
+
+    def set(self) -> None:
+        """Also from a signal handler: takes no lock."""
+        self._is_set = True
+        with suppress(BlockingIOError):
+            os.write(self._writer, b"!")
 
     def wait(self, seconds: float) -> bool:
         self._each_second()
-        return self._flag.wait(seconds)
+        if not self._is_set:
+            select.select([self._reader], [], [], seconds)
+        return self._is_set
 
 
 class WorkerGuard(Sentinel):  # type: ignore[misc]
-    """django-q2's worker guard, which also watches how workers die and starts this host's engines."""
+    """django-q2's worker guard in the cluster's main process.
 
-    def __init__(self, stop_event: registry.StopFlag, *args: Any, **options: Any) -> None:
-        # Children must not outlive this process: an orphaned pusher would continue taking tasks.
-        os.register_at_fork(after_in_child=die_with_parent)
-        die_with_parent()
+    It also watches how workers die, starts this host's engines, and runs until SIGTERM or SIGINT.
+    """
+
+    def __init__(self) -> None:
         self._look_at = 0.0
-        super().__init__(_GuardsPause(stop_event, self._provide_engines), *args, **options)
+        super().__init__(GuardsPause(self._provide_engines), registry.StopFlag(), uuid.uuid4(), start=False)
+        self.parent_pid = self.pid
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, self._on_signal)
+
+    def _on_signal(self, signum: int, frame: object) -> None:
+        # Only flags: locks are taken in the guard's loop, never in a signal handler.
+        registry.stopping.set()
+        self.stop_event.set()
+
+    def run(self, *, once: bool = False) -> int:
+        """Start, guard, stop. Returns the exit status: 0 if it was told to stop, or 1."""
+        os.register_at_fork(after_in_child=_begin_child)
+        if once:
+            self.stop_event.set()
+        try:
+            self.start()
+        except Exception:
+            logger.exception("the worker guard failed")
+            self._kill_children()
+            return 1
+        return 0
 
     def start(self) -> None:
         # Without django-q2's ping: engines need no broker, so an outage must not stop them.
@@ -74,8 +108,15 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         self.spawn_cluster()
         self.guard()
 
-    def spawn_pusher(self) -> Any:
-        return self.spawn_process(push_tasks, self.task_queue, self.event_out, self.broker)
+    def spawn_monitor(self) -> QueuePart:
+        """The process of both, monitor and pusher."""
+        self._has_pushed = registry.StopFlag()
+        arguments = (self.task_queue, self.result_queue, self.event_out, self.broker, self._has_pushed)
+        return QueuePart(self.spawn_process(run_queue, *arguments), registry.StopFlag())
+
+    def spawn_pusher(self) -> QueuePart:
+        # The guard looks after the monitor first: if the process died, there is a new one by now.
+        return QueuePart(self.monitor.process, self._has_pushed)
 
     def _provide_engines(self) -> None:
         """Hand each engine that this host lacks to a worker, bypassing the broker."""
@@ -110,44 +151,22 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         until = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < until and any(worker.is_alive() and worker.timer.value > 0 for worker in self.pool):
             time.sleep(0.1)
-        for process in [*self.pool, self.monitor, self.pusher]:
-            with suppress(OSError, ValueError, AttributeError):
-                process.kill()
+        self._kill_children()
         os._exit(FROZEN)
 
+    def _kill_children(self) -> None:
+        for process in [*self.pool, self.monitor]:
+            with suppress(OSError, ValueError, AttributeError):
+                process.kill()
 
-class HookdeskCluster(Cluster):  # type: ignore[misc]
-    """Runs until SIGTERM or SIGINT, or until its worker guard is gone."""
 
-    def __init__(self) -> None:
-        self.is_stop_asked = False
-        super().__init__()
-
-    def sig_handler(self, signum: int, frame: object) -> None:
-        # Only set a flag: locks are taken in the loop below, never in a signal handler.
-        self.is_stop_asked = True
-
-    def start(self) -> int:
-        # Not multiprocessing's events, whose lock can die with a process: see `StopFlag`.
-        self.stop_event, self.start_event = registry.StopFlag(), registry.StopFlag()
-        arguments = (self.stop_event, self.start_event, self.cluster_id, self.broker, self.timeout)
-        self.sentinel = get_mp_context().Process(target=WorkerGuard, name="worker guard", args=arguments)
-        self.sentinel.start()
-        return int(self.pid)
-
-    def run(self, *, once: bool = False) -> int:
-        """Start, guard, stop. Returns the exit status: 0 if it was told to stop."""
-        self.start()
-        is_stopping = False
-        while self.sentinel.is_alive():
-            if (self.is_stop_asked or (once and self.start_event.is_set())) and not is_stopping:
-                is_stopping = True
-                registry.stopping.set()
-                self.stop_event.set()
-            self.sentinel.join(0.2)
-        if is_stopping:
-            return 0
-        return FROZEN if self.sentinel.exitcode == FROZEN else 1
+def _begin_child() -> None:
+    """In each process that the guard forks."""
+    # Children must not outlive it: an orphaned pusher would continue taking tasks.
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    name_process("worker")
 
 
 def _engine_task() -> dict[str, Any]:
