@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import select
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 from deliveries.runtime.parent_death import SUPERVISOR_VARIABLE
+from deliveries.runtime.waker import Waker
 
 logger = logging.getLogger("hookdesk.supervisor")
 
@@ -111,31 +111,14 @@ def _begin(main: Callable[[], object], supervisor: int) -> None:
     main()
 
 
-class _Waker:
-    """What the supervisor waits on: signals, a child's death, `stop` from another thread. Takes no lock."""
-
-    def __init__(self) -> None:
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        os.set_blocking(self._writer, False)
-
-    def wake(self) -> None:
-        with suppress(BlockingIOError):
-            os.write(self._writer, b"!")
-
-    def wait(self, seconds: float) -> None:
-        select.select([self._reader], [], [], seconds)
-        with suppress(BlockingIOError):
-            os.read(self._reader, 4096)
-
-
 class Supervisor:
     """`run` in the main thread; `stop` from anywhere."""
 
     def __init__(self, children: Sequence[Child]) -> None:
         self.children = children
         self.is_stopping = False
-        self._waker = _Waker()
+        # Signals, a child's death, `stop` from another thread.
+        self._waker = Waker()
         self._parent = _MakeParent()
 
     def stop(self) -> None:

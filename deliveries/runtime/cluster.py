@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import signal
 import time
 import uuid
@@ -32,6 +31,7 @@ from deliveries.runtime.broker_outage import GuardBroker
 from deliveries.runtime.parent_death import die_with_parent
 from deliveries.runtime.process_name import name_process
 from deliveries.runtime.queue_process import QueuePart, run_queue
+from deliveries.runtime.waker import Waker
 
 logger = logging.getLogger("hookdesk.cluster")
 
@@ -39,35 +39,37 @@ logger = logging.getLogger("hookdesk.cluster")
 FROZEN = 75
 #: How long engines may drain before a frozen cluster is ended; they need up to 12 s.
 DRAIN_SECONDS = 14.0
-#: How often the worker guard counts its engines.
-LOOK_SECONDS = 2.0
+#: How often the worker guard counts its engines, when neither a death nor a free slot makes it look.
+LOOK_SECONDS = 5.0
 
 
 class GuardsPause:
     """What django-q2's guard sees of the stop flag, and the guard's only hook: it pauses on this.
 
-    `each_second` is called in each pause, before the guard checks whether to stop. A signal ends the pause.
+    `each_time` is called in each pause, before the guard checks whether to stop, and told whether the pause before was
+    ended early: `wake` does so when a child has died or a slot has become free.
     """
 
-    def __init__(self, each_second: Callable[[], None]) -> None:
-        self._each_second = each_second
+    def __init__(self, each_time: Callable[[bool], None]) -> None:
+        self._each_time = each_time
+        self._waker = Waker()
+        self._was_woken = False
         self._is_set = False
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._writer, False)
 
     def is_set(self) -> bool:
         return self._is_set
 
     def set(self) -> None:
-        """Also from a signal handler: takes no lock."""
         self._is_set = True
-        with suppress(BlockingIOError):
-            os.write(self._writer, b"!")
+        self._waker.wake()
+
+    def wake(self) -> None:
+        self._waker.wake()
 
     def wait(self, seconds: float) -> bool:
-        self._each_second()
+        self._each_time(self._was_woken)
         if not self._is_set:
-            select.select([self._reader], [], [], seconds)
+            self._was_woken = self._waker.wait(seconds)
         return self._is_set
 
 
@@ -81,11 +83,15 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         self._look_at = 0.0
         super().__init__(GuardsPause(self._provide_engines), registry.StopFlag(), uuid.uuid4(), start=False)
         self.parent_pid = self.pid
-        for signum in (signal.SIGTERM, signal.SIGINT):
+        registry.on_free_slot = self.stop_event.wake
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(signum, self._on_signal)
 
     def _on_signal(self, signum: int, frame: object) -> None:
         # Only flags: locks are taken in the guard's loop, never in a signal handler.
+        if signum == signal.SIGCHLD:
+            self.stop_event.wake()
+            return
         registry.stopping.set()
         self.stop_event.set()
 
@@ -118,9 +124,9 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         # The guard looks after the monitor first: if the process died, there is a new one by now.
         return QueuePart(self.monitor.process, self._has_pushed)
 
-    def _provide_engines(self) -> None:
+    def _provide_engines(self, is_urgent: bool) -> None:
         """Hand each engine that this host lacks to a worker, bypassing the broker."""
-        if registry.stopping.is_set() or time.monotonic() < self._look_at:
+        if registry.stopping.is_set() or (time.monotonic() < self._look_at and not is_urgent):
             return
         self._look_at = time.monotonic() + LOOK_SECONDS
         try:
@@ -144,7 +150,6 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
             )
             self._end()
         super().reincarnate(process)
-        self._look_at = 0.0  # it may have been an engine
 
     def _end(self) -> None:
         registry.stopping.set()
@@ -165,7 +170,8 @@ def _begin_child() -> None:
     # Children must not outlive it: an orphaned pusher would continue taking tasks.
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for signum in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(signum, signal.SIG_DFL)
     name_process("worker")
 
 

@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 
 from django.conf import settings
@@ -74,6 +75,14 @@ stopping = StopFlag()
 last_beat = SharedTime()
 
 
+def _tell_nobody() -> None:
+    """A free slot is noticed the next time somebody looks."""
+
+
+#: Called when an engine gives its slot up; the cluster's guard puts itself here before it forks its workers.
+on_free_slot: Callable[[], None] = _tell_nobody
+
+
 def host_name() -> str:
     return os.environ.get("HOOKDESK_HOST") or socket.gethostname()
 
@@ -130,3 +139,4 @@ def heartbeat(engine: Engine, *, now: datetime, in_flight: int, sent_count: int)
 
 def deregister(engine: Engine) -> None:
     Engine.objects.filter(id=engine.id, token=engine.token).delete()
+    on_free_slot()

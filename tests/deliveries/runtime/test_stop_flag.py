@@ -68,10 +68,21 @@ def test_a_flag_that_is_renewed_is_no_longer_shared_with_who_had_it_before():
 
 
 def test_the_guards_pause_does_its_work_each_time_and_ends_when_it_is_told_to_stop():
-    done = []
-    pause = GuardsPause(lambda: done.append(pause.is_set()))
+    seen = []
+    pause = GuardsPause(seen.append)
     assert (pause.wait(0.0), pause.is_set()) == (False, False)
     threading.Timer(0.05, pause.set).start()
     assert (pause.wait(60), pause.is_set()) == (True, True)
     assert pause.wait(60)
-    assert done == [False, False, True]
+    assert seen == [False, False, True]
+
+
+def test_a_process_forked_afterwards_ends_the_guards_pause_without_stopping_it():
+    seen = []
+    pause = GuardsPause(seen.append)
+    child = FORK.Process(target=pause.wake)
+    child.start()
+    assert not pause.wait(60)
+    child.join(10)
+    assert not pause.wait(0.0)
+    assert seen == [False, True], "what ended the pause is told to the next"
