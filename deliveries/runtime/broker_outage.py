@@ -103,6 +103,12 @@ class GuardBroker(_Broker):
             self._away_until = time.monotonic() + STATUS_PAUSE
 
 
+    def disconnect(self) -> None:
+        """Before a fork, so that the child has no copy of a socket to Redis; the next call connects again."""
+        if pool := getattr(getattr(self._broker, "connection", None), "connection_pool", None):
+            pool.disconnect()
+
+
 def push_tasks(task_queue: Any, stop_event: Any, broker: Any) -> None:
     """django-q2's pusher, tolerating broker outages."""
     from django_q.pusher import pusher

@@ -114,6 +114,10 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         self.spawn_cluster()
         self.guard()
 
+    def spawn_process(self, target: Any, *args: Any) -> Any:
+        self.broker.disconnect()
+        return super().spawn_process(target, *args)
+
     def spawn_monitor(self) -> QueuePart:
         """The process of both, monitor and pusher."""
         self._has_pushed = registry.StopFlag()

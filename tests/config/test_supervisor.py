@@ -56,7 +56,7 @@ def test_children_lead_sessions_of_their_own_and_end_with_the_supervisor():
     with supervised(sleeper):
         eventually(lambda: sleeper.is_running)
         pid = pid_of(sleeper)
-        assert os.getsid(pid) == pid
+        eventually(lambda: os.getsid(pid) == pid)
     assert not is_group_alive(pid)
 
 
