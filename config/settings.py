@@ -90,7 +90,8 @@ Q_CLUSTER = {
     "log_level": "WARNING",
     "queue_limit": 4,
     "recycle": 10_000,
-    "guard_cycle": 1,
+    # A death or a free slot ends the guard's pause.
+    "guard_cycle": 3,
     "poll": 1.0,
     "max_attempts": 3,
     "ack_failures": True,

@@ -1,5 +1,9 @@
 """Web and worker as two children: started together, restarted if one dies or freezes, drained and stopped together.
 
+Children are forked from the supervisor, which has loaded everything that they need (`config/children.py`), so they
+start in no time and share its memory. Therefore the supervisor opens nothing that two processes must not share: no
+connection, and no thread.
+
 Each child leads its own session, so that a signal to the supervisor's process group (Ctrl-C in a terminal)
 reaches the supervisor alone. django-q2 needs that: its main process drains on SIGTERM, while its workers, had they
 received the signal too, would die while sending.
@@ -8,18 +12,18 @@ received the signal too, would die while sending.
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 from deliveries.runtime.parent_death import SUPERVISOR_VARIABLE
+from deliveries.runtime.waker import Waker
 
 logger = logging.getLogger("hookdesk.supervisor")
 
@@ -29,33 +33,42 @@ GRACE_SECONDS = 15.0
 FROZEN_SECONDS = 20.0
 #: … but one that has just started gets longer.
 STARTING_SECONDS = 60.0
-WATCH_SECONDS = 2.0
+#: How often the supervisor looks around when nothing wakes it, and while a child waits to be started.
+LOOK_SECONDS, RESTART_LOOK_SECONDS = 1.0, 0.1
 LONGEST_BACKOFF = 30.0
 #: A child that has run this long is restarted without a pause when it dies.
 SETTLED_SECONDS = 60.0
 
+FORK = multiprocessing.get_context("fork")
+_HEEDED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+
 
 @dataclass
 class Child:
-    """A process that should be running. Times are monotonic."""
+    """A process that should be running: `main` in a fork of the supervisor. Times are monotonic."""
 
     name: str
-    command: Sequence[str]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    main: Callable[[], object]
     #: Monotonic time of the last heartbeat; None: unknown.
     last_sign: Callable[[], float | None] = lambda: None
-    process: subprocess.Popen[bytes] | None = None
+    grace_seconds: float = GRACE_SECONDS
+    process: ForkProcess | None = None
     started_at: float = 0.0
     start_after: float = 0.0
     failures: int = 0
 
     @property
     def is_running(self) -> bool:
-        return self.process is not None and self.process.poll() is None
+        return self.process is not None and self.process.is_alive()
 
     def start(self, now: float) -> None:
-        environment = {**os.environ, **self.environment, SUPERVISOR_VARIABLE: str(os.getpid())}
-        self.process = subprocess.Popen(self.command, env=environment, start_new_session=True)  # noqa: S603 - our own
+        self.process = FORK.Process(target=_begin, args=(self.main, os.getpid()), name=self.name)
+        # A signal must not meet the child while it still has the supervisor's handlers.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED)
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
         self.started_at = now
 
     def is_frozen(self, now: float) -> bool:
@@ -66,15 +79,18 @@ class Child:
 
     def terminate(self) -> None:
         """SIGTERM to its main process alone."""
-        if self.process is not None and self.process.poll() is None:
+        if self.process is not None and self.process.is_alive():
             self.process.terminate()
 
     def kill_group(self) -> None:
         """SIGKILL to its process group, including what a dead main process has left behind."""
         if self.process is not None:
+            assert self.process.pid is not None
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            # Killed before it led a group of its own.
+            self.process.kill()
+            self.process.join()
 
     def note_death(self, now: float) -> float:
         """Seconds until it is restarted: 0.5, 1, 2, … 30."""
@@ -85,28 +101,39 @@ class Child:
         return pause
 
 
+def _begin(main: Callable[[], object], supervisor: int) -> None:
+    """In the child."""
+    os.setsid()
+    for signum in _HEEDED:
+        signal.signal(signum, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
+    os.environ[SUPERVISOR_VARIABLE] = str(supervisor)
+    main()
+
+
 class Supervisor:
     """`run` in the main thread; `stop` from anywhere."""
 
     def __init__(self, children: Sequence[Child]) -> None:
         self.children = children
-        self._stop_asked = threading.Event()
+        self.is_stopping = False
+        # Signals, a child's death, `stop` from another thread.
+        self._waker = Waker()
         self._parent = _MakeParent()
 
     def stop(self) -> None:
-        self._stop_asked.set()
-
-    @property
-    def is_stopping(self) -> bool:
-        return self._stop_asked.is_set()
+        self.is_stopping = True
+        self._waker.wake()
 
     def run(self) -> None:
         """Until SIGTERM, SIGINT or `stop`."""
-        previous = {signum: signal.signal(signum, self._on_signal) for signum in (signal.SIGTERM, signal.SIGINT)}
+        previous = {signum: signal.signal(signum, self._on_signal) for signum in _HEEDED}
         try:
-            while not self._stop_asked.wait(0.2):
+            while not self.is_stopping:
                 for child in self.children:
                     self._look_after(child, time.monotonic())
+                is_waiting = any(child.process is None for child in self.children)
+                self._waker.wait(RESTART_LOOK_SECONDS if is_waiting else LOOK_SECONDS)
                 if self._parent.was_interrupted():
                     self.stop()
         finally:
@@ -116,14 +143,16 @@ class Supervisor:
 
     def _on_signal(self, signum: int, frame: object) -> None:
         # A second signal changes nothing: `make` forwards a SIGTERM that the whole group has already received.
-        self._stop_asked.set()
+        if signum != signal.SIGCHLD:
+            self.is_stopping = True
+        self._waker.wake()
 
     def _look_after(self, child: Child, now: float) -> None:
         if child.process is None:
             if now >= child.start_after:
                 child.start(now)
         elif not child.is_running:
-            status = child.process.returncode
+            status = child.process.exitcode
             child.kill_group()
             pause = child.note_death(now)
             logger.warning("%s exited (%s); restarting in %.1f s", child.name, _described(status), pause)
@@ -137,60 +166,22 @@ class Supervisor:
             child.note_death(now)
 
     def _stop_children(self) -> None:
+        started = time.monotonic()
         for child in self.children:
             child.terminate()
-        until = time.monotonic() + GRACE_SECONDS
-        while any(child.is_running for child in self.children) and time.monotonic() < until:
+        while any(child.is_running and time.monotonic() < started + child.grace_seconds for child in self.children):
             time.sleep(0.05)
         for child in self.children:
             if child.is_running:
-                logger.warning("%s did not stop within %.0f s; killing it", child.name, GRACE_SECONDS)
+                logger.warning("%s did not stop within %.0f s; killing it", child.name, child.grace_seconds)
             child.kill_group()
 
 
-def _described(status: int) -> str:
-    if status < 0:
+def _described(status: int | None) -> str:
+    if status is not None and status < 0:
         with suppress(ValueError):
             return f"by {signal.Signals(-status).name}"
     return f"exit status {status}"
-
-
-class EngineWatch(threading.Thread):
-    """Reads the engines' heartbeats in a thread, so that a hanging database never blocks the supervisor."""
-
-    def __init__(self) -> None:
-        super().__init__(name="engine watch", daemon=True)
-        self._sign: float | None = None
-
-    def last_sign(self) -> float | None:
-        """When an engine of this host was last seen alive (monotonic); None while the database does not answer."""
-        return self._sign
-
-    def run(self) -> None:
-        from django.conf import settings
-        from django.db import connection
-
-        while settings.ENGINE_PROCESSES > 0:
-            started = time.monotonic()
-            try:
-                if self._is_alive():
-                    self._sign = time.monotonic()
-                elif self._sign is None:
-                    self._sign = started
-            except Exception as error:
-                # Engines cannot write heartbeats either: a missing one says nothing about them.
-                logger.warning("cannot read engine heartbeats: %s", error)
-                self._sign = None
-                connection.close()
-            time.sleep(WATCH_SECONDS)
-
-    def _is_alive(self) -> bool:
-        from django.utils import timezone
-
-        from deliveries.models import Engine
-        from deliveries.runtime.registry import host_name
-
-        return Engine.objects.alive(timezone.now()).filter(host=host_name()).exists()
 
 
 class _MakeParent:
@@ -220,17 +211,3 @@ class _MakeParent:
             caught = next(line for line in lines if line.startswith("SigCgt:")).split()[1]
             return bool(int(caught, 16) & (1 << (signal.SIGINT - 1)))
         return True
-
-
-def web_server(*, host: str, port: int) -> Child:
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    command = [sys.executable, "-m", "gunicorn", "--config", "python:config.server.gunicorn_settings", "config.wsgi"]
-    return Child("the web server", command, {"WEB_BIND": address})
-
-
-def worker() -> Child:
-    """django-q2's cluster with the engines, and a watcher for their heartbeats."""
-    watch = EngineWatch()
-    watch.start()
-    manage = str(Path(__file__).resolve().parent.parent / "manage.py")
-    return Child("the worker", [sys.executable, manage, "qcluster"], last_sign=watch.last_sign)

@@ -42,9 +42,28 @@ def command_of(pid: int) -> str:
     return ""
 
 
+def name_of(pid: int) -> str:
+    """As `ps` and `top` show it: "hookdesk web"."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
 def descendants_of(pid: int) -> list[int]:
     found = children_of(pid)
     return [*found, *(below for child in found for below in descendants_of(child))]
+
+
+def connections_of(pid: int) -> set[str]:
+    """The inodes of its sockets, without those that listen on a TCP port."""
+    found = set()
+    with suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                if (link := str(entry.readlink())).startswith("socket:["):
+                    found.add(link[len("socket:[") : -1])
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return found - {fields[9] for line in lines if (fields := line.split())[3] == "0A"}
 
 
 def eventually(condition: Callable[[], T], seconds: float = 20, why: str = "it did not happen") -> T:

@@ -12,6 +12,7 @@ from typing import Any
 
 from deliveries.runtime.gc_tuning import freeze_and_tune_gc
 from deliveries.runtime.parent_death import die_with_supervisor
+from deliveries.runtime.process_name import name_process
 
 die_with_supervisor()
 # WhiteNoise serves the apps' own folders (WHITENOISE_USE_FINDERS); nothing being collected is expected.
@@ -29,8 +30,14 @@ backlog = 1024
 accesslog = None
 loglevel = "warning"
 proc_name = "hookdesk"
+# An interface that nobody asked for, with a thread in a process that forks (since gunicorn 25).
+control_socket_disable = True
 if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn's advice: heartbeat files must not wait for a disk
     worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    name_process("web")
 
 
 def when_ready(server: Any) -> None:

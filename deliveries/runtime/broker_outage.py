@@ -10,6 +10,11 @@ import logging
 import time
 from typing import Any
 
+from django.db import connections
+from django.utils import timezone
+from django_q.brokers.orm import ORM
+from django_q.conf import Conf
+
 logger = logging.getLogger("hookdesk.cluster")
 
 #: How long until an outage is logged again.
@@ -17,6 +22,7 @@ SAY_EVERY = 60.0
 #: How long to wait before asking a broker again that did not answer.
 PAUSE = 2.0
 STATUS_PAUSE = 10.0
+_PEEK = "SELECT 1 FROM django_q_ormq WHERE key = %s AND lock < %s LIMIT 1"
 
 
 class OutageLog:
@@ -42,7 +48,7 @@ class _Broker:
     """Delegates to another broker, except for what a subclass overrides."""
 
     def __init__(self, broker: Any) -> None:
-        self._broker = broker
+        self._broker = broker._broker if isinstance(broker, _Broker) else broker
 
     def __getattr__(self, name: str) -> Any:
         if name == "_broker":  # not set yet while unpickling
@@ -56,17 +62,30 @@ class PusherBroker(_Broker):
     def __init__(self, broker: Any, stop_event: Any) -> None:
         super().__init__(broker)
         self._stop_event = stop_event
+        self._is_orm = isinstance(self._broker, ORM)
         self._outage = OutageLog(logger, "the task queue (deliveries are unaffected; messages and replays wait)")
 
     def dequeue(self) -> Any:
         try:
-            tasks = self._broker.dequeue()
+            if self._is_orm and not self._has_tasks():
+                self._stop_event.wait(Conf.POLL)
+                tasks = None
+            else:
+                tasks = self._broker.dequeue()
         except Exception as error:  # each broker has errors of its own
             self._outage.note(error)
+            if self._is_orm:
+                connections[Conf.ORM].close()
             self._stop_event.wait(PAUSE)
             return None
         self._outage.note_end()
         return tasks
+
+    def _has_tasks(self) -> bool:
+        """One plain statement each second: the ORM's query, after a check of the connection, costs five times that."""
+        with connections[Conf.ORM].cursor() as cursor:
+            cursor.execute(_PEEK, [self._broker.list_key, timezone.now()])
+            return cursor.fetchone() is not None
 
 
 class GuardBroker(_Broker):
@@ -78,9 +97,16 @@ class GuardBroker(_Broker):
         if time.monotonic() < self._away_until:
             return
         try:
-            self._broker.set_stat(key, value, timeout)
+            # It must last until the next look-round.
+            self._broker.set_stat(key, value, max(timeout, 2 * Conf.GUARD_CYCLE))
         except Exception:  # each broker has errors of its own
             self._away_until = time.monotonic() + STATUS_PAUSE
+
+
+    def disconnect(self) -> None:
+        """Before a fork, so that the child has no copy of a socket to Redis; the next call connects again."""
+        if pool := getattr(getattr(self._broker, "connection", None), "connection_pool", None):
+            pool.disconnect()
 
 
 def push_tasks(task_queue: Any, stop_event: Any, broker: Any) -> None:

@@ -24,11 +24,14 @@ from typing import Any
 from django.db import Error as DatabaseError
 from django.db import connections
 from django.utils import timezone
-from django_q.cluster import Cluster, Sentinel, get_mp_context
+from django_q.cluster import Sentinel
 
 from deliveries.runtime import registry
-from deliveries.runtime.broker_outage import GuardBroker, push_tasks
+from deliveries.runtime.broker_outage import GuardBroker
 from deliveries.runtime.parent_death import die_with_parent
+from deliveries.runtime.process_name import name_process
+from deliveries.runtime.queue_process import QueuePart, run_queue
+from deliveries.runtime.waker import Waker
 
 logger = logging.getLogger("hookdesk.cluster")
 
@@ -36,37 +39,74 @@ logger = logging.getLogger("hookdesk.cluster")
 FROZEN = 75
 #: How long engines may drain before a frozen cluster is ended; they need up to 12 s.
 DRAIN_SECONDS = 14.0
-#: How often the worker guard counts its engines.
-LOOK_SECONDS = 2.0
+#: How often the worker guard counts its engines, when neither a death nor a free slot makes it look.
+LOOK_SECONDS = 5.0
 
 
-class _GuardsPause:
-    """What django-q2's guard of the workers sees of the stop flag. The guard has no hook but its pause, on this.
+class GuardsPause:
+    """What django-q2's guard sees of the stop flag, and the guard's only hook: it pauses on this.
 
-    `each_second` is called in each pause of the guard, before it checks whether to stop.
+    `each_time` is called in each pause, before the guard checks whether to stop, and told whether the pause before was
+    ended early: `wake` does so when a child has died or a slot has become free.
     """
 
-    def __init__(self, flag: registry.StopFlag, each_second: Callable[[], None]) -> None:
-        self._flag = flag
-        self._each_second = each_second
+    def __init__(self, each_time: Callable[[bool], None]) -> None:
+        self._each_time = each_time
+        self._waker = Waker()
+        self._was_woken = False
+        self._is_set = False
 
     def is_set(self) -> bool:
-        return self._flag.is_set()
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+        self._waker.wake()
+
+    def wake(self) -> None:
+        self._waker.wake()
 
     def wait(self, seconds: float) -> bool:
-        self._each_second()
-        return self._flag.wait(seconds)
+        self._each_time(self._was_woken)
+        if not self._is_set:
+            self._was_woken = self._waker.wait(seconds)
+        return self._is_set
 
 
 class WorkerGuard(Sentinel):  # type: ignore[misc]
-    """django-q2's worker guard, which also watches how workers die and starts this host's engines."""
+    """django-q2's worker guard in the cluster's main process.
 
-    def __init__(self, stop_event: registry.StopFlag, *args: Any, **options: Any) -> None:
-        # Children must not outlive this process: an orphaned pusher would continue taking tasks.
-        os.register_at_fork(after_in_child=die_with_parent)
-        die_with_parent()
+    It also watches how workers die, starts this host's engines, and runs until SIGTERM or SIGINT.
+    """
+
+    def __init__(self) -> None:
         self._look_at = 0.0
-        super().__init__(_GuardsPause(stop_event, self._provide_engines), *args, **options)
+        super().__init__(GuardsPause(self._provide_engines), registry.StopFlag(), uuid.uuid4(), start=False)
+        self.parent_pid = self.pid
+        registry.on_free_slot = self.stop_event.wake
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(signum, self._on_signal)
+
+    def _on_signal(self, signum: int, frame: object) -> None:
+        # Only flags: locks are taken in the guard's loop, never in a signal handler.
+        if signum == signal.SIGCHLD:
+            self.stop_event.wake()
+            return
+        registry.stopping.set()
+        self.stop_event.set()
+
+    def run(self, *, once: bool = False) -> int:
+        """Start, guard, stop. Returns the exit status: 0 if it was told to stop, or 1."""
+        os.register_at_fork(after_in_child=_begin_child)
+        if once:
+            self.stop_event.set()
+        try:
+            self.start()
+        except Exception:
+            logger.exception("the worker guard failed")
+            self._kill_children()
+            return 1
+        return 0
 
     def start(self) -> None:
         # Without django-q2's ping: engines need no broker, so an outage must not stop them.
@@ -74,12 +114,23 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         self.spawn_cluster()
         self.guard()
 
-    def spawn_pusher(self) -> Any:
-        return self.spawn_process(push_tasks, self.task_queue, self.event_out, self.broker)
+    def spawn_process(self, target: Any, *args: Any) -> Any:
+        self.broker.disconnect()
+        return super().spawn_process(target, *args)
 
-    def _provide_engines(self) -> None:
+    def spawn_monitor(self) -> QueuePart:
+        """The process of both, monitor and pusher."""
+        self._has_pushed = registry.StopFlag()
+        arguments = (self.task_queue, self.result_queue, self.event_out, self.broker, self._has_pushed)
+        return QueuePart(self.spawn_process(run_queue, *arguments), registry.StopFlag())
+
+    def spawn_pusher(self) -> QueuePart:
+        # The guard looks after the monitor first: if the process died, there is a new one by now.
+        return QueuePart(self.monitor.process, self._has_pushed)
+
+    def _provide_engines(self, is_urgent: bool) -> None:
         """Hand each engine that this host lacks to a worker, bypassing the broker."""
-        if registry.stopping.is_set() or time.monotonic() < self._look_at:
+        if registry.stopping.is_set() or (time.monotonic() < self._look_at and not is_urgent):
             return
         self._look_at = time.monotonic() + LOOK_SECONDS
         try:
@@ -103,51 +154,29 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
             )
             self._end()
         super().reincarnate(process)
-        self._look_at = 0.0  # it may have been an engine
 
     def _end(self) -> None:
         registry.stopping.set()
         until = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < until and any(worker.is_alive() and worker.timer.value > 0 for worker in self.pool):
             time.sleep(0.1)
-        for process in [*self.pool, self.monitor, self.pusher]:
-            with suppress(OSError, ValueError, AttributeError):
-                process.kill()
+        self._kill_children()
         os._exit(FROZEN)
 
+    def _kill_children(self) -> None:
+        for process in [*self.pool, self.monitor]:
+            with suppress(OSError, ValueError, AttributeError):
+                process.kill()
 
-class HookdeskCluster(Cluster):  # type: ignore[misc]
-    """Runs until SIGTERM or SIGINT, or until its worker guard is gone."""
 
-    def __init__(self) -> None:
-        self.is_stop_asked = False
-        super().__init__()
-
-    def sig_handler(self, signum: int, frame: object) -> None:
-        # Only set a flag: locks are taken in the loop below, never in a signal handler.
-        self.is_stop_asked = True
-
-    def start(self) -> int:
-        # Not multiprocessing's events, whose lock can die with a process: see `StopFlag`.
-        self.stop_event, self.start_event = registry.StopFlag(), registry.StopFlag()
-        arguments = (self.stop_event, self.start_event, self.cluster_id, self.broker, self.timeout)
-        self.sentinel = get_mp_context().Process(target=WorkerGuard, name="worker guard", args=arguments)
-        self.sentinel.start()
-        return int(self.pid)
-
-    def run(self, *, once: bool = False) -> int:
-        """Start, guard, stop. Returns the exit status: 0 if it was told to stop."""
-        self.start()
-        is_stopping = False
-        while self.sentinel.is_alive():
-            if (self.is_stop_asked or (once and self.start_event.is_set())) and not is_stopping:
-                is_stopping = True
-                registry.stopping.set()
-                self.stop_event.set()
-            self.sentinel.join(0.2)
-        if is_stopping:
-            return 0
-        return FROZEN if self.sentinel.exitcode == FROZEN else 1
+def _begin_child() -> None:
+    """In each process that the guard forks."""
+    # Children must not outlive it: an orphaned pusher would continue taking tasks.
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for signum in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(signum, signal.SIG_DFL)
+    name_process("worker")
 
 
 def _engine_task() -> dict[str, Any]:

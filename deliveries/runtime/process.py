@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from deliveries.dispatch.engine import DeliveryEngine
 from deliveries.runtime.gc_tuning import freeze_and_tune_gc
+from deliveries.runtime.process_name import name_process
 from deliveries.runtime.registry import register
 from deliveries.storage.sql import use_indexes_only
 
@@ -19,10 +20,12 @@ def run_engine_here(seconds: float) -> bool:
     slot = register(timezone.now())
     if slot is None:
         return False
+    name_process("engine")
     _pin_to_core(slot.slot)
     freeze_and_tune_gc()
     use_indexes_only()
     DeliveryEngine(slot).run(seconds)
+    name_process("worker")
     return True
 
 

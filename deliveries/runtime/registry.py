@@ -5,8 +5,10 @@ from __future__ import annotations
 import mmap
 import os
 import socket
+import struct
 import time
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 
 from django.conf import settings
@@ -29,6 +31,10 @@ class StopFlag:
     def __init__(self) -> None:
         self._byte = mmap.mmap(-1, 1)  # anonymous and shared
 
+    def renew(self) -> None:
+        """Share it, not set, with processes that are forked from now on, and no longer with others."""
+        self._byte = mmap.mmap(-1, 1)
+
     def is_set(self) -> bool:
         return self._byte[0] != 0
 
@@ -49,9 +55,32 @@ class StopFlag:
         return True
 
 
+class SharedTime:
+    """A moment of the monotonic clock, shared with processes forked afterwards; 0 before the first."""
+
+    def __init__(self) -> None:
+        self._bytes = mmap.mmap(-1, 8)
+
+    def get(self) -> float:
+        return float(struct.unpack("d", self._bytes[:8])[0])
+
+    def set(self, moment: float) -> None:
+        self._bytes[:8] = struct.pack("d", moment)
+
+
 #: Made before the cluster forks its workers, so that all of them share it: django-q2 tells nothing to a worker
 #: that is in the middle of a task.
 stopping = StopFlag()
+#: When an engine of this host last wrote a heartbeat: what the supervisor watches.
+last_beat = SharedTime()
+
+
+def _tell_nobody() -> None:
+    """A free slot is noticed the next time somebody looks."""
+
+
+#: Called when an engine gives its slot up; the cluster's guard puts itself here before it forks its workers.
+on_free_slot: Callable[[], None] = _tell_nobody
 
 
 def host_name() -> str:
@@ -102,12 +131,12 @@ def missing_here(now: datetime) -> int:
 
 def heartbeat(engine: Engine, *, now: datetime, in_flight: int, sent_count: int) -> bool:
     """False: another process has taken the slot, so this engine must leave."""
-    return bool(
-        Engine.objects.filter(id=engine.id, token=engine.token).update(
-            beat_at=now, in_flight=in_flight, sent_count=sent_count
-        )
-    )
+    ours = Engine.objects.filter(id=engine.id, token=engine.token)
+    has_slot = bool(ours.update(beat_at=now, in_flight=in_flight, sent_count=sent_count))
+    last_beat.set(time.monotonic())
+    return has_slot
 
 
 def deregister(engine: Engine) -> None:
     Engine.objects.filter(id=engine.id, token=engine.token).delete()
+    on_free_slot()

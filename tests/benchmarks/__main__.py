@@ -34,6 +34,7 @@ SCENARIOS = {
     "ingest": "pushes per second, single and in batches, beside bare PostgreSQL",
     "latency": "from push to receiver, idle and at half load",
     "footprint": "memory and idle processor time of a whole installation",
+    "live": "events accepted and delivered at once under `manage.py run`, beside the limit of what could be",
     "backlog": "cost of a delivery with up to a million due and ten million finished",
 }
 
@@ -55,6 +56,12 @@ def parse(values: list[str]) -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, metavar="N", help="runs per figure, the median counts (3; quick: 1)")
     parser.add_argument("--backlogs", metavar="SIZES", help="due deliveries (1000,100000,1000000; quick: 1000,50000)")
     parser.add_argument("--finished", type=int, metavar="N", help="finished ones behind (10000000; quick: 50000)")
+    live = parser.add_argument_group("of the scenario live")
+    live.add_argument("--parts", default=",".join(Options().parts), metavar="NAMES", help="of rates, load, stored")
+    live.add_argument("--clients", default="1,8,50,200", metavar="NUMBERS", help="keep-alive connections")
+    live.add_argument("--event-size", type=int, default=350, metavar="BYTES", help="of a request's body")
+    live.add_argument("--subscriptions", type=int, default=1, metavar="N", help="that match each event")
+    live.add_argument("--filters", action="store_true", help="each subscription has a filter, which all events pass")
     chosen = parser.parse_args(values)
     chosen.only = [name for name in chosen.only.split(",") if name]
     if unknown := sorted(set(chosen.only) - set(SCENARIOS)):
@@ -80,6 +87,11 @@ def options_of(chosen: argparse.Namespace, console: Console) -> Options:
         repeat=chosen.repeat or (1 if chosen.quick else 3),
         backlogs=tuple(int(size) for size in backlogs.split(",")),
         finished=finished,
+        parts=tuple(chosen.parts.split(",")),
+        clients=tuple(int(number) for number in chosen.clients.split(",")),
+        event_size=chosen.event_size,
+        subscriptions=chosen.subscriptions,
+        is_filtered=chosen.filters,
     )
 
 

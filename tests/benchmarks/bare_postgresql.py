@@ -16,8 +16,6 @@ from pathlib import Path
 from tests.benchmarks.environment import Installation, Plot
 from tests.benchmarks.rows import PAYLOAD
 
-CLIENTS = 8
-
 _SCRIPT = """\\set first random(1, 1000000000)
 WITH g AS MATERIALIZED (
   SELECT gen_random_uuid() AS event_id, 'S' || cast(:first AS text) || '-' || n AS object_id
@@ -44,7 +42,7 @@ def find_pgbench() -> str | None:
     return next((str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"))), None)
 
 
-def pushes_per_second(installation: Installation, plot: Plot, *, size: int, seconds: float) -> float:
+def pushes_per_second(installation: Installation, plot: Plot, *, size: int, clients: int, seconds: float) -> float:
     """Transactions per second, each one push of `size` objects."""
     pgbench = find_pgbench()
     assert pgbench is not None
@@ -55,7 +53,7 @@ def pushes_per_second(installation: Installation, plot: Plot, *, size: int, seco
     script = installation.folder / f"push-{size}.sql"
     script.write_text(_SCRIPT.format(size=size, store=plot.store, destinations=destinations))
     data = json.dumps({**PAYLOAD, "sent_us": 1234567890123456}, separators=(",", ":"))
-    command = [pgbench, "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "1", "-T", str(max(1, round(seconds)))]
+    command = [pgbench, "-n", "-M", "prepared", "-c", str(clients), "-j", "1", "-T", str(max(1, round(seconds)))]
     command += ["-f", str(script), "-D", f"data={data}", installation.url]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 120)
     found = re.search(r"tps = ([0-9.]+)", done.stdout)

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <signal.h>
@@ -43,8 +44,8 @@ static char *template;
 static size_t request_length, marks[3][MOST_MARKS], mark_count[3];
 static const char *mark_text[3] = {"@SERIAL@@@@@", "@NOW@@@@@@@@@@@@", "@T@"};
 static struct connection *connections;
-static struct pollfd polled[MOST_CONNECTIONS];
-static int connection_count, port;
+static struct connection *idle[MOST_CONNECTIONS];
+static int connection_count, idle_count, poller, port;
 static uint64_t serial, number, modulo, accepted, refused, broken;
 static uint32_t *latencies;
 
@@ -90,7 +91,13 @@ static void open_connection(struct connection *it) {
     it->fd = socket(AF_INET, SOCK_STREAM, 0);
     if (it->fd < 0 || connect(it->fd, (struct sockaddr *)&address, sizeof address)) fail("connect");
     setsockopt(it->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = it};
+    if (epoll_ctl(poller, EPOLL_CTL_ADD, it->fd, &event)) fail("epoll_ctl");
+}
+
+static void make_idle(struct connection *it) {
     it->is_busy = 0;
+    idle[idle_count++] = it;
 }
 
 static void write_more(struct connection *it) {
@@ -112,22 +119,26 @@ static void send_request(struct connection *it, uint64_t due_us) {
     write_more(it);
 }
 
-/* Returns 1 when the answer is whole. */
-static int read_answer(struct connection *it) {
+/* Of an idle connection too: the server may close it, and it must not be used then. */
+static void read_answer(struct connection *it) {
     ssize_t got = recv(it->fd, it->answer + it->got, sizeof it->answer - 1 - it->got, 0);
     if (got <= 0) {
-        broken += (uint64_t)it->is_busy;
         close(it->fd);
         open_connection(it);
-        return 0;
+        if (it->is_busy) {
+            broken++;
+            make_idle(it);
+        }
+        return;
     }
+    if (!it->is_busy) return; /* nobody asked */
     it->got += (size_t)got;
     it->answer[it->got] = 0;
     char *end = strstr(it->answer, "\r\n\r\n");
-    if (!end) return 0;
+    if (!end) return;
     char *length = strcasestr(it->answer, "\r\ncontent-length:");
     size_t body = length && length < end ? strtoull(length + 17, NULL, 10) : 0;
-    if (it->got < (size_t)(end + 4 - it->answer) + body) return 0;
+    if (it->got < (size_t)(end + 4 - it->answer) + body) return;
     uint64_t taken = micros() - it->due_us;
     if (atoi(it->answer + 9) / 100 == 2) {
         if (accepted < MOST_LATENCIES) latencies[accepted] = (uint32_t)taken;
@@ -135,12 +146,11 @@ static int read_answer(struct connection *it) {
     } else if (!refused++) {
         fprintf(stderr, "refused: %.300s\n", it->answer);
     }
-    it->is_busy = 0;
     if (strcasestr(it->answer, "connection: close")) {
         close(it->fd);
         open_connection(it);
     }
-    return 1;
+    make_idle(it);
 }
 
 static int by_size(const void *left, const void *right) {
@@ -153,28 +163,28 @@ static uint32_t percentile(double share) {
     return kept ? latencies[(uint64_t)((double)(kept - 1) * share)] : 0;
 }
 
+/* Until the next request is due or an answer comes. epoll itself waits in milliseconds only. */
+static void wait_for_answers(uint64_t micros_left) {
+    struct pollfd answers = {poller, POLLIN, 0};
+    struct timespec nap = {(time_t)(micros_left / 1000000), (long)(micros_left % 1000000) * 1000};
+    struct epoll_event events[256];
+    if (ppoll(&answers, 1, &nap, NULL) <= 0) return;
+    int ready = epoll_wait(poller, events, 256, 0);
+    for (int i = 0; i < ready; i++) read_answer(events[i].data.ptr);
+}
+
 static void run(double seconds, double rate) {
     uint64_t start = micros(), end = start + (uint64_t)(seconds * 1e6), sent = 0;
     for (;;) {
         uint64_t now = micros(), due = rate > 0 ? start + (uint64_t)((double)sent * 1e6 / rate) : now;
-        int busy = 0;
-        for (int i = 0; i < connection_count; i++) {
-            struct connection *it = &connections[i];
-            if (!it->is_busy && due <= now && due < end) {
-                send_request(it, due);
-                sent++;
-                due = rate > 0 ? start + (uint64_t)((double)sent * 1e6 / rate) : now;
-            }
-            busy += it->is_busy;
-            /* Of an idle one too: the server may close it, and it must not be used then. */
-            polled[i] = (struct pollfd){it->fd, POLLIN, 0};
+        while (idle_count && due <= now && due < end) {
+            send_request(idle[--idle_count], due);
+            sent++;
+            due = rate > 0 ? start + (uint64_t)((double)sent * 1e6 / rate) : now;
         }
-        if (now >= end && (!busy || now > end + 30000000)) return;
-        uint64_t wait = rate > 0 && due < end && busy < connection_count ? (due > now ? due - now : 0) : 100000;
-        struct timespec nap = {(time_t)(wait / 1000000), (long)(wait % 1000000) * 1000};
-        if (ppoll(polled, (nfds_t)connection_count, &nap, NULL) <= 0) continue;
-        for (int i = 0; i < connection_count; i++)
-            if (polled[i].revents) read_answer(&connections[i]);
+        if (now >= end && (idle_count == connection_count || now > end + 30000000)) return;
+        int is_waiting_for_due = rate > 0 && due < end && idle_count;
+        wait_for_answers(is_waiting_for_due ? (due > now ? due - now : 0) : 100000);
     }
 }
 
@@ -193,11 +203,14 @@ int main(int count, char **values) {
     latencies = malloc(MOST_LATENCIES * sizeof *latencies);
     connections = calloc((size_t)connection_count, sizeof *connections);
     if (!latencies || !connections) fail("malloc");
+    poller = epoll_create1(EPOLL_CLOEXEC);
+    if (poller < 0) fail("epoll_create1");
     for (int i = 0; i < connection_count; i++) {
         connections[i].request = malloc(request_length);
         if (!connections[i].request) fail("malloc");
         memcpy(connections[i].request, template, request_length);
         open_connection(&connections[i]);
+        make_idle(&connections[i]);
     }
     uint64_t start = micros();
     run(atof(values[3]), atof(values[4]));

@@ -49,12 +49,17 @@ def family_of(pid: int) -> list[int]:
 
 def cpu_of(pids: Iterable[int]) -> float:
     """Seconds of processor time that these processes have used; those that are gone count nothing."""
-    total = 0
+    return sum(processor_times(pids).values())
+
+
+def processor_times(pids: Iterable[int]) -> dict[int, float]:
+    """Seconds of processor time that each of these processes has used; those that are gone are left out."""
+    times = {}
     for pid in pids:
         with suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
-    return total / TICKS
+            times[pid] = (int(fields[11]) + int(fields[12])) / TICKS
+    return times
 
 
 def usage_of(pid: int) -> Usage | None:

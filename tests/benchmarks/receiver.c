@@ -39,6 +39,7 @@ struct entry {
     uint64_t received_us; /* CLOCK_REALTIME */
     uint64_t steady_us;   /* CLOCK_MONOTONIC */
     uint64_t sent_us;     /* the number after "sent_us": in the body, 0 if there is none */
+    uint64_t serial;      /* the number after "serial":" in the body, 0 if there is none */
     uint32_t destination; /* the last number in the path: /i/17 */
     char id[36];          /* webhook-id, padded with zeros */
 };
@@ -153,6 +154,8 @@ static void record(const char *text, const char *body, size_t body_length) {
     for (size_t i = 0; id && i < sizeof entry->id && id[i] != '\r'; i++) entry->id[i] = id[i];
     const char *sent = memmem(body, body_length, "\"sent_us\":", 10);
     entry->sent_us = sent ? strtoull(sent + 10, NULL, 10) : 0;
+    const char *serial = memmem(body, body_length, "\"serial\":\"", 10);
+    entry->serial = serial ? strtoull(serial + 10, NULL, 10) : 0;
     __atomic_store_n(&head->count, head->count + 1, __ATOMIC_RELEASE);
 }
 

@@ -14,7 +14,7 @@ from tests.benchmarks.programs import build_program, fast_folder
 
 HEAD_BYTES = 4096
 _HEAD = struct.Struct("<8Q")
-_ENTRY = struct.Struct("<QQQI36s")
+_ENTRY = struct.Struct("<QQQQI36s")
 #: `answer_delay` of a receiver that never answers.
 NEVER = -0.001
 
@@ -26,6 +26,7 @@ class Entry:
     received_us: int
     steady_us: int
     sent_us: int
+    serial: int
     destination: int
     webhook_id: str
 
@@ -91,8 +92,8 @@ class LedgerReceiver:
         last = self.count if end is None else end
         view = memoryview(self._map)[HEAD_BYTES + start * _ENTRY.size : HEAD_BYTES + last * _ENTRY.size]
         try:
-            for received, steady, sent, destination, name in _ENTRY.iter_unpack(view):
-                yield Entry(received, steady, sent, destination, name.rstrip(b"\0").decode())
+            for received, steady, sent, serial, destination, name in _ENTRY.iter_unpack(view):
+                yield Entry(received, steady, sent, serial, destination, name.rstrip(b"\0").decode())
         finally:
             view.release()
 

@@ -1,6 +1,6 @@
 """Run inside a scratch installation: make a store, its token and its destinations; print what was made.
 
-Reads a JSON list of destinations from stdin: `url`, `topics`, and `timeout`, `max_in_flight` if they matter.
+Reads a JSON list of destinations from stdin: `url`, `topics`, and `timeout`, `max_in_flight`, `filter` if they matter.
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ def main() -> None:
         )
         Secret.objects.create(integration=integration, value=generate_secret("standard"))
         Subscription.objects.create(
-            id=subscription_id(number), store=store, integration=integration, topics=wanted["topics"]
+            id=subscription_id(number),
+            store=store,
+            integration=integration,
+            topics=wanted["topics"],
+            filter=wanted.get("filter", ""),
         )
         ids.append(integration.id)
     assert ids == list(range(ids[0], ids[0] + len(ids))), "integration ids must be consecutive"

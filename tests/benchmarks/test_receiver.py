@@ -34,11 +34,13 @@ def connection(ledger):
 
 
 def test_each_request_is_answered_and_stands_in_the_ledger(ledger, connection):
-    assert post(connection, "msg_1", destination=17, body=b'{"sent_us":1234567890123456}').startswith(b"HTTP/1.1 200")
+    assert post(
+        connection, "msg_1", destination=17, body=b'{"sent_us":1234567890123456,"serial":"000000000042"}'
+    ).startswith(b"HTTP/1.1 200")
     assert post(connection, "msg_2").endswith(b"{}")
     first, second = ledger.entries()
-    assert (first.webhook_id, first.destination, first.sent_us) == ("msg_1", 17, 1234567890123456)
-    assert (second.webhook_id, second.destination, second.sent_us) == ("msg_2", 0, 0)
+    assert (first.webhook_id, first.destination, first.sent_us, first.serial) == ("msg_1", 17, 1234567890123456, 42)
+    assert (second.webhook_id, second.destination, second.sent_us, second.serial) == ("msg_2", 0, 0, 0)
     assert first.steady_us <= second.steady_us
     ledger.check({"msg_1", "msg_2"})
 

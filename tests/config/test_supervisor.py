@@ -23,7 +23,7 @@ STUBBORN = (
 
 
 def child(program: str, **options: object) -> Child:
-    return Child("a child", [sys.executable, "-c", program], **options)  # type: ignore[arg-type]
+    return Child("a child", lambda: os.execv(sys.executable, [sys.executable, "-c", program]), **options)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager
@@ -56,7 +56,7 @@ def test_children_lead_sessions_of_their_own_and_end_with_the_supervisor():
     with supervised(sleeper):
         eventually(lambda: sleeper.is_running)
         pid = pid_of(sleeper)
-        assert os.getsid(pid) == pid
+        eventually(lambda: os.getsid(pid) == pid)
     assert not is_group_alive(pid)
 
 
@@ -82,10 +82,9 @@ def test_a_frozen_child_is_killed_with_all_that_it_started(monkeypatch, tmp_path
         assert not is_group_alive(first)
 
 
-def test_one_that_will_not_stop_is_killed_after_the_grace_period(monkeypatch, tmp_path):
-    monkeypatch.setattr(supervising, "GRACE_SECONDS", 0.3)
+def test_one_that_will_not_stop_is_killed_after_the_grace_period(tmp_path):
     path = tmp_path / "up"
-    stubborn = child(STUBBORN.format(path=str(path)))
+    stubborn = child(STUBBORN.format(path=str(path)), grace_seconds=0.3)
     with supervised(stubborn):
         eventually(path.exists)
         pid = pid_of(stubborn)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from config.server.tcp_ports import is_port_free
-from tests.processes import children_of, command_of, descendants_of, eventually, started_at
+from tests.processes import children_of, command_of, descendants_of, eventually, name_of, started_at
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -117,7 +117,7 @@ class Installation:
     def cluster_pid(self) -> int:
         """The worker's main process; 0 while there is none."""
         assert self.process is not None
-        return next((pid for pid in children_of(self.process.pid) if "qcluster" in command_of(pid)), 0)
+        return next((pid for pid in children_of(self.process.pid) if name_of(pid) == "hookdesk worker"), 0)
 
     def all_pids(self) -> set[int]:
         """Every process that it has, or had when this was last called."""
@@ -137,7 +137,7 @@ class Installation:
 
     def clean_up(self) -> None:
         for pid in self.left():
-            if "manage.py" in (command := command_of(pid)) or "gunicorn" in command:
+            if "manage.py" in command_of(pid):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         if self.process is not None:

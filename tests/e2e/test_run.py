@@ -18,7 +18,7 @@ import pytest
 
 from config.server.tcp_ports import is_port_free
 from tests.e2e.installation import ROOT, Installation
-from tests.processes import children_of, eventually
+from tests.processes import children_of, eventually, name_of
 from tests.receiver import Receiver, answer
 
 #: What docs/contract.md#commands promises, in seconds.
@@ -131,8 +131,8 @@ def test_killing_a_worker_while_it_waits_is_noticed_and_the_cluster_replaced(
     headers = installation.make_store(receiver.url("/hook"))
     engines = installation.await_engines()
     cluster = installation.cluster_pid()
-    watchman = children_of(cluster)[0]
-    idle = [pid for pid in children_of(watchman) if pid not in engines][:2]
+    idle = [pid for pid in children_of(cluster) if name_of(pid) == "hookdesk worker"]
+    assert len(idle) == 2
     for pid in idle:
         os.kill(pid, signal.SIGKILL)
 

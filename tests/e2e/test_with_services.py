@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests import services
 from tests.e2e.installation import Installation
-from tests.processes import children_of, eventually
+from tests.processes import children_of, connections_of, descendants_of, eventually, name_of
 from tests.receiver import Receiver
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
@@ -61,10 +62,26 @@ def test_a_cluster_whose_idle_workers_were_killed_is_replaced(installation: Inst
     installation.start()
     headers = installation.make_store(receiver.url("/hook"))
     engines, cluster = installation.await_engines(), installation.cluster_pid()
-    for pid in [pid for pid in children_of(children_of(cluster)[0]) if pid not in engines][:2]:
+    idle = [pid for pid in children_of(cluster) if name_of(pid) == "hookdesk worker"]
+    assert len(idle) == 2
+    for pid in idle:
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: installation.cluster_pid() not in (cluster, 0), 30, "the cluster was not replaced")
     installation.await_engines(but_not=tuple(engines))
 
     assert installation.request("POST", "/api/v1/push", {"shipments": [{"id": "1"}]}, **headers)[0] == 202
     receiver.wait_for(1, 10)
+
+
+def test_no_two_processes_share_a_connection(installation: Installation, receiver: Receiver) -> None:
+    installation.start()
+    headers = installation.make_store(receiver.url("/hook"))
+    assert installation.request("POST", "/api/v1/push", {"shipments": [{"id": "1"}]}, **headers)[0] == 202
+    receiver.wait_for(1, 10)
+
+    assert installation.process is not None
+    pids = [installation.process.pid, *descendants_of(installation.process.pid)]
+    owners = Counter(socket for pid in pids for socket in connections_of(pid))
+    assert len(owners) >= 4
+    assert [socket for socket, count in owners.items() if count > 1] == []
+    assert connections_of(installation.process.pid) == set(), "the supervisor's would be its children's too"

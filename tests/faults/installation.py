@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.servers import free_port
+from tests.processes import name_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 #: In the environment of everything that a host starts, and nowhere else: what is killed is ours.
@@ -246,18 +247,14 @@ class Host:
         for pid in self.pids():
             with suppress(OSError):
                 if parent_of(pid) == self.process.pid:
-                    command = Path(f"/proc/{pid}/cmdline").read_bytes()
-                    found["worker" if b"qcluster" in command else "web"] = pid
+                    found[name_of(pid).removeprefix("hookdesk ")] = pid
         return found
 
     def idle_workers(self) -> list[int]:
         """Worker processes of the task queue that run no engine."""
         worker = self.children()["worker"]
-        (watchman,) = [pid for pid in self.pids() if parent_of(pid) == worker and _is_python(pid)]
-        below = sorted(pid for pid in self.pids() if parent_of(pid) == watchman)
-        # The watchman starts its workers first, then monitor and pusher.
-        engines = self.installation.engines()
-        return [pid for pid in below[:-2] if pid not in engines]
+        below = sorted(pid for pid in self.pids() if parent_of(pid) == worker)
+        return [pid for pid in below if name_of(pid) == "hookdesk worker"]
 
     def kill(self) -> None:
         """SIGKILL to every process at once, like a machine that loses its power."""
@@ -291,7 +288,3 @@ def is_running(pid: int) -> bool:
 
 def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def _is_python(pid: int) -> bool:
-    return b"python" in Path(f"/proc/{pid}/cmdline").read_bytes()

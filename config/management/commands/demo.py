@@ -12,11 +12,12 @@ from django.core.management import call_command
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
+from config.children import installation
 from config.demo.receiver import PORT, start_receiver
 from config.demo.state import FOLDER_VARIABLE, PORT_VARIABLE
 from config.demo.story import Interrupted, StepFailed, Story
 from config.server.tcp_ports import free_port, is_port_free
-from config.supervisor import Supervisor, web_server, worker
+from config.supervisor import Supervisor
 from integrations.management.base import PlainCommand
 
 
@@ -48,7 +49,7 @@ def run_demo(out: TextIO, folder: Path, port: int, *, is_once: bool) -> int:
     """Returns the exit status: 1 when a step did not happen."""
     receiver = start_receiver(free_port("127.0.0.1", PORT))
     call_command("migrate", interactive=False, verbosity=0)
-    supervisor = Supervisor([web_server(host="127.0.0.1", port=port), worker()])
+    supervisor = Supervisor([installation(port=port)])
     story = Story(out, folder, f"http://127.0.0.1:{port}", receiver.server_port, lambda: supervisor.is_stopping)
     story.done(f"database created: {folder / 'hookdesk.sqlite3'}")
     story.done(f"SMS app listening on port {receiver.server_port}; it rejects phone number 0000000000")
@@ -67,7 +68,7 @@ def run_demo(out: TextIO, folder: Path, port: int, *, is_once: bool) -> int:
 
 
 class _Teller(threading.Thread):
-    """Runs the story while the supervisor, in the main thread, manages web and worker."""
+    """Runs the story while the supervisor, in the main thread, manages Hookdesk."""
 
     def __init__(self, story: Story, supervisor: Supervisor, is_once: bool) -> None:
         super().__init__(name="story", daemon=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management import call_command
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError, connections
 
+from config.children import load_everything, migrate_apart, web_server, worker
 from config.server.tcp_ports import is_port_free
-from config.supervisor import Supervisor, web_server, worker
+from config.supervisor import Supervisor
+from deliveries.runtime.parent_death import die_with_supervisor
 from integrations.management.base import PlainCommand
 
 
@@ -23,22 +23,24 @@ class Command(PlainCommand):
         parser.add_argument("--no-migrate", action="store_true", help="Skip migrations; the database is up to date.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        die_with_supervisor()  # the demo's
         host, port, only = options["host"], options["port"], options["only"]
         if only != "worker" and not is_port_free(host, port, patience=5):
             raise CommandError(f"{host}:{port} is already in use. Stop that program, or choose another --port.")
-        if not options["no_migrate"]:
-            try:
-                call_command("migrate", interactive=False, verbosity=0)
-            except DatabaseError as error:
-                raise CommandError(f"The database cannot be migrated: {error}") from None
-        connections.close_all()
+        if not options["no_migrate"] and (problem := migrate_apart()):
+            raise CommandError(f"The database cannot be migrated: {problem}")
+        load_everything()
         children = []
         if only != "worker":
             children.append(web_server(host=host, port=port))
-            self.stdout.write(f"Hookdesk is running at http://{host}:{port}/admin/ - Ctrl-C stops it.")
+            self._tell(options, f"Hookdesk is running at http://{host}:{port}/admin/ - Ctrl-C stops it.")
         if only != "web":
             children.append(worker())
-            self.stdout.write("The worker is running.")
+            self._tell(options, "The worker is running.")
         self.stdout.flush()
         Supervisor(children).run()
-        self.stdout.write("Stopped.")
+        self._tell(options, "Stopped.")
+
+    def _tell(self, options: dict[str, Any], text: str) -> None:
+        if options["verbosity"]:
+            self.stdout.write(text)

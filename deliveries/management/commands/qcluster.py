@@ -10,8 +10,9 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError, connections
 from django_q.management.commands.qcluster import Command as QueueCommand
 
-from deliveries.runtime.cluster import HookdeskCluster, forget_engines, ignore_interrupts
+from deliveries.runtime.cluster import WorkerGuard, forget_engines, ignore_interrupts
 from deliveries.runtime.parent_death import die_with_supervisor
+from deliveries.runtime.registry import stopping
 from deliveries.tasks import ensure_schedules
 
 
@@ -21,6 +22,8 @@ class Command(QueueCommand):  # type: ignore[misc]
     def handle(self, *args: Any, **options: Any) -> None:
         ignore_interrupts()
         die_with_supervisor()
+        # Not shared with a cluster before this one, nor with the web server, of the same supervisor.
+        stopping.renew()
         if options.get("cluster_name"):
             os.environ["Q_CLUSTER_NAME"] = options["cluster_name"]
         try:
@@ -30,5 +33,4 @@ class Command(QueueCommand):  # type: ignore[misc]
             raise CommandError(f"The database does not answer, or has not been migrated: {error}".strip()) from None
         # Forked processes must open their own connections.
         connections.close_all()
-        status = HookdeskCluster().run(once=options.get("run_once", False))
-        sys.exit(status)
+        sys.exit(WorkerGuard().run(once=options.get("run_once", False)))

@@ -44,7 +44,7 @@ def _bare_figures(options: Options) -> Iterator[Figure]:
                 seconds = 3 if what == "warm-up" else options.seconds(40, 12)
                 load = run_load(port, request, seconds=seconds, connections=16, rate=rate, first=first).require_clean()
                 first += load.sent
-                entries = _come_in(receiver, start, load.accepted)
+                entries = come_in(receiver, start, load.accepted)
                 if what != "warm-up":
                     middle = percentile([(one.received_us - one.sent_us) / 1000 for one in entries], 0.5)
                     yield Figure(
@@ -52,7 +52,7 @@ def _bare_figures(options: Options) -> Iterator[Figure]:
                     )
 
 
-def _come_in(receiver: LedgerReceiver, start: int, count: int) -> list[Entry]:
+def come_in(receiver: LedgerReceiver, start: int, count: int) -> list[Entry]:
     """So many entries since `start`; raises if they do not come."""
     deadline = time.monotonic() + 10
     while receiver.count < start + count and time.monotonic() < deadline:

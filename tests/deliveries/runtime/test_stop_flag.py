@@ -3,9 +3,10 @@
 import multiprocessing
 import os
 import signal
+import threading
 
 from deliveries.runtime import registry
-from deliveries.runtime.cluster import _GuardsPause
+from deliveries.runtime.cluster import GuardsPause
 from deliveries.runtime.registry import StopFlag
 
 FORK = multiprocessing.get_context("fork")
@@ -58,10 +59,30 @@ def test_waiting_ends_at_once_when_it_is_set_and_else_after_the_time():
     assert not flag.is_set()
 
 
-def test_the_guards_pause_does_its_work_each_time_and_ends_when_the_flag_is_set():
-    flag, done = StopFlag(), []
-    pause = _GuardsPause(flag, lambda: done.append(flag.is_set()))
+def test_a_flag_that_is_renewed_is_no_longer_shared_with_who_had_it_before():
+    flag = StopFlag()
+    before = flag._byte
+    flag.renew()
+    before[0] = 1
+    assert not flag.is_set()
+
+
+def test_the_guards_pause_does_its_work_each_time_and_ends_when_it_is_told_to_stop():
+    seen = []
+    pause = GuardsPause(seen.append)
     assert (pause.wait(0.0), pause.is_set()) == (False, False)
-    flag.set()
+    threading.Timer(0.05, pause.set).start()
     assert (pause.wait(60), pause.is_set()) == (True, True)
-    assert done == [False, True]
+    assert pause.wait(60)
+    assert seen == [False, False, True]
+
+
+def test_a_process_forked_afterwards_ends_the_guards_pause_without_stopping_it():
+    seen = []
+    pause = GuardsPause(seen.append)
+    child = FORK.Process(target=pause.wake)
+    child.start()
+    assert not pause.wait(60)
+    child.join(10)
+    assert not pause.wait(0.0)
+    assert seen == [False, True], "what ended the pause is told to the next"

@@ -1,0 +1,124 @@
+"""What the supervisor runs: web server and worker, forked with everything loaded.
+
+What is loaded before the fork is in memory once. Nothing may be opened then: a connection, a socket, a thread or a
+handle of curl that two processes share would break in both. `tests/config/test_children.py` holds that.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import execute_from_command_line
+from django.db import connections
+
+from config.engine_watch import EngineWatch
+from config.supervisor import FORK, Child
+from deliveries.runtime.gc_tuning import freeze_and_tune_gc
+from deliveries.runtime.parent_death import die_with_parent
+from deliveries.runtime.process_name import name_process
+
+#: What web server, engines and tasks import when they begin, and some of it later.
+_MODULES = (
+    "config.wsgi",
+    "config.server.master",
+    "config.server.worker",
+    "deliveries.management.commands.qcluster",
+    "deliveries.maintenance.retention",
+    "deliveries.replay",
+    "deliveries.runtime.process",
+    "deliveries.stats.rollups",
+    "notifications.tasks",
+)
+#: The demo's one child is a supervisor itself, and stops its own children first.
+NESTED_GRACE_SECONDS = 20.0
+
+
+def load_everything() -> None:
+    """Before the first child is forked."""
+    from django.urls import get_resolver
+
+    for name in _MODULES:
+        importlib.import_module(name)
+    assert get_resolver().url_patterns  # every view
+    importlib.import_module(f"{settings.DATABASES['default']['ENGINE']}.base")
+    if settings.TRANSPORT == "curl":
+        importlib.import_module("integrations.transport.curl.transport")
+    connections.close_all()
+    freeze_and_tune_gc()
+    _return_memory()
+
+
+def _return_memory() -> None:
+    """Give back what importing has left in holes of the heap (glibc; elsewhere nothing)."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def web_server(*, host: str, port: int) -> Child:
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return Child("the web server", lambda: _serve(address))
+
+
+def _serve(address: str) -> None:
+    from config.server.master import serve
+
+    name_process("web")
+    os.environ["WEB_BIND"] = address
+    serve()
+
+
+def worker() -> Child:
+    """django-q2's cluster with the engines, whose heartbeats are watched."""
+    watch = EngineWatch()
+    last_sign = watch.last_sign if settings.ENGINE_PROCESSES > 0 else lambda: None
+    return Child("the worker", _work, last_sign=last_sign)
+
+
+def _work() -> None:
+    name_process("worker")
+    execute_from_command_line(["manage.py", "qcluster"])
+
+
+def installation(*, port: int) -> Child:
+    """`manage.py run` itself, for a process with threads and connections: it loads everything anew."""
+    manage = str(Path(__file__).resolve().parent.parent / "manage.py")
+    command = [sys.executable, manage, "run", "--no-migrate", "--verbosity", "0", "--port", str(port)]
+    return Child(
+        "Hookdesk",
+        lambda: os.execv(command[0], command),  # noqa: S606 - our own
+        grace_seconds=NESTED_GRACE_SECONDS,
+    )
+
+
+def migrate_apart() -> str:
+    """Migrate in a process of its own: what that loads is not in the memory that all share. Returns what went wrong."""
+    reader, writer = FORK.Pipe(duplex=False)
+    process = FORK.Process(target=_migrate, args=(writer,))
+    process.start()
+    writer.close()
+    try:
+        problem = str(reader.recv())
+    except EOFError:
+        problem = "its process ended early"
+    process.join()
+    return problem
+
+
+def _migrate(writer: object) -> None:
+    from django.core.management import call_command
+    from django.core.management.base import CommandError
+    from django.db import DatabaseError
+
+    die_with_parent()
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+        problem = ""
+    except (DatabaseError, CommandError) as error:
+        problem = str(error)
+    writer.send(problem)  # type: ignore[attr-defined]

@@ -1,0 +1,76 @@
+"""Whether the engines of this host are alive, for the supervisor: without a connection, a thread or a wait."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from multiprocessing.context import ForkProcess
+
+from deliveries.runtime import registry
+from deliveries.runtime.parent_death import die_with_parent
+
+#: Engines note their heartbeats every 5 s. After this many seconds without one, the database is asked …
+SUSPICIOUS_SECONDS = 10.0
+#: … so often …
+ASK_SECONDS = 2.0
+#: … and given up after so many seconds.
+ANSWER_SECONDS = 10.0
+_ALIVE, _NONE = 0, 3
+
+
+class EngineWatch:
+    """Reads the heartbeats that engines leave in shared memory.
+
+    When they stop, an engine of another cluster on this host may be alive, or the database is away, and engines cannot
+    write heartbeats either. So a process of its own asks the database: the supervisor can neither wait for a database
+    that hangs nor have a connection that its children would share.
+    """
+
+    def __init__(self) -> None:
+        self._sign: float | None = None
+        self._question: ForkProcess | None = None
+        self._asked_at = 0.0
+
+    def last_sign(self) -> float | None:
+        """When an engine of this host was last seen alive (monotonic); None while the database does not answer."""
+        now, beat = time.monotonic(), registry.last_beat.get()
+        if beat and now - beat < SUSPICIOUS_SECONDS:
+            self._sign = beat
+            return beat
+        if self._question is None:
+            if now - self._asked_at >= ASK_SECONDS:
+                self._ask(now)
+        elif not self._question.is_alive():
+            self._take_answer(self._question.exitcode)
+        elif now - self._asked_at > ANSWER_SECONDS:
+            self._question.kill()
+            self._question.join()
+            self._take_answer(None)
+        return self._sign
+
+    def _ask(self, now: float) -> None:
+        self._asked_at = now
+        self._question = multiprocessing.get_context("fork").Process(target=_look_into_the_database, daemon=True)
+        self._question.start()
+
+    def _take_answer(self, status: int | None) -> None:
+        self._question = None
+        if status == _ALIVE:
+            self._sign = self._asked_at
+        elif status != _NONE:
+            # Engines cannot write heartbeats either: a missing one says nothing about them.
+            self._sign = None
+        elif self._sign is None:
+            self._sign = self._asked_at
+
+
+def _look_into_the_database() -> None:
+    """The process of its own; its exit status is the answer."""
+    from django.utils import timezone
+
+    from deliveries.models import Engine
+
+    die_with_parent()
+    is_alive = Engine.objects.alive(timezone.now()).filter(host=registry.host_name()).exists()
+    os._exit(_ALIVE if is_alive else _NONE)
