@@ -98,6 +98,12 @@ class StoreConfig:
 _cache: dict[uuid.UUID, StoreConfig] = {}
 
 
+def cached_config(store_id: uuid.UUID, version: int) -> StoreConfig | None:
+    """The routing of a store as of `version`, if this process has it: without the database."""
+    cached = _cache.get(store_id)
+    return cached if cached is not None and cached.version == version else None
+
+
 def config_of(store_id: uuid.UUID, version: int | None = None) -> StoreConfig:
     """The routing of a store, at least as new as `version` (None: as of now). Raises Store.DoesNotExist."""
     cached = _cache.get(store_id)

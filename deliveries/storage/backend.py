@@ -11,7 +11,14 @@ from typing import Protocol
 from django.db import connection
 
 from deliveries.storage.rows.claims import IntegrationQueue, Leased
-from deliveries.storage.rows.pushes import ExistingRecords, IdempotencyRecord, PushCount, PushRows
+from deliveries.storage.rows.pushes import (
+    ExistingRecords,
+    IdempotencyRecord,
+    PushCount,
+    PushRows,
+    Verdict,
+    WaitingPush,
+)
 from deliveries.storage.rows.results import FinishedAttempt, OpenedAttempt, RecordedDelivery
 
 
@@ -56,6 +63,13 @@ class Backend(Protocol):
         """Store all of it, or nothing if a premise no longer holds (PlanIsStale) or a guess was wrong (RecordsExist).
 
         A transaction or savepoint of its own. `notifies`: the commit also wakes the engines.
+        """
+
+    def write_pushes(self, pushes: Sequence[WaitingPush], *, notifies: bool = False) -> list[Verdict]:
+        """Store them together: one transaction, one wait for the disk, but each of them whole or not at all.
+
+        No two of them may share a key (`WaitingPush.keys`). Outside of a transaction. What became of each, in their
+        order. Raises DatabaseError, and none is stored, if one of them cannot be written at all.
         """
 
     def existing_records(self, store_id: uuid.UUID, wanted: Collection[tuple[str, str]]) -> ExistingRecords:

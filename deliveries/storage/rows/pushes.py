@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
@@ -87,6 +87,21 @@ class IdempotencyRecord:
     response: Any
 
 
+class WaitingPush(NamedTuple):
+    """A push that is written together with others. None of its events has hops, and none of its deliveries an order."""
+
+    rows: PushRows
+    repetition: IdempotencyRecord | None = None
+
+    def keys(self) -> Iterator[tuple[object, ...]]:
+        """What no other push of the same group may have too: its records and its idempotency key."""
+        store_id = self.rows.store_id
+        for row in self.rows.records:
+            yield (store_id, row.type, row.external_id)
+        if self.repetition is not None:
+            yield (store_id, self.repetition.key)
+
+
 class PushCount(NamedTuple):
     """Pushes of a store in the unix second `second`; `now` in unix seconds, by the same clock."""
 
@@ -105,3 +120,7 @@ class RecordsExist(Exception):
     def __init__(self, known: ExistingRecords) -> None:
         super().__init__(f"{len(known)} records exist")
         self.known = known
+
+
+#: What became of one push of a group: stored (None), or nothing of it, for this reason.
+Verdict = PlanIsStale | RecordsExist | None

@@ -1,0 +1,138 @@
+"""Pushes on the event loop: planned there, written together by one thread, answered there. Django sees the rest.
+
+An answer begins as Django's last one to such a request did: whatever middleware and settings make of hosts, schemes
+and headers is thereby the same here. So the first push of each kind takes Django's way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from django.db import DatabaseError
+from rest_framework.response import Response
+
+from config.server.answers import http_date
+from config.server.connections import Connections
+from config.server.request import Request
+from deliveries.api import direct
+from deliveries.ingest.direct import DirectPush
+from deliveries.ingest.group_commit import GroupCommit, GroupedPush
+from deliveries.storage.rows.pushes import RecordsExist
+from integrations.api.errors import error_list_handler
+from integrations.foundation.strict_json import dump_document
+
+logger = logging.getLogger("hookdesk.web")
+
+#: Paths, and whether objects are pushed there; elsewhere they are events.
+PATHS = {b"/api/v1/push": True, b"/api/v1/push/": True, b"/api/v1/events": False, b"/api/v1/events/": False}
+#: What Django's middleware looks at, and may refuse.
+_ENVELOPE = (b"host", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-ssl", b"x-scheme")
+_READ = direct.READ.union(_ENVELOPE)
+#: What only the view understands.
+_UNUSUAL = frozenset({b"x-hookdesk-hops", b"content-encoding"})
+#: Kinds of requests whose answers are remembered.
+_MOST_HEADS = 500
+
+_Envelope = tuple[bytes | None, ...]
+
+
+class PushLane:
+    """`admit` is called in the event loop. `by_view(request)` has Django answer in a thread."""
+
+    def __init__(self, connections: Connections, by_view: Callable[[Request], None]) -> None:
+        self._connections = connections
+        self._by_view = by_view
+        self._commit = GroupCommit(self._written)
+        self._requests: dict[GroupedPush, Request] = {}
+        self._heads: dict[_Envelope, bytes] = {}
+
+    def admit(self, request: Request) -> None:
+        headers = _headers_of(request)
+        if headers is None:
+            self._by_view(request)
+            return
+        envelope = (request.target, *map(headers.get, _ENVELOPE))
+        if (head := self._heads.get(envelope)) is None:
+            request.learn = lambda status, fields: self._learn(envelope, status, fields)
+            self._by_view(request)
+            return
+        push = direct.accept(headers, request.body, is_objects=PATHS[request.target])
+        if push is None:
+            self._by_view(request)
+            return
+        request.head = head
+        self._requests[push] = request
+        self._commit.submit(push)
+
+    def stop(self) -> None:
+        self._commit.stop()
+
+    # --- In the event loop, after the commit ---------------------------------------------------------------
+
+    def _written(self, pushes: Sequence[GroupedPush]) -> None:
+        """In the thread that writes."""
+        if not self._connections.loop.is_closed():
+            self._connections.loop.call_soon_threadsafe(self._answer, pushes)
+
+    def _answer(self, pushes: Sequence[DirectPush]) -> None:
+        for push in pushes:
+            request = self._requests.pop(push)
+            try:
+                self._answer_one(push, request)
+            except Exception:
+                logger.exception("a push could not be answered")
+                request.connection.abandon()
+
+    def _answer_one(self, push: DirectPush, request: Request) -> None:
+        result = push.result
+        if result is None:
+            self._finish(request, b"202 Accepted", dump_document(push.response))
+        elif isinstance(result, RecordsExist) and push.replanned(result):
+            self._requests[push] = request
+            self._commit.submit(push)
+        elif isinstance(result, DatabaseError) and (refusal := error_list_handler(result, {})) is not None:
+            self._refuse(request, refusal)
+        else:
+            direct.left_to_view(push)
+            self._by_view(request)
+
+    def _refuse(self, request: Request, refusal: Response) -> None:
+        lines = "".join(f"\r\n{name}: {value}" for name, value in refusal.headers.items() if name != "Content-Type")
+        status = f"{refusal.status_code} {refusal.status_text}{lines}"
+        self._finish(request, status.encode("latin-1"), dump_document(refusal.data))
+
+    def _finish(self, request: Request, status: bytes, text: str) -> None:
+        body = text.encode()
+        close = b"" if request.is_kept_alive and not self._connections.is_stopping else b"Connection: close\r\n"
+        answer = b"HTTP/1.1 %b\r\nDate: %b\r\nContent-Length: %d\r\n%b%b\r\n%b" % (
+            status, http_date(), len(body), close, request.head, body,
+        )  # fmt: skip
+        request.connection.finish(request, answer)
+
+    # --- In Django's threads -------------------------------------------------------------------------------
+
+    def _learn(self, envelope: _Envelope, status: str, headers: Sequence[tuple[str, str]]) -> None:
+        if not status.startswith("202 "):
+            return
+        varying = ("content-length", "idempotent-replay")
+        fields = [(name, value) for name, value in headers if name.lower() not in varying]
+        fields = [(name, value) for name, value in headers if name.lower() not in varying]
+        if len(self._heads) >= _MOST_HEADS:
+            self._heads.clear()
+        self._heads[envelope] = "".join(f"{name}: {value}\r\n" for name, value in fields).encode("latin-1")
+
+
+def _headers_of(request: Request) -> dict[bytes, bytes] | None:
+    """The headers that count; None if the view must read them itself."""
+    if request.method != "POST" or request.version != "1.1" or request.target not in PATHS:
+        return None
+    found: dict[bytes, bytes] = {}
+    for name, value in request.headers:
+        if name in _READ:
+            if name in found:
+                return None
+            found[name] = value
+        elif name in _UNUSUAL or (name == b"user-agent" and value.startswith(b"Hookdesk/")):
+            return None
+    return found
