@@ -94,6 +94,9 @@ class Transport(Protocol):
     once with all there are when some are ready. `wake` may be called from another thread and ends a
     waiting `collect` early. Every request that was submitted yields exactly one result, at the latest two
     seconds after its deadline.
+
+    `watch`ed descriptors end a waiting `collect` too, as long as they have something to be read, which is the
+    caller's to read.
     """
 
     capacity: int
@@ -103,5 +106,9 @@ class Transport(Protocol):
     def collect(self, timeout: float) -> Sequence[Result]: ...
 
     def wake(self) -> None: ...
+
+    def watch(self, descriptor: int) -> None: ...
+
+    def unwatch(self, descriptor: int) -> None: ...
 
     def close(self) -> None: ...

@@ -68,9 +68,11 @@ _EVENT = (
     f" SELECT {_EVENTS.columns}, g.store, g.origin, g.now FROM {_rows(_EVENTS, 'e')} JOIN good g USING (push))"
 )
 _DELIVERY = (
-    f"delivery AS (INSERT INTO deliveries_delivery ({_DELIVERIES.columns}, store_id, status, trigger, attempt_count,"
-    " retry_count, crash_count, revision, is_awaiting_source, last_error, created_at)"
-    f" SELECT {_DELIVERIES.columns}, g.store, 'pending', 'scheduled', 0, 0, 0, 0, false, '', g.now"
+    f"delivery AS (INSERT INTO deliveries_delivery ({_DELIVERIES.columns}, store_id, status, first_sent_at,"
+    " attempt_count, trigger, retry_count, crash_count, revision, is_awaiting_source, last_error, created_at)"
+    f" SELECT {_DELIVERIES.columns}, g.store, CASE WHEN lease IS NULL THEN 'pending' ELSE 'sending' END,"
+    " CASE WHEN lease IS NULL THEN NULL ELSE g.now END, CASE WHEN lease IS NULL THEN 0 ELSE 1 END,"
+    " 'scheduled', 0, 0, 0, false, '', g.now"
     f" FROM {_rows(_DELIVERIES, 'd')} JOIN good g USING (push))"
 )
 # Filtered, not joined: the rows stay in the order in which they are to be locked.

@@ -87,7 +87,10 @@ class ClaimedDelivery:
 
 @dataclass(slots=True)
 class IntegrationQueue:
-    """An integration that has queued deliveries, as the claim sees it. In SQL: see `QUEUED_INTEGRATIONS`."""
+    """An integration that has queued deliveries, as the claim sees it. In SQL: see `QUEUED_INTEGRATIONS`.
+
+    `in_flight` counts what is reserved too.
+    """
 
     integration_id: Annotated[int, "i.id"]
     next_due: Annotated[
@@ -97,7 +100,9 @@ class IntegrationQueue:
     in_flight: Annotated[
         int,
         "(SELECT count(*) FROM deliveries_delivery d"
-        " WHERE d.integration_id = i.id AND d.status = 'sending' AND d.due_at > %s)",
+        " WHERE d.integration_id = i.id AND d.status = 'sending' AND d.due_at > %s)"
+        " + (SELECT coalesce(sum(r.room), 0) FROM deliveries_reservation r"
+        " WHERE r.integration_id = i.id AND r.until > %s)",
     ]
     max_in_flight: Annotated[int, "i.max_in_flight"]
     rate_limit: Annotated[float | None, "i.rate_limit"]

@@ -36,7 +36,10 @@ class EventRow:
 
 @dataclass(slots=True)
 class DeliveryRow:
-    """Of `deliveries_delivery`. `due_at`: None until it is written, and after that for one that is held."""
+    """Of `deliveries_delivery`. `due_at`: None until it is written, and after that for one that is held.
+
+    With a `lease`, it is born claimed, by the engine that it will be handed to; `due_at` is then the end of the lease.
+    """
 
     id: Annotated[uuid.UUID, KEY]
     event_id: Annotated[uuid.UUID, KEY]
@@ -45,6 +48,7 @@ class DeliveryRow:
     topic: Annotated[str, TEXT]
     order_key: Annotated[str | None, TEXT]
     due_at: Annotated[datetime | None, TIME] = None
+    lease: Annotated[uuid.UUID | None, KEY] = None
 
 
 @dataclass(slots=True)

@@ -70,7 +70,7 @@ class Claims:
 
     def queued_integrations(self, now: datetime) -> list[IntegrationQueue]:
         with connection.cursor() as cursor:
-            cursor.execute(_QUEUED_SQL, [as_time(now)])
+            cursor.execute(_QUEUED_SQL, [as_time(now)] * 2)
             return [_QUEUED.read(row) for row in cursor.fetchall()]
 
     def lease(self, shares: Mapping[int, int], lease: uuid.UUID, now: datetime) -> Leased:

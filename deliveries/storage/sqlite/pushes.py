@@ -37,9 +37,9 @@ _INSERT_EVENT = (
     f" VALUES ({_EVENTS.marks}, %s, %s, %s)"
 )
 _INSERT_DELIVERY = (
-    f'INSERT INTO deliveries_delivery ({_DELIVERIES.columns}, store_id, created_at, status, "trigger",'
-    " attempt_count, retry_count, crash_count, revision, is_awaiting_source, last_error)"
-    f" VALUES ({_DELIVERIES.marks}, %s, %s, 'pending', 'scheduled', 0, 0, 0, 0, false, '')"
+    f"INSERT INTO deliveries_delivery ({_DELIVERIES.columns}, store_id, created_at, status, first_sent_at,"
+    ' attempt_count, "trigger", retry_count, crash_count, revision, is_awaiting_source, last_error)'
+    f" VALUES ({_DELIVERIES.marks}, %s, %s, %s, %s, %s, 'scheduled', 0, 0, 0, false, '')"
 )
 _INSERT_RECORD = (
     "INSERT INTO deliveries_record (store_id, type, external_id, data, version, created_at, updated_at)"
@@ -174,7 +174,9 @@ def _event_cells(rows: PushRows) -> list[tuple[Any, ...]]:
 
 def _delivery_cells(rows: PushRows) -> list[tuple[Any, ...]]:
     store, now = rows.store_id.hex, as_time(rows.now)
-    return [(*cells, store, now) for cells in _DELIVERIES.cells(rows.deliveries)]
+    born = {True: ("sending", now, 1), False: ("pending", None, 0)}
+    cells = _DELIVERIES.cells(rows.deliveries)
+    return [(*cell, store, now, *born[row.lease is not None]) for cell, row in zip(cells, rows.deliveries, strict=True)]
 
 
 def _write_record(cursor: Any, row: RecordRow, store: str, now: str) -> None:

@@ -34,6 +34,9 @@ class CurlSockets:
         self._registered: dict[int, int] = {}
         self._kept: set[int] = set()
         self._closed: set[int] = set()
+        self._watched: set[int] = set()
+        #: A watched descriptor had something to be read in the last `drive`.
+        self.has_other_input = False
         self._selector = selectors.DefaultSelector()
         self._wakes, self._waker = socket.socketpair()
         for end in (self._wakes, self._waker):
@@ -45,11 +48,14 @@ class CurlSockets:
         """Waits up to `timeout` seconds until something happens, and lets curl work on it."""
         if self._due is not None:
             timeout = min(timeout, max(self._due - time.monotonic(), 0.0))
-        act, kept = self.multi.socket_action, self._kept
+        act, kept, watched = self.multi.socket_action, self._kept, self._watched
+        self.has_other_input = False
         for key, events in self._selector.select(timeout):
             descriptor = key.fd
             if descriptor == self._wake_descriptor:
                 self._drain_wakes()
+            elif descriptor in watched:
+                self.has_other_input = True
             elif descriptor in kept:
                 self._give_up(descriptor)
             else:  # EVENT_READ and EVENT_WRITE are 1 and 2, as curl's own CSELECT_IN and CSELECT_OUT
@@ -71,6 +77,16 @@ class CurlSockets:
         """Ends a waiting `drive`."""
         with contextlib.suppress(OSError):  # full: it will wake anyway; closed: nobody waits
             self._waker.send(b"\0")
+
+    def watch(self, descriptor: int) -> None:
+        """It ends a waiting `drive`, and is none of curl's."""
+        self._watched.add(descriptor)
+        self._selector.register(descriptor, selectors.EVENT_READ)
+
+    def unwatch(self, descriptor: int) -> None:
+        self._watched.discard(descriptor)
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(descriptor)
 
     def close(self) -> None:
         self.multi.close()
