@@ -40,8 +40,8 @@ class Lanes:
         push_threads: int | None = None,
     ) -> None:
         self._respond = respond
-        self._direct = PushLane(connections, self._push_by_view)
         self._pushes = DaemonPool(push_threads or threads, "push")
+        self._direct = PushLane(connections, self._push_by_view, self._pushes)
         self._pages = DaemonPool(threads, "page")
         self._receivers = DaemonPool(max(2, threads // 2), "receiver")
         self._probes = DaemonPool(1, "probe")

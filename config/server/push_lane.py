@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from django.db import DatabaseError
 from rest_framework.response import Response
@@ -18,9 +19,12 @@ from config.server.request import Request
 from deliveries.api import direct
 from deliveries.ingest.direct import DirectPush
 from deliveries.ingest.group_commit import GroupCommit, GroupedPush
-from deliveries.storage.rows.pushes import RecordsExist
+from deliveries.ingest.unhanded import release
+from deliveries.runtime.handover_client import HandoverClient
+from deliveries.storage.rows.pushes import DeliveryRow, RecordsExist
 from integrations.api.errors import error_list_handler
 from integrations.foundation.strict_json import dump_document
+from integrations.transport.daemon_pool import DaemonPool
 
 logger = logging.getLogger("hookdesk.web")
 
@@ -38,12 +42,14 @@ _Envelope = tuple[bytes | None, ...]
 
 
 class PushLane:
-    """`admit` is called in the event loop. `by_view(request)` has Django answer in a thread."""
+    """`admit` is called in the event loop. `by_view(request)` has Django answer, in one of the `threads`."""
 
-    def __init__(self, connections: Connections, by_view: Callable[[Request], None]) -> None:
+    def __init__(self, connections: Connections, by_view: Callable[[Request], None], threads: DaemonPool) -> None:
         self._connections = connections
+        self._threads = threads
         self._by_view = by_view
         self._commit = GroupCommit(self._written)
+        self._engines = HandoverClient(connections.loop, self._release)
         self._requests: dict[GroupedPush, Request] = {}
         self._heads: dict[_Envelope, bytes] = {}
 
@@ -62,11 +68,16 @@ class PushLane:
             self._by_view(request)
             return
         request.head = head
-        self._requests[push] = request
-        self._commit.submit(push)
+        self._submit(push, request)
 
     def stop(self) -> None:
         self._commit.stop()
+        self._engines.close()
+
+    def _submit(self, push: DirectPush, request: Request) -> None:
+        push.born = self._engines.claim(push.waiting.rows)
+        self._requests[push] = request
+        self._commit.submit(push)
 
     # --- In the event loop, after the commit ---------------------------------------------------------------
 
@@ -76,6 +87,9 @@ class PushLane:
             self._connections.loop.call_soon_threadsafe(self._answer, pushes)
 
     def _answer(self, pushes: Sequence[DirectPush]) -> None:
+        self._engines.hand_over(
+            [(push.waiting.rows, push.born) for push in pushes if push.result is None and push.born is not None]
+        )
         for push in pushes:
             request = self._requests.pop(push)
             try:
@@ -88,14 +102,21 @@ class PushLane:
         result = push.result
         if result is None:
             self._finish(request, b"202 Accepted", dump_document(push.response))
-        elif isinstance(result, RecordsExist) and push.replanned(result):
-            self._requests[push] = request
-            self._commit.submit(push)
+            return
+        if push.born is not None:
+            self._engines.give_up(push.waiting.rows, push.born)
+        if isinstance(result, RecordsExist) and push.replanned(result):
+            self._submit(push, request)
         elif isinstance(result, DatabaseError) and (refusal := error_list_handler(result, {})) is not None:
             self._refuse(request, refusal)
         else:
             direct.left_to_view(push)
             self._by_view(request)
+
+    def _release(self, rows: list[DeliveryRow]) -> None:
+        lease = rows[0].lease
+        assert lease is not None
+        self._threads.submit(partial(release, ids=[row.id for row in rows], lease=lease))
 
     def _refuse(self, request: Request, refusal: Response) -> None:
         lines = "".join(f"\r\n{name}: {value}" for name, value in refusal.headers.items() if name != "Content-Type")

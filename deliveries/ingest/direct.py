@@ -17,6 +17,7 @@ from deliveries.ingest.group_commit import GroupedPush
 from deliveries.ingest.parsing import Invalid, read_events, read_objects
 from deliveries.ingest.plan import Plan, TooMuchWork, plan_events, plan_push
 from deliveries.ingest.responses import of_events, of_objects
+from deliveries.runtime.handover_client import Born
 from deliveries.storage.rows.pushes import ExistingRecords, IdempotencyRecord, RecordsExist, WaitingPush
 from integrations.foundation.strict_json import DocumentError, parse_document
 from integrations.security.tokens import Principal
@@ -34,9 +35,10 @@ _OTHER_WAY = (DocumentError, Invalid, SchemaViolation, TooMuchWork)
 
 @dataclass(slots=True, eq=False)
 class DirectPush(GroupedPush):
-    """`response`: what the caller gets once it is stored."""
+    """`response`: what the caller gets once it is stored. `born`: its deliveries that an engine is to be handed."""
 
     response: Any = None
+    born: Born | None = None
     config: StoreConfig = field(kw_only=True)
     document: Any = field(kw_only=True)
     is_objects: bool = field(kw_only=True)

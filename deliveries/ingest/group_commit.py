@@ -109,7 +109,8 @@ class GroupCommit:
 
     def _write(self, group: Sequence[GroupedPush]) -> None:
         """Sets what became of each."""
-        notifies = any(push.waiting.rows.deliveries for push in group) and may_notify_inline()
+        has_due = any(row.lease is None for push in group for row in push.waiting.rows.deliveries)
+        notifies = has_due and may_notify_inline()
         try:
             self._try_connection()
             results: Sequence[Result] = backend().write_pushes([push.waiting for push in group], notifies=notifies)
@@ -129,7 +130,7 @@ class GroupCommit:
             results = [error if isinstance(error, DatabaseError) else DatabaseError(str(error))]
         for push, result in zip(group, results, strict=True):
             push.result = result
-        if not notifies and any(push.result is None and push.waiting.rows.deliveries for push in group):
+        if has_due and not notifies:
             wake()
 
     def _try_connection(self) -> None:

@@ -19,7 +19,7 @@ from deliveries.storage.rows.pushes import (
     Verdict,
     WaitingPush,
 )
-from deliveries.storage.rows.results import FinishedAttempt, OpenedAttempt, RecordedDelivery
+from deliveries.storage.rows.results import EndedAttempt, RecordedDelivery
 
 
 class Waiter(Protocol):
@@ -35,9 +35,6 @@ class Backend(Protocol):
 
     def lock_claims(self) -> None:
         """Until the transaction ends, no other engine claims."""
-
-    def wait_for_disk(self) -> None:
-        """The commit of this transaction is durable when it returns, although it claims."""
 
     def queued_integrations(self, now: datetime) -> list[IntegrationQueue]:
         """Those that are enabled and have anything queued, due or not."""
@@ -87,14 +84,27 @@ class Backend(Protocol):
 
     # --- results --------------------------------------------------------------------------------------------------
 
-    def open_attempts(self, rows: Sequence[OpenedAttempt]) -> None:
-        """Insert them as running: all or none."""
+    def record_results(
+        self, deliveries: Sequence[RecordedDelivery], attempts: Sequence[EndedAttempt]
+    ) -> set[uuid.UUID]:
+        """Write the new states where the lease still stands; the ids of those. Write the attempt of each as
+        `write_attempts` does, those whose lease is gone as late.
+        """
 
-    def finish_attempts(self, rows: Sequence[FinishedAttempt]) -> None:
-        """What has ended stays as it is: a batch whose commit was never confirmed is recorded again."""
+    def record_alone(
+        self, deliveries: Sequence[RecordedDelivery], attempts: Sequence[EndedAttempt]
+    ) -> set[uuid.UUID] | None:
+        """`record_results` in a transaction of its own. None, and nothing is written, if any delivery at all awaits its
+        source.
+        """
 
-    def record_deliveries(self, rows: Sequence[RecordedDelivery]) -> set[uuid.UUID]:
-        """Write the new states where the lease still stands; the ids of those."""
+    def write_attempts(self, rows: Sequence[EndedAttempt]) -> None:
+        """Insert them. A row of the same delivery and number is replaced if its end is unknown; what has ended stays:
+        a batch whose commit was never confirmed is recorded again.
+        """
+
+    def interrupt_attempts(self, rows: Sequence[EndedAttempt]) -> None:
+        """Insert those that have no row yet. One that has, of a version that wrote it at the start, ends as unknown."""
 
     # --- wake-ups -------------------------------------------------------------------------------------------------
 

@@ -21,8 +21,8 @@ LEASE_GRACE = 30.0
 class ClaimedDelivery:
     """A delivery under our lease, with what is needed to build its request.
 
-    In SQL: of `deliveries_delivery d` after it was claimed, and its `deliveries_event e`; the trigger and the status
-    (`was_sending`) are those of before.
+    In SQL: of `deliveries_delivery d` after it was claimed, its `deliveries_event e` and its
+    `integrations_integration i`. `lease_ended_at` and `interrupted_trigger` are what the row said before.
     """
 
     id: Annotated[uuid.UUID, "d.id"]
@@ -44,16 +44,24 @@ class ClaimedDelivery:
     origin: Annotated[str, "e.origin"]
     occurred_at: Annotated[datetime, "e.occurred_at"]
     trigger: Annotated[str, 'd."trigger"']
-    was_sending: Annotated[bool, "d.status = 'sending'"]
     #: Of the event: how far it came, and how many deliveries the answer may bring about.
     hops: Annotated[int, "e.hops"] = 0
     cascade_left: Annotated[int | None, "e.cascade_left"] = None
+    #: Of the attempt before this one, if nobody lived to record how it ended: when its lease ran out, and its trigger.
+    lease_ended_at: Annotated[datetime | None, "CASE WHEN d.status = 'sending' THEN d.due_at END"] = None
+    interrupted_trigger: Annotated[str, 'd."trigger"'] = "scheduled"
+    #: Of the integration, in seconds.
+    timeout: Annotated[float, "i.timeout"] = 0.0
     lease: uuid.UUID = field(kw_only=True)
     attempt_id: uuid.UUID = field(default_factory=uuid7, kw_only=True)
 
     @property
     def is_test(self) -> bool:
         return self.trigger == "test"
+
+    @property
+    def was_sending(self) -> bool:
+        return self.lease_ended_at is not None
 
     @classmethod
     def sample(cls, integration: Integration, now: datetime, **values: Any) -> ClaimedDelivery:
@@ -69,7 +77,6 @@ class ClaimedDelivery:
             "crash_count": 0,
             "revision": 0,
             "trigger": "scheduled",
-            "was_sending": False,
             "order_key": None,
             "failure_group_id": None,
             "first_sent_at": now,

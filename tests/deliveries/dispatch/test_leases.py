@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from django.db import DataError, InterfaceError, OperationalError, connection
+from django.db import DataError, InterfaceError, OperationalError
 from django.utils import timezone
 
 from deliveries.dispatch import engine as engine_module
@@ -14,6 +14,7 @@ from deliveries.dispatch.poison import MOST_CRASHES, allowed_concurrency
 from deliveries.maintenance.periodic import make_due_polls
 from deliveries.models import Attempt, Delivery, Engine
 from deliveries.models.engine import HEARTBEAT_STALE
+from deliveries.results import attempts as attempts_module
 from deliveries.runtime.registry import deregister, heartbeat, missing_here, register, stopping
 from integrations.models import IntegrationHealth
 from subscriptions.models import Subscription
@@ -153,13 +154,14 @@ class TestGivingBack:
         delivery = DeliveryFactory(subscription=subscription)
         engine = start_engine()
         with monkeypatch.context() as patch:
-            patch.setattr(engine_module, "open_attempts", lambda dispatches: _raise(OperationalError("gone away")))
+            patch.setattr(engine_module, "prepare", lambda *_: _raise(OperationalError("gone away")))
             with pytest.raises(OperationalError):
                 engine.cycle()
         engine.cycle()
         finish(engine)
         delivery.refresh_from_db()
         assert (delivery.status, delivery.crash_count, len(receiver.requests)) == ("succeeded", 0, 1)
+        assert (delivery.attempt_count, outcomes(delivery)) == (1, ["succeeded"]), "what was not sent is no attempt"
 
     def test_nothing_is_sent_on_a_claim_that_has_become_old(self, start_engine, subscription, receiver, monkeypatch):
         delivery = DeliveryFactory(subscription=subscription)
@@ -170,27 +172,29 @@ class TestGivingBack:
         assert (engine.dispatches, receiver.requests) == ({}, [])
         engine.cycle()
         finish(engine)
-        assert outcomes(delivery) == ["unknown", "succeeded"]
+        assert outcomes(delivery) == ["succeeded"]
         assert len(receiver.requests) == 1
 
-    def test_a_request_that_cannot_be_written_down_is_not_sent_and_holds_up_nobody(
+    def test_a_request_that_cannot_be_written_down_fails_its_delivery_and_holds_up_nobody(
         self, start_engine, subscription, receiver, monkeypatch
     ):
         bad, *fine = DeliveryFactory.create_batch(4, subscription=subscription)
-        original = engine_module.open_attempts
+        original = attempts_module.stored_body
 
-        def refuse(dispatches):
-            if any(dispatch.claimed.id == bad.id for dispatch in dispatches):
+        def refuse(request):
+            if bad.request_id in str(request.headers):
                 raise DataError("unwritable")
-            original(dispatches)
+            return original(request)
 
-        monkeypatch.setattr(engine_module, "open_attempts", refuse)
+        monkeypatch.setattr(attempts_module, "stored_body", refuse)
         engine = start_engine()
         engine.cycle()
         finish(engine)
         bad.refresh_from_db()
-        assert (bad.status, len(receiver.requests)) == ("failed", 3)
-        assert "failed to record this request" in bad.last_error
+        (attempt,) = bad.attempts.all()
+        assert (bad.status, bad.lease, len(receiver.requests)) == ("failed", None, 4)
+        assert (attempt.outcome, attempt.error_kind, attempt.method) == ("failed", "internal", "")
+        assert "failed to record the outcome" in bad.last_error
         assert all(outcomes(delivery) == ["succeeded"] for delivery in fine)
 
 
@@ -203,7 +207,7 @@ class TestDraining:
         engine = start_engine()
         engine.cycle()
         monkeypatch.setattr(engine_module, "deregister", lambda slot: _raise(error("gone away")))
-        monkeypatch.setattr(engine_module, "give_back", lambda *_: _raise(error("gone away")))
+        monkeypatch.setattr(engine_module, "leave_unfinished", lambda *_: _raise(error("gone away")))
         engine._drain()
         delivery.refresh_from_db()
         assert (delivery.status, outcomes(delivery)) == ("succeeded", ["succeeded"])
@@ -250,27 +254,6 @@ class TestQuarantine:
         engine = start_engine()
         engine.cycle()
         assert len(engine.dispatches) == 4
-
-
-class TestDurability:
-    def test_a_commit_that_claims_but_sends_nothing_waits_for_the_disk(self, start_engine, subscription, receiver):
-        """Nothing would follow that makes the results in it durable."""
-        if connection.vendor != "postgresql":
-            pytest.skip("SQLite's commits all wait")
-        TestQuarantine().crashed(subscription, 3, MOST_CRASHES)
-        receiver.script(hang())
-        engine = start_engine()
-        engine.cycle()
-        assert (len(engine.dispatches), synchronous_commit()) == (1, "off"), "its attempts follow"
-        with time_machine.travel(timezone.now() + timedelta(seconds=3), tick=True):
-            engine.cycle()
-        assert (len(engine.dispatches), synchronous_commit()) == (1, "on")
-
-
-def synchronous_commit():
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('synchronous_commit')")
-        return cursor.fetchone()[0]
 
 
 class TestAClockThatIsSet:
