@@ -106,7 +106,7 @@ class Pacer:
         if candidate.breaker != "closed":
             return 1 if candidate.probe_at is None or candidate.probe_at <= now else 0
         window = self._window(candidate.integration_id)
-        room = min(int(window.size) - window.in_flight, candidate.max_in_flight - candidate.in_flight)
+        room = min(int(window.size) - window.in_flight, candidate.max_in_flight - candidate.taken)
         if candidate.rate_limit is not None:
             room = min(room, int(tokens(candidate, now)))
         return max(0, room)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q
 
 from deliveries.models import Delivery, Engine, Reservation
 from deliveries.storage import backend
@@ -66,7 +66,7 @@ def reserve(engine: Engine, *, wanted: Collection[int], held: Mapping[int, int],
 def _reservable(engine: Engine, wanted: Collection[int], held: Mapping[int, int], now: datetime) -> list[Reserved]:
     version = ConfigVersion.current()
     taken = _taken_by_others(engine, wanted, now)
-    sending = _sending(wanted, now)
+    sending, born = _in_flight(wanted, now)
     rows = (
         Integration.objects.filter(id__in=wanted, is_enabled=True, deleted_at=None, rate_limit=None)
         .filter(Q(health=None) | Q(health__breaker="closed"))
@@ -78,7 +78,8 @@ def _reservable(engine: Engine, wanted: Collection[int], held: Mapping[int, int]
         others = taken.get(integration_id, 0)
         if others is None:
             continue
-        free = cap - others - sending.get(integration_id, 0) + held.get(integration_id, 0)
+        born_of_others = born.get(integration_id, 0) - held.get(integration_id, 0)
+        free = cap - sending.get(integration_id, 0) + born.get(integration_id, 0) - max(others, born_of_others)
         room = min(MOST_ROOM, free // 2)
         if room >= LEAST_ROOM:
             found.append(Reserved(integration_id, room, version, timeout + LEASE_GRACE))
@@ -95,6 +96,11 @@ def _taken_by_others(engine: Engine, wanted: Collection[int], now: datetime) -> 
     return taken
 
 
-def _sending(wanted: Collection[int], now: datetime) -> dict[int, int]:
+def _in_flight(wanted: Collection[int], now: datetime) -> tuple[dict[int, int], dict[int, int]]:
+    """By integration: all that is being sent, and what of it was born claimed."""
     rows = Delivery.objects.filter(integration_id__in=wanted, status="sending", due_at__gt=now)
-    return dict(rows.values_list("integration_id").annotate(Count("id")))
+    born = rows.filter(attempt_count=1, first_sent_at=F("created_at"))
+    return (
+        dict(rows.values_list("integration_id").annotate(Count("id"))),
+        dict(born.values_list("integration_id").annotate(Count("id"))),
+    )

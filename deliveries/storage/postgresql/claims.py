@@ -26,7 +26,7 @@ logger = logging.getLogger("hookdesk.engine")
 #: Any constant will do.
 CLAIM_LOCK = 0x486F6F6B
 
-_QUEUED = Selected(IntegrationQueue, converted={"in_flight": int})
+_QUEUED = Selected(IntegrationQueue, converted={"reserved": int})
 _CLAIMED = Selected(
     ClaimedDelivery,
     converted={datetime: to_time},
@@ -67,7 +67,7 @@ class Claims:
 
     def queued_integrations(self, now: datetime) -> list[IntegrationQueue]:
         # Prepared: planning it costs more than running it.
-        return [_QUEUED.read(row) for row in execute_prepared(_QUEUED_SQL, [now, now])]
+        return [_QUEUED.read(row) for row in execute_prepared(_QUEUED_SQL, [now] * 3)]
 
     def lease(self, shares: Mapping[int, int], lease: uuid.UUID, now: datetime) -> Leased:
         values = [big_numbers_array(shares), numbers_array(shares.values()), now, lease, now, now]

@@ -92,11 +92,19 @@ class ClaimedDelivery:
         return cls(**{**first, **values})
 
 
+IN_FLIGHT = (
+    "SELECT count(*) FROM deliveries_delivery d"
+    " WHERE d.integration_id = i.id AND d.status = 'sending' AND d.due_at > %s"
+)
+#: The first attempt of a delivery that was written with a lease: only then was it sent when it was made.
+BORN_CLAIMED = "d.attempt_count = 1 AND d.first_sent_at = d.created_at"
+
+
 @dataclass(slots=True)
 class IntegrationQueue:
     """An integration that has queued deliveries, as the claim sees it. In SQL: see `QUEUED_INTEGRATIONS`.
 
-    `in_flight` counts what is reserved too.
+    `reserved`: room that engines keep for deliveries which are born claimed, `born_in_flight` of them so far.
     """
 
     integration_id: Annotated[int, "i.id"]
@@ -104,11 +112,11 @@ class IntegrationQueue:
         datetime,
         "(SELECT min(d.due_at) FROM deliveries_delivery d WHERE d.integration_id = i.id AND d.due_at IS NOT NULL)",
     ]
-    in_flight: Annotated[
+    in_flight: Annotated[int, f"({IN_FLIGHT})"]
+    born_in_flight: Annotated[int, f"({IN_FLIGHT} AND {BORN_CLAIMED})"]
+    reserved: Annotated[
         int,
-        "(SELECT count(*) FROM deliveries_delivery d"
-        " WHERE d.integration_id = i.id AND d.status = 'sending' AND d.due_at > %s)"
-        " + (SELECT coalesce(sum(r.room), 0) FROM deliveries_reservation r"
+        "(SELECT coalesce(sum(r.room), 0) FROM deliveries_reservation r"
         " WHERE r.integration_id = i.id AND r.until > %s)",
     ]
     max_in_flight: Annotated[int, "i.max_in_flight"]
@@ -125,6 +133,11 @@ class IntegrationQueue:
         "h.last_success_at IS NOT NULL AND h.consecutive_failures = 0"
         " AND (h.last_failure_at IS NULL OR h.last_failure_at < h.last_success_at)",
     ] = False
+
+    @property
+    def taken(self) -> int:
+        """Of `max_in_flight`: what is in flight or reserved."""
+        return self.in_flight - self.born_in_flight + max(self.born_in_flight, self.reserved)
 
 
 # A "loose index scan": one probe per integration that has anything queued, however long its queue is.

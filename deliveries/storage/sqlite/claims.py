@@ -68,7 +68,7 @@ class Claims:
 
     def queued_integrations(self, now: datetime) -> list[IntegrationQueue]:
         with connection.cursor() as cursor:
-            cursor.execute(_QUEUED_SQL, [as_time(now)] * 2)
+            cursor.execute(_QUEUED_SQL, [as_time(now)] * 3)
             return [_QUEUED.read(row) for row in cursor.fetchall()]
 
     def lease(self, shares: Mapping[int, int], lease: uuid.UUID, now: datetime) -> Leased:
