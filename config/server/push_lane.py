@@ -7,6 +7,7 @@ and headers is thereby the same here. So the first push of each kind takes Djang
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -37,6 +38,8 @@ _READ = direct.READ.union(_ENVELOPE)
 _UNUSUAL = frozenset({b"x-hookdesk-hops", b"content-encoding"})
 #: Kinds of requests whose answers are remembered.
 _MOST_HEADS = 500
+#: Seconds that a push waits at most while the engine that would send it is behind.
+LONGEST_HOLD = 0.1
 
 _Envelope = tuple[bytes | None, ...]
 
@@ -49,7 +52,9 @@ class PushLane:
         self._threads = threads
         self._by_view = by_view
         self._commit = GroupCommit(self._written)
-        self._engines = HandoverClient(connections.loop, self._release)
+        self._engines = HandoverClient(connections.loop, release=self._release, on_room=self._go_on)
+        #: Pushes whose deliveries an engine is to get that is behind, and when they go on without.
+        self._held: deque[tuple[float, DirectPush, Request]] = deque()
         self._requests: dict[GroupedPush, Request] = {}
         self._heads: dict[_Envelope, bytes] = {}
 
@@ -68,11 +73,35 @@ class PushLane:
             self._by_view(request)
             return
         request.head = head
-        self._submit(push, request)
+        if self._engines.is_behind(push.waiting.rows):
+            self._hold(push, request)
+        else:
+            self._submit(push, request)
 
     def stop(self) -> None:
         self._commit.stop()
         self._engines.close()
+
+    def _hold(self, push: DirectPush, request: Request) -> None:
+        """Whoever sends as fast as it is answered slows down to what can be delivered, instead of making a backlog."""
+        loop = self._connections.loop
+        if not self._held:
+            loop.call_later(LONGEST_HOLD, self._let_go)
+        self._held.append((loop.time() + LONGEST_HOLD, push, request))
+
+    def _go_on(self) -> None:
+        """There is room: for those that came first, and only for what it suffices."""
+        while self._held and not self._engines.is_behind(self._held[0][1].waiting.rows):
+            _, push, request = self._held.popleft()
+            self._submit(push, request)
+
+    def _let_go(self) -> None:
+        now = self._connections.loop.time()
+        while self._held and self._held[0][0] <= now:
+            _, push, request = self._held.popleft()
+            self._submit(push, request)
+        if self._held:
+            self._connections.loop.call_later(self._held[0][0] - now, self._let_go)
 
     def _submit(self, push: DirectPush, request: Request) -> None:
         push.born = self._engines.claim(push.waiting.rows)

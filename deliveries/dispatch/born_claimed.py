@@ -20,6 +20,8 @@ from integrations.transport import Transport
 MOST_RESERVED = 200
 #: The least time between two changes of the reservations.
 PAUSE = 0.25
+#: The engine is busy if it has waited for less than this share of its time, over so many seconds.
+SPARE_SHARE, MEASURED_OVER = 0.15, 0.05
 
 
 class BornClaimed:
@@ -36,6 +38,9 @@ class BornClaimed:
         self._count: Counter[int] = Counter()
         self._touched: set[int] = set()
         self._changed_at = 0.0
+        self._transport = transport
+        self._measured_at, self._waited = time.monotonic(), transport.waited
+        self._is_busy = False
 
     # --- taking in -----------------------------------------------------------------------------------------
 
@@ -97,7 +102,15 @@ class BornClaimed:
         moment = time.monotonic()
         if moment >= self.due:
             self._change(now, moment)
-        self._fill_up()
+        if self._touched:
+            self._measure(moment)
+            self._fill_up()
+
+    def _measure(self, moment: float) -> None:
+        elapsed = moment - self._measured_at
+        if elapsed >= MEASURED_OVER:
+            self._is_busy = self._transport.waited - self._waited < elapsed * SPARE_SHARE
+            self._measured_at, self._waited = moment, self._transport.waited
 
     def _change(self, now: datetime, moment: float) -> None:
         self._changed_at = moment
@@ -132,4 +145,4 @@ class BornClaimed:
 
     def _offer(self, reserved: Reserved) -> Offer:
         until = self._changed_at + (LIFETIME - SAFETY).total_seconds()
-        return Offer(reserved.integration_id, 0, reserved.config_version, reserved.lease_seconds, until)
+        return Offer(reserved.integration_id, 0, reserved.config_version, reserved.lease_seconds, until, self._is_busy)

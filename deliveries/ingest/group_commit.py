@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
@@ -52,25 +53,27 @@ class GroupCommit:
     def __init__(self, finish: Callable[[Sequence[GroupedPush]], None]) -> None:
         self._finish = finish
         self._line: deque[GroupedPush] = deque()
-        self._arrived = threading.Condition(threading.Lock())
+        #: Something for each time that the line was empty before.
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._lock = threading.Lock()
         self._is_started = self._is_stopped = False
         self._used_at = 0.0
 
     def submit(self, push: GroupedPush) -> None:
         """Never blocks for long."""
-        with self._arrived:
+        with self._lock:
             if not self._is_started:
                 self._is_started = True
                 threading.Thread(target=self._run, name="group commit", daemon=True).start()
             self._line.append(push)
-            if len(self._line) == 1:
-                self._arrived.notify()
+            is_first = len(self._line) == 1
+        if is_first:
+            self._bell.put(None)
 
     def stop(self) -> None:
         """End the thread when nothing is left to write."""
-        with self._arrived:
-            self._is_stopped = True
-            self._arrived.notify()
+        self._is_stopped = True
+        self._bell.put(None)
 
     def _run(self) -> None:
         try:
@@ -86,11 +89,11 @@ class GroupCommit:
         Those that share a record or an idempotency key with one of them, and all of that key behind it, keep their
         place in the line.
         """
-        with self._arrived:
-            while not self._line:
-                if self._is_stopped:
-                    return []
-                self._arrived.wait()
+        while not self._line:
+            if self._is_stopped:
+                return []
+            self._bell.get()
+        with self._lock:
             group: list[GroupedPush] = []
             left: list[GroupedPush] = []
             taken: set[tuple[object, ...]] = set()

@@ -7,7 +7,7 @@ An engine listens; each web process connects to all engines of its host. Both ar
 tells. Messages are JSON, each behind its length (4 bytes, big-endian). An engine sends `Offer`s and a web process
 `Handed` ones:
 
-    {"offer": [integration, credits, config_version, lease_seconds, until]}
+    {"offer": [integration, credits, config_version, lease_seconds, until, is_busy]}
     {"close": [integration, …]}   null: all of them; the engine stops
     {"handed": [[config_version, since, store, origin, now, lease, [event, …]], …]}
 
@@ -41,7 +41,8 @@ class Offer(NamedTuple):
     """Room at an integration: so many more deliveries may be born with a lease of this engine.
 
     `config_version`: nothing that a store's later version changes is known to the engine. `lease_seconds`: how long
-    the lease is to be. `until`: when the offer ends, in seconds of the monotonic clock.
+    the lease is to be. `until`: when the offer ends, in seconds of the monotonic clock. `is_busy`: the engine has no
+    time to spare; where its room is used up, that is why, and not a receiver that takes its time.
     """
 
     integration_id: int
@@ -49,6 +50,7 @@ class Offer(NamedTuple):
     config_version: int
     lease_seconds: float
     until: float
+    is_busy: bool = False
 
 
 def is_possible() -> bool:

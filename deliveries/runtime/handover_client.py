@@ -94,12 +94,20 @@ Born = dict[_Link, list[DeliveryRow]]
 class HandoverClient:
     """`claim(rows)` before a push is written, then `hand_over` or `give_up` what that returned.
 
-    `release(rows)` is called for deliveries that were leased and stored, but cannot be handed over.
+    `release(rows)` is called for deliveries that were leased and stored, but cannot be handed over; `on_room()` when an
+    engine has made an offer.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, release: Callable[[list[DeliveryRow]], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        release: Callable[[list[DeliveryRow]], None],
+        on_room: Callable[[], None],
+    ) -> None:
         self._loop = loop
         self._release = release
+        self._on_room = on_room
         self._links: dict[int, _Link] = {}
         self._rooms: dict[int, _Room] = {}
         self._look_at = 0.0
@@ -127,6 +135,20 @@ class HandoverClient:
         for link in born:
             link.waiting += 1
         return born or None
+
+    def is_behind(self, rows: PushRows) -> bool:
+        """An engine would get deliveries of this push, but has too much to do at the moment."""
+        if not self._rooms:
+            return False
+        now = time.monotonic()
+        return any(
+            room.credits <= 0
+            and room.offer.is_busy
+            and now < room.offer.until
+            and rows.config_version <= room.offer.config_version
+            for row in rows.deliveries
+            if (room := self._rooms.get(row.integration_id)) is not None
+        )
 
     def give_up(self, rows: PushRows, born: Born) -> None:
         """The push was not stored."""
@@ -162,6 +184,7 @@ class HandoverClient:
             room = self._rooms.get(offer.integration_id)
             left = room.credits if room is not None and room.link is link else 0
             self._rooms[offer.integration_id] = _Room(link, offer, left + offer.credits)
+            self._on_room()
         elif (closed := message["close"]) is not None:
             self._forget(link, closed)
         else:

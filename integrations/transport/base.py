@@ -100,6 +100,8 @@ class Transport(Protocol):
     """
 
     capacity: int
+    #: Seconds that `collect` has spent waiting.
+    waited: float
 
     def submit(self, key: Hashable, request: Request) -> None: ...
 

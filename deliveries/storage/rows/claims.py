@@ -113,12 +113,6 @@ class IntegrationQueue:
         "(SELECT min(d.due_at) FROM deliveries_delivery d WHERE d.integration_id = i.id AND d.due_at IS NOT NULL)",
     ]
     in_flight: Annotated[int, f"({IN_FLIGHT})"]
-    born_in_flight: Annotated[int, f"({IN_FLIGHT} AND {BORN_CLAIMED})"]
-    reserved: Annotated[
-        int,
-        "(SELECT coalesce(sum(r.room), 0) FROM deliveries_reservation r"
-        " WHERE r.integration_id = i.id AND r.until > %s)",
-    ]
     max_in_flight: Annotated[int, "i.max_in_flight"]
     rate_limit: Annotated[float | None, "i.rate_limit"]
     breaker: Annotated[str, "coalesce(h.breaker, 'closed')"]
@@ -133,6 +127,12 @@ class IntegrationQueue:
         "h.last_success_at IS NOT NULL AND h.consecutive_failures = 0"
         " AND (h.last_failure_at IS NULL OR h.last_failure_at < h.last_success_at)",
     ] = False
+    born_in_flight: Annotated[int, f"({IN_FLIGHT} AND {BORN_CLAIMED})"] = 0
+    reserved: Annotated[
+        int,
+        "(SELECT coalesce(sum(r.room), 0) FROM deliveries_reservation r"
+        " WHERE r.integration_id = i.id AND r.until > %s)",
+    ] = 0
 
     @property
     def taken(self) -> int:

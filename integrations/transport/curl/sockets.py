@@ -37,6 +37,8 @@ class CurlSockets:
         self._watched: set[int] = set()
         #: A watched descriptor had something to be read in the last `drive`.
         self.has_other_input = False
+        #: Seconds that `drive` has waited.
+        self.waited = 0.0
         self._selector = selectors.DefaultSelector()
         self._wakes, self._waker = socket.socketpair()
         for end in (self._wakes, self._waker):
@@ -50,7 +52,7 @@ class CurlSockets:
             timeout = min(timeout, max(self._due - time.monotonic(), 0.0))
         act, kept, watched = self.multi.socket_action, self._kept, self._watched
         self.has_other_input = False
-        for key, events in self._selector.select(timeout):
+        for key, events in self._select(timeout):
             descriptor = key.fd
             if descriptor == self._wake_descriptor:
                 self._drain_wakes()
@@ -63,6 +65,14 @@ class CurlSockets:
         if self._due is not None and time.monotonic() >= self._due:
             self._due = None
             act(pycurl.SOCKET_TIMEOUT, 0)
+
+    def _select(self, timeout: float) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout <= 0:
+            return self._selector.select(0)
+        begun = time.monotonic()
+        found = self._selector.select(timeout)
+        self.waited += time.monotonic() - begun
+        return found
 
     def is_closed(self, descriptor: int) -> bool:
         """True if the other side has closed this kept connection, as far as the last `drive` saw."""

@@ -96,6 +96,10 @@ class CurlTransport:
         self._is_woken = True
         self._sockets.wake()
 
+    @property
+    def waited(self) -> float:
+        return self._sockets.waited
+
     def watch(self, descriptor: int) -> None:
         self._sockets.watch(descriptor)
 

@@ -73,6 +73,7 @@ class RequestsTransport:
         self._pace = Pace(self._threads)
         self._results: SimpleQueue[Result | None] = SimpleQueue()
         self._watcher = Watcher(self.wake)
+        self.waited = 0.0
 
     def submit(self, key: Hashable, request: Request) -> None:
         run = _Run(key, request, self._sender, self._results.put)
@@ -99,10 +100,13 @@ class RequestsTransport:
             left = until - time.monotonic()
             if left <= 0:
                 return self._results.get_nowait()
+            begun = time.monotonic()
             try:
                 return self._results.get(timeout=min(left, PACE_SECONDS) if self._threads.has_waiting else left)
             except Empty:
                 continue
+            finally:
+                self.waited += time.monotonic() - begun
 
     def wake(self) -> None:
         self._results.put(None)
