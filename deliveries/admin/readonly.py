@@ -36,7 +36,7 @@ class EventAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
-        return super().get_queryset(request).filter(version__gt=0).defer("data")
+        return super().get_queryset(request).defer("data")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         if not (wanted := search_term.strip()):
