@@ -10,7 +10,8 @@ def fill_pages(apps, schema_editor):
         "DO $$ DECLARE one regclass; BEGIN"
         " FOR one IN SELECT c.oid FROM pg_class c WHERE c.relkind = 'r' AND (c.oid = 'deliveries_attempt'::regclass"
         " OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'deliveries_attempt'::regclass))"
-        " LOOP EXECUTE format('ALTER TABLE %s RESET (fillfactor)', one); END LOOP; END $$"
+        " LOOP EXECUTE format('ALTER TABLE %s RESET (fillfactor)', one); END LOOP; END $$",
+        params=None,
     )
 
 
