@@ -122,6 +122,20 @@ class TestTwoEngines:
         finish(engine)
         assert outcomes(delivery) == ["late", "succeeded"]
 
+    def test_the_one_in_reserve_only_looks_where_the_first_has_claimed_everything(
+        self, start_engine, subscription, monkeypatch
+    ):
+        DeliveryFactory(subscription=subscription)
+        one, other = start_engine(), start_engine()
+        one.cycle()
+        with monkeypatch.context() as patch:
+            patch.setattr(engine_module, "claim", lambda **_: pytest.fail("takes the lock"))
+            other.cycle()
+        DeliveryFactory(subscription=subscription)
+        other.cycle()
+        assert (len(one.dispatches), len(other.dispatches)) == (1, 1)
+        finish(one, other)
+
     def test_make_a_poll_once(self, subscription):
         now = timezone.now()
         Subscription.objects.filter(id=subscription.id).update(poll_every=60, next_poll_at=now)
