@@ -66,6 +66,14 @@ def claim(*, pacer: Pacer, room: int, now: datetime) -> Claim:
     return Claim(_with_revisions(rows), next_eligible, version, is_full, has_more, _drained(shares, rows))
 
 
+def next_due(now: datetime) -> datetime | None:
+    """When to claim next, if nothing is due now; None if something is. Locks nothing."""
+    candidates = backend().queued_integrations(now)
+    if any(candidate.next_due <= now for candidate in candidates):
+        return None
+    return min([*(_chance(candidate, now) for candidate in candidates), now + HORIZON])
+
+
 def _has_more(
     candidates: list[IntegrationQueue], shares: Mapping[int, int], rows: list[ClaimedDelivery], now: datetime
 ) -> bool:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from deliveries.dispatch.born_claimed import BornClaimed
 from deliveries.dispatch.build import internal, prepare
-from deliveries.dispatch.claim import claim
+from deliveries.dispatch.claim import claim, next_due
 from deliveries.dispatch.config_cache import ConfigCache
 from deliveries.dispatch.interpret import interpret
 from deliveries.dispatch.pacing import AdaptiveConcurrency, Pacer
@@ -119,7 +119,12 @@ class DeliveryEngine:
 
         All receive the same notification. Two engines claiming one delivery only contend.
         """
-        return RESERVE_SECONDS if self.slot.slot > 0 and not self.dispatches else 0.0
+        return RESERVE_SECONDS if self._is_idle_standby else 0.0
+
+    @property
+    def _is_idle_standby(self) -> bool:
+        """What it is woken for, the first engine of its host has mostly claimed already."""
+        return self.slot.slot > 0 and not self.dispatches
 
     def _nap(self, deadline: float) -> float:
         now = time.monotonic()
@@ -192,6 +197,9 @@ class DeliveryEngine:
         return record_alone(results, destination_of=self.config.destination, now=now, rng=self.rng)
 
     def _settled_and_claimed(self, results: Sequence[AttemptResult], now: datetime) -> list[ClaimedDelivery]:
+        if not results and self._is_idle_standby and (moment := next_due(now)) is not None:
+            self.claim_at, self.has_more = time.monotonic() + (moment - now).total_seconds(), False
+            return []
         return repeated(lambda keys: self._settle_and_claim(results, now, keys))
 
     def _settle_and_claim(

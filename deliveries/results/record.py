@@ -22,7 +22,7 @@ from deliveries.ingest.push_back import OrderKeysMissing
 from deliveries.models import Delivery
 from deliveries.results import effects
 from deliveries.results.attempts import ended
-from deliveries.results.health import are_worth_noting, note_health
+from deliveries.results.health import are_worth_noting, count_successes, note_health
 from deliveries.results.superseding import is_anyone_awaiting_source
 from deliveries.storage import backend
 from deliveries.storage.locks import lock_groups, lock_order_keys
@@ -110,7 +110,7 @@ def record_alone(
     held = backend().record_alone([_row(one, now) for one in transitions], [ended(one) for one in transitions])
     if held is None:
         return False
-    note_health(_counted(transitions, held), now)
+    count_successes(_counted(transitions, held))
     return True
 
 

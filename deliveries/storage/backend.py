@@ -99,8 +99,8 @@ class Backend(Protocol):
         """
 
     def write_attempts(self, rows: Sequence[EndedAttempt]) -> None:
-        """Insert them. A row of the same delivery and number is replaced if its end is unknown; what has ended stays:
-        a batch whose commit was never confirmed is recorded again.
+        """Insert them, unless their delivery is gone. A row of the same delivery and number is replaced if its end is
+        unknown; what has ended stays: a batch whose commit was never confirmed is recorded again.
         """
 
     def interrupt_attempts(self, rows: Sequence[EndedAttempt]) -> None:

@@ -19,7 +19,9 @@ _REPLACE = (
     f"ON CONFLICT (delivery_id, number) DO UPDATE SET {_ATTEMPTS.assigned('excluded.{}', *_KEYS)}"
     " WHERE a.outcome IN ('running', 'unknown')"
 )
-_WRITE = f"{_INSERT} SELECT r.* FROM {_ATTEMPTS.unnested} AS r {_REPLACE}"
+# A late result may find that its delivery was pruned long ago.
+_IS_THERE = "EXISTS (SELECT FROM deliveries_delivery d WHERE d.id = r.delivery_id)"
+_WRITE = f"{_INSERT} SELECT r.* FROM {_ATTEMPTS.unnested} AS r({_ATTEMPTS.columns}) WHERE {_IS_THERE} {_REPLACE}"
 _INTERRUPT = (
     f"{_INSERT} SELECT r.* FROM {_ATTEMPTS.unnested} AS r ON CONFLICT (delivery_id, number) DO UPDATE"
     " SET outcome = excluded.outcome, error_kind = excluded.error_kind, error_message = excluded.error_message"
@@ -39,7 +41,7 @@ def _record(condition: str) -> str:
         f" FROM {_RECORDED.unnested} AS r({_RECORDED.columns})"
         f" WHERE d.id = r.id AND d.lease = r.lease AND d.status || '' = 'sending'{condition} RETURNING d.id),"
         f" written AS ({_INSERT} SELECT {values} FROM {_ATTEMPTS.unnested} AS r({_ATTEMPTS.columns})"
-        f" LEFT JOIN held ON held.id = r.delivery_id WHERE true{condition} {_REPLACE})"
+        f" LEFT JOIN held ON held.id = r.delivery_id WHERE (held.id IS NOT NULL OR {_IS_THERE}){condition} {_REPLACE})"
     )
 
 

@@ -17,7 +17,10 @@ _INSERT = f"INSERT INTO deliveries_attempt ({_ATTEMPTS.columns}) VALUES ({_ATTEM
 # Its row may be there already: another engine took it for interrupted, or the commit of this very batch was not
 # confirmed. What has ended stays as it is.
 _WRITE = (
-    f"{_INSERT} ON CONFLICT (delivery_id, number) DO UPDATE SET {_ATTEMPTS.assigned('excluded.{}', *_KEYS)}"
+    # A late result may find that its delivery was pruned long ago.
+    f"INSERT INTO deliveries_attempt ({_ATTEMPTS.columns}) SELECT {_ATTEMPTS.marks}"
+    " WHERE EXISTS (SELECT 1 FROM deliveries_delivery WHERE id = %s)"
+    f" ON CONFLICT (delivery_id, number) DO UPDATE SET {_ATTEMPTS.assigned('excluded.{}', *_KEYS)}"
     " WHERE deliveries_attempt.outcome IN ('running', 'unknown')"
 )
 _INTERRUPT = (
@@ -55,10 +58,14 @@ class Results:
             return self.record_results(deliveries, attempts)
 
     def write_attempts(self, rows: Sequence[EndedAttempt]) -> None:
-        _execute_many(_WRITE, rows)
+        if rows:
+            with connection.cursor() as cursor:
+                cursor.executemany(_WRITE, [(*cells, cells[1]) for cells in _ATTEMPTS.cells(rows)])
 
     def interrupt_attempts(self, rows: Sequence[EndedAttempt]) -> None:
-        _execute_many(_INTERRUPT, rows)
+        if rows:
+            with connection.cursor() as cursor:
+                cursor.executemany(_INTERRUPT, _ATTEMPTS.cells(rows))
 
 
 def _held(deliveries: Sequence[RecordedDelivery]) -> set[uuid.UUID]:
@@ -71,9 +78,3 @@ def _held(deliveries: Sequence[RecordedDelivery]) -> set[uuid.UUID]:
             list(leases),
         )
         return {uuid.UUID(key) for key, lease in cursor.fetchall() if leases[key] == lease}
-
-
-def _execute_many(statement: str, rows: Sequence[EndedAttempt]) -> None:
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.executemany(statement, _ATTEMPTS.cells(rows))

@@ -8,6 +8,7 @@ from django.db import connection
 
 from deliveries.dispatch.types import LEASE_GRACE
 from deliveries.models import Delivery, Event, FailureGroup
+from deliveries.results.attempts import ended
 from integrations.models import Integration
 from notifications.models import Notification
 from subscriptions.models import Subscription
@@ -246,11 +247,12 @@ def test_an_integration_whose_credentials_no_key_opens_fails_alone_and_says_why(
 def test_an_outcome_that_cannot_be_recorded_fails_visibly_and_alone(receiver, deliver, monkeypatch):
     poison, fine = a_delivery(receiver), a_delivery(receiver)
 
-    def break_on_poison(transitions, now):
-        if any(s.claimed.id == poison.id and s.outcome.is_success for s in transitions):
+    def break_on_poison(transition):
+        if transition.claimed.id == poison.id and transition.outcome.is_success:
             raise RuntimeError("a bug")
+        return ended(transition)
 
-    monkeypatch.setattr("deliveries.results.record.note_health", break_on_poison)
+    monkeypatch.setattr("deliveries.results.record.ended", break_on_poison)
     deliver()
     poison.refresh_from_db()
     fine.refresh_from_db()

@@ -16,6 +16,7 @@ from deliveries.models import Attempt, Delivery, Engine
 from deliveries.models.engine import HEARTBEAT_STALE
 from deliveries.results import attempts as attempts_module
 from deliveries.runtime.registry import deregister, heartbeat, missing_here, register, stopping
+from integrations.foundation.identifiers import uuid7
 from integrations.models import IntegrationHealth
 from subscriptions.models import Subscription
 from tests.factories import DeliveryFactory, IntegrationFactory, SubscriptionFactory
@@ -95,9 +96,14 @@ class TestTwoEngines:
         finish(other)
         assert outcomes(delivery) == ["unknown", "succeeded"]
         before = Delivery.objects.filter(id=delivery.id).values().get()
+        interrupted = delivery.attempts.get(number=1)
+        assert (interrupted.error_kind, bytes(interrupted.request_body)) == ("interrupted", b"")
         release.set()
         finish(stalled)
         assert outcomes(delivery) == ["late", "succeeded"]
+        late = delivery.attempts.get(number=1)
+        assert (late.id, late.response_status, bytes(late.response_body)) == (interrupted.id, 500, b"too late")
+        assert bytes(late.request_body) == receiver.requests[0].body
         assert Delivery.objects.filter(id=delivery.id).values().get() == before
         assert before["failure_group_id"] is None
 
@@ -116,11 +122,63 @@ class TestTwoEngines:
         finish(engine)
         assert outcomes(delivery) == ["late", "succeeded"]
 
+    def test_the_one_in_reserve_only_looks_where_the_first_has_claimed_everything(
+        self, start_engine, subscription, monkeypatch
+    ):
+        DeliveryFactory(subscription=subscription)
+        one, other = start_engine(), start_engine()
+        one.cycle()
+        with monkeypatch.context() as patch:
+            patch.setattr(engine_module, "claim", lambda **_: pytest.fail("takes the lock"))
+            other.cycle()
+        DeliveryFactory(subscription=subscription)
+        other.cycle()
+        assert (len(one.dispatches), len(other.dispatches)) == (1, 1)
+        finish(one, other)
+
     def test_make_a_poll_once(self, subscription):
         now = timezone.now()
         Subscription.objects.filter(id=subscription.id).update(poll_every=60, next_poll_at=now)
         assert (make_due_polls(now), make_due_polls(now)) == (1, 0)
         assert Delivery.objects.filter(topic="poll").count() == 1
+
+
+class TestRecording:
+    def test_asks_for_no_more_work_where_none_was_left(self, start_engine, subscription, receiver, monkeypatch):
+        engine = start_engine()
+        DeliveryFactory(subscription=subscription)
+        engine.cycle()
+        finish(engine)  # the first success is noted in the integration's health
+        delivery = DeliveryFactory(subscription=subscription)
+        engine.cycle()
+        monkeypatch.setattr(engine_module, "claim", lambda **_: pytest.fail("claims in vain"))
+        finish(engine)
+        delivery.refresh_from_db()
+        assert (delivery.status, delivery.lease, outcomes(delivery)) == ("succeeded", None, ["succeeded"])
+
+    def test_goes_on_at_once_with_what_had_no_room(self, start_engine, subscription, receiver):
+        IntegrationFactory._meta.model.objects.update(max_in_flight=1)
+        DeliveryFactory.create_batch(4, subscription=subscription)
+        engine = start_engine()
+        for number in range(1, 5):
+            engine.cycle()
+            assert len(engine.dispatches) == 1
+            engine.collect(5.0)
+            assert len(receiver.requests) == number
+        finish(engine)
+        assert {delivery.status for delivery in Delivery.objects.all()} == {"succeeded"}
+
+    def test_writes_a_late_success_as_late_although_nothing_is_locked(self, start_engine, subscription, receiver):
+        engine = start_engine()
+        DeliveryFactory(subscription=subscription)
+        engine.cycle()
+        finish(engine)
+        delivery = DeliveryFactory(subscription=subscription)
+        engine.cycle()
+        Delivery.objects.filter(id=delivery.id).update(lease=uuid7(), attempt_count=2)
+        finish(engine)
+        delivery.refresh_from_db()
+        assert (delivery.status, outcomes(delivery)) == ("sending", ["late"])
 
 
 class TestGivingBack:
@@ -142,6 +200,7 @@ class TestGivingBack:
         assert (delivery.status, delivery.lease, delivery.crash_count) == ("retrying", None, 0)
         assert delivery.due_at <= timezone.now()
         assert outcomes(delivery) == ["unknown"]
+        assert bytes(delivery.attempts.get().request_body) == receiver.requests[0].body
         assert not Engine.objects.exists(), "its slot is free"
         successor = start_engine()
         successor.cycle()

@@ -126,12 +126,12 @@ class Invariants:
             if row["status"] == "succeeded":
                 assert any(one["outcome"] == "succeeded" for one in tries), f"{key} has succeeded without an attempt"
         for sent in self.wire.sent:
-            if (row := state.deliveries.get(sent.delivery_id)) is None:
+            if (mine := state.deliveries.get(sent.delivery_id)) is None:
                 continue
-            one = next((one for one in state.attempts.get(row["id"], []) if one["number"] == sent.number), None)
-            name = f"attempt {sent.number} of {row['id']}"
+            one = next((one for one in state.attempts.get(mine["id"], []) if one["number"] == sent.number), None)
+            name = f"attempt {sent.number} of {mine['id']}"
             if one is None:
-                assert (row["status"], row["attempt_count"]) == ("sending", sent.number), f"{name} has left no trace"
+                assert (mine["status"], mine["attempt_count"]) == ("sending", sent.number), f"{name} has left no trace"
             elif one["outcome"] != "unknown" or one["request_body"]:  # unknown: the request died with its engine
                 assert bytes(one["request_body"]) == sent.body, f"what went out as {name} is not what is recorded"
 

@@ -416,6 +416,15 @@ def test_only_those_whose_lease_stands_are_recorded_and_the_attempts_of_the_othe
     assert [outcomes(one) for one in (ours, taken, ended)] == [["failed"], ["late"], ["late"]]
 
 
+def test_a_late_result_of_a_delivery_that_was_pruned_leaves_nothing(storage):
+    delivery = due(status="sending", lease=uuid7())
+    rows = [recorded(delivery)], [attempt_of(delivery)]
+    Delivery.objects.filter(id=delivery.id).delete()
+    assert (storage.record_results(*rows), storage.record_alone(*rows)) == (set(), set())
+    storage.write_attempts(rows[1])
+    assert not Attempt.objects.exists()
+
+
 def test_recording_again_what_was_recorded_changes_nothing(storage):
     delivery = due(status="sending", lease=uuid7())
     rows = [recorded(delivery)], [attempt_of(delivery)]
