@@ -61,8 +61,9 @@ class Allowance:
     BASE: Final = 3 * STEPS
     PER_OBJECT: Final = 300
 
-    def __init__(self) -> None:
-        self.left = self.BASE
+    def __init__(self, base: int = BASE) -> None:
+        """`base`: steps that the request has, however little it holds."""
+        self.left = base
 
     def grant(self, characters: int) -> None:
         """Add the steps for another object with this many characters of JSON."""

@@ -98,6 +98,12 @@ class StoreConfig:
 _cache: dict[uuid.UUID, StoreConfig] = {}
 
 
+def cached_config(store_id: uuid.UUID, version: int) -> StoreConfig | None:
+    """The routing of a store as of `version`, if this process has it: without the database."""
+    cached = _cache.get(store_id)
+    return cached if cached is not None and cached.version == version else None
+
+
 def config_of(store_id: uuid.UUID, version: int | None = None) -> StoreConfig:
     """Return a store's configuration, at least as new as `version` (None: current). Raises Store.DoesNotExist."""
     cached = _cache.get(store_id)

@@ -46,8 +46,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_body", "_drained", "_has_begun", "_head_size", "_headers", "_is_body_refused", "_is_closing",
-        "_is_kept_alive", "_is_upgrading", "_owner", "_parser", "_raw_size", "_size", "_target", "_unread",
-        "address", "current", "held", "port", "ready", "since", "transport",
+        "_is_kept_alive", "_is_paused", "_is_upgrading", "_owner", "_parser", "_raw_size", "_size", "_target",
+        "_unread", "address", "current", "held", "port", "ready", "since", "transport",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
         self._drained = asyncio.Event()
         self._drained.set()
         self._unread = Unread()
-        self._is_closing = False
+        self._is_closing = self._is_paused = False
         self._reset()
 
     def _reset(self) -> None:
@@ -146,6 +146,10 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._is_closing:
             return
+        if self.current is not None:
+            # One at a time: what follows this stays with the kernel, and so with the client.
+            self._is_paused = True
+            self.transport.pause_reading()
         try:
             self._feed(data)
         except Refusal as refusal:
@@ -158,10 +162,7 @@ class Connection(asyncio.Protocol):
                 return
             self.refuse(cause if isinstance(cause, Refusal) else Refusal(400, f"This is not HTTP/1.1: {error}."))
         else:
-            if self.current is not None:
-                # One at a time: what follows stays with the kernel, and so with the client.
-                self.transport.pause_reading()
-            elif self._has_begun:
+            if self.current is None and self._has_begun:
                 self._owner.owes(self)
 
     def _feed(self, data: bytes) -> None:
@@ -294,7 +295,8 @@ class Connection(asyncio.Protocol):
             self._close(linger=self._has_begun)
         elif self.ready:
             self._next()
-        else:
+        elif self._is_paused:
+            self._is_paused = False
             self.transport.resume_reading()
 
     def _write(self, data: bytes) -> None:

@@ -6,6 +6,9 @@ import re
 from collections.abc import Callable
 from functools import partial
 
+from config.server.connections import Connections
+from config.server.push_lane import PATHS as PUSH_PATHS
+from config.server.push_lane import PushLane
 from config.server.request import Request
 from integrations.transport.daemon_pool import DaemonPool
 
@@ -14,7 +17,6 @@ _WAITS_FOR_RECEIVERS = re.compile(
     rb"/api/v1/(?:integrations(?:/[^/]*)?|integrations/[^/]*/(?:ping|handshake|context|actions/[^/]*)"
     rb"|subscriptions(?:/[^/]*)?|subscriptions/[^/]*/ping)/?"
 )
-_PUSHES = frozenset({b"/api/v1/push", b"/api/v1/push/", b"/api/v1/events", b"/api/v1/events/"})
 _ALIVE = b'{"status": "ok"}'
 _HEALTHZ = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: %d\r\n\r\n"
@@ -23,31 +25,46 @@ _HEALTHZ = (
 
 
 class Lanes:
-    """`admit(request)` answers at once, or lets `respond` do so in a thread of the request's lane.
+    """`admit(request)` answers at once, lets `PushLane` do so, or `respond` in a thread of the request's lane.
 
     Threads are started when needed. Each lane serves requests in order of arrival, one of
     each connection at a time: an equal share for every client.
     """
 
-    def __init__(self, respond: Callable[[Request], None], *, threads: int, push_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        respond: Callable[[Request], None],
+        connections: Connections,
+        *,
+        threads: int,
+        push_threads: int | None = None,
+    ) -> None:
         self._respond = respond
         self._pushes = DaemonPool(push_threads or threads, "push")
+        self._direct = PushLane(connections, self._push_by_view, self._pushes)
         self._pages = DaemonPool(threads, "page")
         self._receivers = DaemonPool(max(2, threads // 2), "receiver")
         self._probes = DaemonPool(1, "probe")
 
     def admit(self, request: Request) -> None:
         path = request.path
-        if path in _PUSHES:
-            lane = self._pushes
-        elif path == b"/healthz" and request.method in ("GET", "HEAD"):
+        if path in PUSH_PATHS:
+            self._direct.admit(request)
+            return
+        if path == b"/healthz" and request.method in ("GET", "HEAD"):
             # The process is up if this loop runs. Nothing else is checked, so nothing else can delay the answer.
             request.connection.finish(request, _HEALTHZ if request.method == "HEAD" else _HEALTHZ + _ALIVE)
             return
-        elif path in (b"/readyz", b"/metrics"):
+        if path in (b"/readyz", b"/metrics"):
             lane = self._probes
         elif request.method != "GET" and _WAITS_FOR_RECEIVERS.fullmatch(path):
             lane = self._receivers
         else:
             lane = self._pages
         lane.submit(partial(self._respond, request))
+
+    def _push_by_view(self, request: Request) -> None:
+        self._pushes.submit(partial(self._respond, request))
+
+    def stop(self) -> None:
+        self._direct.stop()

@@ -7,7 +7,7 @@ smuggled past a proxy.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -45,7 +45,10 @@ class Refusal(Exception):
 class Request:
     """A request whose body is complete. Header names are in lower case."""
 
-    __slots__ = ("body", "connection", "content_length", "headers", "is_kept_alive", "method", "target", "version")
+    __slots__ = (
+        "body", "connection", "content_length", "head", "headers", "is_kept_alive", "learn", "method", "target",
+        "version",
+    )  # fmt: skip
 
     def __init__(self, connection: Connection, method: str, target: bytes, version: str) -> None:
         self.connection = connection
@@ -57,6 +60,9 @@ class Request:
         #: As announced. `body` is empty if that is over the limit: then it was not read.
         self.content_length = 0
         self.is_kept_alive = True
+        #: For `push_lane`: header lines of the answer; whom to tell the status and headers that Django answers with.
+        self.head = b""
+        self.learn: Callable[[str, list[tuple[str, str]]], None] | None = None
 
     @property
     def path(self) -> bytes:

@@ -12,7 +12,6 @@ from django.conf import settings
 from gunicorn.workers.base import Worker
 
 from config.server.connections import Connections
-from config.server.lanes import Lanes
 from config.server.limits import limits_from_environment
 from config.server.wsgi import Gateway
 
@@ -40,6 +39,9 @@ class WebWorker(Worker):  # type: ignore[misc]
         signal.signal(signal.SIGWINCH, signal.SIG_IGN)
 
     async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        # gunicorn loads this module before it loads Django, which the lanes need.
+        from config.server.lanes import Lanes
+
         stopped = asyncio.Event()
         quits = asyncio.Event()
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
@@ -51,7 +53,7 @@ class WebWorker(Worker):  # type: ignore[misc]
         gateway = Gateway(self.wsgi, connections, host=host, port=port)
         # SQLite has one writer, which threads that wait for it would take from each other in no order.
         push_threads = 1 if settings.IS_SQLITE else None
-        lanes = Lanes(gateway.respond, threads=self.cfg.threads, push_threads=push_threads)
+        lanes = Lanes(gateway.respond, connections, threads=self.cfg.threads, push_threads=push_threads)
         connections.listen([listener.sock for listener in self.sockets])
         heartbeat = loop.create_task(self._report(stopped))
         await stopped.wait()
@@ -61,6 +63,7 @@ class WebWorker(Worker):  # type: ignore[misc]
             self.notify()
             await asyncio.sleep(_STOPPING_SECONDS)
         connections.abort()
+        lanes.stop()
         heartbeat.cancel()
         # Let closed connections finish closing.
         await asyncio.sleep(0)

@@ -6,13 +6,12 @@ import asyncio
 import io
 import logging
 import sys
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from email.utils import formatdate
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from config.server.answers import http_date
 from config.server.connections import Connections
 from config.server.request import Request
 
@@ -123,6 +122,8 @@ class _Answer:
         if exc_info is not None and self.is_begun:
             raise exc_info[1].with_traceback(exc_info[2])
         self._status, self._headers = status, headers
+        if self._request.learn is not None:
+            self._request.learn(status, headers)
         return self._write_by_callable
 
     def _write_by_callable(self, data: bytes) -> None:
@@ -177,7 +178,7 @@ class _Answer:
     def _head(self, framing: str) -> bytes:
         if self._has("content-length") or self._status.startswith(_BODYLESS):
             framing = ""
-        lines = [f"HTTP/1.1 {self._status}\r\nDate: {_http_date()}\r\n", framing]
+        lines = [f"HTTP/1.1 {self._status}\r\nDate: {http_date().decode()}\r\n", framing]
         lines += [f"{name}: {value}\r\n" for name, value in self._headers]
         if not self._request.is_kept_alive or self._connections.is_stopping:
             lines.append("Connection: close\r\n")
@@ -189,15 +190,3 @@ class _Answer:
 
 def _framed(data: bytes, *, is_chunked: bool) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data) if is_chunked and data else data
-
-
-_date: tuple[int, str] = (0, "")
-
-
-def _http_date() -> str:
-    """RFC 9110's date, made once a second."""
-    global _date
-    now = int(time.time())
-    if _date[0] != now:
-        _date = (now, formatdate(now, usegmt=True))
-    return _date[1]

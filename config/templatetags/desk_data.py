@@ -35,7 +35,7 @@ def subscriptions_of(integration: Integration) -> list[Subscription]:
 @register.simple_tag
 def latest_records(store: Store) -> QuerySet[Record]:
     """The last pushes of a store, without their data."""
-    return Record.objects.filter(store=store).defer("data").order_by("-updated_at")[:8]
+    return Record.objects.filter(store=store, version__gt=0).defer("data").order_by("-updated_at")[:8]
 
 
 @register.simple_tag

@@ -11,6 +11,7 @@ from deliveries.failures.diagnosis import Diagnosis, diagnose
 from deliveries.models import Attempt, Delivery, Record
 from deliveries.resolution import actions_for, alike, payload_of, schema_problems
 from deliveries.results.attempt_bodies import readable_body, readable_response
+from deliveries.results.under_way import attempt_under_way
 from deliveries.stats.queries import capped_count, in_failing_index, shown_count
 
 #: Attempts whose bodies are on the page; the others are fetched when expanded.
@@ -51,7 +52,11 @@ def shown_attempts(delivery: Delivery) -> list[ShownAttempt]:
             :ATTEMPTS_LISTED
         ]
     )
+    under_way = attempt_under_way(delivery)
+    if under_way is not None and all(row.number < under_way.number for row in rows[:1]):
+        rows.insert(0, under_way)
     full = {row.pk: row for row in Attempt.objects.filter(pk__in=[row.pk for row in rows[:ATTEMPTS_IN_FULL]])}
+    full |= {row.pk: row for row in rows[:1] if row.outcome == Attempt.Outcome.RUNNING}
     return [in_full(full[row.pk], delivery) if row.pk in full else ShownAttempt(row) for row in rows]
 
 

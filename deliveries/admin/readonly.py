@@ -73,7 +73,7 @@ class RecordAdmin(ReadOnlyAdmin):
     ordering = ["-updated_at"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Record]:
-        return super().get_queryset(request).defer("data")
+        return super().get_queryset(request).filter(version__gt=0).defer("data")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         return (queryset.filter(external_id=search_term.strip()) if search_term.strip() else queryset), False

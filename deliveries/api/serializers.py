@@ -83,7 +83,9 @@ class HeadersField(serializers.DictField):
 
 
 class RequestSerializer(serializers.Serializer[Any]):
-    """Null where there was nothing to send: a connector skipped it, or the payload did not fit the format."""
+    """Null where there was nothing to send: a connector skipped it, or the payload did not fit the format. Also while
+    the attempt is under way, and if the worker was killed meanwhile.
+    """
 
     method = serializers.CharField(allow_blank=True)
     url = serializers.CharField(allow_blank=True)

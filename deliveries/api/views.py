@@ -18,6 +18,7 @@ from deliveries.api.serializers import (
 from deliveries.filters import FilterError, apply_filters
 from deliveries.models import Attempt, Delivery, Event
 from deliveries.resolution import ResolutionError, discard_delivery, edit_delivery, retry_delivery
+from deliveries.results.under_way import attempt_under_way
 from integrations.api.authentication import principal_of
 from integrations.api.bodies import body_of, boolean, mapping, text
 from integrations.api.errors import APIError, invalid, missing, not_found
@@ -99,9 +100,11 @@ class AttemptsView(APIView):
         responses=answers(page_of(AttemptSerializer, "Attempt")),
     )
     def get(self, request: Request, delivery_id: str) -> Response:
-        rows = Attempt.objects.filter(delivery=delivery_of(request, delivery_id))
+        delivery = delivery_of(request, delivery_id)
+        rows = Attempt.objects.filter(delivery=delivery)
         rows = rows.select_related("delivery__integration", "delivery__subscription")
-        return page(request, rows, AttemptSerializer().to_representation, by=("number",), is_descending=False)
+        show = AttemptSerializer().to_representation
+        return page(request, rows, show, by=("number",), is_descending=False, last=attempt_under_way(delivery))
 
 
 class ResolveView(APIView):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,6 +32,7 @@ UNREADABLE = "Hookdesk cannot read this delivery. The worker's log has the detai
 class Claim:
     """`next_eligible_at`: when to claim again if nothing happens before. `is_full`: all room was used.
 
+    `has_more`: some integration may have more that is due, and could take it as soon as something in flight ends.
     `config_version`: the configuration version when the rows were claimed; None if there are none.
     """
 
@@ -38,6 +40,9 @@ class Claim:
     next_eligible_at: datetime
     config_version: int | None
     is_full: bool
+    has_more: bool
+    #: Integrations of the rows that nothing more is due for.
+    drained: list[int]
 
 
 def claim(*, pacer: Pacer, room: int, now: datetime) -> Claim:
@@ -56,7 +61,36 @@ def claim(*, pacer: Pacer, room: int, now: datetime) -> Claim:
     _note_paced(candidates, rows, now)
     chances = [_chance(candidate, now) for candidate in candidates]
     is_full = sum(shares.values()) >= room and len(rows) >= room
-    return Claim(_with_revisions(rows), min([*chances, now + HORIZON]), version, is_full)
+    next_eligible = min([*chances, now + HORIZON])
+    has_more = _has_more(candidates, shares, rows, now)
+    return Claim(_with_revisions(rows), next_eligible, version, is_full, has_more, _drained(shares, rows))
+
+
+def next_due(now: datetime) -> datetime | None:
+    """When to claim next, if nothing is due now; None if something is. Locks nothing."""
+    candidates = backend().queued_integrations(now)
+    if any(candidate.next_due <= now for candidate in candidates):
+        return None
+    return min([*(_chance(candidate, now) for candidate in candidates), now + HORIZON])
+
+
+def _has_more(
+    candidates: list[IntegrationQueue], shares: Mapping[int, int], rows: list[ClaimedDelivery], now: datetime
+) -> bool:
+    """Some integration got all that it was allowed. Throttled ones, and the like, do not count: they wait for the time,
+    not for a result.
+    """
+    taken = Counter(row.integration_id for row in rows)
+    return any(
+        next_eligible_at(candidate, now) <= now
+        and taken[candidate.integration_id] >= shares.get(candidate.integration_id, 0)
+        for candidate in candidates
+    )
+
+
+def _drained(shares: Mapping[int, int], rows: list[ClaimedDelivery]) -> list[int]:
+    taken = Counter(row.integration_id for row in rows)
+    return [key for key, count in taken.items() if count < shares.get(key, 0)]
 
 
 def _chance(candidate: IntegrationQueue, now: datetime) -> datetime:

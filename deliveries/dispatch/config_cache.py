@@ -82,6 +82,10 @@ class ConfigCache:
             self._subscription_configs.clear()
             self._are_deleted.clear()
 
+    def expect_at_least(self, version: int) -> None:
+        """The same for what was written at a store's version, unless something later is cached already."""
+        self.expect(max(version, self._version))
+
     def destination(self, integration_id: int) -> DestinationConfig:
         found = self._destinations.get(integration_id)
         if found is None:

@@ -13,8 +13,9 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection, transaction
 from django.utils import timezone
 
+from deliveries.dispatch.born_claimed import BornClaimed
 from deliveries.dispatch.build import internal, prepare
-from deliveries.dispatch.claim import claim
+from deliveries.dispatch.claim import claim, next_due
 from deliveries.dispatch.config_cache import ConfigCache
 from deliveries.dispatch.interpret import interpret
 from deliveries.dispatch.pacing import AdaptiveConcurrency, Pacer
@@ -23,10 +24,11 @@ from deliveries.dispatch.types import LEASE_GRACE, AttemptResult, ClaimedDeliver
 from deliveries.maintenance.cascade import leave_out_deleted
 from deliveries.maintenance.periodic import run_periodic
 from deliveries.models import Engine
-from deliveries.results.attempts import STOPPED, UNSENT, give_back, mark_interrupted, open_attempts
-from deliveries.results.record import record, record_results, repeated
+from deliveries.results.attempts import give_back, leave_unfinished, write_interrupted
+from deliveries.results.record import record, record_alone, record_results, repeated
 from deliveries.runtime.clock_jump import ClockJumpDetector, rebase_leases
 from deliveries.runtime.failpoints import failpoint
+from deliveries.runtime.handover_server import Handed
 from deliveries.runtime.listener import WakeupListener
 from deliveries.runtime.registry import deregister, heartbeat, stopping
 from deliveries.storage import backend
@@ -67,6 +69,8 @@ class DeliveryEngine:
         self.unsent: list[ClaimedDelivery] = []  # claimed, but interrupted before sending
         self.sent_count = 0
         self.claim_at = 0.0  # monotonic: when to claim next
+        self.born_claimed = BornClaimed(slot, self.pacer, self.transport)
+        self.has_more = False  # more is due than could be claimed: each result makes room
         self.is_draining = False
         self.next_beat = 0.0
         self.listener = WakeupListener(self.transport.wake, pause=self._standby_delay, is_standby=slot.slot > 0)
@@ -94,8 +98,10 @@ class DeliveryEngine:
             self._heartbeat()
             if self.listener.consume():
                 self.claim_at = 0.0
+            self._take(self.born_claimed.receive())
             if self.results or (self.room and time.monotonic() >= self.claim_at):
                 self.cycle()
+            self.born_claimed.update(timezone.now())
         except (OperationalError, InterfaceError) as error:
             self._recover(error)
         except Exception:
@@ -113,11 +119,16 @@ class DeliveryEngine:
 
         All receive the same notification. Two engines claiming one delivery only contend.
         """
-        return RESERVE_SECONDS if self.slot.slot > 0 and not self.dispatches else 0.0
+        return RESERVE_SECONDS if self._is_idle_standby else 0.0
+
+    @property
+    def _is_idle_standby(self) -> bool:
+        """What it is woken for, the first engine of its host has mostly claimed already."""
+        return self.slot.slot > 0 and not self.dispatches
 
     def _nap(self, deadline: float) -> float:
         now = time.monotonic()
-        until = min(self.next_beat, deadline)
+        until = min(self.next_beat, deadline, self.born_claimed.due)
         # Without free capacity there is nothing to claim: only a result changes that, and it ends the wait.
         return max(0.0, (min(until, self.claim_at) if self.room else until) - now)
 
@@ -143,7 +154,7 @@ class DeliveryEngine:
                 interpret(dispatch, dispatch.destination, result.response, result.error, result.duration)
             )
 
-    # --- one transaction: record results, claim what is due ------------------------------------------
+    # --- one transaction, or less: record results, claim what is due ----------------------------------
 
     def cycle(self) -> None:
         results, now, begun = self._recordable(), timezone.now(), time.monotonic()
@@ -151,12 +162,12 @@ class DeliveryEngine:
             failpoint("engine.before_record")
             self.concurrency.adjust(landed=len(results), flying=len(self.dispatches))
         if self.unsent:
-            give_back(self.unsent, now, UNSENT)
+            give_back(self.unsent, now)
             self.unsent = []
         try:
             with self.write_lock.acquire():
                 self._follow_clock(now)
-                claimed = repeated(lambda keys: self._settle_and_claim(results, now, keys))
+                claimed = [] if self._are_recorded_alone(results, now) else self._settled_and_claimed(results, now)
         except (OperationalError, InterfaceError):
             raise
         except Exception:
@@ -168,6 +179,8 @@ class DeliveryEngine:
             )  # the claim may have been the cause: do not retry it immediately in a loop
         self.results = self.results[len(results) :]
         self.sent_count += len(results)
+        self.born_claimed.ended(result.claimed for result in results)
+        self.born_claimed.withdraw({result.claimed.integration_id for result in results if result.is_trouble})
         if claimed:
             self._send(claimed, begun)
 
@@ -176,6 +189,18 @@ class DeliveryEngine:
             with transaction.atomic():
                 backend().lock_claims()
                 rebase_leases(now, seconds)
+
+    def _are_recorded_alone(self, results: Sequence[AttemptResult], now: datetime) -> bool:
+        """Without a transaction, if there is nothing to claim."""
+        if not results or (self.room and (self.has_more or time.monotonic() >= self.claim_at)):
+            return False
+        return record_alone(results, destination_of=self.config.destination, now=now, rng=self.rng)
+
+    def _settled_and_claimed(self, results: Sequence[AttemptResult], now: datetime) -> list[ClaimedDelivery]:
+        if not results and self._is_idle_standby and (moment := next_due(now)) is not None:
+            self.claim_at, self.has_more = time.monotonic() + (moment - now).total_seconds(), False
+            return []
+        return repeated(lambda keys: self._settle_and_claim(results, now, keys))
 
     def _settle_and_claim(
         self, results: Sequence[AttemptResult], now: datetime, keys: frozenset[OrderKey]
@@ -204,28 +229,35 @@ class DeliveryEngine:
         found = claim(pacer=self.pacer, room=room, now=now)
         if found.config_version is not None:
             self.config.expect(found.config_version)
-        mark_interrupted([row for row in found.rows if row.was_sending])
+        write_interrupted(found.rows)
+        self.has_more = found.has_more
+        self.born_claimed.want(found.drained)
         wait = 0.0 if found.is_full else max(0.0, (found.next_eligible_at - now).total_seconds())
         self.claim_at = time.monotonic() + wait
         wanted = {row.subscription_id for row in found.rows if row.subscription_id is not None}
         claimed = leave_out_deleted(found.rows, self.config.deleted(wanted), now)
-        claimed = hold_back(claimed, (dispatch.claimed for dispatch in self.dispatches.values()), now)
-        if found.config_version is not None and not claimed:
-            backend().wait_for_disk()
-        return claimed
+        return hold_back(claimed, (dispatch.claimed for dispatch in self.dispatches.values()), now)
+
+    def _take(self, handed: Sequence[Handed]) -> None:
+        """Send what was born with a lease of this engine."""
+        for one in handed:
+            self.config.expect_at_least(one.config_version)
+            self._send(one.deliveries, one.since)
 
     def _send(self, claims: Sequence[ClaimedDelivery], begun: float) -> None:
-        """`begun`: monotonic time of the claim's start."""
+        """`begun`: monotonic time of the claim's start. Its commit is on disk: whatever happens now, the leases say
+        what was being sent.
+        """
         now, started = timezone.now(), time.monotonic()
-        self.unsent = list(claims)
+        before = self.unsent
+        self.unsent = [*before, *claims]
         failpoint("engine.after_claim")
         dispatches = [self._prepared(Dispatch(claimed, None, None, now, started)) for claimed in claims]
-        dispatches = self._opened(dispatches)
         if time.monotonic() - begun > LATEST_START:
             logger.warning("process was suspended past its leases; releasing %s claimed deliveries", len(claims))
             self.claim_at = 0.0
             return
-        self.unsent = []
+        self.unsent = before
         for dispatch, prepared in dispatches:
             outcome = self._submitted(dispatch, prepared) if isinstance(prepared, Request) else prepared
             if outcome is not None:
@@ -243,23 +275,6 @@ class DeliveryEngine:
         self.dispatches[key] = dispatch
         self.pacer.on_dispatch(dispatch.claimed.integration_id)
         return None
-
-    def _opened(self, dispatches: list[_Prepared]) -> list[_Prepared]:
-        """The dispatches whose attempts were written.
-
-        One that cannot be written is not sent and does not block the others.
-        """
-        try:
-            with self.write_lock.acquire():
-                open_attempts([dispatch for dispatch, _ in dispatches])
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception as error:
-            if len(dispatches) > 1:
-                return [opened for dispatch in dispatches for opened in self._opened([dispatch])]
-            logger.exception("could not write the attempt of %s", dispatches[0][0].claimed.id)
-            return [(dispatches[0][0], internal("record this request, which was therefore not sent", error))]
-        return dispatches
 
     def _prepared(self, dispatch: Dispatch) -> _Prepared:
         claimed = dispatch.claimed
@@ -302,6 +317,10 @@ class DeliveryEngine:
     def _drain(self) -> None:
         """Free the slot, let requests in flight finish, release the rest."""
         self.is_draining = True
+        try:
+            self._take(self.born_claimed.stop())
+        except Exception:  # they are given back below, or come due when their leases end
+            logger.exception("the last deliveries that were handed over cannot be sent")
         with suppress(DatabaseError, InterfaceError):
             deregister(self.slot)
         longest = GRACE_SECONDS if stopping.is_set() else 200.0
@@ -318,9 +337,7 @@ class DeliveryEngine:
                 except Exception:
                     logger.exception("could not record results while stopping; retrying")
                     self._pause()
-        for claims, why in (
-            ([dispatch.claimed for dispatch in self.dispatches.values()], STOPPED),
-            (self.unsent, UNSENT),
-        ):
-            with suppress(DatabaseError, InterfaceError):
-                give_back(claims, timezone.now(), why)
+        with suppress(DatabaseError, InterfaceError):
+            leave_unfinished(list(self.dispatches.values()), timezone.now())
+        with suppress(DatabaseError, InterfaceError):
+            give_back(self.unsent, timezone.now())

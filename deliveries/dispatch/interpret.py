@@ -31,14 +31,14 @@ def interpret(
     if response is None:
         error = error or TransportError(TransportError.PROTOCOL, "The transport returned no response.")
         outcome = Outcome(is_success=False, kind=error.kind, message=error.message, is_permanent=error.permanent)
-        return AttemptResult(dispatch.claimed, dispatch.request, None, error, duration, outcome)
+        return AttemptResult(dispatch.claimed, dispatch.request, None, error, duration, outcome, dispatch.started_at)
     try:
         assert dispatch.message is not None
         outcome = within_limit(destination.speaker.read(dispatch.message, response))
     except Exception as fault:
         logger.exception("the answer to %s could not be read", dispatch.claimed.id)
         outcome = internal("read the answer", fault)
-    return AttemptResult(dispatch.claimed, dispatch.request, response, None, duration, outcome)
+    return AttemptResult(dispatch.claimed, dispatch.request, response, None, duration, outcome, dispatch.started_at)
 
 
 def within_limit(outcome: Outcome) -> Outcome:

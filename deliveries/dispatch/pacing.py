@@ -90,6 +90,15 @@ class Pacer:
             window = self._windows[integration_id] = _Window(is_proven=is_proven)
         return window
 
+    def is_proven(self, integration_id: int) -> bool:
+        """It has answered lately."""
+        window = self._windows.get(integration_id)
+        return window is not None and window.is_proven
+
+    def window_of(self, integration_id: int) -> int:
+        """How many it may have in flight at once, as far as its answers tell."""
+        return int(self._window(integration_id).size)
+
     def room_for(self, candidate: IntegrationQueue, now: datetime) -> int:
         """How many more this integration may take now under its own limits."""
         if candidate.throttled_until is not None and candidate.throttled_until > now:
@@ -97,7 +106,7 @@ class Pacer:
         if candidate.breaker != "closed":
             return 1 if candidate.probe_at is None or candidate.probe_at <= now else 0
         window = self._window(candidate.integration_id)
-        room = min(int(window.size) - window.in_flight, candidate.max_in_flight - candidate.in_flight)
+        room = min(int(window.size) - window.in_flight, candidate.max_in_flight - candidate.taken)
         if candidate.rate_limit is not None:
             room = min(room, int(tokens(candidate, now)))
         return max(0, room)

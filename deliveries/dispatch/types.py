@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(slots=True)
 class Dispatch:
-    """A delivery in flight: claimed, built, and its attempt written."""
+    """A delivery in flight: claimed and built."""
 
     claimed: ClaimedDelivery
     message: Message | None
@@ -45,11 +45,17 @@ class AttemptResult:
     error: TransportError | None
     duration: float
     outcome: Outcome
+    started_at: datetime
+
+    @property
+    def is_trouble(self) -> bool:
+        """Something is wrong with the receiver, or it asks for a pause; a payload that it refuses is no trouble."""
+        return not self.outcome.is_success and not self.outcome.is_permanent
 
     @classmethod
     def unsent(cls, dispatch: Dispatch, outcome: Outcome) -> AttemptResult:
         """Nothing went out, or nothing of what came back counts."""
-        return cls(dispatch.claimed, dispatch.request, None, None, 0.0, outcome)
+        return cls(dispatch.claimed, dispatch.request, None, None, 0.0, outcome, dispatch.started_at)
 
 
 @dataclass(slots=True)
@@ -74,6 +80,7 @@ class Transition(AttemptResult):
             result.error,
             result.duration,
             result.outcome,
+            result.started_at,
             status,
             due_at,
             retry_count,

@@ -81,9 +81,13 @@ def plan_push(
     now: datetime,
     origin: str = Event.Origin.PUSH,
     except_subscription: uuid.UUID | None = None,
+    steps: int = Allowance.BASE,
 ) -> Plan:
-    """Merge each object into its record; what changed becomes events. Raises SchemaViolation or TooMuchWork."""
-    planner = PushPlanner(config, known, now, origin)
+    """Merge each object into its record; what changed becomes events. `steps`: see `Allowance`.
+
+    Raises SchemaViolation or TooMuchWork.
+    """
+    planner = PushPlanner(config, known, now, origin, steps)
     planner.add(objects, except_subscription)
     return planner.plan()
 
@@ -91,8 +95,11 @@ def plan_push(
 class PushPlanner:
     """Plans objects from several sources in turn, each based on the records as changed by the earlier ones."""
 
-    def __init__(self, config: StoreConfig, known: ExistingRecords, now: datetime, origin: str) -> None:
+    def __init__(
+        self, config: StoreConfig, known: ExistingRecords, now: datetime, origin: str, steps: int = Allowance.BASE
+    ) -> None:
         self._config = config
+        self._steps = steps
         self._known = known
         self._state: dict[tuple[str, str], tuple[int, Any]] = dict(known)
         self._plan = Plan(config.store_id, config.version, origin, now)
@@ -104,6 +111,7 @@ class PushPlanner:
         Returns their events and deliveries, without records. What the caller changes of them goes into `plan`.
         """
         part = Plan(self._config.store_id, self._config.version, self._plan.origin, self._plan.now)
+        part.allowance = Allowance(self._steps)
         state = dict(self._state)
         for pushed in objects:
             _plan_object(part, self._config, state, pushed, except_subscription)
@@ -149,9 +157,12 @@ def _plan_object(
         raise TooMuchWork(pushed.path) from None
 
 
-def plan_events(*, config: StoreConfig, events: Collection[PublishedEvent], now: datetime) -> Plan:
-    """Raises SchemaViolation or TooMuchWork."""
+def plan_events(
+    *, config: StoreConfig, events: Collection[PublishedEvent], now: datetime, steps: int = Allowance.BASE
+) -> Plan:
+    """`steps`: see `Allowance`. Raises SchemaViolation or TooMuchWork."""
     plan = Plan(config.store_id, config.version, Event.Origin.EVENT, now)
+    plan.allowance = Allowance(steps)
     for event in events:
         data_json = dump_document(event.data)
         plan.allowance.grant(len(data_json))

@@ -58,6 +58,24 @@ def take_push(store_id: uuid.UUID, limit: int) -> int | None:
     return taken.second + 1 if refused else None
 
 
+def take_held(store_id: uuid.UUID) -> bool:
+    """Whether the store may push now by what this process already has for it: without the database."""
+    with _lock:
+        held = _slices.get(store_id)
+        if held is None or held.left <= 0 or time.monotonic() >= held.until:
+            return False
+        held.left -= 1
+        return True
+
+
+def give_back(store_id: uuid.UUID) -> None:
+    """A push that `take_held` let in is taken in another way, which counts it again."""
+    with _lock:
+        held = _slices.get(store_id)
+        if held is not None and not held.is_all_gone:
+            held.left += 1
+
+
 def _take_slice(store_id: uuid.UUID, number: int, limit: int) -> _Slice:
     before = time.monotonic()
     used, second, now = backend().count_pushes(store_id, number)

@@ -25,6 +25,7 @@ from deliveries.ingest.plan import (
     plan_push,
 )
 from deliveries.ingest.records import known_records
+from deliveries.ingest.responses import of_events, of_objects
 from deliveries.ingest.write import write_plan
 from deliveries.models import IdempotencyKey
 from deliveries.runtime.failpoints import failpoint
@@ -32,7 +33,6 @@ from deliveries.runtime.notify import may_notify_inline, wake
 from deliveries.storage import backend
 from deliveries.storage.locks import lock_order_keys
 from deliveries.storage.rows.pushes import ExistingRecords, IdempotencyRecord, OrderKey, PlanIsStale, RecordsExist
-from integrations.foundation.identifiers import public_id
 from integrations.models import AccessToken
 from integrations.security.tokens import Principal, refresh
 from subscriptions.routing import SchemaViolation, StoreConfig, config_of
@@ -129,7 +129,7 @@ class _Objects:
         return plan_push(config=config, objects=items, known=known, now=now)
 
     def response(self, plan: Plan) -> dict[str, int]:
-        return {plural: len(items) for plural, items in self._document.items()}
+        return of_objects(self._document)
 
 
 class _Events:
@@ -150,16 +150,7 @@ class _Events:
         return plan_events(config=config, events=items, now=now)
 
     def response(self, plan: Plan) -> Any:
-        items = [
-            {
-                "id": public_id("evt", row.id),
-                "topic": row.topic,
-                "intent": row.intent,
-                "created_at": plan.now.isoformat().replace("+00:00", "Z"),
-            }
-            for row in plan.events
-        ]
-        return {"events": items} if isinstance(self._document, list) else items[0]
+        return of_events(self._document, plan)
 
 
 def _are_likely_new(config: StoreConfig, objects: Collection[PushedObject]) -> bool:

@@ -21,10 +21,11 @@ from django.utils import timezone
 from deliveries import hooks
 from deliveries.dispatch.types import ClaimedDelivery
 from deliveries.failures import groups
-from deliveries.models import Attempt, Backlog, Delivery
+from deliveries.models import Backlog, Delivery
 from deliveries.models.delivery import DeliveryQuerySet
 from deliveries.previews.ping import request_ping
-from deliveries.results.attempts import INTERRUPTED
+from deliveries.results.attempts import began_at, interrupted
+from deliveries.storage import backend
 from deliveries.storage.locks import lock_deliveries
 from integrations.models import Integration
 from subscriptions.models import Subscription
@@ -114,10 +115,22 @@ def _end_leases(backlog: Backlog, now: datetime) -> None:
     if not ids:
         return
     with transaction.atomic():
-        ended = [row.id for row in lock_deliveries(died, ids)]
-        Delivery.objects.filter(id__in=ended).update(status=Delivery.Status.RETRYING, lease=None, due_at=None)
-        Attempt.objects.filter(delivery_id__in=ended, outcome=Attempt.Outcome.RUNNING).update(
-            outcome=Attempt.Outcome.UNKNOWN, error_kind="interrupted", error_message=INTERRUPTED
+        ended = lock_deliveries(died, ids)
+        Delivery.objects.filter(id__in=[row.id for row in ended]).update(
+            status=Delivery.Status.RETRYING, lease=None, due_at=None
+        )
+        timeout = Integration.objects.values_list("timeout", flat=True).get(id=backlog.integration_id)
+        backend().interrupt_attempts(
+            [
+                interrupted(
+                    row.id,
+                    row.attempt_count,
+                    row.trigger,
+                    row.revision,
+                    began_at(row.due_at or now, timeout, row.first_sent_at),
+                )
+                for row in ended
+            ]
         )
 
 

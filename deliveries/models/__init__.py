@@ -1,6 +1,6 @@
 from deliveries.models.backlog import Backlog
 from deliveries.models.delivery import Attempt, Delivery, FailureGroup, Revision
-from deliveries.models.engine import Engine
+from deliveries.models.engine import Engine, Reservation
 from deliveries.models.event import Event, IdempotencyKey, Record
 from deliveries.models.push_window import PushWindow
 from deliveries.models.replay import Replay, ReplayItem
@@ -19,6 +19,7 @@ __all__ = [
     "Record",
     "Replay",
     "ReplayItem",
+    "Reservation",
     "Revision",
     "StatsBucket",
     "WizardPresence",

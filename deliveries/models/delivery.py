@@ -237,7 +237,8 @@ class Delivery(models.Model):
 
 
 class Attempt(models.Model):
-    """One attempt of a delivery: written before the first byte is sent, finished afterwards.
+    """One attempt of a delivery, written when it has ended. While it is under way, its delivery is `sending`, and
+    `deliveries.results.under_way` shows it as running.
 
     Headers are stored with credentials masked; bodies byte for byte, encrypted where the format puts
     parameters into them.

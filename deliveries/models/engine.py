@@ -34,3 +34,23 @@ class Engine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.host} #{self.slot}"
+
+
+class Reservation(models.Model):
+    """Room at an integration that an engine keeps for deliveries which are born claimed (`dispatch.reservations`).
+
+    Claims of all engines count it as in flight, so that the integration's limit holds although nobody asks for it.
+    """
+
+    engine = models.ForeignKey(Engine, models.CASCADE, related_name="reservations")
+    integration_id = models.BigIntegerField()
+    room = models.PositiveIntegerField()
+    until = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["integration_id", "engine"], name="reservation_is_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.room} of integration {self.integration_id}"

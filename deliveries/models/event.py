@@ -28,8 +28,9 @@ class Record(models.Model):
             models.UniqueConstraint(fields=["store", "type", "external_id"], name="record_type_and_id_are_unique"),
         ]
         indexes = [
-            # "Last pushes" on the store's page, and the records list.
-            models.Index(fields=["store", "-updated_at"], name="record_latest"),
+            # "Last pushes" on the store's page, and the records list. Not for locked placeholders (version 0), and so
+            # of no use for finding a record by its key: in a table that is still empty, PostgreSQL might choose it.
+            models.Index(fields=["store", "-updated_at"], name="record_newest", condition=Q(version__gt=0)),
         ]
 
     def __str__(self) -> str:

@@ -17,7 +17,6 @@ from deliveries.dispatch.config_cache import ConfigCache
 from deliveries.dispatch.interpret import send_one
 from deliveries.dispatch.types import LEASE_GRACE, AttemptResult, ClaimedDelivery, Dispatch
 from deliveries.models import Attempt, Delivery, Event
-from deliveries.results.attempts import open_attempts
 from deliveries.results.record import record
 from deliveries.runtime.notify import wake_on_commit
 from integrations.foundation.identifiers import uuid7
@@ -57,8 +56,7 @@ def ping_now(*, integration: Integration, now: datetime, subscription: Subscript
         raise PayloadError(request.kind, request.message)
     with transaction.atomic():
         delivery = _make(integration, subscription, now, is_leased=True, ids=(claimed.id, claimed.lease))
-        dispatch = Dispatch(claimed, message, request if isinstance(request, Request) else None, now, 0.0)
-        open_attempts([dispatch])
+    dispatch = Dispatch(claimed, message, request if isinstance(request, Request) else None, now, 0.0)
     result = (
         send_one(dispatch, destination) if isinstance(request, Request) else AttemptResult.unsent(dispatch, request)
     )

@@ -1,47 +1,80 @@
-"""Attempt rows: written before the first byte leaves, finished after."""
+"""Attempt rows. Each is written once, when the attempt has ended, with the result it had.
+
+While it is under way, the delivery's row speaks for it: its lease, its number (`attempt_count`) and what started it
+(`trigger`). If the worker dies, whoever takes the lease writes the row, as `unknown` and without the request, which
+only the dead one knew. Should that one come back after all, its row replaces this one.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from datetime import datetime
+import logging
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import F
 
-from deliveries.dispatch.types import ClaimedDelivery, Dispatch, Transition
+from deliveries.dispatch.types import LEASE_GRACE, ClaimedDelivery, Dispatch, Transition
 from deliveries.models import Attempt, Delivery
 from deliveries.storage import backend
-from deliveries.storage.rows.results import FinishedAttempt, OpenedAttempt
+from deliveries.storage.rows.results import EndedAttempt
+from integrations.foundation.identifiers import uuid7
 from integrations.security.encryption import encrypt_bytes
 from integrations.security.redaction import masked_headers, redact_bytes, redact_text, stored_headers
 from integrations.transport.base import Request
 
+logger = logging.getLogger("hookdesk.engine")
+
 STOPPED = "Hookdesk was stopped while sending this. It is unknown whether the receiver got it; it will be retried."
-UNSENT = "Not sent: the lease was lost (database outage or suspended worker). Will be retried."
-INTERRUPTED = "The worker died while sending this. It is unknown whether the receiver got it; it will be retried."
+INTERRUPTED = (
+    "The worker died while sending this. It is unknown whether the receiver got it; it will be retried. The request "
+    "was not kept."
+)
 
 
-def open_attempts(dispatches: Sequence[Dispatch]) -> None:
-    """One INSERT for all of them: all or none."""
-    backend().open_attempts([_opening(dispatch) for dispatch in dispatches])
+def ended(transition: Transition) -> EndedAttempt:
+    """The row of an attempt with its result."""
+    outcome, response, request = transition.outcome, transition.response, transition.request
+    secrets = request.secrets if request is not None else ()
+    row = _begun(transition.claimed, request, transition.started_at)._replace(
+        outcome="succeeded" if outcome.is_success else "failed",
+        duration_ms=round(transition.duration * 1000),
+        error_kind=outcome.kind,
+        error_message=redact_text(outcome.message, secrets) if outcome.message else "",
+        summary=redact_text(outcome.summary, secrets) if outcome.summary else "",
+    )
+    if response is None:
+        return row
+    return row._replace(
+        response_status=response.status,
+        response_headers=stored_headers(response.headers, secrets),
+        response_body=redact_bytes(response.body, secrets),
+        is_response_truncated=response.is_truncated,
+    )
 
 
-def _opening(dispatch: Dispatch) -> OpenedAttempt:
-    claimed, request = dispatch.claimed, dispatch.request
-    head = (
+def _begun(claimed: ClaimedDelivery, request: Request | None, started_at: datetime) -> EndedAttempt:
+    row = EndedAttempt(
         claimed.attempt_id,
         claimed.id,
         claimed.attempt_number,
         claimed.trigger,
         claimed.revision,
-        dispatch.started_at,
+        started_at,
+        Attempt.Outcome.UNKNOWN,
     )
     if request is None:
-        return OpenedAttempt(*head)
+        return row
     body, is_encrypted = stored_body(request)
-    headers = json.dumps(masked_headers(request.headers, request.secrets))
-    url = redact_text(request.url, request.secrets)
-    return OpenedAttempt(*head, request.method, url, headers, body, is_encrypted)
+    return row._replace(
+        method=request.method,
+        url=redact_text(request.url, request.secrets),
+        request_headers=json.dumps(masked_headers(request.headers, request.secrets)),
+        request_body=body,
+        is_body_encrypted=is_encrypted,
+    )
 
 
 def stored_body(request: Request) -> tuple[bytes, bool]:
@@ -51,43 +84,68 @@ def stored_body(request: Request) -> tuple[bytes, bool]:
     return request.body, False
 
 
-def mark_interrupted(claims: Sequence[ClaimedDelivery]) -> None:
-    """End the attempts of deliveries whose lease has expired."""
+# --- attempts whose end nobody knows -----------------------------------------------------------------------------
+
+
+def began_at(lease_ends_at: datetime, timeout: float, first_sent_at: datetime | None) -> datetime:
+    """When the attempt with this lease began, as far as its delivery's row tells."""
+    moment = lease_ends_at - timedelta(seconds=timeout + LEASE_GRACE)
+    return moment if first_sent_at is None else max(moment, first_sent_at)
+
+
+def write_interrupted(claims: Iterable[ClaimedDelivery]) -> None:
+    """The attempts before these claims whose worker did not live to record them. In the claim's transaction."""
+    rows = [
+        interrupted(
+            claimed.id,
+            claimed.attempt_number - 1,
+            claimed.interrupted_trigger,
+            claimed.revision,
+            began_at(claimed.lease_ended_at, claimed.timeout, claimed.first_sent_at),
+        )
+        for claimed in claims
+        if claimed.lease_ended_at is not None
+    ]
+    if not rows:
+        return
+    try:
+        with transaction.atomic():
+            backend().interrupt_attempts(rows)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:  # nothing would be claimed any more
+        logger.exception("the interrupted attempts of %s deliveries cannot be stored", len(rows))
+
+
+def interrupted(delivery_id: uuid.UUID, number: int, trigger: str, revision: int, started_at: datetime) -> EndedAttempt:
+    return EndedAttempt(
+        uuid7(),
+        delivery_id,
+        number,
+        trigger,
+        revision,
+        started_at,
+        Attempt.Outcome.UNKNOWN,
+        error_kind="interrupted",
+        error_message=INTERRUPTED,
+    )
+
+
+def give_back(claims: Sequence[ClaimedDelivery], now: datetime) -> None:
+    """Undo claims of which nothing was sent: due again at once, and the attempt does not count."""
     for claimed in claims:
-        Attempt.objects.filter(delivery_id=claimed.id, number__lt=claimed.attempt_number, outcome="running").update(
-            outcome="unknown", error_kind="interrupted", error_message=INTERRUPTED
+        Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status="sending").update(
+            status="retrying", due_at=now, lease=None, attempt_count=F("attempt_count") - 1
         )
 
 
-def give_back(claims: Sequence[ClaimedDelivery], now: datetime, why: str) -> None:
-    """Make claimed deliveries due again immediately, without counting a crash."""
-    for claimed in claims:
+def leave_unfinished(dispatches: Sequence[Dispatch], now: datetime) -> None:
+    """What was sent and cannot be waited for: due again at once, without counting a crash."""
+    for dispatch in dispatches:
+        claimed = dispatch.claimed
+        row = _begun(claimed, dispatch.request, dispatch.started_at)
         with transaction.atomic():
             Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status="sending").update(
-                status="retrying", due_at=now, lease=None
+                status="retrying", due_at=now, lease=None, trigger="test" if claimed.is_test else "scheduled"
             )
-            Attempt.objects.filter(id=claimed.attempt_id, outcome="running").update(
-                outcome="unknown", error_kind="interrupted", error_message=why
-            )
-
-
-def finish_attempts(transitions: Sequence[Transition]) -> None:
-    """What has ended stays as it is: a batch whose commit was never confirmed is recorded again."""
-    backend().finish_attempts([_finish(transition) for transition in transitions])
-
-
-def _finish(transition: Transition) -> FinishedAttempt:
-    outcome, response, request = transition.outcome, transition.response, transition.request
-    secrets = request.secrets if request is not None else ()
-    name = "late" if transition.is_late else "succeeded" if outcome.is_success else "failed"
-    kind, message = outcome.kind, redact_text(outcome.message, secrets) if outcome.message else ""
-    key = transition.claimed.attempt_id
-    duration = round(transition.duration * 1000)
-    summary = redact_text(outcome.summary, secrets) if outcome.summary else ""
-    if response is None:
-        return FinishedAttempt(name, duration, None, None, None, False, kind, message, summary, key)
-    headers = stored_headers(response.headers, secrets)
-    body = redact_bytes(response.body, secrets)
-    return FinishedAttempt(
-        name, duration, response.status, headers, body, response.is_truncated, kind, message, summary, key
-    )
+            backend().write_attempts([row._replace(error_kind="interrupted", error_message=STOPPED)])

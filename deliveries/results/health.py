@@ -48,6 +48,12 @@ def _by_integration(transitions: Sequence[Transition]) -> dict[int, list[Transit
     return found
 
 
+def count_successes(transitions: Sequence[Transition]) -> None:
+    """Of a batch that is not worth noting: added when there is something to write."""
+    for key, batch in _by_integration(transitions).items():
+        unnoted_successes[key] += len(batch)
+
+
 def note_health(transitions: Sequence[Transition], now: datetime) -> None:
     by_integration = _by_integration(transitions)
     touched = [key for key, batch in sorted(by_integration.items()) if _is_worth_noting(key, batch, now)]

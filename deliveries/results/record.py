@@ -19,10 +19,10 @@ from deliveries.dispatch.config_cache import DestinationConfig
 from deliveries.dispatch.types import AttemptResult, ClaimedDelivery, Transition
 from deliveries.failures.groups import Failure, close_empty_groups, group_failures
 from deliveries.ingest.push_back import OrderKeysMissing
-from deliveries.models import Attempt, Delivery
+from deliveries.models import Delivery
 from deliveries.results import effects
-from deliveries.results.attempts import finish_attempts
-from deliveries.results.health import are_worth_noting, note_health
+from deliveries.results.attempts import ended
+from deliveries.results.health import are_worth_noting, count_successes, note_health
 from deliveries.results.superseding import is_anyone_awaiting_source
 from deliveries.storage import backend
 from deliveries.storage.locks import lock_groups, lock_order_keys
@@ -82,11 +82,8 @@ def record_results(
     _group(transitions, now, needs.groups if needs is not None else ())
     if needs is not None:
         lock_order_keys(needs.order_keys)
-    held = backend().record_deliveries([_row(transition, now) for transition in transitions])
-    for transition in transitions:
-        transition.is_late = transition.claimed.id not in held
-    finish_attempts(transitions)
-    counted = [s for s in transitions if not s.is_late and not s.claimed.is_test]
+    held = backend().record_results([_row(one, now) for one in transitions], [ended(one) for one in transitions])
+    counted = _counted(transitions, held)
     if counted:
         left = effects.apply(counted, needs, now) if needs is not None else []
         _close_groups(counted, left, now)
@@ -94,6 +91,34 @@ def record_results(
         hooks.settled([_settled(s) for s in said if s.status != "pending"], now)
         note_health(counted, now)
     return transitions
+
+
+def record_alone(
+    results: Sequence[AttemptResult],
+    *,
+    destination_of: Callable[[int], DestinationConfig],
+    now: datetime,
+    rng: random.Random,
+) -> bool:
+    """Record them by a single statement, if they are plain successes from which nothing follows. Outside a transaction.
+
+    False: they are not, and nothing was written.
+    """
+    transitions = [decide(result, destination_of(result.claimed.integration_id).policy, now, rng) for result in results]
+    if any(map(_touches_shared_rows, transitions)) or are_worth_noting(transitions, now):
+        return False
+    held = backend().record_alone([_row(one, now) for one in transitions], [ended(one) for one in transitions])
+    if held is None:
+        return False
+    count_successes(_counted(transitions, held))
+    return True
+
+
+def _counted(transitions: Sequence[Transition], held: Collection[uuid.UUID]) -> list[Transition]:
+    """Those that came in time and are no tests."""
+    for transition in transitions:
+        transition.is_late = transition.claimed.id not in held
+    return [one for one in transitions if not one.is_late and not one.claimed.is_test]
 
 
 def repeated(run: Callable[[frozenset[OrderKey]], T]) -> T:
@@ -248,16 +273,23 @@ def record(
             except (OperationalError, InterfaceError):
                 raise
             except Exception:
-                logger.exception("%s fails without a trace of its answer", result.claimed.id)
-                _fail_plainly(result.claimed, outcome, now)
+                logger.exception("%s fails without a trace of its request and its answer", result.claimed.id)
+                _fail_plainly(result, outcome, now)
 
 
-def _fail_plainly(claimed: ClaimedDelivery, outcome: Outcome, now: datetime) -> None:
+def _fail_plainly(result: AttemptResult, outcome: Outcome, now: datetime) -> None:
     """Fail without group, health and other side effects, so that it blocks nothing else."""
+    claimed = result.claimed
+    bare = replace(result, request=None, response=None, error=None, outcome=outcome)
+    row = ended(Transition.after(bare, "failed", None, claimed.retry_count, outcome.message))
     with transaction.atomic():
-        Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status=Delivery.Status.SENDING).update(
+        is_held = Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status=Delivery.Status.SENDING).update(
             status=Delivery.Status.FAILED, due_at=None, lease=None, finished_at=now, last_error=outcome.message
         )
-        Attempt.objects.filter(id=claimed.attempt_id, outcome=Attempt.Outcome.RUNNING).update(
-            outcome=Attempt.Outcome.FAILED, error_kind=outcome.kind, error_message=outcome.message
-        )
+        try:
+            with transaction.atomic():
+                backend().write_attempts([row if is_held else row._replace(outcome="late")])
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:  # the delivery must not be sent again and again because its attempts have no place
+            logger.exception("attempt %s of %s cannot be stored", claimed.attempt_number, claimed.id)

@@ -102,7 +102,6 @@ class GuardBroker(_Broker):
         except Exception:  # each broker has errors of its own
             self._away_until = time.monotonic() + STATUS_PAUSE
 
-
     def disconnect(self) -> None:
         """Before a fork, so that the child has no copy of a socket to Redis; the next call connects again."""
         if pool := getattr(getattr(self._broker, "connection", None), "connection_pool", None):

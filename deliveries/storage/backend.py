@@ -11,8 +11,15 @@ from typing import Protocol
 from django.db import connection
 
 from deliveries.storage.rows.claims import IntegrationQueue, Leased
-from deliveries.storage.rows.pushes import ExistingRecords, IdempotencyRecord, PushCount, PushRows
-from deliveries.storage.rows.results import FinishedAttempt, OpenedAttempt, RecordedDelivery
+from deliveries.storage.rows.pushes import (
+    ExistingRecords,
+    IdempotencyRecord,
+    PushCount,
+    PushRows,
+    Verdict,
+    WaitingPush,
+)
+from deliveries.storage.rows.results import EndedAttempt, RecordedDelivery
 
 
 class Waiter(Protocol):
@@ -28,9 +35,6 @@ class Backend(Protocol):
 
     def lock_claims(self) -> None:
         """Prevent other engines from claiming until the transaction ends."""
-
-    def wait_for_disk(self) -> None:
-        """Make the commit of this claiming transaction wait until it is durable."""
 
     def queued_integrations(self, now: datetime) -> list[IntegrationQueue]:
         """Return the enabled integrations that have queued deliveries, due or not."""
@@ -59,6 +63,13 @@ class Backend(Protocol):
         new exist.
         """
 
+    def write_pushes(self, pushes: Sequence[WaitingPush], *, notifies: bool = False) -> list[Verdict]:
+        """Store them together: one transaction, one wait for the disk, but each of them whole or not at all.
+
+        No two of them may share a key (`WaitingPush.keys`). Outside of a transaction. What became of each, in their
+        order. Raises DatabaseError, and none is stored, if one of them cannot be written at all.
+        """
+
     def existing_records(self, store_id: uuid.UUID, wanted: Collection[tuple[str, str]]) -> ExistingRecords:
         """Return the existing records among these types and ids (at least one)."""
 
@@ -74,14 +85,27 @@ class Backend(Protocol):
 
     # --- results --------------------------------------------------------------------------------------------------
 
-    def open_attempts(self, rows: Sequence[OpenedAttempt]) -> None:
-        """Insert these attempts as running: all or none."""
+    def record_results(
+        self, deliveries: Sequence[RecordedDelivery], attempts: Sequence[EndedAttempt]
+    ) -> set[uuid.UUID]:
+        """Write the new states where the lease still stands; the ids of those. Write the attempt of each as
+        `write_attempts` does, those whose lease is gone as late.
+        """
 
-    def finish_attempts(self, rows: Sequence[FinishedAttempt]) -> None:
-        """Record the ends of attempts. Idempotent: a batch is recorded again if its commit was not confirmed."""
+    def record_alone(
+        self, deliveries: Sequence[RecordedDelivery], attempts: Sequence[EndedAttempt]
+    ) -> set[uuid.UUID] | None:
+        """`record_results` in a transaction of its own. None, and nothing is written, if any delivery at all awaits its
+        source.
+        """
 
-    def record_deliveries(self, rows: Sequence[RecordedDelivery]) -> set[uuid.UUID]:
-        """Write the new states of deliveries whose lease is still valid; return their ids."""
+    def write_attempts(self, rows: Sequence[EndedAttempt]) -> None:
+        """Insert them, unless their delivery is gone. A row of the same delivery and number is replaced if its end is
+        unknown; what has ended stays: a batch whose commit was never confirmed is recorded again.
+        """
+
+    def interrupt_attempts(self, rows: Sequence[EndedAttempt]) -> None:
+        """Insert those that have no row yet. One that has, of a version that wrote it at the start, ends as unknown."""
 
     # --- wake-ups -------------------------------------------------------------------------------------------------
 

@@ -103,6 +103,19 @@ def use_indexes_only() -> None:
     connection.close()
 
 
+#: How long a group of pushes waits for a lock that somebody else holds on what one of them writes.
+GROUP_LOCK_TIMEOUT = "200ms"
+
+
+def use_for_groups() -> None:
+    """Make this thread's connection one that only writes groups of pushes: by indexes, and without long waits."""
+    connection.ensure_connection()
+    raw = connection.connection
+    if not raw.writes_groups:
+        raw.execute(f"SET enable_seqscan = off; SET lock_timeout = '{GROUP_LOCK_TIMEOUT}'")
+        raw.writes_groups = True
+
+
 def make_ready(sender: object, connection: Any, **_: object) -> None:
     """Each new connection for `execute_prepared`. Receiver of Django's `connection_created`: later, a transaction that
     is rolled back would take the settings with it."""
@@ -110,6 +123,7 @@ def make_ready(sender: object, connection: Any, **_: object) -> None:
         return
     raw = connection.connection
     raw.prepared_names = {}
+    raw.writes_groups = False
     teach_arrays(raw)
     # Planning our statements costs more than running them, and PostgreSQL would replan each time, because it expects
     # to gain from knowing the array lengths. Other queries of the connection are not prepared.

@@ -62,17 +62,29 @@ class HasScope(BasePermission):
 
 
 def credentials(request: HttpRequest) -> tuple[uuid.UUID | None, str]:
-    """Store id (None: the token's prefix names the store) and token, from whichever header carries them.
+    """`credentials_in` the headers of a request.
 
     Django's META folds `X_Hub_Store` into `X-Hub-Store`; the web server drops such names before (gunicorn's
     default), so that a proxy's header cannot be spoofed.
     """
-    token = request.META.get("HTTP_X_HUB_ACCESS_TOKEN", "").strip()
-    store = request.META.get("HTTP_X_HUB_STORE", "").strip()
+    meta = request.META
+    return credentials_in(
+        store=meta.get("HTTP_X_HUB_STORE", ""),
+        token=meta.get("HTTP_X_HUB_ACCESS_TOKEN", ""),
+        authorization=meta.get("HTTP_AUTHORIZATION", ""),
+    )
+
+
+def credentials_in(*, store: str, token: str, authorization: str) -> tuple[uuid.UUID | None, str]:
+    """Store id (None: the token's prefix names the store) and token, from whichever of these headers carries them.
+
+    Raises AuthenticationFailed for what is neither.
+    """
+    token, store = token.strip(), store.strip()
     if token or store:
         # With the two headers, the store id must be given and match the token's store.
         return _store_id(store), token
-    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return None, value.strip()
     if scheme.lower() == "basic":

@@ -38,17 +38,30 @@ def page(
     by: Sequence[str] = ("id",),
     is_descending: bool = True,
     envelope: Callable[[list[Any]], dict[str, Any]] | None = None,
+    last: Model | None = None,
 ) -> Response:
-    """The page that `?cursor=` and `?limit=` ask for, ordered by the fields `by`, whose last one is unique."""
+    """The page that `?cursor=` and `?limit=` ask for, ordered by the fields `by`, whose last one is unique.
+
+    `last`: one more row, ascending, behind all that are in the database; left out if one of those is where it would be.
+    """
     limit = _limit(request)
     sign, lookup = ("-", "lt") if is_descending else ("", "gt")
+    after: list[Any] = []
     if cursor := query_text(request, "cursor"):
-        rows = rows.filter(_behind(_decoded(cursor, rows.model, by), by, lookup))
+        after = _decoded(cursor, rows.model, by)
+        rows = rows.filter(_behind(after, by, lookup))
     found = list(rows.order_by(*(f"{sign}{name}" for name in by))[: limit + 1])
+    if last is not None and len(found) <= limit:
+        before = _position(found[-1], by) if found else after
+        found += [last] if not before or _position(last, by) > before else []
     has_more = len(found) > limit
     found = found[:limit]
     body = envelope([show(row) for row in found]) if envelope else {"items": [show(row) for row in found]}
     return Response(body | {"pages": {"next": _next_url(request, found[-1], by) if has_more else None}})
+
+
+def _position(row: Model, by: Sequence[str]) -> list[Any]:
+    return [getattr(row, name) for name in by]
 
 
 def _limit(request: Request) -> int:
@@ -70,7 +83,7 @@ def _behind(values: Sequence[Any], by: Sequence[str], lookup: str) -> Q:
 
 def _next_url(request: Request, last: Model, by: Sequence[str]) -> str:
     query = request.query_params.copy()
-    query["cursor"] = _encoded([getattr(last, name) for name in by])
+    query["cursor"] = _encoded(_position(last, by))
     return f"{request.build_absolute_uri(request.path)}?{query.urlencode()}"
 
 

@@ -37,6 +37,11 @@ class ConfigVersion(models.Model):
         """
         list(cls.objects.select_for_update(no_key=True).filter(id=1))
 
+    @classmethod
+    def current(cls) -> int:
+        """No store has a later version than this. 0 as long as nothing is configured."""
+        return cls.objects.filter(id=1).values_list("version", flat=True).first() or 0
+
 
 def validate_overrides(value: Any) -> None:
     try:

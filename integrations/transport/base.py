@@ -90,17 +90,27 @@ class Result:
 class Transport(Protocol):
     """Sends many requests concurrently; used by one owner thread.
 
-    `submit` never blocks. `collect` returns all results that are ready, and waits up to `timeout` seconds for the
-    first one if there are none. `wake` may be called from another thread; it ends a waiting `collect` early. Every
-    submitted request yields exactly one result, at most two seconds after its deadline.
+    `submit` never blocks; `collect` waits up to `timeout` seconds for at least one result, and returns at
+    once with all there are when some are ready. `wake` may be called from another thread and ends a
+    waiting `collect` early. Every request that was submitted yields exactly one result, at the latest two
+    seconds after its deadline.
+
+    `watch`ed descriptors end a waiting `collect` too, as long as they have something to be read, which is the
+    caller's to read.
     """
 
     capacity: int
+    #: Seconds that `collect` has spent waiting.
+    waited: float
 
     def submit(self, key: Hashable, request: Request) -> None: ...
 
     def collect(self, timeout: float) -> Sequence[Result]: ...
 
     def wake(self) -> None: ...
+
+    def watch(self, descriptor: int) -> None: ...
+
+    def unwatch(self, descriptor: int) -> None: ...
 
     def close(self) -> None: ...

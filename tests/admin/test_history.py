@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,9 +11,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from deliveries.dispatch.types import LEASE_GRACE
 from deliveries.models import Delivery, Event
+from deliveries.results.attempts import interrupted
+from deliveries.storage import backend
 from integrations.admin import lists
 from integrations.foundation.audit import Actor
+from integrations.foundation.identifiers import uuid7
 from integrations.services import update_integration
 from subscriptions.services import update_subscription
 from tests.factories import DeliveryFactory, EventFactory, IntegrationFactory, SubscriptionFactory, UserFactory
@@ -105,3 +110,20 @@ def test_a_count_that_was_cut_off_says_so(
     assert Event.objects.count() == 4
     page = admin.get(address).text
     assert "more than 3" in page
+
+
+def test_the_attempt_under_way_is_shown_and_one_whose_worker_died_says_what_is_not_known(
+    admin: Client, db: None
+) -> None:
+    delivery = DeliveryFactory()
+    since = timezone.now() - timedelta(seconds=3)
+    until = since + timedelta(seconds=delivery.integration.timeout + LEASE_GRACE)
+    Delivery.objects.filter(id=delivery.id).update(
+        status="sending", lease=uuid7(), attempt_count=3, due_at=until, first_sent_at=since
+    )
+    backend().interrupt_attempts([interrupted(delivery.id, 2, "manual", 0, since)])
+    page = admin.get(reverse("admin:deliveries_delivery_change", args=[delivery.pk])).text
+    assert page.index("#3") < page.index("In progress.") < page.index("#2") < page.index("the worker died before")
+    assert "Shown as soon as the attempt has ended." in page
+    raw = reverse("admin:deliveries_delivery_raw", args=[delivery.pk, 3])
+    assert raw not in page, "nothing to download yet"

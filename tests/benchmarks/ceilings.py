@@ -54,19 +54,16 @@ _CLAIM = (
     " WHERE id IN (SELECT id FROM deliveries_delivery WHERE integration_id = %s AND due_at <= now()"
     " ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING id, lease"
 )
-_OPEN = (
+_ATTEMPTS = (
     "INSERT INTO deliveries_attempt (id, delivery_id, number, trigger, revision, outcome, started_at, method, url,"
-    " request_headers, request_body, is_body_encrypted, is_response_truncated, error_kind, error_message, summary)"
-    " SELECT id, delivery_id, 1, 'scheduled', 0, 'running', now(), 'POST', 'http://127.0.0.1/i/0', '[]', %s, false,"
-    " false, '', '', '' FROM unnest(%s::uuid[], %s::uuid[]) AS r(id, delivery_id)"
+    " request_headers, request_body, is_body_encrypted, is_response_truncated, error_kind, error_message, summary,"
+    " duration_ms, response_status, response_headers, response_body)"
+    " SELECT gen_random_uuid(), delivery_id, 1, 'scheduled', 0, 'succeeded', now(), 'POST', 'http://127.0.0.1/i/0',"
+    " '[]', %s, false, false, '', '', '', 1, 200, '[]', '{}' FROM unnest(%s::uuid[]) AS r(delivery_id)"
 )
 _FINISH = (
     "UPDATE deliveries_delivery d SET status = 'succeeded', due_at = NULL, lease = NULL, last_status = 200,"
     " finished_at = now() FROM unnest(%s::uuid[], %s::uuid[]) AS r(id, lease) WHERE d.id = r.id AND d.lease = r.lease"
-)
-_CLOSE = (
-    "UPDATE deliveries_attempt SET outcome = 'succeeded', duration_ms = 1, response_status = 200,"
-    " response_headers = '[]', response_body = '{}' WHERE id = ANY(%s::uuid[])"
 )
 
 
@@ -79,18 +76,16 @@ def database_postgresql(url: str, seconds: float) -> int:
         integrations = [row[0] for row in connection.execute("SELECT id FROM integrations_integration ORDER BY id")]
         deadline = time.monotonic() + seconds
         turn = os.getpid()
-        landed: tuple[list[Any], list[Any], list[Any]] | None = None
+        landed: tuple[list[Any], list[Any]] | None = None
         while time.monotonic() < deadline:
             turn += 1
             with connection.transaction():
                 if landed is not None:
-                    connection.execute(_FINISH, landed[:2])
-                    connection.execute(_CLOSE, landed[2:])
+                    connection.execute(_FINISH, landed)
+                    connection.execute(_ATTEMPTS, (BODY, landed[0]))
                 rows = connection.execute(_CLAIM, (integrations[turn % len(integrations)], BATCH)).fetchall()
             done += len(landed[0]) if landed else 0
-            attempts = [uuid.uuid4() for _ in rows]
-            connection.execute(_OPEN, (BODY, attempts, [row[0] for row in rows]))
-            landed = [row[0] for row in rows], [row[1] for row in rows], attempts
+            landed = [row[0] for row in rows], [row[1] for row in rows]
     return done
 
 
@@ -100,7 +95,7 @@ def database_sqlite(path: str, seconds: float) -> int:
     connection.execute("PRAGMA synchronous=FULL")
     integrations = [row[0] for row in connection.execute("SELECT id FROM integrations_integration ORDER BY id")]
     done, turn, deadline = 0, os.getpid(), time.monotonic() + seconds
-    landed: list[tuple[str, str]] = []
+    landed: list[str] = []
     now = "2026-01-01 00:00:00.000000"
     while time.monotonic() < deadline:
         turn += 1
@@ -109,12 +104,15 @@ def database_sqlite(path: str, seconds: float) -> int:
         connection.executemany(
             "UPDATE deliveries_delivery SET status = 'succeeded', due_at = NULL, lease = NULL, last_status = 200,"
             f" finished_at = '{now}' WHERE id = ?",
-            [(row[0],) for row in landed],
+            [(key,) for key in landed],
         )
         connection.executemany(
-            "UPDATE deliveries_attempt SET outcome = 'succeeded', duration_ms = 1, response_status = 200,"
-            " response_headers = '[]', response_body = '{}' WHERE id = ?",
-            [(row[1],) for row in landed],
+            'INSERT INTO deliveries_attempt (id, delivery_id, number, "trigger", revision, outcome, started_at,'
+            " method, url, request_headers, request_body, is_body_encrypted, is_response_truncated, error_kind,"
+            " error_message, summary, duration_ms, response_status, response_headers, response_body)"
+            " VALUES (?, ?, 1, 'scheduled', 0, 'succeeded', '2026-01-01 00:00:00', 'POST', 'http://127.0.0.1/i/0',"
+            " '[]', ?, false, false, '', '', '', 1, 200, '[]', '{}')",
+            [(uuid.uuid4().hex, key, BODY) for key in landed],
         )
         rows = connection.execute(
             f"UPDATE deliveries_delivery SET status = 'sending', lease = '{lease}', attempt_count = 1,"
@@ -124,16 +122,7 @@ def database_sqlite(path: str, seconds: float) -> int:
         ).fetchall()
         connection.execute("COMMIT")
         done += len(landed)
-        landed = [(row[0], uuid.uuid4().hex) for row in rows]
-        connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(
-            'INSERT INTO deliveries_attempt (id, delivery_id, number, "trigger", revision, outcome, started_at,'
-            " method, url, request_headers, request_body, is_body_encrypted, is_response_truncated, error_kind,"
-            " error_message, summary) VALUES (?, ?, 1, 'scheduled', 0, 'running', '2026-01-01 00:00:00', 'POST',"
-            " 'http://127.0.0.1/i/0', '[]', ?, false, false, '', '', '')",
-            [(attempt, delivery, BODY) for delivery, attempt in landed],
-        )
-        connection.execute("COMMIT")
+        landed = [row[0] for row in rows]
     return done
 
 

@@ -114,6 +114,8 @@ def judge(installation: Installation, ledger: Path | Iterable[Path], accepted: I
     for key, outcome, body in installation.rows("SELECT delivery_id, outcome, request_body FROM deliveries_attempt"):
         name = f"msg_{hexadecimal(key)}"
         attempts.setdefault(name, Counter())[outcome] += 1
+        if outcome == "unknown" and not body:
+            continue  # the worker died with what it sent
         assert name not in bodies or bytes(body) == bodies[name], f"{name}: the body sent is not the one recorded"
 
     strange = set(sent) - set(deliveries)

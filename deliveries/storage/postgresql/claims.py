@@ -26,7 +26,7 @@ logger = logging.getLogger("hookdesk.engine")
 #: Any constant will do.
 CLAIM_LOCK = 0x486F6F6B
 
-_QUEUED = Selected(IntegrationQueue, converted={})
+_QUEUED = Selected(IntegrationQueue, converted={"reserved": int})
 _CLAIMED = Selected(
     ClaimedDelivery,
     converted={datetime: to_time},
@@ -34,18 +34,17 @@ _CLAIMED = Selected(
         # Unix seconds: reading a timestamptz is dear in Python.
         "first_sent_at": "extract(epoch FROM d.first_sent_at)::float8",
         "occurred_at": "extract(epoch FROM e.occurred_at)::float8",
-        "trigger": "due.old_trigger",
-        "was_sending": "due.old_status = 'sending'",
+        "lease_ended_at": "extract(epoch FROM CASE WHEN due.old_status = 'sending' THEN due.old_due_at END)::float8",
+        "interrupted_trigger": "due.old_trigger",
     },
 )
 
-# A commit that claims something need not wait for the disk: before a byte leaves, the attempts are committed, and that
-# makes durable what was written before them.
+# What started an attempt stays in the row until that attempt is recorded: nothing else says so in the meantime.
 _CLAIM = f"""
 WITH due AS (
-  SELECT d.id, d.status AS old_status, d.trigger AS old_trigger
+  SELECT d.id, d.status AS old_status, d.trigger AS old_trigger, d.due_at AS old_due_at
   FROM unnest(%s::bigint[], %s::int[]) AS a(integration_id, room),
-  LATERAL (SELECT id, status, trigger FROM deliveries_delivery
+  LATERAL (SELECT id, status, trigger, due_at FROM deliveries_delivery
            WHERE integration_id = a.integration_id AND due_at <= %s
            ORDER BY due_at LIMIT a.room FOR UPDATE SKIP LOCKED) d
 )
@@ -53,11 +52,10 @@ UPDATE deliveries_delivery d
 SET status = 'sending', lease = %s, due_at = %s + make_interval(secs => i.timeout + {LEASE_GRACE}),
   attempt_count = d.attempt_count + 1, first_sent_at = coalesce(d.first_sent_at, %s),
   crash_count = CASE WHEN due.old_status = 'sending' THEN d.crash_count + 1 ELSE d.crash_count END,
-  trigger = CASE WHEN due.old_trigger = 'test' THEN 'test' ELSE 'scheduled' END
+  trigger = CASE WHEN due.old_status = 'sending' AND due.old_trigger <> 'test' THEN 'scheduled' ELSE d.trigger END
 FROM due, integrations_integration i, deliveries_event e
 WHERE d.id = ANY(ARRAY(SELECT id FROM due)) AND due.id = d.id AND i.id = d.integration_id AND e.id = d.event_id
-RETURNING {_CLAIMED.columns},
-  (SELECT set_config('synchronous_commit', 'off', true)), (SELECT version FROM integrations_configclock WHERE id = 1)
+RETURNING {_CLAIMED.columns}, (SELECT version FROM integrations_configclock WHERE id = 1)
 """
 _QUEUED_SQL = QUEUED_INTEGRATIONS.format(columns=_QUEUED.columns)
 _LOCK = f"SELECT pg_advisory_xact_lock({CLAIM_LOCK})"
@@ -67,12 +65,9 @@ class Claims:
     def lock_claims(self) -> None:
         execute_plain(_LOCK)
 
-    def wait_for_disk(self) -> None:
-        execute_plain("SET LOCAL synchronous_commit TO DEFAULT")
-
     def queued_integrations(self, now: datetime) -> list[IntegrationQueue]:
         # Prepared: planning it costs more than running it.
-        return [_QUEUED.read(row) for row in execute_prepared(_QUEUED_SQL, [now])]
+        return [_QUEUED.read(row) for row in execute_prepared(_QUEUED_SQL, [now] * 3)]
 
     def lease(self, shares: Mapping[int, int], lease: uuid.UUID, now: datetime) -> Leased:
         values = [big_numbers_array(shares), numbers_array(shares.values()), now, lease, now, now]

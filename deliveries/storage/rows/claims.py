@@ -21,8 +21,8 @@ LEASE_GRACE = 30.0
 class ClaimedDelivery:
     """A leased delivery, with what is needed to build its request.
 
-    In SQL: `deliveries_delivery d` after the claim and its `deliveries_event e`; trigger and status (`was_sending`) are
-    those before the claim.
+    In SQL: of `deliveries_delivery d` after it was claimed, its `deliveries_event e` and its
+    `integrations_integration i`. `lease_ended_at` and `interrupted_trigger` are what the row said before.
     """
 
     id: Annotated[uuid.UUID, "d.id"]
@@ -44,16 +44,24 @@ class ClaimedDelivery:
     origin: Annotated[str, "e.origin"]
     occurred_at: Annotated[datetime, "e.occurred_at"]
     trigger: Annotated[str, 'd."trigger"']
-    was_sending: Annotated[bool, "d.status = 'sending'"]
     #: Of the event: how far it came, and how many deliveries the answer may bring about.
     hops: Annotated[int, "e.hops"] = 0
     cascade_left: Annotated[int | None, "e.cascade_left"] = None
+    #: Of the attempt before this one, if nobody lived to record how it ended: when its lease ran out, and its trigger.
+    lease_ended_at: Annotated[datetime | None, "CASE WHEN d.status = 'sending' THEN d.due_at END"] = None
+    interrupted_trigger: Annotated[str, 'd."trigger"'] = "scheduled"
+    #: Of the integration, in seconds.
+    timeout: Annotated[float, "i.timeout"] = 0.0
     lease: uuid.UUID = field(kw_only=True)
     attempt_id: uuid.UUID = field(default_factory=uuid7, kw_only=True)
 
     @property
     def is_test(self) -> bool:
         return self.trigger == "test"
+
+    @property
+    def was_sending(self) -> bool:
+        return self.lease_ended_at is not None
 
     @classmethod
     def sample(cls, integration: Integration, now: datetime, **values: Any) -> ClaimedDelivery:
@@ -69,7 +77,6 @@ class ClaimedDelivery:
             "crash_count": 0,
             "revision": 0,
             "trigger": "scheduled",
-            "was_sending": False,
             "order_key": None,
             "failure_group_id": None,
             "first_sent_at": now,
@@ -85,20 +92,27 @@ class ClaimedDelivery:
         return cls(**{**first, **values})
 
 
+IN_FLIGHT = (
+    "SELECT count(*) FROM deliveries_delivery d"
+    " WHERE d.integration_id = i.id AND d.status = 'sending' AND d.due_at > %s"
+)
+#: The first attempt of a delivery that was written with a lease: only then was it sent when it was made.
+BORN_CLAIMED = "d.attempt_count = 1 AND d.first_sent_at = d.created_at"
+
+
 @dataclass(slots=True)
 class IntegrationQueue:
-    """An integration that has queued deliveries, as the claim sees it. In SQL: see `QUEUED_INTEGRATIONS`."""
+    """An integration that has queued deliveries, as the claim sees it. In SQL: see `QUEUED_INTEGRATIONS`.
+
+    `reserved`: room that engines keep for deliveries which are born claimed, `born_in_flight` of them so far.
+    """
 
     integration_id: Annotated[int, "i.id"]
     next_due: Annotated[
         datetime,
         "(SELECT min(d.due_at) FROM deliveries_delivery d WHERE d.integration_id = i.id AND d.due_at IS NOT NULL)",
     ]
-    in_flight: Annotated[
-        int,
-        "(SELECT count(*) FROM deliveries_delivery d"
-        " WHERE d.integration_id = i.id AND d.status = 'sending' AND d.due_at > %s)",
-    ]
+    in_flight: Annotated[int, f"({IN_FLIGHT})"]
     max_in_flight: Annotated[int, "i.max_in_flight"]
     rate_limit: Annotated[float | None, "i.rate_limit"]
     breaker: Annotated[str, "coalesce(h.breaker, 'closed')"]
@@ -113,6 +127,17 @@ class IntegrationQueue:
         "h.last_success_at IS NOT NULL AND h.consecutive_failures = 0"
         " AND (h.last_failure_at IS NULL OR h.last_failure_at < h.last_success_at)",
     ] = False
+    born_in_flight: Annotated[int, f"({IN_FLIGHT} AND {BORN_CLAIMED})"] = 0
+    reserved: Annotated[
+        int,
+        "(SELECT coalesce(sum(r.room), 0) FROM deliveries_reservation r"
+        " WHERE r.integration_id = i.id AND r.until > %s)",
+    ] = 0
+
+    @property
+    def taken(self) -> int:
+        """Of `max_in_flight`: what is in flight or reserved."""
+        return self.in_flight - self.born_in_flight + max(self.born_in_flight, self.reserved)
 
 
 # A "loose index scan": one probe per integration that has anything queued, however long its queue is.

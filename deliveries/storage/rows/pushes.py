@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
@@ -36,7 +36,10 @@ class EventRow:
 
 @dataclass(slots=True)
 class DeliveryRow:
-    """A row of `deliveries_delivery`. `due_at`: None until it is written, then None if it is held."""
+    """Of `deliveries_delivery`. `due_at`: None until it is written, and after that for one that is held.
+
+    With a `lease`, it is born claimed, by the engine that it will be handed to; `due_at` is then the end of the lease.
+    """
 
     id: Annotated[uuid.UUID, KEY]
     event_id: Annotated[uuid.UUID, KEY]
@@ -45,6 +48,7 @@ class DeliveryRow:
     topic: Annotated[str, TEXT]
     order_key: Annotated[str | None, TEXT]
     due_at: Annotated[datetime | None, TIME] = None
+    lease: Annotated[uuid.UUID | None, KEY] = None
 
 
 @dataclass(slots=True)
@@ -87,6 +91,21 @@ class IdempotencyRecord:
     response: Any
 
 
+class WaitingPush(NamedTuple):
+    """A push that is written together with others. None of its events has hops, and none of its deliveries an order."""
+
+    rows: PushRows
+    repetition: IdempotencyRecord | None = None
+
+    def keys(self) -> Iterator[tuple[object, ...]]:
+        """What no other push of the same group may have too: its records and its idempotency key."""
+        store_id = self.rows.store_id
+        for row in self.rows.records:
+            yield (store_id, row.type, row.external_id)
+        if self.repetition is not None:
+            yield (store_id, self.repetition.key)
+
+
 class PushCount(NamedTuple):
     """The pushes of a store in the Unix second `second`. `now`: Unix seconds of the same clock."""
 
@@ -105,3 +124,7 @@ class RecordsExist(Exception):
     def __init__(self, known: ExistingRecords) -> None:
         super().__init__(f"{len(known)} records exist")
         self.known = known
+
+
+#: What became of one push of a group: stored (None), or nothing of it, for this reason.
+Verdict = PlanIsStale | RecordsExist | None

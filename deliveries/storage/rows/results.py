@@ -1,4 +1,4 @@
-"""The rows that attempts write before sending, and after they have ended."""
+"""What is written when attempts have ended."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated, NamedTuple
 from deliveries.storage.arrays import BIG_NUMBER, BYTES, FLAG, KEY, NUMBER, TEXT, TIME
 
 
-class OpenedAttempt(NamedTuple):
-    """A running attempt; all other columns are empty."""
+class EndedAttempt(NamedTuple):
+    """An attempt with its request and its end. `response_headers` is None where there was no response."""
 
     id: Annotated[uuid.UUID, KEY]
     delivery_id: Annotated[uuid.UUID, KEY]
@@ -18,26 +18,20 @@ class OpenedAttempt(NamedTuple):
     trigger: Annotated[str, TEXT]
     revision: Annotated[int, NUMBER]
     started_at: Annotated[datetime, TIME]
+    outcome: Annotated[str, TEXT]
+    duration_ms: Annotated[int | None, NUMBER] = None
+    error_kind: Annotated[str, TEXT] = ""
+    error_message: Annotated[str, TEXT] = ""
+    summary: Annotated[str, TEXT] = ""
     method: Annotated[str, TEXT] = ""
     url: Annotated[str, TEXT] = ""
     request_headers: Annotated[str, TEXT] = "[]"
     request_body: Annotated[bytes, BYTES] = b""
     is_body_encrypted: Annotated[bool, FLAG] = False
-
-
-class FinishedAttempt(NamedTuple):
-    """The end of the attempt with this `id`."""
-
-    outcome: Annotated[str, TEXT]
-    duration_ms: Annotated[int, NUMBER]
-    response_status: Annotated[int | None, NUMBER]
-    response_headers: Annotated[str | None, TEXT]
-    response_body: Annotated[bytes | None, BYTES]
-    is_response_truncated: Annotated[bool, FLAG]
-    error_kind: Annotated[str, TEXT]
-    error_message: Annotated[str, TEXT]
-    summary: Annotated[str, TEXT]
-    id: Annotated[uuid.UUID, KEY]
+    response_status: Annotated[int | None, NUMBER] = None
+    response_headers: Annotated[str | None, TEXT] = None
+    response_body: Annotated[bytes | None, BYTES] = None
+    is_response_truncated: Annotated[bool, FLAG] = False
 
 
 class RecordedDelivery(NamedTuple):

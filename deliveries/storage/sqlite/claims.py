@@ -40,6 +40,7 @@ _CLAIMED = Selected(
         "attempt_number": "d.attempt_count + 1",
         "crash_count": "CASE WHEN d.status = 'sending' THEN d.crash_count + 1 ELSE d.crash_count END",
         "first_sent_at": "coalesce(d.first_sent_at, %s)",
+        "trigger": "CASE WHEN d.status = 'sending' AND d.\"trigger\" <> 'test' THEN 'scheduled' ELSE d.\"trigger\" END",
     },
 )
 _QUEUED_SQL = QUEUED_INTEGRATIONS.format(columns=_QUEUED.columns)
@@ -52,7 +53,7 @@ _DUE = (
 _LEASE = (
     "UPDATE deliveries_delivery SET"
     " crash_count = CASE WHEN status = 'sending' THEN crash_count + 1 ELSE crash_count END,"
-    " \"trigger\" = CASE WHEN \"trigger\" = 'test' THEN 'test' ELSE 'scheduled' END,"
+    " \"trigger\" = CASE WHEN status = 'sending' AND \"trigger\" <> 'test' THEN 'scheduled' ELSE \"trigger\" END,"
     " status = 'sending', lease = %s, due_at = %s, attempt_count = attempt_count + 1,"
     " first_sent_at = coalesce(first_sent_at, %s) WHERE id IN ({marks})"
 )
@@ -65,12 +66,9 @@ class Claims:
     def lock_numbers(self, numbers: Iterable[int]) -> None:
         """There is one writer at a time."""
 
-    def wait_for_disk(self) -> None:
-        """Each commit does."""
-
     def queued_integrations(self, now: datetime) -> list[IntegrationQueue]:
         with connection.cursor() as cursor:
-            cursor.execute(_QUEUED_SQL, [as_time(now)])
+            cursor.execute(_QUEUED_SQL, [as_time(now)] * 3)
             return [_QUEUED.read(row) for row in cursor.fetchall()]
 
     def lease(self, shares: Mapping[int, int], lease: uuid.UUID, now: datetime) -> Leased:

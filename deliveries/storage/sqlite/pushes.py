@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db import connection, transaction
@@ -22,6 +22,9 @@ from deliveries.storage.rows.pushes import (
     PushCount,
     PushRows,
     RecordRow,
+    RecordsExist,
+    Verdict,
+    WaitingPush,
 )
 from deliveries.storage.sqlite.values import as_time
 
@@ -34,9 +37,9 @@ _INSERT_EVENT = (
     f" VALUES ({_EVENTS.marks}, %s, %s, %s)"
 )
 _INSERT_DELIVERY = (
-    f'INSERT INTO deliveries_delivery ({_DELIVERIES.columns}, store_id, created_at, status, "trigger",'
-    " attempt_count, retry_count, crash_count, revision, is_awaiting_source, last_error)"
-    f" VALUES ({_DELIVERIES.marks}, %s, %s, 'pending', 'scheduled', 0, 0, 0, 0, false, '')"
+    f"INSERT INTO deliveries_delivery ({_DELIVERIES.columns}, store_id, created_at, status, first_sent_at,"
+    ' attempt_count, "trigger", retry_count, crash_count, revision, is_awaiting_source, last_error)'
+    f" VALUES ({_DELIVERIES.marks}, %s, %s, %s, %s, %s, 'scheduled', 0, 0, 0, false, '')"
 )
 _INSERT_RECORD = (
     "INSERT INTO deliveries_record (store_id, type, external_id, data, version, created_at, updated_at)"
@@ -46,6 +49,8 @@ _UPDATE_RECORD = (
     "UPDATE deliveries_record SET data = %s, version = %s, updated_at = %s"
     " WHERE store_id = %s AND type = %s AND external_id = %s AND version = %s"
 )
+_LOOK_UP = "SELECT version, data FROM deliveries_record WHERE store_id = %s AND type = %s AND external_id = %s"
+_LOOK_UP_KEY = "SELECT 1 FROM deliveries_idempotencykey WHERE store_id = %s AND key = %s"
 _INSERT_KEY = (
     "INSERT INTO deliveries_idempotencykey (store_id, key, body_hash, response, created_at)"
     " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
@@ -68,23 +73,26 @@ class Pushes:
         self, rows: PushRows, repetition: IdempotencyRecord | None = None, *, notifies: bool = False
     ) -> None:
         """`notifies` makes no difference: engines see each commit."""
-        store, now = rows.store_id.hex, as_time(rows.now)
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT 1 FROM integrations_store WHERE id = %s AND config_version = %s", [store, rows.config_version]
-            )
-            if cursor.fetchone() is None:
+            if not _is_current(cursor, rows):
                 raise PlanIsStale
-            for record in rows.records:
-                _write_record(cursor, record, store, now)
-            if repetition is not None:
-                response = json.dumps(repetition.response)
-                _write_one(cursor, _INSERT_KEY, [store, repetition.key, repetition.body_hash, response, now])
-            cursor.executemany(
-                _INSERT_EVENT, [(*cells, store, rows.origin, now) for cells in _EVENTS.cells(rows.events)]
-            )
-            cursor.executemany(_INSERT_DELIVERY, [(*cells, store, now) for cells in _DELIVERIES.cells(rows.deliveries)])
+            _write_shared(cursor, rows, repetition)
+            cursor.executemany(_INSERT_EVENT, _event_cells(rows))
+            cursor.executemany(_INSERT_DELIVERY, _delivery_cells(rows))
             failpoint("ingest.before_commit")
+
+    def write_pushes(self, pushes: Sequence[WaitingPush], *, notifies: bool = False) -> list[Verdict]:
+        """`notifies` makes no difference: engines see each commit."""
+        with transaction.atomic(), connection.cursor() as cursor:
+            # One writer at a time: what is found now stays so.
+            verdicts = [_verdict(cursor, push) for push in pushes]
+            good = [push for push, verdict in zip(pushes, verdicts, strict=True) if verdict is None]
+            for push in good:
+                _write_shared(cursor, push.rows, push.repetition)
+            cursor.executemany(_INSERT_EVENT, [cells for push in good for cells in _event_cells(push.rows)])
+            cursor.executemany(_INSERT_DELIVERY, [cells for push in good for cells in _delivery_cells(push.rows)])
+            failpoint("ingest.before_commit")
+        return verdicts
 
     def existing_records(self, store_id: uuid.UUID, wanted: Collection[tuple[str, str]]) -> ExistingRecords:
         known: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
@@ -117,6 +125,58 @@ class Pushes:
                 if not connection.in_atomic_block:
                     cursor.execute("PRAGMA synchronous = FULL")
         return PushCount(used, second, now)
+
+
+def _is_current(cursor: Any, rows: PushRows) -> bool:
+    cursor.execute(
+        "SELECT 1 FROM integrations_store WHERE id = %s AND config_version = %s",
+        [rows.store_id.hex, rows.config_version],
+    )
+    return cursor.fetchone() is not None
+
+
+def _verdict(cursor: Any, push: WaitingPush) -> Verdict:
+    """Whether this push can be written: nothing that is written before it in the same transaction changes that."""
+    store = push.rows.store_id.hex
+    if not _is_current(cursor, push.rows):
+        return PlanIsStale()
+    found = {}
+    for row in push.rows.records:
+        cursor.execute(_LOOK_UP, [store, row.type, row.external_id])
+        version, data = cursor.fetchone() or (0, None)
+        if version and not row.read_version:
+            found[row.type, row.external_id] = (version, json.loads(data))
+        elif version != row.read_version:
+            return PlanIsStale()
+    if found:
+        return RecordsExist(found)
+    if push.repetition is not None:
+        cursor.execute(_LOOK_UP_KEY, [store, push.repetition.key])
+        if cursor.fetchone() is not None:
+            return PlanIsStale()
+    return None
+
+
+def _write_shared(cursor: Any, rows: PushRows, repetition: IdempotencyRecord | None) -> None:
+    """Records and the idempotency key."""
+    store, now = rows.store_id.hex, as_time(rows.now)
+    for record in rows.records:
+        _write_record(cursor, record, store, now)
+    if repetition is not None:
+        response = json.dumps(repetition.response)
+        _write_one(cursor, _INSERT_KEY, [store, repetition.key, repetition.body_hash, response, now])
+
+
+def _event_cells(rows: PushRows) -> list[tuple[Any, ...]]:
+    store, now = rows.store_id.hex, as_time(rows.now)
+    return [(*cells, store, rows.origin, now) for cells in _EVENTS.cells(rows.events)]
+
+
+def _delivery_cells(rows: PushRows) -> list[tuple[Any, ...]]:
+    store, now = rows.store_id.hex, as_time(rows.now)
+    born = {True: ("sending", now, 1), False: ("pending", None, 0)}
+    cells = _DELIVERIES.cells(rows.deliveries)
+    return [(*cell, store, now, *born[row.lease is not None]) for cell, row in zip(cells, rows.deliveries, strict=True)]
 
 
 def _write_record(cursor: Any, row: RecordRow, store: str, now: str) -> None:

@@ -8,45 +8,73 @@ from collections.abc import Sequence
 from django.db import connection, transaction
 
 from deliveries.storage.columns import Written
-from deliveries.storage.rows.results import FinishedAttempt, OpenedAttempt, RecordedDelivery
+from deliveries.storage.rows.results import EndedAttempt, RecordedDelivery
 
-_OPENED, _FINISHED, _RECORDED = Written(OpenedAttempt), Written(FinishedAttempt), Written(RecordedDelivery)
+_ATTEMPTS, _RECORDED = Written(EndedAttempt), Written(RecordedDelivery)
+_KEYS = ("id", "delivery_id", "number")
 
-_OPEN = (
-    f"INSERT INTO deliveries_attempt ({_OPENED.columns}, outcome, is_response_truncated, error_kind, error_message,"
-    f" summary) VALUES ({_OPENED.marks}, 'running', false, '', '', '')"
+_INSERT = f"INSERT INTO deliveries_attempt ({_ATTEMPTS.columns}) VALUES ({_ATTEMPTS.marks})"
+# Its row may be there already: another engine took it for interrupted, or the commit of this very batch was not
+# confirmed. What has ended stays as it is.
+_WRITE = (
+    # A late result may find that its delivery was pruned long ago.
+    f"INSERT INTO deliveries_attempt ({_ATTEMPTS.columns}) SELECT {_ATTEMPTS.marks}"
+    " WHERE EXISTS (SELECT 1 FROM deliveries_delivery WHERE id = %s)"
+    f" ON CONFLICT (delivery_id, number) DO UPDATE SET {_ATTEMPTS.assigned('excluded.{}', *_KEYS)}"
+    " WHERE deliveries_attempt.outcome IN ('running', 'unknown')"
 )
-_FINISH = (
-    f"UPDATE deliveries_attempt SET {_FINISHED.assigned('%s', 'id')}"
-    " WHERE id = %s AND outcome IN ('running', 'unknown')"
+_INTERRUPT = (
+    f"{_INSERT} ON CONFLICT (delivery_id, number) DO UPDATE SET outcome = excluded.outcome,"
+    " error_kind = excluded.error_kind, error_message = excluded.error_message"
+    " WHERE deliveries_attempt.outcome = 'running'"
 )
 _RECORD = (
-    f"UPDATE deliveries_delivery SET {_RECORDED.assigned('%s', 'id', 'lease')}, lease = NULL, crash_count = 0"
+    f"UPDATE deliveries_delivery SET {_RECORDED.assigned('%s', 'id', 'lease')}, lease = NULL, crash_count = 0,"
+    " \"trigger\" = CASE WHEN \"trigger\" = 'test' THEN 'test' ELSE 'scheduled' END"
     " WHERE id = %s AND lease = %s AND status = 'sending'"
 )
 
 
 class Results:
-    def open_attempts(self, rows: Sequence[OpenedAttempt]) -> None:
-        if rows:
-            with transaction.atomic(), connection.cursor() as cursor:
-                cursor.executemany(_OPEN, _OPENED.cells(rows))
+    def record_results(
+        self, deliveries: Sequence[RecordedDelivery], attempts: Sequence[EndedAttempt]
+    ) -> set[uuid.UUID]:
+        if not deliveries:
+            return set()
+        held = _held(deliveries)
+        with connection.cursor() as cursor:
+            cursor.executemany(_RECORD, _RECORDED.cells([row for row in deliveries if row.id in held]))
+        self.write_attempts([row if row.delivery_id in held else row._replace(outcome="late") for row in attempts])
+        return held
 
-    def finish_attempts(self, rows: Sequence[FinishedAttempt]) -> None:
+    def record_alone(
+        self, deliveries: Sequence[RecordedDelivery], attempts: Sequence[EndedAttempt]
+    ) -> set[uuid.UUID] | None:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM deliveries_delivery WHERE is_awaiting_source LIMIT 1")
+                if cursor.fetchone() is not None:
+                    return None
+            return self.record_results(deliveries, attempts)
+
+    def write_attempts(self, rows: Sequence[EndedAttempt]) -> None:
         if rows:
             with connection.cursor() as cursor:
-                cursor.executemany(_FINISH, _FINISHED.cells(rows))
+                cursor.executemany(_WRITE, [(*cells, cells[1]) for cells in _ATTEMPTS.cells(rows)])
 
-    def record_deliveries(self, rows: Sequence[RecordedDelivery]) -> set[uuid.UUID]:
-        if not rows:
-            return set()
-        leases = {row.id.hex: row.lease.hex for row in rows}
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT id, lease FROM deliveries_delivery"
-                f" WHERE status = 'sending' AND id IN ({', '.join(['%s'] * len(leases))})",
-                list(leases),
-            )
-            held = {uuid.UUID(key) for key, lease in cursor.fetchall() if leases[key] == lease}
-            cursor.executemany(_RECORD, _RECORDED.cells([row for row in rows if row.id in held]))
-        return held
+    def interrupt_attempts(self, rows: Sequence[EndedAttempt]) -> None:
+        if rows:
+            with connection.cursor() as cursor:
+                cursor.executemany(_INTERRUPT, _ATTEMPTS.cells(rows))
+
+
+def _held(deliveries: Sequence[RecordedDelivery]) -> set[uuid.UUID]:
+    """Whose lease still stands."""
+    leases = {row.id.hex: row.lease.hex for row in deliveries}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, lease FROM deliveries_delivery"
+            f" WHERE status = 'sending' AND id IN ({', '.join(['%s'] * len(leases))})",
+            list(leases),
+        )
+        return {uuid.UUID(key) for key, lease in cursor.fetchall() if leases[key] == lease}

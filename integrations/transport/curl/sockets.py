@@ -34,6 +34,11 @@ class CurlSockets:
         self._registered: dict[int, int] = {}
         self._kept: set[int] = set()
         self._closed: set[int] = set()
+        self._watched: set[int] = set()
+        #: A watched descriptor had something to be read in the last `drive`.
+        self.has_other_input = False
+        #: Seconds that `drive` has waited.
+        self.waited = 0.0
         self._selector = selectors.DefaultSelector()
         self._wakes, self._waker = socket.socketpair()
         for end in (self._wakes, self._waker):
@@ -45,11 +50,14 @@ class CurlSockets:
         """Wait up to `timeout` seconds for socket events or curl's timer, and let curl handle them."""
         if self._due is not None:
             timeout = min(timeout, max(self._due - time.monotonic(), 0.0))
-        act, kept = self.multi.socket_action, self._kept
-        for key, events in self._selector.select(timeout):
+        act, kept, watched = self.multi.socket_action, self._kept, self._watched
+        self.has_other_input = False
+        for key, events in self._select(timeout):
             descriptor = key.fd
             if descriptor == self._wake_descriptor:
                 self._drain_wakes()
+            elif descriptor in watched:
+                self.has_other_input = True
             elif descriptor in kept:
                 self._give_up(descriptor)
             else:  # EVENT_READ and EVENT_WRITE are 1 and 2, as curl's own CSELECT_IN and CSELECT_OUT
@@ -57,6 +65,14 @@ class CurlSockets:
         if self._due is not None and time.monotonic() >= self._due:
             self._due = None
             act(pycurl.SOCKET_TIMEOUT, 0)
+
+    def _select(self, timeout: float) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout <= 0:
+            return self._selector.select(0)
+        begun = time.monotonic()
+        found = self._selector.select(timeout)
+        self.waited += time.monotonic() - begun
+        return found
 
     def is_closed(self, descriptor: int) -> bool:
         """Return whether the receiver had closed this kept connection at the time of the last `drive`."""
@@ -71,6 +87,16 @@ class CurlSockets:
         """End a waiting `drive`."""
         with contextlib.suppress(OSError):  # buffer full: it wakes anyway; closed: nothing is waiting
             self._waker.send(b"\0")
+
+    def watch(self, descriptor: int) -> None:
+        """It ends a waiting `drive`, and is none of curl's."""
+        self._watched.add(descriptor)
+        self._selector.register(descriptor, selectors.EVENT_READ)
+
+    def unwatch(self, descriptor: int) -> None:
+        self._watched.discard(descriptor)
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(descriptor)
 
     def close(self) -> None:
         self.multi.close()

@@ -85,7 +85,7 @@ class CurlTransport:
             if self._is_woken:
                 self._is_woken = False
                 break
-            if self._results or wait <= 0:
+            if self._results or wait <= 0 or self._sockets.has_other_input:
                 break
             if self._outside.has_waiting:
                 wait = min(wait, OUTSIDE_SECONDS)
@@ -95,6 +95,16 @@ class CurlTransport:
     def wake(self) -> None:
         self._is_woken = True
         self._sockets.wake()
+
+    @property
+    def waited(self) -> float:
+        return self._sockets.waited
+
+    def watch(self, descriptor: int) -> None:
+        self._sockets.watch(descriptor)
+
+    def unwatch(self, descriptor: int) -> None:
+        self._sockets.unwatch(descriptor)
 
     def close(self) -> None:
         if self._is_closed:

@@ -14,6 +14,7 @@ from integrations.transport.guard.addresses import AddressPolicy
 from integrations.transport.guard.dns import Resolver
 from integrations.transport.mail import is_mail, send_mail_request
 from integrations.transport.pooled.adapter import Sender
+from integrations.transport.pooled.watcher import Watcher
 
 DEFAULT_CAPACITY = 256
 
@@ -71,6 +72,8 @@ class RequestsTransport:
         self._threads = DaemonPool(capacity, "transport", limit=FIRST_THREADS)
         self._pace = Pace(self._threads)
         self._results: SimpleQueue[Result | None] = SimpleQueue()
+        self._watcher = Watcher(self.wake)
+        self.waited = 0.0
 
     def submit(self, key: Hashable, request: Request) -> None:
         run = _Run(key, request, self._sender, self._results.put)
@@ -79,6 +82,7 @@ class RequestsTransport:
 
     def collect(self, timeout: float) -> Sequence[Result]:
         results: list[Result] = []
+        self._watcher.go_on()
         try:
             result = self._first(timeout)
             while result is not None:
@@ -96,15 +100,25 @@ class RequestsTransport:
             left = until - time.monotonic()
             if left <= 0:
                 return self._results.get_nowait()
+            begun = time.monotonic()
             try:
                 return self._results.get(timeout=min(left, PACE_SECONDS) if self._threads.has_waiting else left)
             except Empty:
                 continue
+            finally:
+                self.waited += time.monotonic() - begun
 
     def wake(self) -> None:
         self._results.put(None)
 
+    def watch(self, descriptor: int) -> None:
+        self._watcher.add(descriptor)
+
+    def unwatch(self, descriptor: int) -> None:
+        self._watcher.remove(descriptor)
+
     def close(self) -> None:
+        self._watcher.close()
         self._threads.close()
         self._sender.close()
 

@@ -99,7 +99,7 @@ class Server:
         asyncio.set_event_loop(self._loop)
         self.connections = Connections(self._loop, self._limits, lambda request: lanes.admit(request))
         gateway = Gateway(self._application, self.connections, host="127.0.0.1", port=self.port)
-        lanes = Lanes(gateway.respond, threads=self._threads)
+        lanes = Lanes(gateway.respond, self.connections, threads=self._threads)
         self.connections.listen([listener])
         ready.set()
         self._loop.run_forever()

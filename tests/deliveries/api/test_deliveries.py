@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from deliveries.dispatch.types import LEASE_GRACE
 from deliveries.models import Delivery, Record
+from integrations.foundation.identifiers import uuid7
 from integrations.models import AuditEntry, Store
 from integrations.security.encryption import encrypt_bytes
 from tests.api_client import ApiClient, only_error
@@ -89,20 +91,7 @@ def test_a_finished_delivery_of_an_intent_has_no_next_attempt(client: ApiClient,
 
 def test_attempts_are_shown_in_their_order_with_request_and_answer(client: ApiClient, subscription: Any) -> None:
     at = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)
-    delivery = DeliveryFactory(subscription=subscription, attempt_count=3)
-    AttemptFactory(
-        delivery=delivery,
-        number=3,
-        outcome="running",
-        started_at=at,
-        duration_ms=None,
-        response_status=None,
-        response_headers=None,
-        response_body=None,
-        error_kind="",
-        error_message="",
-        trigger="manual",
-    )
+    delivery = sending(subscription, at)
     AttemptFactory(delivery=delivery, number=1, started_at=at, response_headers=[["A", "1"], ["A", "2"]])
     AttemptFactory(
         delivery=delivery,
@@ -134,8 +123,50 @@ def test_attempts_are_shown_in_their_order_with_request_and_answer(client: ApiCl
         "error": {"kind": "http_500", "message": "The receiver answered 500: out of paper"},
     }
     assert (second["response"], second["error"]) == (None, {"kind": "timeout", "message": "No answer within 30 s."})
-    assert (third["trigger"], third["duration_ms"]) == ("manual", None)
-    assert (third["response"], third["error"]) == (None, None)
+    assert third == {
+        "number": 3,
+        "trigger": "manual",
+        "outcome": "running",
+        "started_at": "2026-01-31T08:00:00Z",
+        "duration_ms": None,
+        "request": None,
+        "response": None,
+        "error": None,
+    }
+
+
+def sending(subscription: Any, since: datetime) -> Delivery:
+    """In its third attempt."""
+    return DeliveryFactory(
+        subscription=subscription,
+        status="sending",
+        lease=uuid7(),
+        attempt_count=3,
+        trigger="manual",
+        first_sent_at=since - timedelta(hours=1),
+        due_at=since + timedelta(seconds=subscription.integration.timeout + LEASE_GRACE),
+    )
+
+
+def test_pages_of_attempts_end_with_the_one_that_is_under_way(client: ApiClient, subscription: Any) -> None:
+    delivery = sending(subscription, datetime(2026, 1, 31, 8, 0, tzinfo=UTC))
+    for number in (1, 2):
+        AttemptFactory(delivery=delivery, number=number)
+    for limit in (1, 2, 3):
+        numbers, url = [], f"deliveries/{delivery.public_id}/attempts?limit={limit}"
+        while url:
+            body = client.get(url).json()
+            numbers += [item["number"] for item in body["items"]]
+            url = body["pages"]["next"] and body["pages"]["next"].partition("/api/v1/")[2]
+        assert numbers == [1, 2, 3]
+
+
+def test_an_attempt_that_ended_while_it_was_looked_at_is_listed_once(client: ApiClient, subscription: Any) -> None:
+    delivery = sending(subscription, datetime(2026, 1, 31, 8, 0, tzinfo=UTC))
+    for number in (1, 2, 3):
+        AttemptFactory(delivery=delivery, number=number)
+    items = client.get(f"deliveries/{delivery.public_id}/attempts").json()["items"]
+    assert [(item["number"], item["outcome"]) for item in items] == [(1, "failed"), (2, "failed"), (3, "failed")]
 
 
 def test_parameters_in_a_stored_body_are_masked(client: ApiClient) -> None:

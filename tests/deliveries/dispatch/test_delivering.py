@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from deliveries.models import Attempt, Delivery, Event, FailureGroup
+from deliveries.dispatch.types import LEASE_GRACE
+from deliveries.models import Delivery, Event, FailureGroup
+from deliveries.results.attempts import ended
 from integrations.models import Integration
 from notifications.models import Notification
 from subscriptions.models import Subscription
@@ -121,12 +123,20 @@ def test_deliveries_of_a_disabled_integration_wait_until_it_is_enabled(receiver,
 
 def test_a_lease_that_ran_out_is_sent_again_under_the_same_id_and_the_first_try_reads_unknown(receiver, deliver):
     delivery = a_delivery(receiver)
+    lease = timedelta(seconds=delivery.integration.timeout + LEASE_GRACE)
     Delivery.objects.filter(id=delivery.id).update(
-        status="sending", lease=delivery.id, attempt_count=1, due_at=delivery.created_at
+        status="sending",
+        lease=delivery.id,
+        attempt_count=1,
+        trigger="manual",
+        due_at=delivery.created_at,
+        first_sent_at=delivery.created_at - lease,
     )
-    Attempt.objects.create(delivery=delivery, number=1, trigger="scheduled", started_at=delivery.created_at)
     deliver()
-    assert [a.outcome for a in delivery.attempts.all()] == ["unknown", "succeeded"]
+    first, second = delivery.attempts.all()
+    assert [(a.outcome, a.trigger) for a in (first, second)] == [("unknown", "manual"), ("succeeded", "scheduled")]
+    assert (first.error_kind, first.method, first.duration_ms) == ("interrupted", "", None)
+    assert first.started_at == delivery.created_at - lease
     assert receiver.requests[0].header("webhook-id") == f"msg_{delivery.request_id}"
 
 
@@ -137,7 +147,8 @@ def test_a_delivery_that_kills_its_workers_is_set_aside(receiver, deliver):
     )
     deliver()
     delivery.refresh_from_db()
-    assert (delivery.status, delivery.attempts.get().error_kind) == ("failed", "crash")
+    assert delivery.status == "failed"
+    assert [attempt.error_kind for attempt in delivery.attempts.all()] == ["interrupted", "crash"]
     assert receiver.requests == []
 
 
@@ -236,11 +247,12 @@ def test_an_integration_whose_credentials_no_key_opens_fails_alone_and_says_why(
 def test_an_outcome_that_cannot_be_recorded_fails_visibly_and_alone(receiver, deliver, monkeypatch):
     poison, fine = a_delivery(receiver), a_delivery(receiver)
 
-    def break_on_poison(transitions, now):
-        if any(s.claimed.id == poison.id and s.outcome.is_success for s in transitions):
+    def break_on_poison(transition):
+        if transition.claimed.id == poison.id and transition.outcome.is_success:
             raise RuntimeError("a bug")
+        return ended(transition)
 
-    monkeypatch.setattr("deliveries.results.record.note_health", break_on_poison)
+    monkeypatch.setattr("deliveries.results.record.ended", break_on_poison)
     deliver()
     poison.refresh_from_db()
     fine.refresh_from_db()

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from django.db import DataError, InterfaceError, OperationalError, connection
+from django.db import DataError, InterfaceError, OperationalError
 from django.utils import timezone
 
 from deliveries.dispatch import engine as engine_module
@@ -14,7 +14,9 @@ from deliveries.dispatch.poison import MOST_CRASHES, allowed_concurrency
 from deliveries.maintenance.periodic import make_due_polls
 from deliveries.models import Attempt, Delivery, Engine
 from deliveries.models.engine import HEARTBEAT_STALE
+from deliveries.results import attempts as attempts_module
 from deliveries.runtime.registry import deregister, heartbeat, missing_here, register, stopping
+from integrations.foundation.identifiers import uuid7
 from integrations.models import IntegrationHealth
 from subscriptions.models import Subscription
 from tests.factories import DeliveryFactory, IntegrationFactory, SubscriptionFactory
@@ -109,9 +111,14 @@ class TestTwoEngines:
         finish(other)
         assert outcomes(delivery) == ["unknown", "succeeded"]
         before = Delivery.objects.filter(id=delivery.id).values().get()
+        interrupted = delivery.attempts.get(number=1)
+        assert (interrupted.error_kind, bytes(interrupted.request_body)) == ("interrupted", b"")
         release.set()
         finish(stalled)
         assert outcomes(delivery) == ["late", "succeeded"]
+        late = delivery.attempts.get(number=1)
+        assert (late.id, late.response_status, bytes(late.response_body)) == (interrupted.id, 500, b"too late")
+        assert bytes(late.request_body) == receiver.requests[0].body
         assert Delivery.objects.filter(id=delivery.id).values().get() == before
         assert before["failure_group_id"] is None
 
@@ -130,11 +137,63 @@ class TestTwoEngines:
         finish(engine)
         assert outcomes(delivery) == ["late", "succeeded"]
 
+    def test_the_one_in_reserve_only_looks_where_the_first_has_claimed_everything(
+        self, start_engine, subscription, monkeypatch
+    ):
+        DeliveryFactory(subscription=subscription)
+        one, other = start_engine(), start_engine()
+        one.cycle()
+        with monkeypatch.context() as patch:
+            patch.setattr(engine_module, "claim", lambda **_: pytest.fail("takes the lock"))
+            other.cycle()
+        DeliveryFactory(subscription=subscription)
+        other.cycle()
+        assert (len(one.dispatches), len(other.dispatches)) == (1, 1)
+        finish(one, other)
+
     def test_make_a_poll_once(self, subscription):
         now = timezone.now()
         Subscription.objects.filter(id=subscription.id).update(poll_every=60, next_poll_at=now)
         assert (make_due_polls(now), make_due_polls(now)) == (1, 0)
         assert Delivery.objects.filter(topic="poll").count() == 1
+
+
+class TestRecording:
+    def test_asks_for_no_more_work_where_none_was_left(self, start_engine, subscription, receiver, monkeypatch):
+        engine = start_engine()
+        DeliveryFactory(subscription=subscription)
+        engine.cycle()
+        finish(engine)  # the first success is noted in the integration's health
+        delivery = DeliveryFactory(subscription=subscription)
+        engine.cycle()
+        monkeypatch.setattr(engine_module, "claim", lambda **_: pytest.fail("claims in vain"))
+        finish(engine)
+        delivery.refresh_from_db()
+        assert (delivery.status, delivery.lease, outcomes(delivery)) == ("succeeded", None, ["succeeded"])
+
+    def test_goes_on_at_once_with_what_had_no_room(self, start_engine, subscription, receiver):
+        IntegrationFactory._meta.model.objects.update(max_in_flight=1)
+        DeliveryFactory.create_batch(4, subscription=subscription)
+        engine = start_engine()
+        for number in range(1, 5):
+            engine.cycle()
+            assert len(engine.dispatches) == 1
+            engine.collect(5.0)
+            assert len(receiver.requests) == number
+        finish(engine)
+        assert {delivery.status for delivery in Delivery.objects.all()} == {"succeeded"}
+
+    def test_writes_a_late_success_as_late_although_nothing_is_locked(self, start_engine, subscription, receiver):
+        engine = start_engine()
+        DeliveryFactory(subscription=subscription)
+        engine.cycle()
+        finish(engine)
+        delivery = DeliveryFactory(subscription=subscription)
+        engine.cycle()
+        Delivery.objects.filter(id=delivery.id).update(lease=uuid7(), attempt_count=2)
+        finish(engine)
+        delivery.refresh_from_db()
+        assert (delivery.status, outcomes(delivery)) == ("sending", ["late"])
 
 
 class TestGivingBack:
@@ -156,6 +215,7 @@ class TestGivingBack:
         assert (delivery.status, delivery.lease, delivery.crash_count) == ("retrying", None, 0)
         assert delivery.due_at <= timezone.now()
         assert outcomes(delivery) == ["unknown"]
+        assert bytes(delivery.attempts.get().request_body) == receiver.requests[0].body
         assert not Engine.objects.exists(), "its slot is free"
         successor = start_engine()
         successor.cycle()
@@ -168,13 +228,14 @@ class TestGivingBack:
         delivery = DeliveryFactory(subscription=subscription)
         engine = start_engine()
         with monkeypatch.context() as patch:
-            patch.setattr(engine_module, "open_attempts", lambda dispatches: _raise(OperationalError("gone away")))
+            patch.setattr(engine_module, "prepare", lambda *_: _raise(OperationalError("gone away")))
             with pytest.raises(OperationalError):
                 engine.cycle()
         engine.cycle()
         finish(engine)
         delivery.refresh_from_db()
         assert (delivery.status, delivery.crash_count, len(receiver.requests)) == ("succeeded", 0, 1)
+        assert (delivery.attempt_count, outcomes(delivery)) == (1, ["succeeded"]), "what was not sent is no attempt"
 
     def test_nothing_is_sent_on_an_outdated_claim(self, start_engine, subscription, receiver, monkeypatch):
         delivery = DeliveryFactory(subscription=subscription)
@@ -185,27 +246,29 @@ class TestGivingBack:
         assert (engine.dispatches, receiver.requests) == ({}, [])
         engine.cycle()
         finish(engine)
-        assert outcomes(delivery) == ["unknown", "succeeded"]
+        assert outcomes(delivery) == ["succeeded"]
         assert len(receiver.requests) == 1
 
-    def test_a_request_that_cannot_be_recorded_is_not_sent_and_delays_no_other(
+    def test_a_request_that_cannot_be_written_down_fails_its_delivery_and_holds_up_nobody(
         self, start_engine, subscription, receiver, monkeypatch
     ):
         bad, *fine = DeliveryFactory.create_batch(4, subscription=subscription)
-        original = engine_module.open_attempts
+        original = attempts_module.stored_body
 
-        def refuse(dispatches):
-            if any(dispatch.claimed.id == bad.id for dispatch in dispatches):
+        def refuse(request):
+            if bad.request_id in str(request.headers):
                 raise DataError("unwritable")
-            original(dispatches)
+            return original(request)
 
-        monkeypatch.setattr(engine_module, "open_attempts", refuse)
+        monkeypatch.setattr(attempts_module, "stored_body", refuse)
         engine = start_engine()
         engine.cycle()
         finish(engine)
         bad.refresh_from_db()
-        assert (bad.status, len(receiver.requests)) == ("failed", 3)
-        assert "failed to record this request" in bad.last_error
+        (attempt,) = bad.attempts.all()
+        assert (bad.status, bad.lease, len(receiver.requests)) == ("failed", None, 4)
+        assert (attempt.outcome, attempt.error_kind, attempt.method) == ("failed", "internal", "")
+        assert "failed to record the outcome" in bad.last_error
         assert all(outcomes(delivery) == ["succeeded"] for delivery in fine)
 
 
@@ -218,8 +281,8 @@ class TestDraining:
         engine = start_engine()
         engine.cycle()
         monkeypatch.setattr(engine_module, "deregister", lambda slot: _raise(error("gone away")))
-        monkeypatch.setattr(engine_module, "give_back", lambda *_: _raise(error("gone away")))
-        engine.run(0)
+        monkeypatch.setattr(engine_module, "leave_unfinished", lambda *_: _raise(error("gone away")))
+        engine._drain()
         delivery.refresh_from_db()
         assert (delivery.status, outcomes(delivery)) == ("succeeded", ["succeeded"])
 
@@ -265,27 +328,6 @@ class TestQuarantine:
         engine = start_engine()
         engine.cycle()
         assert len(engine.dispatches) == 4
-
-
-class TestDurability:
-    def test_a_commit_that_claims_but_sends_nothing_waits_for_the_disk(self, start_engine, subscription, receiver):
-        """Nothing would follow that makes the results in it durable."""
-        if connection.vendor != "postgresql":
-            pytest.skip("SQLite's commits all wait")
-        TestQuarantine().crashed(subscription, 3, MOST_CRASHES)
-        receiver.script(hang())
-        engine = start_engine()
-        engine.cycle()
-        assert (len(engine.dispatches), synchronous_commit()) == (1, "off"), "its attempts follow"
-        with time_machine.travel(timezone.now() + timedelta(seconds=3), tick=True):
-            engine.cycle()
-        assert (len(engine.dispatches), synchronous_commit()) == (1, "on")
-
-
-def synchronous_commit():
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('synchronous_commit')")
-        return cursor.fetchone()[0]
 
 
 class TestAClockThatIsSet:

@@ -31,6 +31,7 @@ class Sent:
     at: datetime
     lease_until: datetime
     lease: uuid.UUID
+    number: int
     #: (subscription, record) of an ordered one.
     order: tuple[Any, str] | None
     was_accepted: bool = False
@@ -61,7 +62,17 @@ class Wire:
         order = (delivery.subscription_id, delivery.order_key) if delivery.order_key is not None else None
         now = timezone.now()
         assert delivery.due_at >= now + timedelta(seconds=delivery.integration.timeout), "a lease outlasts its attempt"
-        sent = Sent(delivery.id, key, transport, request.body, now, delivery.due_at, delivery.lease, order)
+        sent = Sent(
+            delivery.id,
+            key,
+            transport,
+            request.body,
+            now,
+            delivery.due_at,
+            delivery.lease,
+            delivery.attempt_count,
+            order,
+        )
         self.sent.append(sent)
         self.flying.append(sent)
 

@@ -27,7 +27,7 @@ from deliveries.storage.rows.pushes import (
     RecordRow,
     RecordsExist,
 )
-from deliveries.storage.rows.results import FinishedAttempt, OpenedAttempt, RecordedDelivery
+from deliveries.storage.rows.results import EndedAttempt, RecordedDelivery
 from deliveries.storage.sqlite import SQLite
 from integrations.foundation.identifiers import uuid7
 from integrations.models import ConfigVersion, IntegrationHealth, Store
@@ -83,6 +83,7 @@ def test_a_leased_row_is_what_the_database_holds_after_the_claim(storage):
     assert abs(row.occurred_at - event.occurred_at) < timedelta(microseconds=2)
     assert (row.hops, row.cascade_left) == (event.hops, event.cascade_left)
     assert (row.trigger, row.was_sending, row.is_test) == (before.trigger, False, False)
+    assert row.timeout == delivery.integration.timeout
     assert delivery.status == Delivery.Status.SENDING
     assert delivery.due_at == NOW + timedelta(seconds=delivery.integration.timeout + LEASE_GRACE)
     assert found.config_version == ConfigVersion.objects.get(id=1).version
@@ -92,7 +93,7 @@ def test_a_leased_row_is_what_the_database_holds_after_the_claim(storage):
 def test_types_of_a_leased_row_are_exact(storage):
     (row,) = leased(storage, due(order_key=None))[1].rows
     assert [type(value) for value in (row.id, row.store_id, row.subscription_id)] == [uuid.UUID] * 3
-    assert type(row.was_sending) is bool
+    assert row.lease_ended_at is None
     assert row.first_sent_at.tzinfo is not None
     assert row.occurred_at.tzinfo is not None
     assert type(row.data_json) is str
@@ -104,17 +105,28 @@ def test_a_lease_that_ran_out_counts_as_a_crash_and_keeps_when_it_was_first_sent
     _, found = leased(storage, delivery)
     (row,) = found.rows
     assert (row.was_sending, row.crash_count, row.first_sent_at) == (True, 2, first)
+    assert row.lease_ended_at == delivery.due_at
     delivery.refresh_from_db()
     assert (delivery.crash_count, delivery.first_sent_at) == (2, first)
 
 
 @pytest.mark.parametrize(("before", "after"), [("test", "test"), ("manual", "scheduled"), ("scheduled", "scheduled")])
-def test_the_trigger_of_before_is_given_and_used_up(storage, before, after):
+def test_a_trigger_stays_until_its_attempt_has_ended_and_is_used_up_then(storage, before, after):
     delivery = due(trigger=before)
     _, found = leased(storage, delivery)
-    assert [row.trigger for row in found.rows] == [before]
     delivery.refresh_from_db()
-    assert delivery.trigger == after
+    assert ([row.trigger for row in found.rows], delivery.trigger) == ([before], before)
+    storage.record_results([recorded(delivery)], [attempt_of(delivery)])
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.trigger) == ("succeeded", after)
+
+
+@pytest.mark.parametrize(("before", "after"), [("test", "test"), ("manual", "scheduled"), ("scheduled", "scheduled")])
+def test_a_trigger_is_used_up_by_an_attempt_that_nobody_lived_to_record(storage, before, after):
+    delivery = due(status="sending", lease=uuid7(), attempt_count=1, trigger=before)
+    (row,) = leased(storage, delivery)[1].rows
+    delivery.refresh_from_db()
+    assert (row.interrupted_trigger, row.trigger, delivery.trigger) == (before, after, after)
 
 
 def test_each_integration_gets_its_share_earliest_first_and_nothing_that_is_not_due(storage):
@@ -160,15 +172,12 @@ def test_an_integration_without_health_is_well(storage):
     assert (queue.is_failing, queue.answered_last) == (False, False)
 
 
-def test_locks_may_be_taken_again_and_the_disk_waited_for(storage):
+def test_locks_may_be_taken_again(storage):
     with transaction.atomic():
         storage.lock_claims()
         storage.lock_claims()
         lock_order_keys({(uuid7(), "order/1"), (uuid7(), "order/2")})
         lock_order_keys(())
-        storage.wait_for_disk()
-        # The transaction is alive: nothing of this has broken it.
-        assert not storage.queued_integrations(NOW)
 
 
 # --- pushes -----------------------------------------------------------------------------------------------------------
@@ -321,51 +330,73 @@ def test_pushes_are_counted_within_a_second_and_never_back(storage, subscription
 # --- results ----------------------------------------------------------------------------------------------------------
 
 
-def opened(delivery: Delivery, **values) -> OpenedAttempt:
-    return OpenedAttempt(uuid7(), delivery.id, 1, "scheduled", 0, NOW, **values)
+def attempt_of(delivery: Delivery, outcome: str = "succeeded", **values) -> EndedAttempt:
+    key = uuid7()
+    return EndedAttempt(key, delivery.id, 1, "scheduled", 0, NOW, outcome, error_kind="kind")._replace(**values)
 
 
-def finished(key: uuid.UUID, outcome: str = "succeeded", **values) -> FinishedAttempt:
-    row = FinishedAttempt(outcome, 12, 200, '[["A","b"]]', b"\0\xff", True, "kind", "mess\n'age", "summary", key)
-    return row._replace(**values)
+def recorded(delivery: Delivery, **values) -> RecordedDelivery:
+    assert delivery.lease is not None
+    state = RecordedDelivery("succeeded", None, 0, 200, "", None, NOW, delivery.id, delivery.lease)
+    return state._replace(**values)
 
 
-def test_attempts_are_opened_and_finished_as_they_were_given(storage):
+def outcomes(delivery: Delivery) -> list[str]:
+    return list(Attempt.objects.filter(delivery=delivery).order_by("number").values_list("outcome", flat=True))
+
+
+def test_an_attempt_is_written_as_it_was_given(storage):
     delivery = due()
-    with_request = {
-        "method": "POST",
-        "url": "https://x/é",
-        "request_headers": '[["C","d"]]',
-        "request_body": b"\0'\xff",
-    }
-    first, second = opened(delivery, **with_request, is_body_encrypted=True), opened(delivery)._replace(number=2)
-    storage.open_attempts([first, second])
-    attempt = Attempt.objects.get(id=first.id)
-    assert (attempt.delivery_id, attempt.number, attempt.trigger, attempt.revision) == (delivery.id, 1, "scheduled", 0)
-    assert (attempt.started_at, attempt.method, attempt.url) == (NOW, "POST", "https://x/é")
-    assert (attempt.request_headers, bytes(attempt.request_body)) == ([["C", "d"]], b"\0'\xff")
-    assert (attempt.is_body_encrypted, attempt.outcome, attempt.response_status) == (True, "running", None)
-    storage.finish_attempts([finished(first.id), finished(second.id, "failed", response_status=None)])
-    attempt.refresh_from_db()
-    assert (attempt.outcome, attempt.duration_ms, attempt.response_status) == ("succeeded", 12, 200)
-    assert (attempt.response_headers, bytes(attempt.response_body)) == ([["A", "b"]], b"\0\xff")
-    assert (attempt.is_response_truncated, attempt.error_kind, attempt.error_message) == (True, "kind", "mess\n'age")
-    assert attempt.summary == "summary"
-    assert Attempt.objects.get(id=second.id).response_status is None
+    row = EndedAttempt(
+        uuid7(), delivery.id, 2, "manual", 3, NOW, "failed", 12, "kind", "mess\n'age", "summary",
+        "POST", "https://x/é", '[["C","d"]]', b"\0'\xff", True, 200, '[["A","b"]]', b"\0\xff", True,
+    )  # fmt: skip
+    storage.write_attempts([row, attempt_of(delivery)])
+    attempt = Attempt.objects.get(id=row.id)
+    assert (attempt.delivery_id, attempt.number, attempt.trigger, attempt.revision) == (delivery.id, 2, "manual", 3)
+    assert (attempt.started_at, attempt.outcome, attempt.duration_ms) == (NOW, "failed", 12)
+    assert (attempt.error_kind, attempt.error_message, attempt.summary) == ("kind", "mess\n'age", "summary")
+    assert (attempt.method, attempt.url, attempt.request_headers) == ("POST", "https://x/é", [["C", "d"]])
+    assert (bytes(attempt.request_body), attempt.is_body_encrypted) == (b"\0'\xff", True)
+    assert (attempt.response_status, attempt.response_headers) == (200, [["A", "b"]])
+    assert (bytes(attempt.response_body), attempt.is_response_truncated) == (b"\0\xff", True)
+    other = Attempt.objects.get(delivery=delivery, number=1)
+    assert (other.method, other.request_headers, bytes(other.request_body)) == ("", [], b"")
+    assert (other.response_status, other.response_headers, other.response_body) == (None, None, None)
 
 
-def test_what_has_ended_stays_as_it_is(storage):
-    row = opened(due())
-    storage.open_attempts([row])
-    storage.finish_attempts([finished(row.id)])
-    storage.finish_attempts([finished(row.id, "failed")])
-    assert Attempt.objects.get(id=row.id).outcome == "succeeded"
-    Attempt.objects.filter(id=row.id).update(outcome="unknown")
-    storage.finish_attempts([finished(row.id, "failed")])
-    assert Attempt.objects.get(id=row.id).outcome == "failed"
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("unknown", "failed"), ("running", "failed"), ("succeeded", "succeeded"), ("late", "late")],
+)
+def test_only_an_attempt_whose_end_is_unknown_is_replaced(storage, before, after):
+    delivery = due()
+    first = attempt_of(delivery, before)
+    storage.write_attempts([first])
+    storage.write_attempts([attempt_of(delivery, "failed", method="POST", request_body=b"exact")])
+    attempt = Attempt.objects.get(delivery=delivery)
+    is_replaced = after == "failed"
+    assert (attempt.id, attempt.outcome) == (first.id, after)
+    assert (attempt.method, bytes(attempt.request_body)) == (("POST", b"exact") if is_replaced else ("", b""))
 
 
-def test_only_those_whose_lease_stands_are_recorded(storage):
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(None, "unknown"), ("running", "unknown"), ("unknown", "unknown"), ("late", "late"), ("succeeded", "succeeded")],
+)
+def test_an_interrupted_attempt_gets_its_row_once_and_takes_nothing_from_one_that_is_there(storage, before, after):
+    delivery = due()
+    if before is not None:
+        storage.write_attempts([attempt_of(delivery, before, method="POST", request_body=b"exact")])
+    for _ in range(2):
+        storage.interrupt_attempts([attempt_of(delivery, "unknown", error_kind="interrupted")])
+    attempt = Attempt.objects.get(delivery=delivery)
+    assert (attempt.outcome, bytes(attempt.request_body)) == (after, b"" if before is None else b"exact")
+    assert (attempt.error_kind == "interrupted") == (before in (None, "running"))
+
+
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_only_those_whose_lease_stands_are_recorded_and_the_attempts_of_the_others_are_late(storage, is_alone):
     ours, taken, ended = (due(status="sending", lease=uuid7(), crash_count=2) for _ in range(3))
     Delivery.objects.filter(id=ended.id).update(status="discarded", due_at=None, lease=None, finished_at=NOW)
     group = FailureGroup.objects.create(
@@ -373,24 +404,48 @@ def test_only_those_whose_lease_stands_are_recorded(storage):
         first_at=NOW, last_at=NOW,
     )  # fmt: skip
     state = RecordedDelivery("retrying", NOW, 3, 500, "it's", group.id, None, ours.id, ours.lease)
-    others = [
-        state._replace(id=taken.id, lease=uuid7()),
-        state._replace(id=ended.id, lease=ended.lease),
-        state._replace(id=uuid7()),
-    ]
-    assert storage.record_deliveries([state, *others]) == {ours.id}
+    others = [state._replace(id=taken.id, lease=uuid7()), state._replace(id=ended.id, lease=ended.lease)]
+    record = storage.record_alone if is_alone else storage.record_results
+    assert record([state, *others], [attempt_of(one, "failed") for one in (ours, taken, ended)]) == {ours.id}
     ours.refresh_from_db()
     assert (ours.status, ours.due_at, ours.retry_count, ours.last_status) == ("retrying", NOW, 3, 500)
     assert (ours.last_error, ours.failure_group_id, ours.finished_at) == ("it's", group.id, None)
     assert (ours.lease, ours.crash_count) == (None, 0)
     assert Delivery.objects.get(id=taken.id).lease == taken.lease
     assert Delivery.objects.get(id=ended.id).status == "discarded"
+    assert [outcomes(one) for one in (ours, taken, ended)] == [["failed"], ["late"], ["late"]]
+
+
+def test_a_late_result_of_a_delivery_that_was_pruned_leaves_nothing(storage):
+    delivery = due(status="sending", lease=uuid7())
+    rows = [recorded(delivery)], [attempt_of(delivery)]
+    Delivery.objects.filter(id=delivery.id).delete()
+    assert (storage.record_results(*rows), storage.record_alone(*rows)) == (set(), set())
+    storage.write_attempts(rows[1])
+    assert not Attempt.objects.exists()
+
+
+def test_recording_again_what_was_recorded_changes_nothing(storage):
+    delivery = due(status="sending", lease=uuid7())
+    rows = [recorded(delivery)], [attempt_of(delivery)]
+    assert (storage.record_results(*rows), storage.record_results(*rows)) == ({delivery.id}, set())
+    assert outcomes(delivery) == ["succeeded"]
+
+
+def test_nothing_is_recorded_alone_while_a_delivery_awaits_its_source(storage):
+    delivery, awaiting = due(status="sending", lease=uuid7()), due(status="failed", due_at=None, finished_at=NOW)
+    rows = [recorded(delivery)], [attempt_of(delivery)]
+    Delivery.objects.filter(id=awaiting.id).update(is_awaiting_source=True)
+    assert storage.record_alone(*rows) is None
+    assert (Delivery.objects.get(id=delivery.id).status, outcomes(delivery)) == ("sending", [])
+    Delivery.objects.filter(id=awaiting.id).update(is_awaiting_source=False)
+    assert storage.record_alone(*rows) == {delivery.id}
 
 
 def test_nothing_to_write_is_nothing_written(storage):
-    storage.open_attempts([])
-    storage.finish_attempts([])
-    assert storage.record_deliveries([]) == set()
+    storage.write_attempts([])
+    storage.interrupt_attempts([])
+    assert storage.record_results([], []) == set()
 
 
 # --- the rest ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,188 @@
+"""Pushes on the event loop: planned there, written together by one thread, answered there. Django sees the rest.
+
+An answer begins as Django's last one to such a request did: whatever middleware and settings make of hosts, schemes
+and headers is thereby the same here. So the first push of each kind takes Django's way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from django.db import DatabaseError
+from rest_framework.response import Response
+
+from config.server.answers import http_date
+from config.server.connections import Connections
+from config.server.request import Request
+from deliveries.api import direct
+from deliveries.ingest.direct import DirectPush
+from deliveries.ingest.group_commit import GroupCommit, GroupedPush
+from deliveries.ingest.unhanded import release
+from deliveries.runtime.handover_client import HandoverClient
+from deliveries.storage.rows.pushes import DeliveryRow, RecordsExist
+from integrations.api.errors import error_list_handler
+from integrations.foundation.strict_json import dump_document
+from integrations.transport.daemon_pool import DaemonPool
+
+logger = logging.getLogger("hookdesk.web")
+
+#: Paths, and whether objects are pushed there; elsewhere they are events.
+PATHS = {b"/api/v1/push": True, b"/api/v1/push/": True, b"/api/v1/events": False, b"/api/v1/events/": False}
+#: What Django's middleware looks at, and may refuse.
+_ENVELOPE = (b"host", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-ssl", b"x-scheme")
+_READ = direct.READ.union(_ENVELOPE)
+#: What only the view understands.
+_UNUSUAL = frozenset({b"x-hookdesk-hops", b"content-encoding"})
+#: Kinds of requests whose answers are remembered.
+_MOST_HEADS = 500
+#: Seconds that a push waits at most while the engine that would send it is behind.
+LONGEST_HOLD = 0.1
+
+_Envelope = tuple[bytes | None, ...]
+
+
+class PushLane:
+    """`admit` is called in the event loop. `by_view(request)` has Django answer, in one of the `threads`."""
+
+    def __init__(self, connections: Connections, by_view: Callable[[Request], None], threads: DaemonPool) -> None:
+        self._connections = connections
+        self._threads = threads
+        self._by_view = by_view
+        self._commit = GroupCommit(self._written)
+        self._engines = HandoverClient(connections.loop, release=self._release, on_room=self._go_on)
+        #: Pushes whose deliveries an engine is to get that is behind, and when they go on without.
+        self._held: deque[tuple[float, DirectPush, Request]] = deque()
+        self._requests: dict[GroupedPush, Request] = {}
+        self._heads: dict[_Envelope, bytes] = {}
+
+    def admit(self, request: Request) -> None:
+        headers = _headers_of(request)
+        if headers is None:
+            self._by_view(request)
+            return
+        envelope = (request.target, *map(headers.get, _ENVELOPE))
+        if (head := self._heads.get(envelope)) is None:
+            request.learn = lambda status, fields: self._learn(envelope, status, fields)
+            self._by_view(request)
+            return
+        push = direct.accept(headers, request.body, is_objects=PATHS[request.target])
+        if push is None:
+            self._by_view(request)
+            return
+        request.head = head
+        if self._engines.is_behind(push.waiting.rows):
+            self._hold(push, request)
+        else:
+            self._submit(push, request)
+
+    def stop(self) -> None:
+        self._commit.stop()
+        self._engines.close()
+
+    def _hold(self, push: DirectPush, request: Request) -> None:
+        """Whoever sends as fast as it is answered slows down to what can be delivered, instead of making a backlog."""
+        loop = self._connections.loop
+        if not self._held:
+            loop.call_later(LONGEST_HOLD, self._let_go)
+        self._held.append((loop.time() + LONGEST_HOLD, push, request))
+
+    def _go_on(self) -> None:
+        """There is room: for those that came first, and only for what it suffices."""
+        while self._held and not self._engines.is_behind(self._held[0][1].waiting.rows):
+            _, push, request = self._held.popleft()
+            self._submit(push, request)
+
+    def _let_go(self) -> None:
+        now = self._connections.loop.time()
+        while self._held and self._held[0][0] <= now:
+            _, push, request = self._held.popleft()
+            self._submit(push, request)
+        if self._held:
+            self._connections.loop.call_later(self._held[0][0] - now, self._let_go)
+
+    def _submit(self, push: DirectPush, request: Request) -> None:
+        push.born = self._engines.claim(push.waiting.rows)
+        self._requests[push] = request
+        self._commit.submit(push)
+
+    # --- In the event loop, after the commit ---------------------------------------------------------------
+
+    def _written(self, pushes: Sequence[GroupedPush]) -> None:
+        """In the thread that writes."""
+        if not self._connections.loop.is_closed():
+            self._connections.loop.call_soon_threadsafe(self._answer, pushes)
+
+    def _answer(self, pushes: Sequence[DirectPush]) -> None:
+        self._engines.hand_over(
+            [(push.waiting.rows, push.born) for push in pushes if push.result is None and push.born is not None]
+        )
+        for push in pushes:
+            request = self._requests.pop(push)
+            try:
+                self._answer_one(push, request)
+            except Exception:
+                logger.exception("a push could not be answered")
+                request.connection.abandon()
+
+    def _answer_one(self, push: DirectPush, request: Request) -> None:
+        result = push.result
+        if result is None:
+            self._finish(request, b"202 Accepted", dump_document(push.response))
+            return
+        if push.born is not None:
+            self._engines.give_up(push.waiting.rows, push.born)
+        if isinstance(result, RecordsExist) and push.replanned(result):
+            self._submit(push, request)
+        elif isinstance(result, DatabaseError) and (refusal := error_list_handler(result, {})) is not None:
+            self._refuse(request, refusal)
+        else:
+            direct.left_to_view(push)
+            self._by_view(request)
+
+    def _release(self, rows: list[DeliveryRow]) -> None:
+        lease = rows[0].lease
+        assert lease is not None
+        self._threads.submit(partial(release, ids=[row.id for row in rows], lease=lease))
+
+    def _refuse(self, request: Request, refusal: Response) -> None:
+        lines = "".join(f"\r\n{name}: {value}" for name, value in refusal.headers.items() if name != "Content-Type")
+        status = f"{refusal.status_code} {refusal.status_text}{lines}"
+        self._finish(request, status.encode("latin-1"), dump_document(refusal.data))
+
+    def _finish(self, request: Request, status: bytes, text: str) -> None:
+        body = text.encode()
+        close = b"" if request.is_kept_alive and not self._connections.is_stopping else b"Connection: close\r\n"
+        answer = b"HTTP/1.1 %b\r\nDate: %b\r\nContent-Length: %d\r\n%b%b\r\n%b" % (
+            status, http_date(), len(body), close, request.head, body,
+        )  # fmt: skip
+        request.connection.finish(request, answer)
+
+    # --- In Django's threads -------------------------------------------------------------------------------
+
+    def _learn(self, envelope: _Envelope, status: str, headers: Sequence[tuple[str, str]]) -> None:
+        if not status.startswith("202 "):
+            return
+        varying = ("content-length", "idempotent-replay")
+        fields = [(name, value) for name, value in headers if name.lower() not in varying]
+        fields = [(name, value) for name, value in headers if name.lower() not in varying]
+        if len(self._heads) >= _MOST_HEADS:
+            self._heads.clear()
+        self._heads[envelope] = "".join(f"{name}: {value}\r\n" for name, value in fields).encode("latin-1")
+
+
+def _headers_of(request: Request) -> dict[bytes, bytes] | None:
+    """The headers that count; None if the view must read them itself."""
+    if request.method != "POST" or request.version != "1.1" or request.target not in PATHS:
+        return None
+    found: dict[bytes, bytes] = {}
+    for name, value in request.headers:
+        if name in _READ:
+            if name in found:
+                return None
+            found[name] = value
+        elif name in _UNUSUAL or (name == b"user-agent" and value.startswith(b"Hookdesk/")):
+            return None
+    return found

@@ -1,0 +1,94 @@
+"""Pushes that are planned without the database, from what this process knows, and written by a `GroupCommit`.
+
+Most are. Any other, and any that is refused, is nobody's here: it takes the way of `ingest.service`, which finds the
+same again and tells the caller what is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from deliveries.ingest.group_commit import GroupedPush
+from deliveries.ingest.parsing import Invalid, read_events, read_objects
+from deliveries.ingest.plan import Plan, TooMuchWork, plan_events, plan_push
+from deliveries.ingest.responses import of_events, of_objects
+from deliveries.runtime.handover_client import Born
+from deliveries.storage.rows.pushes import ExistingRecords, IdempotencyRecord, RecordsExist, WaitingPush
+from integrations.foundation.strict_json import DocumentError, parse_document
+from integrations.security.tokens import Principal
+from subscriptions.routing import SchemaViolation, StoreConfig, cached_config
+
+#: Bytes of a body. A larger one would keep everybody else waiting while it is planned.
+MOST_BYTES = 64 * 1024
+#: Steps of filters and schemas, some microseconds each, for the same reason.
+MOST_STEPS = 5_000
+#: How often it is planned: again each time that its records turn out to exist, or to have changed.
+TRIES = 3
+
+_OTHER_WAY = (DocumentError, Invalid, SchemaViolation, TooMuchWork)
+
+
+@dataclass(slots=True, eq=False)
+class DirectPush(GroupedPush):
+    """`response`: what the caller gets once it is stored. `born`: its deliveries that an engine is to be handed."""
+
+    response: Any = None
+    born: Born | None = None
+    config: StoreConfig = field(kw_only=True)
+    document: Any = field(kw_only=True)
+    is_objects: bool = field(kw_only=True)
+    known: ExistingRecords = field(default_factory=dict, kw_only=True)
+    tries: int = field(default=1, kw_only=True)
+
+    def replanned(self, exist: RecordsExist) -> bool:
+        """Plan again, for these records; False if it must go the other way."""
+        self.tries += 1
+        self.known = {**self.known, **exist.known}
+        if self.tries > TRIES:
+            return False
+        try:
+            plan = _planned(self.config, self.document, self.known, is_objects=True, now=timezone.now())
+        except _OTHER_WAY:
+            return False
+        self.waiting = WaitingPush(plan, self.waiting.repetition)
+        return _may_be_grouped(plan)
+
+
+def direct_push(*, principal: Principal, raw: bytes, is_objects: bool, key: str | None) -> DirectPush | None:
+    """None: take the other way. `is_objects`: the push API's body, not the event API's."""
+    config = cached_config(principal.store_id, principal.config_version)
+    if config is None or len(raw) > MOST_BYTES:
+        return None
+    try:
+        document = parse_document(raw)
+        plan = _planned(config, document, {}, is_objects=is_objects, now=timezone.now())
+    except _OTHER_WAY:
+        return None
+    if not _may_be_grouped(plan):
+        return None
+    response = of_objects(document) if is_objects else of_events(document, plan)
+    repetition = None if key is None else IdempotencyRecord(key, hashlib.sha256(raw).hexdigest(), response)
+    return DirectPush(
+        WaitingPush(plan, repetition), response=response, config=config, document=document, is_objects=is_objects
+    )
+
+
+def _planned(config: StoreConfig, document: Any, known: ExistingRecords, *, is_objects: bool, now: datetime) -> Plan:
+    if is_objects:
+        objects = read_objects(document, config.singular_overrides)
+        plan = plan_push(config=config, objects=objects, known=known, now=now, steps=MOST_STEPS)
+    else:
+        plan = plan_events(config=config, events=read_events(document, now), now=now, steps=MOST_STEPS)
+    for row in plan.deliveries:
+        row.due_at = now
+    return plan
+
+
+def _may_be_grouped(plan: Plan) -> bool:
+    """Ordered deliveries wait for earlier ones, which only the database knows."""
+    return all(row.order_key is None for row in plan.deliveries)

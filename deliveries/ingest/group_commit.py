@@ -1,0 +1,142 @@
+"""Group commit: pushes that come in while a transaction runs go into the next one together.
+
+One thread writes. It waits for nothing but the database: a push that comes alone is written alone, at once. Each keeps
+its own verdict, and what one of them runs into the others do not notice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+
+from deliveries.runtime.failpoints import failpoint
+from deliveries.runtime.notify import may_notify_inline, wake
+from deliveries.storage import backend
+from deliveries.storage.rows.pushes import Verdict, WaitingPush
+
+logger = logging.getLogger("hookdesk.ingest")
+
+#: Pushes of one transaction, and rows: what comes after them waits for no more than that takes.
+MOST_PUSHES = 200
+MOST_ROWS = 2_000
+#: After so many seconds without a push, the connection is tried before it is used.
+TRIED_AFTER = 1.0
+
+#: Besides a verdict: an error of the database, after which nobody knows what is stored, or of this push alone.
+Result = Verdict | DatabaseError
+
+
+@dataclass(slots=True, eq=False)
+class GroupedPush:
+    """A push in the line of a `GroupCommit`. `result` is set when it is given to `finish`."""
+
+    waiting: WaitingPush
+    result: Result = None
+
+    @property
+    def size(self) -> int:
+        rows = self.waiting.rows
+        return 1 + len(rows.events) + len(rows.deliveries) + len(rows.records)
+
+
+class GroupCommit:
+    """`finish(pushes)` is called in the thread that writes, with the pushes of one transaction."""
+
+    def __init__(self, finish: Callable[[Sequence[GroupedPush]], None]) -> None:
+        self._finish = finish
+        self._line: deque[GroupedPush] = deque()
+        #: Something for each time that the line was empty before.
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._is_started = self._is_stopped = False
+        self._used_at = 0.0
+
+    def submit(self, push: GroupedPush) -> None:
+        """Never blocks for long."""
+        with self._lock:
+            if not self._is_started:
+                self._is_started = True
+                threading.Thread(target=self._run, name="group commit", daemon=True).start()
+            self._line.append(push)
+            is_first = len(self._line) == 1
+        if is_first:
+            self._bell.put(None)
+
+    def stop(self) -> None:
+        """End the thread when nothing is left to write."""
+        self._is_stopped = True
+        self._bell.put(None)
+
+    def _run(self) -> None:
+        try:
+            while group := self._next():
+                self._write(group)
+                self._finish(group)
+        finally:
+            connection.close()
+
+    def _next(self) -> list[GroupedPush]:
+        """The next ones in line that may be written together; empty when stopped.
+
+        Those that share a record or an idempotency key with one of them, and all of that key behind it, keep their
+        place in the line.
+        """
+        while not self._line:
+            if self._is_stopped:
+                return []
+            self._bell.get()
+        with self._lock:
+            group: list[GroupedPush] = []
+            left: list[GroupedPush] = []
+            taken: set[tuple[object, ...]] = set()
+            size = 0
+            while self._line and len(group) < MOST_PUSHES and size < MOST_ROWS:
+                push = self._line.popleft()
+                keys = set(push.waiting.keys())
+                if keys and not taken.isdisjoint(keys):
+                    left.append(push)
+                else:
+                    group.append(push)
+                    size += push.size
+                taken |= keys
+            self._line.extendleft(reversed(left))
+            return group
+
+    def _write(self, group: Sequence[GroupedPush]) -> None:
+        """Sets what became of each."""
+        has_due = any(row.lease is None for push in group for row in push.waiting.rows.deliveries)
+        notifies = has_due and may_notify_inline()
+        try:
+            self._try_connection()
+            results: Sequence[Result] = backend().write_pushes([push.waiting for push in group], notifies=notifies)
+            failpoint("ingest.after_commit")
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("the database is unavailable: %s", error)
+            with suppress(Exception):
+                connection.close()
+            results = [error] * len(group)
+        except Exception as error:
+            if len(group) > 1:
+                # One of them cannot be written. It is found by writing each alone.
+                for push in group:
+                    self._write([push])
+                return
+            logger.exception("a push could not be written")
+            results = [error if isinstance(error, DatabaseError) else DatabaseError(str(error))]
+        for push, result in zip(group, results, strict=True):
+            push.result = result
+        if has_due and not notifies:
+            wake()
+
+    def _try_connection(self) -> None:
+        before, self._used_at = self._used_at, time.monotonic()
+        if self._used_at - before > TRIED_AFTER and connection.connection is not None and not connection.is_usable():
+            connection.close()

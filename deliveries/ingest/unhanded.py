@@ -1,0 +1,19 @@
+"""Deliveries that were born claimed, by an engine that is gone."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+
+from django.utils import timezone
+
+from deliveries.models import Delivery
+from deliveries.runtime.notify import wake
+
+
+def release(*, ids: Collection[uuid.UUID], lease: uuid.UUID) -> None:
+    """Make them due for any engine: nobody has seen them."""
+    Delivery.objects.filter(id__in=ids, lease=lease, status=Delivery.Status.SENDING).update(
+        status=Delivery.Status.PENDING, due_at=timezone.now(), lease=None, attempt_count=0, first_sent_at=None
+    )
+    wake()

@@ -1,0 +1,260 @@
+"""The web process's half of `runtime.handover`: which deliveries are born claimed, and handing them over.
+
+All of it runs in the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+
+from deliveries.runtime import handover
+from deliveries.runtime.handover import Messages, Offer
+from deliveries.storage.rows.pushes import DeliveryRow, PushRows
+from integrations.foundation.identifiers import uuid7
+
+logger = logging.getLogger("hookdesk.web")
+
+#: How often engines are looked for that are not connected, in seconds.
+CONNECT_EVERY = 1.0
+
+
+@dataclass(slots=True)
+class _Room:
+    """What is left of an engine's offer."""
+
+    link: _Link
+    offer: Offer
+    credits: int
+
+
+class _Link(asyncio.Protocol):
+    """The connection to one engine."""
+
+    def __init__(self, owner: HandoverClient, slot: int) -> None:
+        self._owner = owner
+        self._messages = Messages()
+        self.slot = slot
+        self.transport: asyncio.Transport | None = None
+        self.is_lost = False
+        #: Pushes with deliveries for this engine that are not committed yet.
+        self.waiting = 0
+        self._is_told_to_close = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.is_lost = True
+        self._owner.lost(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for message in self._messages.feed(data):
+                self._owner.told(self, message)
+        except (ValueError, TypeError, KeyError):
+            logger.exception("engine %s sent what is no message", self.slot)
+            assert self.transport is not None
+            self.transport.abort()
+
+    def send(self, pushes: Sequence[list[Any]]) -> None:
+        assert self.transport is not None
+        self.transport.write(handover.packed({"handed": pushes}))
+
+    def done(self, pushes: int) -> None:
+        """So many of the waiting pushes were handed over, or given up."""
+        self.waiting -= pushes
+        self._close_if_done()
+
+    def close_when_done(self) -> None:
+        """The engine stops: it waits for what is still on the way, and then for the end of this connection."""
+        self._is_told_to_close = True
+        self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        if self._is_told_to_close and not self.waiting and self.transport is not None:
+            self.transport.close()
+
+
+#: The leased deliveries of one push, by the engine whose lease they have.
+Born = dict[_Link, list[DeliveryRow]]
+
+
+class HandoverClient:
+    """`claim(rows)` before a push is written, then `hand_over` or `give_up` what that returned.
+
+    `release(rows)` is called for deliveries that were leased and stored, but cannot be handed over; `on_room()` when an
+    engine has made an offer.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        release: Callable[[list[DeliveryRow]], None],
+        on_room: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self._release = release
+        self._on_room = on_room
+        self._links: dict[int, _Link] = {}
+        self._rooms: dict[int, _Room] = {}
+        self._look_at = 0.0
+
+    def claim(self, rows: PushRows) -> Born | None:
+        """Lease the deliveries that an engine of this host has room for; the others stay for whoever claims them."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._connect(now)
+        if not self._rooms:
+            return None
+        born: Born = {}
+        lease: uuid.UUID | None = None
+        for row in rows.deliveries:
+            room = self._rooms.get(row.integration_id)
+            if room is None or room.credits <= 0 or row.order_key is not None:
+                continue
+            offer = room.offer
+            if now >= offer.until or rows.config_version > offer.config_version:
+                continue
+            room.credits -= 1
+            row.lease = lease = lease or uuid7()
+            row.due_at = rows.now + timedelta(seconds=offer.lease_seconds)
+            born.setdefault(room.link, []).append(row)
+        for link in born:
+            link.waiting += 1
+        return born or None
+
+    def is_behind(self, rows: PushRows) -> bool:
+        """An engine would get deliveries of this push, but has too much to do at the moment."""
+        if not self._rooms:
+            return False
+        now = time.monotonic()
+        return any(
+            room.credits <= 0
+            and room.offer.is_busy
+            and now < room.offer.until
+            and rows.config_version <= room.offer.config_version
+            for row in rows.deliveries
+            if (room := self._rooms.get(row.integration_id)) is not None
+        )
+
+    def give_up(self, rows: PushRows, born: Born) -> None:
+        """The push was not stored."""
+        for link, leased in born.items():
+            for row in leased:
+                row.lease, row.due_at = None, rows.now
+                if (room := self._rooms.get(row.integration_id)) is not None and room.link is link:
+                    room.credits += 1
+            link.done(1)
+
+    def hand_over(self, stored: Sequence[tuple[PushRows, Born]]) -> None:
+        """What was leased of these pushes, which are committed."""
+        messages: dict[_Link, list[list[Any]]] = {}
+        for rows, born in stored:
+            for link, leased in born.items():
+                if link.is_lost:
+                    self._release(leased)
+                else:
+                    messages.setdefault(link, []).append(_message_of(rows, leased))
+        for link, pushes in messages.items():
+            link.send(pushes)
+            link.done(len(pushes))
+
+    def close(self) -> None:
+        for link in list(self._links.values()):
+            link.close_when_done()
+
+    # --- What links report ---------------------------------------------------------------------------------
+
+    def told(self, link: _Link, message: dict[str, Any]) -> None:
+        if (values := message.get("offer")) is not None:
+            offer = Offer(*values)
+            room = self._rooms.get(offer.integration_id)
+            left = room.credits if room is not None and room.link is link else 0
+            self._rooms[offer.integration_id] = _Room(link, offer, left + offer.credits)
+            self._on_room()
+        elif (closed := message["close"]) is not None:
+            self._forget(link, closed)
+        else:
+            self._forget(link, None)
+            link.close_when_done()
+
+    def lost(self, link: _Link) -> None:
+        self._links.pop(link.slot, None)
+        self._forget(link, None)
+
+    def _forget(self, link: _Link, integrations: list[int] | None) -> None:
+        for key in list(self._rooms) if integrations is None else integrations:
+            if (room := self._rooms.get(key)) is not None and room.link is link:
+                del self._rooms[key]
+
+    # --- Connecting ----------------------------------------------------------------------------------------
+
+    def _connect(self, now: float) -> None:
+        self._look_at = now + CONNECT_EVERY
+        if not handover.is_possible():
+            self._look_at = float("inf")
+            return
+        for slot in range(settings.ENGINE_PROCESSES):
+            if slot not in self._links and (connected := _connected(slot)) is not None:
+                link = self._links[slot] = _Link(self, slot)
+                self._loop.create_task(self._loop.create_unix_connection(partial(_same, link), sock=connected))
+
+
+def _message_of(rows: PushRows, leased: list[DeliveryRow]) -> list[Any]:
+    by_event: dict[uuid.UUID, list[DeliveryRow]] = {}
+    for row in leased:
+        by_event.setdefault(row.event_id, []).append(row)
+    lease = leased[0].lease
+    assert lease is not None
+    head = [rows.config_version, time.monotonic(), rows.store_id.hex, rows.origin, rows.now.timestamp(), lease.hex]
+    return [*head, _events_of(rows, by_event)]
+
+
+def _events_of(rows: PushRows, by_event: dict[uuid.UUID, list[DeliveryRow]]) -> list[list[Any]]:
+    return [
+        [
+            event.id.hex,
+            event.topic,
+            event.intent,
+            event.object_type,
+            event.object_id,
+            event.data_json,
+            event.occurred_at.timestamp(),
+            [[row.id.hex, row.integration_id, row.subscription_id.hex] for row in by_event[event.id]],
+        ]
+        for event in rows.events
+        if event.id in by_event
+    ]
+
+
+def _connected(slot: int) -> socket.socket | None:
+    """A connection to the engine in this slot; None if there is none."""
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connected.setblocking(False)
+        connected.connect(handover.address(slot))
+        if handover.is_ours(connected):
+            return connected
+        logger.warning("the socket of engine %s belongs to another user; it is left alone", slot)
+    except OSError:
+        pass
+    with suppress(OSError):
+        connected.close()
+    return None
+
+
+def _same(link: _Link) -> _Link:
+    return link

@@ -1,0 +1,231 @@
+"""The engine's half of `runtime.handover`: it offers room and takes what it is handed. In the engine's thread."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from deliveries.runtime import handover
+from deliveries.runtime.handover import Messages, Offer
+from deliveries.storage.rows.claims import ClaimedDelivery
+
+logger = logging.getLogger("hookdesk.engine")
+
+_ONE_READ = 256 * 1024
+#: Seconds that a stopping engine waits for what web processes have committed for it.
+LAST_WAIT = 1.0
+
+
+class Handed(NamedTuple):
+    """Deliveries under our lease. `config_version`: of their stores, at the commit; `since`: monotonic, before it."""
+
+    deliveries: list[ClaimedDelivery]
+    config_version: int
+    since: float
+
+
+@dataclass(slots=True, eq=False)
+class _Web:
+    """One web process. `credits`: by integration, what it may still write with our lease."""
+
+    connection: socket.socket
+    messages: Messages = field(default_factory=Messages)
+    credits: dict[int, int] = field(default_factory=dict)
+    unsent: bytearray = field(default_factory=bytearray)
+
+
+class HandoverServer:
+    """`watch(descriptor)` is told which descriptors end the engine's wait, `unwatch` which do no longer."""
+
+    def __init__(self, slot: int, watch: Callable[[int], None], unwatch: Callable[[int], None]) -> None:
+        self._watch, self._unwatch = watch, unwatch
+        self._webs: dict[int, _Web] = {}
+        self._listener = _listening(slot) if handover.is_possible() else None
+        if self._listener is not None:
+            watch(self._listener.fileno())
+
+    @property
+    def is_connected(self) -> bool:
+        return bool(self._webs)
+
+    def outstanding(self, integration_id: int) -> int:
+        """Deliveries that may still come without being asked for."""
+        return sum(web.credits.get(integration_id, 0) for web in self._webs.values())
+
+    def receive(self) -> list[Handed]:
+        """What was handed over since the last call. Never waits."""
+        if self._listener is None:
+            return []
+        self._accept()
+        found: list[Handed] = []
+        for web in list(self._webs.values()):
+            found += self._read(web)
+        return found
+
+    def offer(self, offer: Offer, room: int) -> None:
+        """Up to `room` deliveries, shared by the web processes, whose credits are filled up where half is used."""
+        share = max(1, room // max(1, len(self._webs)))
+        for web in list(self._webs.values()):
+            left = web.credits.get(offer.integration_id, 0)
+            if left <= share // 2:
+                web.credits[offer.integration_id] = share
+                self._send(web, {"offer": offer._replace(credits=share - left)})
+
+    def renew(self, offer: Offer) -> None:
+        """The same credits, for longer."""
+        for web in list(self._webs.values()):
+            if offer.integration_id in web.credits:
+                self._send(web, {"offer": offer._replace(credits=0)})
+
+    def withdraw(self, integrations: Iterable[int]) -> None:
+        """No more of these. What is on its way still comes."""
+        closed = list(integrations)
+        for web in list(self._webs.values()):
+            mine = [key for key in closed if web.credits.pop(key, None) is not None]
+            if mine:
+                self._send(web, {"close": mine})
+
+    def stop(self) -> list[Handed]:
+        """Withdraw everything; what had been committed for this engine."""
+        if self._listener is None:
+            return []
+        self._unwatch(self._listener.fileno())
+        self._listener.close()
+        for web in list(self._webs.values()):
+            self._send(web, {"close": None})
+        found: list[Handed] = []
+        until = time.monotonic() + LAST_WAIT
+        while self._webs and time.monotonic() < until:
+            for web in list(self._webs.values()):
+                found += self._read(web)
+            time.sleep(0.005)
+        for web in list(self._webs.values()):
+            self._drop(web)
+        self._listener = None
+        return found
+
+    # --- connections ---------------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            if not handover.is_ours(connection):
+                logger.warning("a process of another user tried to hand deliveries over; it is refused")
+                connection.close()
+                continue
+            connection.setblocking(False)
+            self._webs[connection.fileno()] = _Web(connection)
+            self._watch(connection.fileno())
+
+    def _read(self, web: _Web) -> list[Handed]:
+        self._flush(web)
+        found: list[Handed] = []
+        while web.connection.fileno() in self._webs:
+            try:
+                data = web.connection.recv(_ONE_READ)
+            except BlockingIOError:
+                break
+            except OSError:
+                data = b""
+            if not data:
+                self._drop(web)
+                break
+            try:
+                found += [handed for message in web.messages.feed(data) for handed in self._taken(web, message)]
+            except Exception:
+                # What it wrote with our lease and we cannot read comes due again when the lease ends.
+                logger.exception("a web process sent what is no message")
+                self._drop(web)
+                break
+            if len(data) < _ONE_READ:
+                break
+        return found
+
+    def _taken(self, web: _Web, message: dict[str, Any]) -> list[Handed]:
+        found = []
+        for push in message["handed"]:
+            handed = _handed(push)
+            for delivery in handed.deliveries:
+                if (left := web.credits.get(delivery.integration_id)) is not None:
+                    web.credits[delivery.integration_id] = max(0, left - 1)
+            found.append(handed)
+        return found
+
+    def _send(self, web: _Web, message: dict[str, Any]) -> None:
+        web.unsent += handover.packed(message)
+        self._flush(web)
+
+    def _flush(self, web: _Web) -> None:
+        if not web.unsent:
+            return
+        try:
+            del web.unsent[: web.connection.send(web.unsent)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._drop(web)
+
+    def _drop(self, web: _Web) -> None:
+        descriptor = web.connection.fileno()
+        if self._webs.pop(descriptor, None) is not None:
+            self._unwatch(descriptor)
+        with suppress(OSError):
+            web.connection.close()
+
+
+def _listening(slot: int) -> socket.socket | None:
+    """None if another process has the address: an engine that has not quite ended, or not ours."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(handover.address(slot))
+        listener.listen(64)
+        listener.setblocking(False)
+    except OSError as error:
+        logger.warning("deliveries cannot be handed over to engine %s directly: %s", slot, error)
+        listener.close()
+        return None
+    return listener
+
+
+def _handed(push: list[Any]) -> Handed:
+    config_version, since, store, origin, now, lease, events = push
+    store_id, lease_id = UUID(store), UUID(lease)
+    first_sent_at = datetime.fromtimestamp(now, UTC)
+    deliveries = [
+        ClaimedDelivery(
+            id=UUID(key),
+            store_id=store_id,
+            integration_id=integration_id,
+            subscription_id=UUID(subscription),
+            attempt_number=1,
+            retry_count=0,
+            crash_count=0,
+            revision=0,
+            order_key=None,
+            failure_group_id=None,
+            first_sent_at=first_sent_at,
+            event_topic=topic,
+            event_intent=intent,
+            object_type=object_type,
+            object_id=object_id,
+            data_json=data,
+            origin=origin,
+            occurred_at=datetime.fromtimestamp(occurred_at, UTC),
+            trigger="scheduled",
+            lease=lease_id,
+        )
+        for _, topic, intent, object_type, object_id, data, occurred_at, rows in events
+        for key, integration_id, subscription in rows
+    ]
+    return Handed(deliveries, config_version, since)
