@@ -21,8 +21,10 @@ from deliveries.admin.changelist import chosen_filters, described, resolved
 from deliveries.filters import FilterError, clean_filters
 from deliveries.models import Replay
 from deliveries.replay import (
+    CANARY_ABOVE,
     GUARDED,
     GUARDED_LIMIT,
+    STOP_ABOVE,
     Preview,
     ReplayError,
     cancel_replay,
@@ -34,6 +36,7 @@ from deliveries.replay import (
     start_replay,
     with_status,
 )
+from deliveries.replay.canary import TRIALS, results_of
 from integrations.admin.base import LISTED_ROWS, ReadOnlyAdmin, visible_store_ids
 from integrations.admin.keys import parse_uuid
 from integrations.foundation.audit import Actor
@@ -113,6 +116,7 @@ class ReplayAdmin(ReadOnlyAdmin):
             "rates": RATES,
             "rate": rate,
             "reason": given.get("reason", ""),
+            **canary_context(request, found.total + guarded if found else 0),
         }
         title = "Resend all that match" if action == "retry" else "Discard all that match"
         return render(request, "admin/deliveries/replay/preview.html", title, context)
@@ -137,6 +141,7 @@ class ReplayAdmin(ReadOnlyAdmin):
             per_second=max(1, rate),
             reason=request.POST.get("reason", "").strip(),
             confirmed=confirmed,
+            **chosen_canary(request, action),
         )
 
     def _limited(self, request: HttpRequest, filters: dict[str, str]) -> dict[str, str]:
@@ -186,12 +191,45 @@ def without_guarded(filters: dict[str, str], action: str) -> dict[str, str]:
     return {**cleaned, "status": ",".join(one for one in cleaned["status"].split(",") if one != GUARDED[action])}
 
 
+def canary_context(request: HttpRequest, total: int) -> dict[str, Any]:
+    """What the form's canary fields show: as typed, else the default for so many deliveries."""
+    is_asked = "canary_asked" in request.POST
+    return {
+        "has_canary": "canary" in request.POST if is_asked else total > CANARY_ABOVE,
+        "stop_above": request.POST.get("stop_above", STOP_ABOVE) if is_asked else STOP_ABOVE,
+    }
+
+
+def chosen_canary(request: HttpRequest, action: str = "retry") -> dict[str, Any]:
+    """The arguments of `start_replay`. A form without these fields leaves it to the default. Raises ReplayError."""
+    if action != "retry" or "canary_asked" not in request.POST:
+        return {}
+    if "canary" not in request.POST:
+        return {"canary": False}
+    text = request.POST.get("stop_above", "").strip().removesuffix("%").strip()
+    if not (text.isascii() and text.isdecimal() and len(text) < 4):
+        raise ReplayError("Write the percentage that may fail again as a whole number from 0 to 99.")
+    return {"canary": True, "stop_above": int(text)}
+
+
 def _typed(request: HttpRequest) -> int:
     """The number typed next to the tick box. Raises ReplayError if it is not the one that the page showed."""
     text = request.POST.get("confirmed", "").strip().replace(",", "").replace(" ", "")
     if not text.isdecimal() or len(text) > 9 or text != request.POST.get("guarded", ""):
         raise ReplayError("Nothing was started: the number you typed does not match the one shown.")
     return int(text)
+
+
+def _trial(replay: Replay) -> str:
+    """What a canary that has not passed waits for, in words; empty otherwise."""
+    if not replay.has_canary or replay.status != Replay.Status.RUNNING:
+        return ""
+    results = results_of(replay)
+    if results.sent > TRIALS[-1] or (results.sent == TRIALS[-1] and not results.under_way):
+        return ""
+    if results.sent <= TRIALS[0]:
+        return "The first one was sent; ten more follow when it has succeeded."
+    return "Ten more were sent; the rest follows, ever faster, when they have succeeded."
 
 
 def _progress(replay: Replay) -> dict[str, Any]:
@@ -203,7 +241,9 @@ def _progress(replay: Replay) -> dict[str, Any]:
         "replay": replay,
         "rate": rate,
         "seconds_left": left / rate if rate and left > 0 else None,
-        "is_over": replay.status in (Replay.Status.DONE, Replay.Status.CANCELLED),
+        "is_over": replay.is_over,
+        "not_sent": max(0, left),
+        "trial": _trial(replay),
         "filters": described(clean_filters(replay.filters)),
         "outcome": outcome_of(replay),
     }

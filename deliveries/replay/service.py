@@ -11,10 +11,13 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
+from deliveries import hooks
 from deliveries.filters import FilterError, clean_filters
 from deliveries.models import Delivery, Replay
 from deliveries.replay import runner
-from integrations.foundation.audit import Actor, record_change
+from deliveries.replay.canary import CANARY_ABOVE, STOP_ABOVE
+from deliveries.replay.stopping import announcement_of, audit_replay
+from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import uuid7
 from integrations.models import Integration, Store
 
@@ -30,6 +33,8 @@ GUARDED: Final = {
 
 #: The most that can be confirmed at once; they are not counted further.
 GUARDED_LIMIT: Final = 1_000_000
+
+_CHANGED: Final = ["status", "stepped_at", "finished_at", "judged_after", "rate", "rate_since", "stopped_because"]
 
 
 class ReplayError(ValueError):
@@ -106,8 +111,13 @@ def start_replay(
     reason: str = "",
     now: datetime | None = None,
     confirmed: int | None = None,
+    canary: bool | None = None,
+    stop_above: int = STOP_ABOVE,
 ) -> Replay:
     """Start; deliveries created later are not affected. Raises ReplayError.
+
+    With a `canary`, a resend sends 1, then 10, then the rest ever faster, and pauses itself when more than
+    `stop_above` percent fail again; None: with more than `CANARY_ABOVE` deliveries.
 
     Without a status in `filters` it is for those that failed. A status that takes in guarded ones (delivered, with
     retry; not tried yet, with discard) requires `confirmed`: how many of them the caller expects.
@@ -117,6 +127,7 @@ def start_replay(
         raise ReplayError(f"Unknown action {action!r}. Available actions: {', '.join(Replay.Action.values)}.")
     if not 1 <= per_second <= MOST_PER_SECOND:
         raise ReplayError(f"The rate must be between 1 and {MOST_PER_SECOND} deliveries per second.")
+    _check_canary(action, canary, stop_above)
     given = dict(filters) | ({"store": str(store.pk)} if store is not None else {})
     try:
         cleaned = with_status(given)
@@ -126,6 +137,8 @@ def start_replay(
         raise ReplayError(str(error)) from error
     if action == Replay.Action.DISCARD and not reason.strip() and _reason_is_required(cleaned):
         raise ReplayError("A store in this selection requires a reason.")
+    if canary is None:
+        canary = action == Replay.Action.RETRY and total > CANARY_ABOVE
     with transaction.atomic():
         replay = Replay.objects.create(
             store=store,
@@ -135,12 +148,20 @@ def start_replay(
             per_second=per_second,
             total=total,
             until_id=uuid7(),
+            stop_above=stop_above if canary else None,
             created_by=actor.user,
             created_by_name=actor.name,
         )
-        _audit(replay, actor, "start", None)
+        audit_replay(replay, actor, "start", None)
         transaction.on_commit(lambda: runner.enqueue(replay.id))
     return replay
+
+
+def _check_canary(action: str, canary: bool | None, stop_above: int) -> None:
+    if canary and action != Replay.Action.RETRY:
+        raise ReplayError("Only a resend can have a canary: a discard has no results to wait for.")
+    if not 0 <= stop_above < 100:
+        raise ReplayError("The percentage that may fail again must be between 0 and 99.")
 
 
 def _require_confirmation(cleaned: Mapping[str, str], action: str, confirmed: int | None) -> None:
@@ -174,6 +195,7 @@ def pause_replay(*, replay: Replay, actor: Actor, now: datetime | None = None) -
 
 
 def resume_replay(*, replay: Replay, actor: Actor, now: datetime | None = None) -> Replay:
+    """Go on after the last one processed. A canary begins anew: 1, then 10, then the rest. Raises ReplayError."""
     return _change(replay, actor, "resume", [Replay.Status.PAUSED], Replay.Status.RUNNING, now)
 
 
@@ -195,27 +217,12 @@ def _change(
         found.status = status
         found.stepped_at = now
         found.finished_at = now if status == Replay.Status.CANCELLED else None
-        found.save(update_fields=["status", "stepped_at", "finished_at"])
-        _audit(found, actor, action, before)
+        if status == Replay.Status.RUNNING:
+            found.judged_after, found.rate, found.rate_since, found.stopped_because = found.cursor, None, None, ""
+        found.save(update_fields=_CHANGED)
+        audit_replay(found, actor, action, before)
         if status == Replay.Status.RUNNING:
             transaction.on_commit(lambda: runner.enqueue(found.id))
+        if status != Replay.Status.PAUSED:
+            hooks.announcement_over(announcement_of(found), actor.name, now)
     return found
-
-
-def _audit(replay: Replay, actor: Actor, action: str, before: str | None) -> None:
-    record_change(
-        actor=actor,
-        action=action,
-        target=replay,
-        store=replay.store,
-        before=None if before is None else {"status": before},
-        after={
-            "status": replay.status,
-            "action": replay.action,
-            "filters": replay.filters,
-            "per_second": replay.per_second,
-            "total": replay.total,
-            "done": replay.done,
-        },
-        reason=replay.reason,
-    )
