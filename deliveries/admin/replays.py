@@ -16,15 +16,15 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
 from deliveries.access import sees_all, stores_for
+from deliveries.admin import repair
 from deliveries.admin.access import render, require
 from deliveries.admin.changelist import chosen_filters, described, resolved
+from deliveries.admin.replay_form import DEFAULT_RATE, RATES, canary_context, chosen_canary
 from deliveries.filters import FilterError, clean_filters
 from deliveries.models import Replay
 from deliveries.replay import (
-    CANARY_ABOVE,
     GUARDED,
     GUARDED_LIMIT,
-    STOP_ABOVE,
     Preview,
     ReplayError,
     cancel_replay,
@@ -41,8 +41,6 @@ from integrations.admin.base import LISTED_ROWS, ReadOnlyAdmin, visible_store_id
 from integrations.admin.keys import parse_uuid
 from integrations.foundation.audit import Actor
 
-RATES = (10, 50, 200, 1_000)
-DEFAULT_RATE = 200
 STEPS = {"pause": pause_replay, "resume": resume_replay, "cancel": cancel_replay}
 
 
@@ -69,6 +67,9 @@ class ReplayAdmin(ReadOnlyAdmin):
 
         return [
             own("add/", self.preview_view, "add"),
+            own("repair/<number:pk>/", repair.repair_view, "repair"),
+            own("repair/<number:pk>/test/", repair.test_repair_view, "repair_test"),
+            own("repair/<number:pk>/result/", repair.test_result_view, "repair_result"),
             own("<uuid:pk>/change/", self.progress_view, "change"),
             own("<uuid:pk>/live/", self.live_view, "live"),
             own("<uuid:pk>/step/", self.step_view, "step"),
@@ -189,27 +190,6 @@ def without_guarded(filters: dict[str, str], action: str) -> dict[str, str]:
     """The filters with an explicit status, without the guarded one, which needs a tick; may be empty then."""
     cleaned = with_status(filters)
     return {**cleaned, "status": ",".join(one for one in cleaned["status"].split(",") if one != GUARDED[action])}
-
-
-def canary_context(request: HttpRequest, total: int) -> dict[str, Any]:
-    """What the form's canary fields show: as typed, else the default for so many deliveries."""
-    is_asked = "canary_asked" in request.POST
-    return {
-        "has_canary": "canary" in request.POST if is_asked else total > CANARY_ABOVE,
-        "stop_above": request.POST.get("stop_above", STOP_ABOVE) if is_asked else STOP_ABOVE,
-    }
-
-
-def chosen_canary(request: HttpRequest, action: str = "retry") -> dict[str, Any]:
-    """The arguments of `start_replay`. A form without these fields leaves it to the default. Raises ReplayError."""
-    if action != "retry" or "canary_asked" not in request.POST:
-        return {}
-    if "canary" not in request.POST:
-        return {"canary": False}
-    text = request.POST.get("stop_above", "").strip().removesuffix("%").strip()
-    if not (text.isascii() and text.isdecimal() and len(text) < 4):
-        raise ReplayError("Write the percentage that may fail again as a whole number from 0 to 99.")
-    return {"canary": True, "stop_above": int(text)}
 
 
 def _typed(request: HttpRequest) -> int:
