@@ -99,7 +99,7 @@ CAUSES: dict[str, tuple[Callable[[Payload, int], None], str, str]] = {
     "too long": (
         put("shipping_address.name", lambda _, n: "Very Long Name " * (4 + n % 3)),
         "shipping_address.name",
-        "",
+        "is longer than 10 characters",
     ),
     "letters": (
         put("shipping_address.zip", lambda old, _: f"{old[:3]}ab"),
