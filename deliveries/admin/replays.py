@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
@@ -110,6 +111,7 @@ class ReplayAdmin(ReadOnlyAdmin):
             "filters": filters,
             "shown_filters": described(plain) if found else [],
             "preview": found,
+            "left_alone_query": urlencode(plain) if found else "",
             "guarded": guarded,
             "is_countable": guarded <= GUARDED_LIMIT,
             "with_guarded": (found.total if found else 0) + guarded,

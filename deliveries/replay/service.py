@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from deliveries import hooks
 from deliveries.filters import FilterError, clean_filters
-from deliveries.models import Delivery, Replay
+from deliveries.models import Delivery, Replay, Revision
 from deliveries.replay import runner
 from deliveries.replay.canary import CANARY_ABOVE, STOP_ABOVE
 from deliveries.replay.stopping import announcement_of, audit_replay
@@ -53,7 +53,7 @@ class UnconfirmedError(ReplayError):
 class Preview:
     """What a replay would do: how many of each status and integration, and how long at this rate, in seconds.
 
-    `guarded` of the total must be confirmed by their number.
+    `guarded` of the total must be confirmed by their number; `left_alone` of it wait for a second approver.
     """
 
     total: int
@@ -61,16 +61,13 @@ class Preview:
     by_integration: list[tuple[str, int]]
     seconds: float
     guarded: int = 0
+    left_alone: int = 0
 
 
 def preview(*, filters: Mapping[str, Any], action: str, per_second: int = 200) -> Preview:
     """Counts for the page that asks "are you sure?". Raises FilterError."""
-    rows = (
-        runner.matching(filters=with_status(filters), action=action)
-        .order_by()
-        .values_list("status", "integration_id")
-        .annotate(count=Count("id"))
-    )
+    wanted = runner.matching(filters=with_status(filters), action=action).order_by()
+    rows = wanted.values_list("status", "integration_id").annotate(count=Count("id"))
     by_status: dict[str, int] = {}
     by_id: dict[int, int] = {}
     for status, integration_id, count in rows:
@@ -80,7 +77,8 @@ def preview(*, filters: Mapping[str, Any], action: str, per_second: int = 200) -
     by_integration = sorted(((names[pk], count) for pk, count in by_id.items()), key=lambda pair: (-pair[1], pair[0]))
     total = sum(by_status.values())
     guarded = by_status.get(GUARDED.get(action, ""), 0)
-    return Preview(total, by_status, by_integration, total / max(1, per_second), guarded)
+    left_alone = wanted.filter(id__in=Revision.objects.filter(is_awaiting_approval=True).values("delivery")).count()
+    return Preview(total, by_status, by_integration, total / max(1, per_second), guarded, left_alone)
 
 
 def with_status(filters: Mapping[str, Any], also: str = "") -> dict[str, str]:

@@ -63,7 +63,7 @@ def test_everything_of_the_integration_is_offered_ticked_but_what_the_payload_is
     page = page_of(admin, erp)
     ticked = {int(pk) for pk in re.findall(r'name="group" value="(\d+)" data-adds="\d+" checked', page)}
     assert ticked == {outage[name].pk for name in ("refused", "slow", "retrying")}
-    assert 'Resend <span data-sum="0">7</span> deliveries' in page
+    assert 'Resend <span data-sum="0" data-noun="delivery,deliveries">7 deliveries</span>' in page
     assert page.count("The payload was refused") == 1
     assert 'name="canary" aria' in page
 
@@ -129,7 +129,9 @@ def test_saving_goes_on_to_a_test_with_a_real_delivery_whose_result_is_shown(
     response = admin.post(response.headers["Location"], form)
     page = admin.get(response.headers["Location"]).text
     assert "Sending shipment.updated" in page
-    assert 'Resend <span data-sum="0">6</span> deliveries' in page  # without the one that is on its way
+    assert (
+        'Resend <span data-sum="0" data-noun="delivery,deliveries">6 deliveries</span>' in page
+    )  # without the one that is on its way
     tested = Delivery.objects.get(trigger="manual")
     assert tested.failure_group_id == outage["refused"].pk
     assert history_of(tested)[0].reason == "test after a repair"

@@ -156,7 +156,8 @@
     if (!sum) { continue; }
     const show = () => {
       const more = ticks.reduce((total, tick) => total + (tick.checked ? Number(tick.dataset.adds) : 0), 0);
-      sum.textContent = (Number(sum.dataset.sum) + more).toLocaleString("en");
+      const number = Number(sum.dataset.sum) + more, nouns = sum.dataset.noun ? sum.dataset.noun.split(",") : null;
+      sum.textContent = number.toLocaleString("en") + (nouns ? " " + nouns[number === 1 ? 0 : 1] : "");
       if (typed && typed.type === "text") { typed.required = ticks.some((tick) => tick.checked); }
     };
     ticks.forEach((tick) => tick.addEventListener("change", show));
