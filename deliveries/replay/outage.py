@@ -137,7 +137,8 @@ def try_repair(
     delivery = candidate_of(integration, preferred)
     if delivery is None:
         return None
-    # What opened the breaker was the integration before its repair: the next probe need not wait.
+    # What opened the breaker was the integration before its repair: the next probe need not wait. By itself, as the
+    # health of integrations is locked after all else (`deliveries.storage.locks`).
     unwell = IntegrationHealth.objects.filter(integration=integration)
     unwell.exclude(breaker=IntegrationHealth.Breaker.CLOSED).update(probe_at=now)
     unwell.update(throttled_until=None)

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from deliveries.models import Delivery, Replay
+from deliveries.models import Delivery, Replay, Revision
 from deliveries.replay import step
 from notifications.models import Notification
 from tests.factories import DeliveryFactory, IntegrationFactory, SubscriptionFactory
@@ -129,3 +129,14 @@ def test_one_that_stopped_by_itself_says_why_and_can_be_resumed(admin: Client, s
     assert replay.status == "running"
     told.refresh_from_db()
     assert told.status == "resolved"
+
+
+def test_what_waits_for_a_second_approver_is_counted_before(admin: Client, subscription: Any) -> None:
+    assert "Left alone" not in admin.get(reverse(ADD), {"action": "retry"}).text
+    waiting = Delivery.objects.filter(status="failed").earliest("id")
+    Revision.objects.create(delivery=waiting, number=1, data={}, patch=[], author_name="bo", is_awaiting_approval=True)
+    page = admin.get(reverse(ADD), {"action": "retry"}).text
+    [link] = re.findall(r'href="([^"]+approval=awaited[^"]*)">1 of them', page)
+    listed = admin.get(link.replace("&amp;", "&")).text
+    assert str(waiting.pk) in listed
+    assert listed.count('class="what"') == 1
