@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import count as count_from
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from tests.factories import DeliveryFactory, EventFactory, FailureGroupFactory, 
 
 pytestmark = pytest.mark.django_db
 
+NUMBERS = count_from(1)
+
 
 @pytest.fixture
 def subscription() -> Any:
@@ -24,7 +27,8 @@ def subscription() -> Any:
 def make(subscription: Any, count: int, phone: str, **values: Any) -> list[Delivery]:
     topic = values.pop("topic", "shipment.updated")
     made = []
-    for number in range(count):
+    for _ in range(count):
+        number = next(NUMBERS) * 7_919 % 99_991  # in no order
         data = {"id": str(number % 7), "phone": f"{phone}{number:05d}", "status": "sent"}
         event = EventFactory(store=subscription.store, topic=topic, data=data)
         made.append(DeliveryFactory(subscription=subscription, event=event, topic=topic, **values))
