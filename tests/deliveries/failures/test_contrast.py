@@ -97,7 +97,7 @@ CAUSES: dict[str, tuple[Callable[[Payload, int], None], str, str]] = {
     ),
     "one value": (put("currency", "XXX"), "currency", "is XXX"),
     "too long": (
-        put("shipping_address.name", lambda _, n: "Very Long Name" * (4 + n % 3)),
+        put("shipping_address.name", lambda old, n: old * (4 + n % 3)),
         "shipping_address.name",
         "is longer than 10 characters",
     ),
