@@ -92,11 +92,11 @@ def test_the_result_says_what_became_of_them_with_links(admin: Client, subscript
 
 def test_a_canary_is_offered_ticked_for_many_and_as_chosen(admin: Client, subscription: Any) -> None:
     page = admin.get(reverse(ADD), {"action": "retry"}).text
-    assert re.search(r'name="canary" aria', page)  # five: unticked
+    assert re.search(r'id="canary" name="canary" aria', page)  # five: unticked
     for _ in range(20):
         DeliveryFactory(subscription=subscription, status="failed")
     page = admin.get(reverse(ADD), {"action": "retry"}).text
-    assert re.search(r'name="canary" checked', page)
+    assert re.search(r'id="canary" name="canary" checked', page)
     form = form_of(page)
     assert 'role="alert"' in admin.post(reverse(ADD), {**form, "canary": "on", "stop_above": "many"}).text
     assert 'role="alert"' in admin.post(reverse(ADD), {**form, "canary": "on", "stop_above": "100"}).text

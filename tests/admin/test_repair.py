@@ -65,7 +65,7 @@ def test_everything_of_the_integration_is_offered_ticked_but_what_the_payload_is
     assert ticked == {outage[name].pk for name in ("refused", "slow", "retrying")}
     assert 'Resend <span data-sum="0" data-noun="delivery,deliveries">7 deliveries</span>' in page
     assert page.count("The payload was refused") == 1
-    assert 'name="canary" aria' in page
+    assert 'id="canary" name="canary" aria' in page
 
 
 def test_what_is_ticked_is_resent_as_one_replay(admin: Client, erp: Integration, outage: dict[str, Any]) -> None:

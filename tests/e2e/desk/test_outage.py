@@ -81,9 +81,9 @@ def test_from_the_integration_to_everything_delivered_in_two_clicks(
     page.locator("[name=token]").fill(TOKEN)
     page.get_by_role("button", name="Save and test with a failed delivery").click()
 
-    page.get_by_text("Sending order.updated").wait_for()
+    page.locator("#content").get_by_text("Sending order.updated").wait_for()
     running()
-    page.get_by_text("It works.").wait_for()  # without reloading
+    page.locator("#content").get_by_text("It works.").wait_for()  # without reloading
     assert page.get_by_role("button", name="Resend 39 deliveries").is_visible()
     page.locator("input[name=group]").last.uncheck()
     assert page.get_by_role("button", name="Resend 33 deliveries").is_visible()
@@ -114,13 +114,13 @@ def test_one_that_goes_down_again_stops_the_resend_which_says_so_and_goes_on(
     page.get_by_role("button", name="Send one now").click()
     page.wait_for_url("**/repair/**tested=**")
     running()
-    page.get_by_text("It failed again").wait_for()
+    page.locator("#content").get_by_text("It failed again").wait_for()
     shot(page, "outage-5-test-failed", theme)
     page.get_by_role("button", name="Resend").click()
     page.wait_for_url("**/change/")
     page.get_by_text("The first one was sent").wait_for()
     assert work_off(running).status == "paused"
-    page.get_by_text("It stopped by itself: 1 of 1 failed again").wait_for()
+    page.locator("#content").get_by_text("It stopped by itself: 1 of 1 failed again").wait_for()
     shot(page, "outage-6-stopped", theme)
 
     page.goto("/admin/notifications/notification/")
