@@ -116,12 +116,10 @@ def on_announced(
         _store({(store_id, row.key): row}, now)
 
 
-def on_announcement_over(key: str, by: str, now: datetime) -> None:
-    """Listener of `hooks.announcement_over`."""
+def on_announcement_settled(store_id: uuid.UUID, key: str, by: str, now: datetime) -> None:
+    """Listener of `hooks.announcement_settled`."""
     with _harmless(f"the end of {key}"):
-        found = Notification.objects.open().filter(key=key[:200])
-        list(_in_order(found).values_list("id"))
-        found.update(status=Status.RESOLVED, resolved_by=by[:200], resolved_at=now)
+        resolve_announced(store_id, key, by, now)
 
 
 def on_deliveries_pruned(delivery_ids: Sequence[uuid.UUID]) -> None:

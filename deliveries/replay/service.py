@@ -11,12 +11,11 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from deliveries import hooks
 from deliveries.filters import FilterError, clean_filters
 from deliveries.models import Delivery, Replay, Revision
 from deliveries.replay import runner
 from deliveries.replay.canary import CANARY_ABOVE, STOP_ABOVE
-from deliveries.replay.stopping import announcement_of, audit_replay
+from deliveries.replay.stopping import audit_replay, settle_announcement
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import uuid7
 from integrations.models import Integration, Store
@@ -136,7 +135,7 @@ def start_replay(
     if action == Replay.Action.DISCARD and not reason.strip() and _reason_is_required(cleaned):
         raise ReplayError("A store in this selection requires a reason.")
     if canary is None:
-        canary = action == Replay.Action.RETRY and total > CANARY_ABOVE
+        canary = action != Replay.Action.DISCARD and total > CANARY_ABOVE
     with transaction.atomic():
         replay = Replay.objects.create(
             store=store,
@@ -156,7 +155,7 @@ def start_replay(
 
 
 def _check_canary(action: str, canary: bool | None, stop_above: int) -> None:
-    if canary and action != Replay.Action.RETRY:
+    if canary and action == Replay.Action.DISCARD:
         raise ReplayError("Only a resend can have a canary: a discard has no results to wait for.")
     if not 0 <= stop_above < 100:
         raise ReplayError("The percentage that may fail again must be between 0 and 99.")
@@ -222,5 +221,5 @@ def _change(
         if status == Replay.Status.RUNNING:
             transaction.on_commit(lambda: runner.enqueue(found.id))
         if status != Replay.Status.PAUSED:
-            hooks.announcement_over(announcement_of(found), actor.name, now)
+            settle_announcement(found, actor.name, now)
     return found
