@@ -13,11 +13,11 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.expressions import RawSQL
 from django.utils.dateparse import parse_date, parse_datetime
 
-from deliveries.models import Delivery, Event, ReplayItem
+from deliveries.models import Delivery, Event, ReplayItem, Revision
 from deliveries.stats.topics import known_names
 from integrations.foundation.identifiers import first_id_at, parse_public_id
 from integrations.models import Integration, Store
@@ -56,8 +56,9 @@ def apply_filters(queryset: Deliveries, params: Mapping[str, Any]) -> Deliveries
 
     `status` (one or several, comma-separated), `integration` (slug, uuid or primary key), `topic` (exact, or
     `shipment.*`), `since` and `until` (ISO 8601, the latter exclusive), `q` (an id of delivery, event or request,
-    an object's id, or how a topic begins), `store` (one or several), `group`, `subscription`,
-    `replay` (what a bulk action processed), `left_alone` (what it skipped).
+    an object's id, or how a topic begins), `store` (one or several), `group` (one or several), `subscription`,
+    `replay` (what a bulk action processed), `left_alone` (what it skipped), `approval` (`awaited`: an edited payload
+    waits for a second person).
     Raises FilterError, a ValueError, for unknown names and values.
     """
     cleaned = clean_filters(params)
@@ -153,9 +154,25 @@ def _moment(field: str, text: str) -> datetime:
 
 
 def _group(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
-    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
-        raise FilterError("group", f"{text!r} is not the number of a failure group.")
-    return queryset.filter(failure_group_id=int(text))
+    """One or several; `none` is what belongs to none."""
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if word != "none" and (not (word.isascii() and word.isdecimal()) or len(word) > 18):
+            raise FilterError("group", f"{word!r} is not the number of a failure group.")
+    numbers = [int(word) for word in words if word != "none"]
+    if "none" in words:
+        return queryset.filter(Q(failure_group=None) | Q(failure_group_id__in=numbers))
+    return (
+        queryset.filter(failure_group_id=numbers[0])
+        if len(numbers) == 1
+        else queryset.filter(failure_group_id__in=numbers)
+    )
+
+
+def _approval(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
+    if text != "awaited":
+        raise FilterError("approval", f"{text!r} is not possible here: only awaited.")
+    return queryset.filter(Exists(Revision.objects.filter(delivery=OuterRef("pk"), is_awaiting_approval=True)))
 
 
 def _replay(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
@@ -203,6 +220,7 @@ _FILTERS: dict[str, Callable[[Deliveries, str, Mapping[str, str]], Deliveries]] 
     "group": _group,
     "replay": _replay,
     "left_alone": _left_alone,
+    "approval": _approval,
     "since": _since,
     "until": _until,
     "q": _search,

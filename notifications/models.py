@@ -64,6 +64,12 @@ class Notification(models.Model):
             models.Index(fields=["store", "-last_at"], name="notification_of_store"),
         ]
 
+    @property
+    def replay_id(self) -> str:
+        """The bulk resend that it is about; empty for others."""
+        kind, _, key = self.key.partition(":")
+        return key if kind == "replay" else ""
+
     def __str__(self) -> str:
         return self.summary
 

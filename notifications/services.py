@@ -116,6 +116,12 @@ def on_announced(
         _store({(store_id, row.key): row}, now)
 
 
+def on_announcement_settled(store_id: uuid.UUID, key: str, by: str, now: datetime) -> None:
+    """Listener of `hooks.announcement_settled`."""
+    with _harmless(f"the end of {key}"):
+        resolve_announced(store_id, key, by, now)
+
+
 def on_deliveries_pruned(delivery_ids: Sequence[uuid.UUID]) -> None:
     """Listener of `hooks.deliveries_pruned`: notifications outlive their latest delivery."""
     found = Notification.objects.filter(delivery__in=delivery_ids)

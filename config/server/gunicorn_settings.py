@@ -46,7 +46,3 @@ def when_ready(server: Any) -> None:
 
     assert get_resolver().url_patterns
     freeze_and_tune_gc()
-
-
-def post_fork(server: Any, worker: Any) -> None:
-    os.nice(int(os.environ.get("WEB_NICE", "0")))

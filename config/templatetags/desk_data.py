@@ -9,8 +9,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from deliveries.access import sees_all, stores_for
-from deliveries.models import FailureGroup, Record
-from deliveries.stats.queries import Series, throughput
+from deliveries.models import Delivery, FailureGroup, Record
+from deliveries.stats.queries import Series, capped_count, in_failing_index, shown_count, throughput
 from deliveries.stats.topics import known_names
 from integrations.models import Integration, Store
 from notifications.models import Notification
@@ -23,6 +23,14 @@ register = template.Library()
 def integration_series(integration: Integration) -> Series:
     """The last 24 hours of one integration."""
     return throughput(window="24h", now=timezone.now(), integrations=[integration.pk]).total
+
+
+@register.simple_tag
+def failing_of(integration: Integration) -> dict[str, Any]:
+    """How many of its deliveries have not arrived, counted up to a limit: `number` and `text`."""
+    rows = Delivery.objects.wanted().filter(integration=integration).failing().exclude(trigger=Delivery.Trigger.TEST)
+    number = capped_count(in_failing_index(rows))
+    return {"number": number, "text": shown_count(number)}
 
 
 @register.simple_tag

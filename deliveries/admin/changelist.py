@@ -15,6 +15,7 @@ from deliveries.access import stores_for, visible_to
 from deliveries.filters import FilterError, apply_filters
 from deliveries.models import Delivery
 from deliveries.stats.queries import capped_count, in_failing_index, shown_count
+from integrations.foundation.identifiers import parse_public_id
 from integrations.models import Integration, Store
 
 PAGE_SIZE = 50
@@ -36,6 +37,7 @@ FILTERS = (
     "subscription",
     "replay",
     "left_alone",
+    "approval",
 )
 SINCE = (("", "any time"), ("1h", "last hour"), ("24h", "last 24 hours"), ("7d", "last 7 days"))
 
@@ -94,6 +96,10 @@ def described(filters: dict[str, str]) -> list[tuple[str, str]]:
             continue
         if name == "integration" and value.isdecimal() and len(value) < 19:
             value = Integration.objects.filter(pk=int(value)).values_list("name", flat=True).first() or value
+        elif name == "integration" and (number := parse_public_id("int", value)):
+            value = Integration.objects.filter(uuid=number).values_list("name", flat=True).first() or value
+        elif name == "group" and "," in value:
+            value = f"{value.count(',') + 1} groups"
         elif name == "store":
             keys = [key for key in map(_id, value.split(",")) if key]
             value = ", ".join(Store.objects.filter(pk__in=keys).order_by("name").values_list("name", flat=True)[:5])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from deliveries.access import visible_to
 from deliveries.admin.history import history
+from deliveries.failures.contrast import Finding, place_in
 from deliveries.failures.diagnosis import Diagnosis, diagnose
+from deliveries.failures.samples import findings_for
 from deliveries.models import Attempt, Delivery, Record
 from deliveries.resolution import actions_for, alike, payload_of, schema_problems
 from deliveries.results.attempt_bodies import readable_body, readable_response
@@ -65,8 +68,11 @@ def in_full(attempt: Attempt, delivery: Delivery) -> ShownAttempt:
     return ShownAttempt(attempt, readable_body(attempt), readable_response(attempt), True)
 
 
-def diagnosis_of(delivery: Delivery, shown: list[ShownAttempt]) -> Diagnosis | None:
-    """What the last failure means, in plain words. None if nothing has failed."""
+def diagnosis_of(delivery: Delivery, shown: list[ShownAttempt], findings: Sequence[Finding] = ()) -> Diagnosis | None:
+    """What the last failure means, in plain words. None if nothing has failed.
+
+    `findings` (of `findings_for`) name the field to look at where the receiver's words do not.
+    """
     last = next((each for each in shown if each.attempt.outcome == Attempt.Outcome.FAILED), None)
     if last is None or delivery.status in (Delivery.Status.SUCCEEDED, Delivery.Status.PENDING):
         return None
@@ -78,7 +84,20 @@ def diagnosis_of(delivery: Delivery, shown: list[ShownAttempt]) -> Diagnosis | N
         body_text=last.answer or "",
         payload=payload,
         schema_errors=schema_problems(delivery, payload),
+        differing=[place_in(finding, payload) for finding in findings if finding.is_certain],
     )
+
+
+def diagnosis_by_contrast(delivery: Delivery, shown: list[ShownAttempt]) -> tuple[Diagnosis | None, list[Finding]]:
+    """The diagnosis, and what tells the failing payloads from those that arrived.
+
+    Where the integration is at fault (its token, its URL), payloads are not compared.
+    """
+    diagnosis = diagnosis_of(delivery, shown)
+    if diagnosis is None or diagnosis.suggested_choice == "integration":
+        return diagnosis, []
+    findings = findings_for(delivery)
+    return (diagnosis_of(delivery, shown, findings) if findings else diagnosis), findings
 
 
 def possible_actions(delivery: Delivery, user: Any) -> dict[str, bool]:

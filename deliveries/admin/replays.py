@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
@@ -16,8 +17,10 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
 from deliveries.access import sees_all, stores_for
+from deliveries.admin import repair
 from deliveries.admin.access import render, require
 from deliveries.admin.changelist import chosen_filters, described, resolved
+from deliveries.admin.replay_form import DEFAULT_RATE, RATES, canary_context, chosen_canary
 from deliveries.filters import FilterError, clean_filters
 from deliveries.models import Replay
 from deliveries.replay import (
@@ -34,12 +37,11 @@ from deliveries.replay import (
     start_replay,
     with_status,
 )
+from deliveries.replay.canary import TRIALS, results_of
 from integrations.admin.base import LISTED_ROWS, ReadOnlyAdmin, visible_store_ids
 from integrations.admin.keys import parse_uuid
 from integrations.foundation.audit import Actor
 
-RATES = (10, 50, 200, 1_000)
-DEFAULT_RATE = 200
 STEPS = {"pause": pause_replay, "resume": resume_replay, "cancel": cancel_replay}
 
 
@@ -66,6 +68,9 @@ class ReplayAdmin(ReadOnlyAdmin):
 
         return [
             own("add/", self.preview_view, "add"),
+            own("repair/<number:pk>/", repair.repair_view, "repair"),
+            own("repair/<number:pk>/test/", repair.test_repair_view, "repair_test"),
+            own("repair/<number:pk>/result/", repair.test_result_view, "repair_result"),
             own("<uuid:pk>/change/", self.progress_view, "change"),
             own("<uuid:pk>/live/", self.live_view, "live"),
             own("<uuid:pk>/step/", self.step_view, "step"),
@@ -106,6 +111,7 @@ class ReplayAdmin(ReadOnlyAdmin):
             "filters": filters,
             "shown_filters": described(plain) if found else [],
             "preview": found,
+            "left_alone_query": urlencode(plain) if found else "",
             "guarded": guarded,
             "is_countable": guarded <= GUARDED_LIMIT,
             "with_guarded": (found.total if found else 0) + guarded,
@@ -113,6 +119,7 @@ class ReplayAdmin(ReadOnlyAdmin):
             "rates": RATES,
             "rate": rate,
             "reason": given.get("reason", ""),
+            **canary_context(request, found.total + guarded if found else 0),
         }
         title = "Resend all that match" if action == "retry" else "Discard all that match"
         return render(request, "admin/deliveries/replay/preview.html", title, context)
@@ -137,6 +144,7 @@ class ReplayAdmin(ReadOnlyAdmin):
             per_second=max(1, rate),
             reason=request.POST.get("reason", "").strip(),
             confirmed=confirmed,
+            **chosen_canary(request, action),
         )
 
     def _limited(self, request: HttpRequest, filters: dict[str, str]) -> dict[str, str]:
@@ -194,6 +202,18 @@ def _typed(request: HttpRequest) -> int:
     return int(text)
 
 
+def _trial(replay: Replay) -> str:
+    """What a canary that has not passed waits for, in words; empty otherwise."""
+    if not replay.has_canary or replay.status != Replay.Status.RUNNING:
+        return ""
+    results = results_of(replay)
+    if results.sent > TRIALS[-1] or (results.sent == TRIALS[-1] and not results.under_way):
+        return ""
+    if results.sent <= TRIALS[0]:
+        return "The first one was sent; ten more follow when it has succeeded."
+    return "Ten more were sent; the rest follows, ever faster, when they have succeeded."
+
+
 def _progress(replay: Replay) -> dict[str, Any]:
     """Counts, outcomes of the deliveries, and the actual rate rather than the requested one."""
     took = ((replay.finished_at or timezone.now()) - replay.created_at).total_seconds()
@@ -203,7 +223,9 @@ def _progress(replay: Replay) -> dict[str, Any]:
         "replay": replay,
         "rate": rate,
         "seconds_left": left / rate if rate and left > 0 else None,
-        "is_over": replay.status in (Replay.Status.DONE, Replay.Status.CANCELLED),
+        "is_over": replay.is_over,
+        "not_sent": max(0, left),
+        "trial": _trial(replay),
         "filters": described(clean_filters(replay.filters)),
         "outcome": outcome_of(replay),
     }

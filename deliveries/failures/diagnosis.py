@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -191,11 +191,14 @@ def diagnose(
     body_text: str = "",
     payload: Any = None,
     schema_errors: Iterable[Any] = (),
+    differing: Sequence[str] = (),
 ) -> Diagnosis:
     """Guess the cause of a failed attempt.
 
-    `kind`, `status` and `message` are the attempt's. `body_text`: the response body. `payload`: the current data.
-    `schema_errors`: violations of its schema, as objects with `path` and `message` or as pairs of them.
+    `kind`, `status` and `message` are the attempt's, `body_text` what the receiver answered, `payload` the data as
+    it is now, `schema_errors` what its schema objects to: objects with `path` and `message`, or such pairs.
+    `differing` are paths in which payloads that fail differ from those that arrive: they count where the receiver's
+    words name no field.
     """
     problems = [_pair(error) for error in schema_errors]
     if problems:
@@ -206,6 +209,9 @@ def diagnose(
         explanation = f"{explanation} {_names(fields)}"
     elif not explanation.endswith((".", "!")):
         explanation += "."
+    if not fields and differing and choice in ("edit", "retry"):
+        fields, choice = tuple(differing), "edit"
+        explanation = f"{explanation} Payloads that fail differ from those that arrive in {differing[0]}."
     return Diagnosis(title, explanation, fields if choice in ("edit", "retry") else (), choice)
 
 

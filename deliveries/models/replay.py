@@ -39,6 +39,14 @@ class Replay(models.Model):
     skipped = models.PositiveIntegerField(default=0, help_text="Skipped: being sent, or changed in the meantime.")
     until_id = models.UUIDField(null=True, help_text="Deliveries created later are not affected.")
     cursor = models.UUIDField(null=True)
+    stop_above = models.PositiveSmallIntegerField(
+        null=True,
+        help_text="Pauses when more than this percentage fail again. Empty: never, at the full rate from the start.",
+    )
+    rate = models.PositiveIntegerField(null=True, help_text="Per second, while it grows towards the requested rate.")
+    rate_since = models.DateTimeField(null=True)
+    judged_after = models.UUIDField(null=True, help_text="Only results of later deliveries count: set when resumed.")
+    stopped_because = models.TextField(blank=True, default="", db_default="")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_by_name = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -53,6 +61,14 @@ class Replay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_action_display()} {self.total} deliveries"
+
+    @property
+    def has_canary(self) -> bool:
+        return self.stop_above is not None
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in (self.Status.DONE, self.Status.CANCELLED)
 
     @property
     def percent(self) -> int:

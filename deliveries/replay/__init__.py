@@ -1,5 +1,6 @@
 """Replays: bulk resend or discard, by filter rather than by ids, in small steps."""
 
+from deliveries.replay.canary import CANARY_ABOVE, STOP_ABOVE
 from deliveries.replay.outcome import ReplayOutcome, outcome_of
 from deliveries.replay.runner import Step, matching, run, run_waiting, step
 from deliveries.replay.service import (
@@ -18,8 +19,10 @@ from deliveries.replay.service import (
 )
 
 __all__ = [
+    "CANARY_ABOVE",
     "GUARDED",
     "GUARDED_LIMIT",
+    "STOP_ABOVE",
     "Preview",
     "ReplayError",
     "ReplayOutcome",

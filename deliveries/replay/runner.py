@@ -3,7 +3,7 @@
 A step takes the next ids after the cursor and changes what can be changed of them by one UPDATE, in the
 transaction that moves the cursor: a crash leaves a step done or not done, and a step that is
 run twice at the same time is run once after the other. The allowance is counted from the time of the last step,
-so several runners are not faster than one.
+so several runners are not faster than one. With a canary, results decide how many may be done: `canary`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from deliveries.dispatch import ordering
 from deliveries.failures import groups as failures
 from deliveries.filters import apply_filters
 from deliveries.models import Delivery, Replay, ReplayItem, Revision
+from deliveries.replay.canary import Verdict, judge, results_of
+from deliveries.replay.stopping import stop_replay
 from deliveries.resolution.rules import audit_of
 from deliveries.runtime import notify
 from deliveries.storage.locks import keys_of, lock_deliveries
@@ -41,6 +43,8 @@ DISCARDABLE: Final = (Status.FAILED, Status.RETRYING, Status.PENDING)
 BATCH = 500  #: deliveries of one step
 #: A runner works this long and then queues the next one, so that it never blocks a worker.
 RUN_SECONDS = 60.0
+#: Seconds until results that a canary waits for are looked at again.
+RESULTS_AWAITED = 0.5
 #: A replay without a step for this long has lost its runner.
 FORGOTTEN = timedelta(seconds=30)
 
@@ -67,9 +71,17 @@ def step(replay_id: uuid.UUID, now: datetime) -> Step:
         replay = Replay.objects.select_for_update(of=("self",)).filter(pk=replay_id).first()
         if replay is None or replay.status != Replay.Status.RUNNING:
             return Step(0, 0.0, True)
-        allowance = _allowance(replay, now)
+        rate, room = replay.per_second, BATCH
+        if replay.has_canary:
+            verdict = _heed_canary(replay, now)
+            if verdict.stop:
+                return Step(0, 0.0, True)
+            if not verdict.room:
+                return Step(0, RESULTS_AWAITED, False)
+            rate, room = verdict.rate, verdict.room
+        allowance = min(room, _allowance(replay, rate, now))
         if allowance < 1:
-            return Step(0, 1 / replay.per_second, False)
+            return Step(0, 1 / rate, False)
         batch = _next_batch(replay, allowance)
         changed = _apply(replay, batch, now) if batch else 0
         replay.done += len(batch)
@@ -86,15 +98,38 @@ def step(replay_id: uuid.UUID, now: datetime) -> Step:
         replay.save(update_fields=["done", "skipped", "stepped_at", "cursor", "status", "finished_at", "total"])
         if changed:
             notify.wake_on_commit()
-    return Step(len(batch), 0.0 if is_over else min(1.0, allowance / replay.per_second), is_over)
+    return Step(len(batch), 0.0 if is_over else min(1.0, allowance / rate), is_over)
 
 
-def _allowance(replay: Replay, now: datetime) -> int:
+def _heed_canary(replay: Replay, now: datetime) -> Verdict:
+    """What the results so far allow; the replay is paused if too many failed again, and keeps its rate."""
+    assert replay.stop_above is not None
+    verdict = judge(
+        results_of(replay),
+        stop_above=replay.stop_above,
+        rate=replay.rate,
+        rate_since=replay.rate_since,
+        most=replay.per_second,
+        now=now,
+    )
+    if verdict.stop:
+        stop_replay(replay, verdict.stop, now)
+    elif not verdict.room:
+        # A step although nothing is done: else the sweep takes it for one that has lost its runner.
+        replay.stepped_at = now
+        replay.save(update_fields=["stepped_at"])
+    elif verdict.rate != replay.rate:
+        replay.rate, replay.rate_since = verdict.rate, now
+        replay.save(update_fields=["rate", "rate_since"])
+    return verdict
+
+
+def _allowance(replay: Replay, rate: int, now: datetime) -> int:
     """How many may be done now: a second's worth at most, also after a pause."""
     if replay.stepped_at is None:
-        return min(BATCH, max(1, replay.per_second // 4))
+        return min(BATCH, max(1, rate // 4))
     elapsed = max(0.0, (now - replay.stepped_at).total_seconds())
-    return min(BATCH, int(min(1.0, elapsed) * replay.per_second))
+    return min(BATCH, int(min(1.0, elapsed) * rate))
 
 
 def _next_batch(replay: Replay, size: int) -> list[Delivery]:

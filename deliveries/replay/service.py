@@ -12,9 +12,11 @@ from django.db.models import Count
 from django.utils import timezone
 
 from deliveries.filters import FilterError, clean_filters
-from deliveries.models import Delivery, Replay
+from deliveries.models import Delivery, Replay, Revision
 from deliveries.replay import runner
-from integrations.foundation.audit import Actor, record_change
+from deliveries.replay.canary import CANARY_ABOVE, STOP_ABOVE
+from deliveries.replay.stopping import audit_replay, settle_announcement
+from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import uuid7
 from integrations.models import Integration, Store
 
@@ -30,6 +32,8 @@ GUARDED: Final = {
 
 #: The most that can be confirmed at once; they are not counted further.
 GUARDED_LIMIT: Final = 1_000_000
+
+_CHANGED: Final = ["status", "stepped_at", "finished_at", "judged_after", "rate", "rate_since", "stopped_because"]
 
 
 class ReplayError(ValueError):
@@ -48,7 +52,7 @@ class UnconfirmedError(ReplayError):
 class Preview:
     """What a replay would do: how many of each status and integration, and how long at this rate, in seconds.
 
-    `guarded` of the total must be confirmed by their number.
+    `guarded` of the total must be confirmed by their number; `left_alone` of it wait for a second approver.
     """
 
     total: int
@@ -56,16 +60,13 @@ class Preview:
     by_integration: list[tuple[str, int]]
     seconds: float
     guarded: int = 0
+    left_alone: int = 0
 
 
 def preview(*, filters: Mapping[str, Any], action: str, per_second: int = 200) -> Preview:
     """Counts for the page that asks "are you sure?". Raises FilterError."""
-    rows = (
-        runner.matching(filters=with_status(filters), action=action)
-        .order_by()
-        .values_list("status", "integration_id")
-        .annotate(count=Count("id"))
-    )
+    wanted = runner.matching(filters=with_status(filters), action=action).order_by()
+    rows = wanted.values_list("status", "integration_id").annotate(count=Count("id"))
     by_status: dict[str, int] = {}
     by_id: dict[int, int] = {}
     for status, integration_id, count in rows:
@@ -75,7 +76,8 @@ def preview(*, filters: Mapping[str, Any], action: str, per_second: int = 200) -
     by_integration = sorted(((names[pk], count) for pk, count in by_id.items()), key=lambda pair: (-pair[1], pair[0]))
     total = sum(by_status.values())
     guarded = by_status.get(GUARDED.get(action, ""), 0)
-    return Preview(total, by_status, by_integration, total / max(1, per_second), guarded)
+    left_alone = wanted.filter(id__in=Revision.objects.filter(is_awaiting_approval=True).values("delivery")).count()
+    return Preview(total, by_status, by_integration, total / max(1, per_second), guarded, left_alone)
 
 
 def with_status(filters: Mapping[str, Any], also: str = "") -> dict[str, str]:
@@ -106,8 +108,13 @@ def start_replay(
     reason: str = "",
     now: datetime | None = None,
     confirmed: int | None = None,
+    canary: bool | None = None,
+    stop_above: int = STOP_ABOVE,
 ) -> Replay:
     """Start; deliveries created later are not affected. Raises ReplayError.
+
+    With a `canary`, a resend sends 1, then 10, then the rest ever faster, and pauses itself when more than
+    `stop_above` percent fail again; None: with more than `CANARY_ABOVE` deliveries.
 
     Without a status in `filters` it is for those that failed. A status that takes in guarded ones (delivered, with
     retry; not tried yet, with discard) requires `confirmed`: how many of them the caller expects.
@@ -117,6 +124,7 @@ def start_replay(
         raise ReplayError(f"Unknown action {action!r}. Available actions: {', '.join(Replay.Action.values)}.")
     if not 1 <= per_second <= MOST_PER_SECOND:
         raise ReplayError(f"The rate must be between 1 and {MOST_PER_SECOND} deliveries per second.")
+    _check_canary(action, canary, stop_above)
     given = dict(filters) | ({"store": str(store.pk)} if store is not None else {})
     try:
         cleaned = with_status(given)
@@ -126,6 +134,8 @@ def start_replay(
         raise ReplayError(str(error)) from error
     if action == Replay.Action.DISCARD and not reason.strip() and _reason_is_required(cleaned):
         raise ReplayError("A store in this selection requires a reason.")
+    if canary is None:
+        canary = action != Replay.Action.DISCARD and total > CANARY_ABOVE
     with transaction.atomic():
         replay = Replay.objects.create(
             store=store,
@@ -135,12 +145,20 @@ def start_replay(
             per_second=per_second,
             total=total,
             until_id=uuid7(),
+            stop_above=stop_above if canary else None,
             created_by=actor.user,
             created_by_name=actor.name,
         )
-        _audit(replay, actor, "start", None)
+        audit_replay(replay, actor, "start", None)
         transaction.on_commit(lambda: runner.enqueue(replay.id))
     return replay
+
+
+def _check_canary(action: str, canary: bool | None, stop_above: int) -> None:
+    if canary and action == Replay.Action.DISCARD:
+        raise ReplayError("Only a resend can have a canary: a discard has no results to wait for.")
+    if not 0 <= stop_above < 100:
+        raise ReplayError("The percentage that may fail again must be between 0 and 99.")
 
 
 def _require_confirmation(cleaned: Mapping[str, str], action: str, confirmed: int | None) -> None:
@@ -174,6 +192,7 @@ def pause_replay(*, replay: Replay, actor: Actor, now: datetime | None = None) -
 
 
 def resume_replay(*, replay: Replay, actor: Actor, now: datetime | None = None) -> Replay:
+    """Go on after the last one processed. A canary begins anew: 1, then 10, then the rest. Raises ReplayError."""
     return _change(replay, actor, "resume", [Replay.Status.PAUSED], Replay.Status.RUNNING, now)
 
 
@@ -195,27 +214,12 @@ def _change(
         found.status = status
         found.stepped_at = now
         found.finished_at = now if status == Replay.Status.CANCELLED else None
-        found.save(update_fields=["status", "stepped_at", "finished_at"])
-        _audit(found, actor, action, before)
+        if status == Replay.Status.RUNNING:
+            found.judged_after, found.rate, found.rate_since, found.stopped_because = found.cursor, None, None, ""
+        found.save(update_fields=_CHANGED)
+        audit_replay(found, actor, action, before)
         if status == Replay.Status.RUNNING:
             transaction.on_commit(lambda: runner.enqueue(found.id))
+        if status != Replay.Status.PAUSED:
+            settle_announcement(found, actor.name, now)
     return found
-
-
-def _audit(replay: Replay, actor: Actor, action: str, before: str | None) -> None:
-    record_change(
-        actor=actor,
-        action=action,
-        target=replay,
-        store=replay.store,
-        before=None if before is None else {"status": before},
-        after={
-            "status": replay.status,
-            "action": replay.action,
-            "filters": replay.filters,
-            "per_second": replay.per_second,
-            "total": replay.total,
-            "done": replay.done,
-        },
-        reason=replay.reason,
-    )

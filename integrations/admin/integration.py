@@ -106,6 +106,9 @@ class IntegrationAdmin(DeskAdmin):
         if request.method == "POST":
             self._require(request, "change")
             if form.is_valid() and self._save(request, integration, form):
+                if request.POST.get("then") == "test":
+                    # The same form goes on to the test as a POST: it sends a delivery.
+                    return redirect("admin:deliveries_replay_repair_test", pk, preserve_request=True)
                 if back:
                     return redirect(self._wizard(back))
                 return redirect("admin:integrations_integration_change", pk)
@@ -151,6 +154,8 @@ class IntegrationAdmin(DeskAdmin):
         else:
             enable_integration(integration=integration, actor=actor)
             messages.success(request, "Enabled. Waiting deliveries are being sent.")
+            if request.POST.get("then") == "resend":
+                return redirect("admin:deliveries_replay_repair", pk)
         return redirect("admin:integrations_integration_change", pk)
 
     def secret_view(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -45,10 +45,11 @@ def masked_headers(headers: Headers, secrets: tuple[str, ...]) -> Headers:
     The scheme of an Authorization header (`Bearer`, `Basic`, …) stays, because it helps to find mistakes.
     """
     values = "\n".join([value for _, value in headers])
-    if redact_text(values, secrets) is values and not any(_is_sensitive(name) for name, _ in headers):
+    if redact_text(values, secrets) is values and not any(is_sensitive_name(name) for name, _ in headers):
         return headers
     return tuple(
-        (name, _masked_value(value) if _is_sensitive(name) else redact_text(value, secrets)) for name, value in headers
+        (name, _masked_value(value) if is_sensitive_name(name) else redact_text(value, secrets))
+        for name, value in headers
     )
 
 
@@ -59,7 +60,8 @@ def stored_headers(headers: Headers, secrets: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _is_sensitive(name: str) -> bool:
+def is_sensitive_name(name: str) -> bool:
+    """Whether a header or field of this name holds a credential."""
     lowered = name.lower().replace("_", "-")
     return (
         lowered in _SENSITIVE_NAMES

@@ -47,6 +47,8 @@ ACTIONS = {
     "reject": Action("deliveries_delivery_approval", "delivery", MANAGERS, {"revision": "1", "decision": "reject"}),
     "close group": Action("deliveries_failuregroup_close", "group", OPERATORS),
     "pause replay": Action("deliveries_replay_step", "replay", OPERATORS, {"step": "pause"}),
+    "test a repair": Action("deliveries_replay_repair_test", "integration", OPERATORS),
+    "resend after a repair": Action("deliveries_replay_repair", "integration", OPERATORS, answer=200),
     "resolve notification": Action("notifications_notification_resolve", "notification", OPERATORS),
     "switch": Action("integrations_integration_switch", "integration", MANAGERS),
     "new secret": Action("integrations_integration_secret", "integration", MANAGERS),

@@ -10,12 +10,12 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from deliveries.models import Delivery, Record, Replay
+from deliveries.models import Attempt, Delivery, Record, Replay
 from deliveries.resolution import edit_delivery
 from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry
 from tests.admin.conftest import WRONG, shipment
-from tests.factories import RecordFactory, TopicFactory, UserFactory
+from tests.factories import DeliveryFactory, EventFactory, RecordFactory, TopicFactory, UserFactory
 
 GOOD = "555-555-5555"
 
@@ -242,3 +242,27 @@ def test_live_the_outcome_shows_and_the_fragment_says_when_it_is_over(
     assert "2 succeeded" in after.text
     assert json.loads(receiver.wait_for(2)[0].body)["data"]["shipping_address"]["phone"] == GOOD
     assert WRONG in after.text.replace("&#x27;", "'")  # the group: one that did not fit still fails
+
+
+def test_what_the_payloads_that_fail_have_in_common_is_shown_and_suspected(
+    admin: Client, failed: Callable[..., Delivery]
+) -> None:
+    """The receiver says nothing of use."""
+    delivery = failed(others=7)
+    Attempt.objects.update(error_message="The receiver answered 500: oops", response_body=b"oops")
+    Delivery.objects.update(last_error="oops")
+    for number in range(30):
+        data = {
+            "id": "7",
+            "status": "ready",
+            "shipping_address": {"firstname": "Joe", "phone": f"555-{number * 37 % 101}"},
+        }
+        event = EventFactory(store=delivery.store, data=data)
+        DeliveryFactory(subscription=delivery.subscription, event=event, status="succeeded")
+    page = admin.get(reverse("admin:deliveries_delivery_resolve", args=[delivery.pk])).text
+    assert "in 8 of 8 failures and in 0 of 30 successes" in page
+    assert '<code class="words">shipping_address.phone</code> <strong>starts with 0</strong>' in page
+    page = admin.get(reverse("admin:deliveries_delivery_edit", args=[delivery.pk])).text
+    assert 'data-suspects="/shipping_address/phone"' in page
+    Attempt.objects.update(error_kind="http_401", response_status=401)
+    assert "How the payloads" not in admin.get(reverse("admin:deliveries_delivery_resolve", args=[delivery.pk])).text

@@ -27,7 +27,7 @@ from deliveries.resolution import (
     visit,
     wait_for_source,
 )
-from deliveries.stats.queries import capped_count, shown_count
+from deliveries.stats.queries import COUNT_LIMIT, capped_count, shown_count
 from integrations.foundation.audit import Actor
 
 ROWS_SHOWN = 25
@@ -126,6 +126,7 @@ def confirm_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         "alike_count": number,
         "alike_text": shown_count(number),
         "total": number + 1,
+        "count_limit": COUNT_LIMIT,
         "is_reason_required": action == "discard" and delivery.store.is_reason_required,
         "visitors": visit(delivery, request.user),
     }

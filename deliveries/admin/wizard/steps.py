@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from deliveries.admin.access import open_delivery, render
-from deliveries.admin.detail import diagnosis_of, possible_actions, record_of, shown_attempts
+from deliveries.admin.detail import diagnosis_by_contrast, diagnosis_of, possible_actions, record_of, shown_attempts
 from deliveries.admin.diff import side_by_side
 from deliveries.admin.json_pointers import existing_pointers
 from deliveries.admin.wizard import drafts
@@ -49,9 +49,10 @@ def diagnose_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     attempts = shown_attempts(delivery)
     number = capped_count(alike(delivery))
     through = throughput(window="1h", now=timezone.now(), integrations=[delivery.integration_id])
-    diagnosis = diagnosis_of(delivery, attempts)
+    diagnosis, findings = diagnosis_by_contrast(delivery, attempts)
     context = {
         "diagnosis": diagnosis,
+        "findings": findings,
         "attempts": attempts[:1],
         "attempt_total": delivery.attempt_count,
         "alike_count": number,
@@ -89,6 +90,8 @@ def _edit_context(delivery: Delivery, draft: drafts.Draft, error: ResolutionErro
     payload = payload_of(delivery)
     attempts = shown_attempts(delivery)
     diagnosis = diagnosis_of(delivery, attempts)
+    if diagnosis is not None and not diagnosis.suspicious_fields:
+        diagnosis, _ = diagnosis_by_contrast(delivery, attempts)
     topic = delivery.event.topic
     rule = config_of(delivery.store_id).rule_of(topic) if topic else None
     text = draft.text or json.dumps(payload, indent=2, ensure_ascii=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from argparse import BooleanOptionalAction
 from datetime import timedelta
 from typing import Any
 
@@ -12,9 +13,19 @@ from django.utils import timezone
 
 from deliveries.filters import FilterError
 from deliveries.management.cli import progress_bar
-from deliveries.models import Delivery, Replay
-from deliveries.replay import Preview, ReplayError, UnconfirmedError, preview, start_replay, step
+from deliveries.models import Delivery, Engine, Replay
+from deliveries.replay import (
+    CANARY_ABOVE,
+    STOP_ABOVE,
+    Preview,
+    ReplayError,
+    UnconfirmedError,
+    preview,
+    start_replay,
+    step,
+)
 from deliveries.resolution import ResolutionError, retry_delivery
+from deliveries.runtime.registry import is_alive
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import parse_public_id
 from integrations.management.base import ReportCommand, find_store
@@ -47,6 +58,19 @@ class Command(ReportCommand):
         parser.add_argument("--topic", help="order.paid, or order.* for everything below it.")
         parser.add_argument("--store", help="Name or id of a store.")
         parser.add_argument("--per-second", type=int, default=200, help="At most this many per second (default: 200).")
+        parser.add_argument(
+            "--canary",
+            action=BooleanOptionalAction,
+            help=f"Send 1, then 10, then the rest ever faster, and stop when too many fail again. The default for more "
+            f"than {CANARY_ABOVE}. Needs a running worker, whose results it waits for.",
+        )
+        parser.add_argument(
+            "--stop-above",
+            type=int,
+            default=STOP_ABOVE,
+            metavar="PERCENT",
+            help=f"With a canary: how many percent may fail again (default: {STOP_ABOVE}).",
+        )
         parser.add_argument("--dry-run", action="store_true", help="Only report what would be resent.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -65,15 +89,41 @@ class Command(ReportCommand):
                 actor=ACTOR,
                 per_second=options["per_second"],
                 confirmed=options["confirm_delivered"],
+                canary=options["canary"],
+                stop_above=options["stop_above"],
             )
         except UnconfirmedError as error:
             raise CommandError(f"{error} To confirm, pass --confirm-delivered {error.guarded}.") from None
         except (ReplayError, FilterError) as error:
             raise CommandError(str(error)) from None
-        _work_off(replay)
+        self._work_off(replay)
         resent = replay.done - replay.skipped
         document = {"replay": str(replay.id), "status": replay.status, "resent": resent, "skipped": replay.skipped}
         self.report(options, document, f"{resent:,} deliveries were queued again, {replay.skipped:,} were skipped.")
+        if replay.stopped_because:
+            raise CommandError(
+                f"It stopped by itself: {replay.stopped_because}. {replay.total - replay.done:,} were not resent. "
+                "Resume or cancel it in the admin under Bulk resends."
+            )
+
+    def _work_off(self, replay: Replay) -> None:
+        """Run in this process, so that no worker is needed without a canary; a running worker helps, and continues if
+        this is interrupted.
+        """
+        if replay.has_canary and not any(is_alive(engine, timezone.now()) for engine in Engine.objects.all()):
+            self.stderr.write(
+                "No worker is running. The canary waits for the result of the first delivery: start one with "
+                "`manage.py run --only worker`, or resend with --no-canary."
+            )
+        with progress_bar("Resending", replay.total) as advance:
+            while True:
+                before = replay.done
+                done = step(replay.id, timezone.now())
+                replay.refresh_from_db()
+                advance(replay.done - before)
+                if done.is_over:
+                    return
+                time.sleep(done.wait_seconds)
 
     def _resend_each(self, options: dict[str, Any]) -> None:
         chosen = [_delivery(text) for text in options["delivery"]]
@@ -114,21 +164,6 @@ def _delivery(text: str) -> Delivery:
     if delivery is None:
         raise CommandError(f"Unknown delivery {text!r}.")
     return delivery
-
-
-def _work_off(replay: Replay) -> None:
-    """Run in this process, so that no worker is needed; a running worker helps, and continues if this is
-    interrupted.
-    """
-    with progress_bar("Resending", replay.total) as advance:
-        while True:
-            before = replay.done
-            done = step(replay.id, timezone.now())
-            replay.refresh_from_db()
-            advance(replay.done - before)
-            if done.is_over:
-                return
-            time.sleep(done.wait_seconds)
 
 
 def _counts(found: Preview) -> dict[str, Any]:

@@ -151,13 +151,16 @@
   }
 
   /* --- A tick that makes it more of them, as the button says --------------------------------------------- */
-  for (const tick of all("input[data-adds]")) {
-    const sum = tick.form.querySelector("[data-sum]"), typed = tick.form.elements.confirmed;
+  for (const form of new Set(all("input[data-adds]").map((tick) => tick.form))) {
+    const sum = form.querySelector("[data-sum]"), typed = form.elements.confirmed, ticks = all("input[data-adds]", form);
+    if (!sum) { continue; }
     const show = () => {
-      sum.textContent = (Number(sum.dataset.sum) + (tick.checked ? Number(tick.dataset.adds) : 0)).toLocaleString("en");
-      if (typed && typed.type === "text") { typed.required = tick.checked; }
+      const more = ticks.reduce((total, tick) => total + (tick.checked ? Number(tick.dataset.adds) : 0), 0);
+      const number = Number(sum.dataset.sum) + more, nouns = sum.dataset.noun ? sum.dataset.noun.split(",") : null;
+      sum.textContent = number.toLocaleString("en") + (nouns ? " " + nouns[number === 1 ? 0 : 1] : "");
+      if (typed && typed.type === "text") { typed.required = ticks.some((tick) => tick.checked); }
     };
-    tick.addEventListener("change", show);
+    ticks.forEach((tick) => tick.addEventListener("change", show));
     show();
   }
 

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from deliveries.models import Attempt, Delivery, Event, Record
+from deliveries.models import Attempt, Delivery, Event, Record, Replay
 from integrations.models import AccessToken, Store
 from integrations.security.tokens import authenticate
 from tests.factories import AccessTokenFactory, DeliveryFactory, IntegrationFactory, StoreFactory, SubscriptionFactory
@@ -223,10 +223,24 @@ class TestResend:
         assert failed[0].due_at is not None
         assert failed[1].status == "failed"
 
+    def test_a_canary_that_fails_again_stops_it_with_the_reason(self, failed, monkeypatch):
+        def refuse(_seconds: float) -> None:
+            """The receiver, while the command waits."""
+            Delivery.objects.filter(status="pending").update(status="failed", due_at=None, finished_at=timezone.now())
+
+        monkeypatch.setattr("time.sleep", refuse)
+        said = io.StringIO()
+        with pytest.raises(CommandError, match=r"1 of 1 failed again \(100 %; at most 30 % may\). 2 were not resent"):
+            call_command("resend", "--failed", "--canary", "--stop-above", "30", stderr=said)
+        assert "No worker is running" in said.getvalue()
+        assert Replay.objects.get().status == "paused"
+        assert Delivery.objects.filter(trigger="manual").count() == 1
+
     @pytest.mark.parametrize(
         "arguments",
         [
             ["--integration", "nobody"],
+            ["--canary", "--stop-above", "100"],
             ["--since", "yesterday"],
             ["--status", "lost"],
             ["--failed", "--status", "succeeded"],

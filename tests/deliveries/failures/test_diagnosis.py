@@ -99,3 +99,16 @@ def test_what_the_schema_objects_to_comes_first() -> None:
     assert diagnosis.suspicious_fields == ("items[0].quantity",)
     assert "items[0].quantity: 'x' is not of type 'integer'" in diagnosis.explanation
     assert diagnose(kind="", schema_errors=[("a", "b")]).suspicious_fields == ("a",)
+
+
+def test_where_the_answer_names_no_field_the_one_in_which_failures_differ_is_the_suspect() -> None:
+    silent = diagnose(kind="http_500", status=500, message="error", payload=SHIPMENT, differing=["tracking", "cost"])
+    assert silent.suspicious_fields == ("tracking", "cost")
+    assert silent.suggested_choice == "edit"
+    assert "differ from those that arrive in tracking" in silent.explanation
+    told = diagnose(
+        kind="http_422", status=422, message="'0000000000' is bad", payload=SHIPMENT, differing=["tracking"]
+    )
+    assert told.suspicious_fields == ("shipping_address.phone",)
+    token = diagnose(kind="http_401", status=401, message="no", payload=SHIPMENT, differing=["tracking"])
+    assert (token.suspicious_fields, token.suggested_choice) == ((), "integration")

@@ -102,7 +102,7 @@ def test_a_step_run_again_goes_on_where_the_last_one_stopped() -> None:
 
 def test_the_rate_holds_however_often_it_is_stepped_and_after_a_pause() -> None:
     make(30)
-    replay = start_replay(filters={}, action="retry", actor=ADA, per_second=10)
+    replay = start_replay(filters={}, action="retry", actor=ADA, per_second=10, canary=False)
     handled = sum(step(replay.id, NOW + timedelta(seconds=tick / 100)).handled for tick in range(101))
     assert handled <= 13
     assert step(replay.id, NOW + timedelta(hours=1)).handled == 10

@@ -1,0 +1,234 @@
+"""Simple statements about the values of a payload, by which payloads can be compared: `starts with 00`. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+from integrations.security.redaction import is_sensitive_name
+
+#: A kind of statement and what it says of the value: `("starts", "00")`.
+Trait = tuple[str, Any]
+
+#: Items of one array that are looked at, levels of nesting, characters of one text.
+ITEMS_LIMIT: Final = 30
+DEPTH_LIMIT: Final = 12
+TEXT_LIMIT: Final = 200
+#: A longer text is no word from a list of choices.
+LONGEST_VALUE: Final = 60
+LONGEST_START: Final = 3
+
+#: The kinds, most telling first: of two that separate equally well, the earlier is reported.
+KINDS: Final = (
+    "missing",
+    "null",
+    "type",
+    "empty",
+    "blank",
+    "value",
+    "edge",
+    "letter",
+    "starts",
+    "contains",
+    "lacks",
+    "break",
+    "nonascii",
+    "space",
+    "negative",
+    "zero",
+    "fraction",
+    "longer",
+    "shorter",
+    "above",
+    "below",
+    "unseen",
+    "capital",
+    "small",
+    "form",
+    "present",
+    "ends",
+)
+#: Statements about whether there is a value, not about which.
+STRUCTURAL: Final = frozenset({"missing", "null", "type", "empty", "blank", "present"})
+#: Statements that show nothing of the value: the only ones about fields that hold secrets.
+DISCREET: Final = STRUCTURAL | {"longer", "shorter", "edge", "space", "nonascii", "break"}
+
+_TYPES: Final = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    dict: "an object",
+    type(None): "null",
+}
+_DATE = re.compile(r"\d{4}-\d\d-\d\d|\d\d[./]\d\d[./]\d{4}")
+_SIGN = re.compile(r"[^\w\s]")
+_DIGITS = re.compile(r"[0-9]")
+_LETTERS = re.compile(r"[^\W\d_]")
+
+
+def walk(payload: Any) -> Iterator[tuple[str, Any]]:
+    """`payload`, whose path is empty, and every value below it with its path, containers included.
+
+    All items of a list share one path: `items[]`.
+    """
+    waiting: list[tuple[str, Any, int]] = [("", payload, 0)]
+    while waiting:
+        path, value, depth = waiting.pop()
+        yield path, value
+        if depth >= DEPTH_LIMIT:
+            continue
+        if isinstance(value, dict):
+            start = f"{path}." if path else ""
+            for key, inner in value.items():
+                waiting.append((start + key, inner, depth + 1))
+        elif isinstance(value, list):
+            waiting.extend([(f"{path}[]", inner, depth + 1) for inner in value[:ITEMS_LIMIT]])
+
+
+def parent_of(path: str) -> str:
+    """The path of the object or list that holds it; empty for the whole payload."""
+    if path.endswith("[]"):
+        return path[:-2]
+    return path.rpartition(".")[0]
+
+
+def traits_of(value: Any) -> list[Trait]:
+    """What holds for the value by itself."""
+    if value is None:
+        return [("null", None)]
+    kind = _TYPES.get(type(value), "a value")
+    traits: list[Trait] = [("type", kind)]
+    if isinstance(value, str):
+        return traits + _of_text(value[:TEXT_LIMIT])
+    if isinstance(value, bool):
+        return [*traits, ("value", value)]
+    if isinstance(value, int | float):
+        return traits + _of_number(value)
+    if not value:
+        traits.append(("empty", None))
+    return traits
+
+
+def _of_number(value: float) -> list[Trait]:
+    traits: list[Trait] = [("value", value)]
+    if value < 0:
+        traits.append(("negative", None))
+    elif value == 0:
+        traits.append(("zero", None))
+    if isinstance(value, float) and not value.is_integer():
+        traits.append(("fraction", None))
+    return traits
+
+
+def _of_text(text: str) -> list[Trait]:
+    stripped = text.strip()
+    if not stripped:
+        return [("blank" if text else "empty", None)]
+    traits: list[Trait] = [("starts", text[:size]) for size in range(1, min(len(text), LONGEST_START) + 1)]
+    traits.append(("ends", text[-1]))
+    if len(text) <= LONGEST_VALUE:
+        traits.append(("value", text))
+    if stripped != text:
+        traits.append(("edge", None))
+    if any(sign.isspace() for sign in stripped):
+        traits.append(("break", None) if "\n" in stripped or "\r" in stripped else ("space", None))
+    if not text.isascii():
+        traits.append(("nonascii", None))
+    if text.lower() != text:
+        traits.append(("capital", None))
+    if text.upper() != text:
+        traits.append(("small", None))
+    if _LETTERS.search(text):
+        traits.append(("letter", None))
+    traits.extend(("contains", sign) for sign in set(_SIGN.findall(text)))
+    return traits
+
+
+def form_of(text: str) -> str:
+    """How a text is written: `+99 999 999`, `aa-9999`."""
+    return _DIGITS.sub("9", _LETTERS.sub("a", text[:LONGEST_VALUE]))
+
+
+def size_of(value: Any) -> int | None:
+    """Characters of a text, items of a list; None for others."""
+    return len(value) if isinstance(value, str | list) else None
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_counting(values: Sequence[Any]) -> bool:
+    """Whether values that are oldest first are times, or only grow, as serial numbers do."""
+    texts = [value for value in values if isinstance(value, str)]
+    if texts:
+        if sum(bool(_DATE.match(text)) for text in texts) * 2 > len(texts):
+            return True
+        # Serial numbers may have a prefix: longer ones are later.
+        return _is_growing([(len(text), text) for text in texts])
+    return _is_growing([value for value in values if is_number(value)])
+
+
+def _is_growing(keys: Sequence[Any]) -> bool:
+    if len(set(keys)) < 10:
+        return False
+    return sum(one <= other for one, other in pairwise(keys)) >= 0.9 * (len(keys) - 1)
+
+
+def is_secret(path: str) -> bool:
+    """Whether the name of the field, or of one around it, is that of a secret: nothing of its value is told."""
+    return any(is_sensitive_name(part.removesuffix("[]")) for part in path.replace("[]", "").split("."))
+
+
+def words_of(trait: Trait, others: Iterable[Any] = ()) -> str:
+    """`others` are values for examples: those of successes for a form, those of failures for values."""
+    kind, detail = trait
+    examples = [shown(value) for value in list(others)[:3]]
+    plain = {
+        "missing": "is missing",
+        "present": "is present",
+        "null": "is null",
+        "empty": "is empty",
+        "blank": "is blank",
+        "edge": "starts or ends with a space",
+        "break": "contains a line break",
+        "space": "contains a space",
+        "nonascii": "contains a character outside ASCII",
+        "capital": "contains a capital letter",
+        "small": "contains a small letter",
+        "letter": "contains a letter",
+        "negative": "is negative",
+        "zero": "is 0",
+        "fraction": "has a fraction",
+        "unseen": f"has a value that no success has ({', '.join(examples)})",
+        "form": f"is written as in no success ({', '.join(examples)})",
+    }
+    if kind in plain:
+        return plain[kind]
+    return f"{_VERBS[kind]} {detail if kind in _PLAINLY else shown(detail)}{_UNITS.get(kind, '')}"
+
+
+_VERBS: Final = {
+    "type": "is",
+    "value": "is",
+    "starts": "starts with",
+    "ends": "ends with",
+    "contains": "contains",
+    "lacks": "lacks",
+    "longer": "is longer than",
+    "shorter": "is shorter than",
+    "above": "is greater than",
+    "below": "is less than",
+}
+_UNITS: Final = {"longer": " characters", "shorter": " characters"}
+_PLAINLY: Final = frozenset({"type", "starts", "ends", "contains", "lacks", "longer", "shorter", "above", "below"})
+
+
+def shown(value: Any) -> str:
+    """A value inside a sentence."""
+    text = value if isinstance(value, str) else {True: "true", False: "false", None: "null"}.get(value, str(value))
+    return text if len(text) <= 40 else f"{text[:39]}…"
