@@ -82,7 +82,7 @@ class ReplayAdmin(ReadOnlyAdmin):
         require(request, "deliveries.replay_delivery")
         given = request.POST if request.method == "POST" else request.GET
         action = given.get("action", "retry")
-        action = action if action in Replay.Action.values else "retry"
+        action = action if action in GUARDED else "retry"
         rate = int(given["rate"]) if given.get("rate", "").isdecimal() and len(given["rate"]) < 6 else DEFAULT_RATE
         error, found, guarded, filters = "", None, 0, self._limited(request, resolved(chosen_filters(given)))
         try:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from deliveries.recipes.rules.base import MISSING, Option, Rule, RuleError, Step, ValueProblem
-from deliveries.recipes.rules.places import Place, in_jmespath
+from deliveries.recipes.rules.base import Option, Rule, RuleError, Step, ValueProblem
 from deliveries.recipes.rules.text import Case, Digits, Pattern, Prefix, Replace, Strip, Trim
 from deliveries.recipes.rules.values import Convert, Copy, Default, Expression, Remove
+from integrations.foundation.json_places import MISSING, Place, in_jmespath
 from integrations.foundation.strict_json import compact_json
 from subscriptions.budget import Budget, BudgetExceeded
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
+from integrations.foundation.json_places import MISSING, kind_of
 from integrations.foundation.strict_json import compact_json
 from subscriptions.budget import Budget
 
@@ -14,19 +15,6 @@ TEXT_LIMIT: Final = 10_000
 #: Characters of what is typed into a rule's form.
 OPTION_LIMIT: Final = 1_000
 ON: Final = "on"
-
-
-class _Missing:
-    """There is no such field. As the result of a rule: the field is to be removed."""
-
-    def __repr__(self) -> str:
-        return "MISSING"
-
-    def __bool__(self) -> bool:
-        return False
-
-
-MISSING: Final = _Missing()
 
 
 class RuleError(ValueError):
@@ -148,21 +136,6 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueProblem(f"This rule is for text, and the value is {kind_of(value)}.")
     return compact_json(value)
-
-
-def kind_of(value: Any) -> str:
-    """What sort of value it is, in plain words."""
-    if value is MISSING:
-        return "missing"
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int | float):
-        return "a number"
-    if isinstance(value, str):
-        return "text"
-    return "a list" if isinstance(value, list) else "an object"
 
 
 def is_empty(value: Any) -> bool:

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from deliveries.recipes.rules.base import (
-    MISSING,
     ON,
     TEXT_LIMIT,
     Chosen,
@@ -18,11 +17,10 @@ from deliveries.recipes.rules.base import (
     RuleError,
     ValueProblem,
     is_empty,
-    kind_of,
     quoted,
     shown_text,
 )
-from deliveries.recipes.rules.places import PlaceError, in_jmespath, look_up, parse_place
+from integrations.foundation.json_places import MISSING, PlaceError, in_jmespath, kind_of, look_up, parse_place
 from integrations.foundation.strict_json import compact_json
 from subscriptions.budget import Budget
 from subscriptions.expressions.evaluation import ExpressionError, WorkExceeded, check_expression, transform
@@ -145,8 +143,13 @@ def _to_text(value: Any, style: str) -> Any:
 def _plain_number(value: Any, style: str) -> str:
     if not isinstance(value, str):
         raise ValueProblem(f"It is {kind_of(value)}, not a number.")
+    text = re.sub(r"[\s_'’]", "", value)
     thousands, point = (",", ".") if style == "point" else (".", ",")
-    return re.sub(r"[\s_'’]", "", value).replace(thousands, "").replace(point, ".")
+    whole, mark, fraction = text.partition(point)
+    # 12,5 is not 125: what separates thousands has three digits behind it.
+    if thousands in whole and not re.fullmatch(rf"[+-]?\d{{1,3}}(\{thousands}\d{{3}})+", whole):
+        raise ValueProblem(f"A {thousands} does not stand between thousands here.")
+    return whole.replace(thousands, "") + (f".{fraction}" if mark else "")
 
 
 def _to_whole(value: Any, style: str) -> Any:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deliveries.recipes.rules import MISSING, RULES, RuleError, ValueProblem, expression_of, parse_rules, run
-from deliveries.recipes.rules.places import PlaceError, fields_of, look_up, parse_place, pointer, put, spelled
 from integrations.foundation.json_documents import is_same
+from integrations.foundation.json_places import PlaceError, fields_of, look_up, parse_place, pointer, put, spelled
 from subscriptions.expressions.evaluation import check_expression, transform
 
 PAYLOAD = {

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import jsonpointer
 
-from deliveries.recipes.rules.base import MISSING, kind_of
 from integrations.foundation.json_paths import path_of
 from integrations.foundation.strict_json import compact_json
 
@@ -18,6 +17,19 @@ _PART = re.compile(r"\[(\d{1,9})\]|(?:^|\.)([^.\[\]]+)")
 DEEPEST: Final = 50
 #: Leaves of one payload that are offered as fields.
 FIELDS_LIMIT: Final = 500
+
+
+class _Missing:
+    """There is no such field. Where a value is put: it is to be removed."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING: Final = _Missing()
 
 
 class PlaceError(ValueError):
@@ -134,3 +146,18 @@ def in_jmespath(place: Place) -> str:
     for part in place:
         text += f"[{part}]" if isinstance(part, int) else "." + compact_json(part)
     return text
+
+
+def kind_of(value: Any) -> str:
+    """What sort of value it is, in plain words."""
+    if value is MISSING:
+        return "missing"
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "text"
+    return "a list" if isinstance(value, list) else "an object"

@@ -1,0 +1,110 @@
+"""Rules that make failing values look like those that arrived, found by trying. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final
+
+from deliveries.recipes.rules import Step, ValueProblem, parse_rules, run
+from deliveries.recipes.shape import Shape
+
+#: Values that are tried, and for how many seconds.
+SAMPLE: Final = 120
+SECONDS: Final = 1.0
+LONGEST_CODE: Final = 5
+
+Fits = Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Rules as they are kept; `fitting` of `tried` values then look like those that arrived."""
+
+    rules: tuple[dict[str, str], ...]
+    fitting: int
+    tried: int
+
+    @property
+    def sentences(self) -> list[str]:
+        return [step.sentence for step in parse_rules(self.rules)]
+
+
+def suggest(values: Sequence[Any], shape: Shape | None) -> Suggestion | None:
+    """The shortest rules that make most of the values fit; None if none help."""
+    if shape is None:
+        return None
+    tried = list(values)[:SAMPLE]
+    deadline = time.monotonic() + SECONDS
+    best, best_count = (), sum(not shape.why_unlike(value) for value in tried)
+    for stages in product(*_candidates(shape)):
+        steps = tuple(step for stage in stages for step in stage)
+        count = _fitting(steps, tried, shape)
+        if count > best_count:
+            best, best_count = steps, count
+        if time.monotonic() > deadline or best_count == len(tried):
+            break
+    steps = _without_idle(best, best_count, tried, shape)
+    return Suggestion(tuple(step.as_json() for step in steps), best_count, len(tried)) if steps else None
+
+
+def _fitting(steps: Sequence[Step], values: Sequence[Any], shape: Shape) -> int:
+    count = 0
+    for value in values:
+        try:
+            count += not shape.why_unlike(run(steps, value, {}))
+        except ValueProblem:
+            continue
+    return count
+
+
+def _without_idle(steps: Sequence[Step], count: int, values: Sequence[Any], shape: Shape) -> Sequence[Step]:
+    """The same without rules that change nothing for these values."""
+    for step in list(steps):
+        fewer = [other for other in steps if other is not step]
+        if _fitting(fewer, values, shape) >= count:
+            steps = fewer
+    return steps
+
+
+def _candidates(shape: Shape) -> list[list[tuple[Step, ...]]]:
+    """What is tried at each stage, likeliest first; every combination of one from each."""
+    if shape.kinds <= {"a number"}:
+        return [_each({"rule": "convert", "to": "number"}, {"rule": "convert", "to": "number", "style": "comma"})]
+    if shape.kinds <= {"true or false"}:
+        return [_each({"rule": "convert", "to": "boolean"})]
+    commonest = max(shape.texts, key=lambda name: shape.texts[name].count, default="")
+    tidy = _each({"rule": "trim"})
+    if commonest == "9-9-9":
+        return [tidy, _each({"rule": "convert", "to": "date", "style": "comma"}, {"rule": "convert", "to": "date"})]
+    has_digits, has_letters = "9" in commonest, "a" in commonest
+    if has_digits and not has_letters:
+        letters = [*_each({"rule": "digits"}), ()]
+        bare = _each({"rule": "strip", "which": "not_phone"}) if "+" in commonest else []
+        strip = [*bare, *_each({"rule": "strip", "which": "not_digits"}, {"rule": "strip"}), ()]
+        return [tidy, letters, strip, [*_prefixes(shape), ()]]
+    case = [
+        *_each({"rule": "case", "to": "upper"}, {"rule": "case", "to": "lower"}, {"rule": "case", "to": "title"}),
+        (),
+    ]
+    strip = [(), *_each({"rule": "strip", "which": "blanks"}, {"rule": "strip", "which": "not_alphanumeric"})]
+    return [tidy, strip, case, [*_prefixes(shape), ()]]
+
+
+def _each(*rules: dict[str, Any]) -> list[tuple[Step, ...]]:
+    return [parse_rules([rule]) for rule in rules]
+
+
+def _prefixes(shape: Shape) -> list[tuple[Step, ...]]:
+    """Beginnings that all values which arrived share: a country code stands for 00 and the code, the code, or a 0."""
+    found = []
+    begins = shape.begins
+    for length in range(min(LONGEST_CODE, len(begins)), 0, -1):
+        code = begins[:length]
+        bare = code.lstrip("+")
+        instead = ",".join(dict.fromkeys(part for part in (f"00{bare}" if bare else "00", bare, "0") if part != code))
+        for add in (True, False):
+            found += _each({"rule": "prefix", "to": code, "from": instead, "add": add})
+    return found
