@@ -22,18 +22,23 @@ def run_engine() -> str:
 
 
 def sweep() -> None:
-    """Scheduled safety net: continue replays, roll up statistics for the dashboard."""
+    """Scheduled safety net: continue replays and recipes, roll up statistics for the dashboard."""
+    from deliveries.recipes.applying import has_work, run_recipes
     from deliveries.replay import run_waiting
     from deliveries.stats.rollups import fill
 
     fill(timezone.now())
     run_waiting()
+    if has_work():
+        run_recipes()
 
 
 def prune() -> int:
     """Daily: delete what is older than RETENTION_DAYS."""
     from deliveries.maintenance.retention import prune_finished
+    from deliveries.recipes.drafts import DRAFT_KEPT, prune_drafts
 
+    prune_drafts(timezone.now() - DRAFT_KEPT)
     return prune_finished(before=timezone.now() - timedelta(days=settings.RETENTION_DAYS))
 
 

@@ -49,6 +49,13 @@ PILLS: Final[dict[str, tuple[str, str]]] = {
     "discarded": ("⊘", "calm"),
     "superseded": ("⇥", "calm"),
     "info": ("i", "busy"),
+    "draft": ("○", "calm"),
+    "awaiting": ("‖", "warn"),
+    "sent": ("◐", "busy"),
+    "rejected": ("⊘", "calm"),
+    "off": ("⊘", "calm"),
+    "left_alone": ("⊘", "calm"),
+    "overtaken": ("⇥", "calm"),
 }
 
 _STEPS: Final = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (60 * 86_400, 86_400, "d"))

@@ -86,7 +86,7 @@ class Recipe:
     def _why_not(self, member: Member, payload: Any) -> str:
         """What forbids sending this payload; empty if nothing does."""
         try:
-            parse_document(dump_document(payload))
+            parse_document(dump_document(payload).encode("utf-8", "surrogatepass"))
         except DocumentError as error:
             return error.message
         if member.object_id and self.place == ("id",):

@@ -1,4 +1,4 @@
-"""A bulk fix is sent: its items are frozen, a second person approves them where the store asks for it, a replay goes."""
+"""Sending a bulk fix: its items are frozen, approved where the store asks for it, and sent by a replay."""
 
 from __future__ import annotations
 

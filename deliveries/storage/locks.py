@@ -3,7 +3,7 @@
 Two transactions that lock the same things in different orders wait for each other until PostgreSQL ends one of them
 (a deadlock). So every transaction, whatever it needs of these, takes it in this order:
 
-1.  the row of a bulk fix, then that of a replay  `recipes.sending`, `replay.runner`, `replay.service`
+1.  the row of a bulk fix or a recipe, then of a replay   `recipes.sending`, `recipes.applying`, `replay.runner`
 2.  the engines' claim lock                      `Backend.lock_claims`: engines only
 3.  the configuration: first `ConfigVersion.lock()`, then rows of integrations, subscriptions, topics, tokens, stores.
     Triggers take the clock before each statement that changes the configuration (`integrations.config_version`).

@@ -1,0 +1,60 @@
+"""“Apply this to future failures like these”: the part of the table's form that keeps the rules as a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deliveries.models import BulkFix, FailureGroup
+from deliveries.recipes.keeping import CAP, DAYS, check_limits, keep_recipe, topics_of
+from deliveries.resolution import ResolutionError
+from integrations.foundation.audit import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class KeepForm:
+    """What was filled in, as text until it is checked."""
+
+    is_wanted: bool
+    days: str = str(DAYS)
+    daily_cap: str = str(CAP)
+    approve_first: str = "0"
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], fix: BulkFix) -> KeepForm:
+        if "keep_days" not in given:
+            return cls(False)
+        return cls(
+            "keep" in given and "group" in fix.scope,
+            str(given.get("keep_days", "")).strip(),
+            str(given.get("keep_cap", "")).strip(),
+            str(given.get("keep_approve", "")).strip() or "0",
+        )
+
+    def check(self) -> None:
+        """Raises ResolutionError."""
+        if self.is_wanted:
+            check_limits(**self._numbers())
+
+    def save(self, fix: BulkFix, actor: Actor) -> None:
+        """One recipe for each topic of the deliveries that were sent. Raises ResolutionError."""
+        group = FailureGroup.objects.get(pk=int(fix.scope["group"]))
+        ids = list(fix.items.values_list("delivery_id", flat=True))
+        for topic in topics_of(ids):
+            keep_recipe(
+                group=group,
+                topic=topic,
+                place=fix.place,
+                rules=fix.rules,
+                actor=actor,
+                updates_records=fix.updates_records,
+                **self._numbers(),
+            )
+
+    def _numbers(self) -> dict[str, int]:
+        texts = {"days": self.days, "daily_cap": self.daily_cap, "approve_first": self.approve_first}
+        for text in texts.values():
+            if not (text.isascii() and text.isdecimal()) or len(text) > 6:
+                raise ResolutionError("invalid", f"{text[:20]!r} is not a whole number: see “future failures” below.")
+        return {name: int(text) for name, text in texts.items()}
