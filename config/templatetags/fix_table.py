@@ -50,8 +50,8 @@ def fix_cell(row: Row) -> SafeString:
         return format_html('{}… <span class="none">edit it by itself</span>', text[:60])
     pk = row.member.delivery_id
     return format_html(
-        '<input type="hidden" name="was-{0}" value="{1}"><input type="text" name="cell-{0}" value="{1}"{2} aria-label="{3}"'
-        ' spellcheck="false" autocomplete="off" autocapitalize="off">',
+        '<input type="hidden" name="was-{0}" value="{1}"><input type="text" name="cell-{0}" value="{1}"{2}'
+        ' aria-label="{3}" spellcheck="false" autocomplete="off" autocapitalize="off">',
         pk,
         text,
         format_html(' placeholder="{}"', _none(row.after)) if not text else "",

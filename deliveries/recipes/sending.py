@@ -32,6 +32,8 @@ def send_fix(*, fix: BulkFix, actor: Actor, reason: str | None = None, now: date
     now = now or timezone.now()
     reason = fix.reason if reason is None else reason.strip()
     require_reason(fix.store, reason)
+    if fix.status != Status.DRAFT:
+        raise ResolutionError("conflict", "This fix has been sent already. Start another one for what still fails.")
     wanted = ("fits", "unlike") if fix.includes_unlike else ("fits",)
     plan = preview_fix(fix, is_wanted=lambda _, row: row.verdict in wanted, seconds=SEND_SECONDS)
     if not plan.is_complete:

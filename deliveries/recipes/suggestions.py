@@ -12,7 +12,7 @@ from deliveries.recipes.rules import Step, ValueProblem, parse_rules, run
 from deliveries.recipes.shape import Shape
 
 #: Values that are tried, and for how many seconds.
-SAMPLE: Final = 120
+SAMPLE: Final = 500
 SECONDS: Final = 1.0
 LONGEST_CODE: Final = 5
 

@@ -19,6 +19,9 @@ class ShownOption:
     name: str
     value: str
 
+    #: For the desk's script: the field and value for which this one is shown.
+    when: str = ""
+
     @property
     def is_on(self) -> bool:
         return self.value == "on"
@@ -77,7 +80,12 @@ def shown_rules(rules: Sequence[Mapping[str, Any]]) -> list[ShownRule]:
         if rule is None:
             continue
         options = [
-            ShownOption(option, _name(position, option), str(given.get(option.name, option.default)))
+            ShownOption(
+                option,
+                _name(position, option),
+                str(given.get(option.name, option.default)),
+                f"rule{_SEPARATOR}{position}{_SEPARATOR}{option.when[0]}={option.when[1]}" if option.when else "",
+            )
             for option in rule.options
         ]
         is_wrong = wrong is not None and wrong.position == position

@@ -18,6 +18,7 @@ from deliveries.admin.access import open_delivery, render, require
 from deliveries.admin.changelist import chosen_filters, described, resolved
 from deliveries.admin.wizard.keep_form import KeepForm
 from deliveries.admin.wizard.rule_form import changed_rules, rules_in, shown_rules
+from deliveries.admin.wizard.table_values import rows_of, take_typed
 from deliveries.filters import FilterError
 from deliveries.models import BulkFix, FailureGroup
 from deliveries.recipes import drafts
@@ -25,7 +26,7 @@ from deliveries.recipes.members import IDS, MEMBERS_LIMIT
 from deliveries.recipes.plan import Plan, Row
 from deliveries.recipes.rules import RULES, RuleError
 from deliveries.recipes.sending import send_fix
-from deliveries.recipes.sheets import SheetError, as_csv, match, read_csv, read_pasted, typed_value
+from deliveries.recipes.sheets import SheetError, as_csv
 from deliveries.recipes.suggestions import SAMPLE, suggest
 from deliveries.resolution import ResolutionError
 from integrations.admin.keys import parse_number
@@ -36,7 +37,6 @@ from integrations.models import Store
 PERMISSIONS: Final = ("deliveries.resolve_delivery", "deliveries.replay_delivery")
 ROWS_SHOWN: Final = 50
 SHOWN: Final = ("all", "fits", "unlike", "unchanged", "breaks")
-PROBLEMS_SHOWN: Final = 20
 ID_LIMIT: Final = 2**63 - 1
 
 Problem = RuleError | ResolutionError | FilterError | PlaceError | SheetError
@@ -165,62 +165,10 @@ def _save(request: HttpRequest, fix: BulkFix, page: _Page) -> Problem | None:
             includes_unlike="includes_unlike" in form,
             reason=form.get("reason", "")[:500],
         )
-        _take_typed(request, fix, page)
+        page.notes = take_typed(request, fix, page.wanted)
     except (RuleError, ResolutionError, FilterError, PlaceError, SheetError) as problem:
         return problem
     return None
-
-
-def _take_typed(request: HttpRequest, fix: BulkFix, page: _Page) -> None:
-    """Values from cells, from the clipboard, from a file; and those that are taken back."""
-    form = request.POST
-    if form.get("do") == "retract":
-        fix.items.filter(is_typed=True).delete()
-    if (taken_back := _uuid(form.get("untype", ""))) is not None:
-        drafts.save_draft(fix=fix, typed={taken_back: None})
-    cells = {
-        pk: text.replace("\r\n", "\n")
-        for name, text in form.items()
-        if name.startswith("cell-") and text != form.get(f"was-{name[5:]}") and (pk := _uuid(name[5:])) is not None
-    }
-    if cells:
-        rows = _rows(fix, lambda _, row: row.member.delivery_id in cells)
-        _type(fix, [(row, cells[row.member.delivery_id]) for row in rows])
-    lines = []
-    if form.get("do") == "paste" and form.get("pasted", "").strip():
-        lines = read_pasted(form["pasted"])
-    elif form.get("do") == "import":
-        if (sheet := request.FILES.get("sheet")) is None:
-            raise SheetError("Choose a file first.")
-        lines = read_csv(sheet.read())
-    if lines:
-        is_wanted = (lambda *_: True) if lines[0].key else page.wanted()
-        found = match(lines, _rows(fix, is_wanted))
-        number = _type(fix, found.texts)
-        page.notes = [f"{number} value{'s' * (number != 1)} taken over.", *found.problems[:PROBLEMS_SHOWN]]
-        if len(found.problems) > PROBLEMS_SHOWN:
-            page.notes.append(f"… and {len(found.problems) - PROBLEMS_SHOWN} more lines that fit no row.")
-
-
-def _rows(fix: BulkFix, is_wanted: Callable[[int, Row], bool]) -> list[Row]:
-    try:
-        return drafts.preview_fix(fix, is_wanted=is_wanted).rows
-    except RuleError:
-        # Values can be typed while a rule is not complete yet.
-        kept, fix.rules = fix.rules, []
-        try:
-            return drafts.preview_fix(fix, is_wanted=is_wanted).rows
-        finally:
-            fix.rules = kept
-
-
-def _type(fix: BulkFix, texts: list[tuple[Row, str]]) -> int:
-    typed: dict[uuid.UUID, dict[str, Any] | None] = {}
-    for row, text in texts:
-        like = row.after if row.has_after and row.after is not None else row.before
-        typed[row.member.delivery_id] = {"value": typed_value(text, like)}
-    drafts.save_draft(fix=fix, typed=typed)
-    return len(typed)
 
 
 def _send(request: HttpRequest, fix: BulkFix) -> Problem | None:
@@ -299,7 +247,7 @@ def _result(fix: BulkFix, page: _Page) -> dict[str, Any]:
 
 
 def _rows_as_they_are(fix: BulkFix, page: _Page) -> list[Row]:
-    return _rows(fix, page.wanted()) if fix.place else []
+    return rows_of(fix, page.wanted()) if fix.place else []
 
 
 def _uuid(text: Any) -> uuid.UUID | None:

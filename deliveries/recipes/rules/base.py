@@ -42,6 +42,8 @@ class Option:
     help: str = ""
     choices: tuple[tuple[str, str], ...] = ()
     is_required: bool = False
+    #: Another option and the value of it for which this one counts.
+    when: tuple[str, str] | None = None
 
     def clean(self, given: Any) -> str:
         """The value as it is kept. Raises RuleError."""

@@ -85,7 +85,7 @@ class Strip(Rule):
                 ("invisible", "invisible characters"),
             ),
         ),
-        Option("characters", "Characters", default=" -().", help="Only for “these characters”. A blank counts too."),
+        Option("characters", "Characters", default=" -().", help="A blank counts too.", when=("which", "these")),
     )
 
     def check(self, chosen: Chosen) -> None:

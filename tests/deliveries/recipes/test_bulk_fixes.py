@@ -130,7 +130,7 @@ def test_a_step_that_is_repeated_sends_nothing_twice(morning: Fleet, deliver: An
     type(fix.replay).objects.filter(pk=fix.replay.pk).update(status="running", cursor=None)
     finish(fix, deliver)
     assert len(morning.courier.taken) == 32
-    with pytest.raises(ResolutionError, match="This fix is sent"):
+    with pytest.raises(ResolutionError, match="sent already"):
         send_fix(fix=fix, actor=actor("carl"))
 
 
