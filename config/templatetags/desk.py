@@ -50,6 +50,7 @@ PILLS: Final[dict[str, tuple[str, str]]] = {
     "info": ("i", "busy"),
     "draft": ("○", "calm"),
     "awaiting": ("‖", "warn"),
+    "active": ("●", "good"),
     "rejected": ("⊘", "calm"),
     "off": ("⊘", "calm"),
     "left_alone": ("⊘", "calm"),

@@ -8,7 +8,7 @@ from typing import Any
 from deliveries.access import visible_to
 from deliveries.admin.history import history
 from deliveries.failures.diagnosis import Diagnosis, diagnose
-from deliveries.models import Attempt, Delivery, Record
+from deliveries.models import Attempt, BulkFix, Delivery, RecipeUse, Record
 from deliveries.resolution import actions_for, alike, payload_of, schema_problems
 from deliveries.results.attempt_bodies import readable_body, readable_response
 from deliveries.stats.queries import capped_count, in_failing_index, shown_count
@@ -109,6 +109,10 @@ def page_context(delivery: Delivery, user: Any) -> dict[str, Any]:
         "alike_text": shown_count(number),
         "history": history(delivery, revisions),
         "record": record_of(delivery),
+        "recipe_use": RecipeUse.objects.filter(delivery_id=delivery.pk, revision__gt=0)
+        .select_related("recipe")
+        .first(),
+        "bulk_fix": BulkFix.objects.filter(items__delivery_id=delivery.pk, items__is_written=True).first(),
         "following": following,
         "previous": previous,
     }

@@ -13,7 +13,7 @@ from deliveries.models import Delivery, FailureGroup, Recipe
 from deliveries.recipes.rules import expression_of, parse_rules
 from deliveries.resolution import ResolutionError
 from integrations.foundation.audit import Actor, record_change
-from integrations.foundation.json_places import parse_place, pointer, spelled
+from integrations.foundation.json_places import Place, parse_place, pointer, spelled
 from integrations.foundation.texts import shortened
 
 DAYS: Final = 30
@@ -59,7 +59,7 @@ def keep_recipe(
             raise ResolutionError("too_many", f"A store has at most {ACTIVE_LIMIT} active recipes. Switch one off.")
         recipe = Recipe.objects.create(
             store_id=group.store_id,
-            name=(name.strip() or f"{spelled(field)}: {shortened(group.headline, 120)}")[:200],
+            name=(name.strip() or _name(field, group))[:200],
             integration_id=group.integration_id,
             kind=group.kind,
             fingerprint=group.fingerprint,
@@ -78,6 +78,11 @@ def keep_recipe(
         )
         _audit(recipe, actor, "create")
     return recipe
+
+
+def _name(field: Place, group: FailureGroup) -> str:
+    headline = shortened(group.headline, 120)
+    return headline if str(field[-1]).lower() in headline.lower() else f"{spelled(field)}: {headline}"
 
 
 def check_limits(*, days: int, daily_cap: int, approve_first: int) -> None:
