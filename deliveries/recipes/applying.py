@@ -22,7 +22,7 @@ from deliveries import hooks
 from deliveries.models import Delivery, Recipe, RecipeUse, Revision
 from deliveries.recipes.keeping import ACTIVE_LIMIT, group_of, switch_off
 from deliveries.recipes.members import read_members
-from deliveries.recipes.plan import Recipe as Work
+from deliveries.recipes.plan import FieldFix
 from deliveries.recipes.rules import parse_rules
 from deliveries.resolution import ResolutionError, edit_delivery
 from integrations.foundation.audit import HOOKDESK, Actor
@@ -161,7 +161,7 @@ def _apply(recipe: Recipe, delivery_id: uuid.UUID, now: datetime) -> int:
     if member is None:
         return 0
     place = parse_place(recipe.place)
-    row = Work(place, parse_rules(recipe.rules), config_of(recipe.store_id)).row(member)
+    row = FieldFix(place, parse_rules(recipe.rules), config_of(recipe.store_id)).row(member)
     with transaction.atomic():
         recipe = Recipe.objects.select_for_update(of=("self",)).get(pk=recipe.pk)
         if not recipe.is_active or _room(recipe, now) <= 0:

@@ -14,11 +14,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from deliveries.failures.diagnosis import diagnose
-from deliveries.filters import FilterError
 from deliveries.models import BulkFix, BulkFixItem, Delivery
 from deliveries.recipes.accepted import accepted_shape
 from deliveries.recipes.members import MEMBERS_LIMIT, Member, Scope, clean_scope, members_of, read_members
-from deliveries.recipes.plan import PREVIEW_SECONDS, Plan, Recipe, Row, make_plan
+from deliveries.recipes.plan import PREVIEW_SECONDS, FieldFix, Plan, Row, make_plan
 from deliveries.recipes.rules import parse_rules
 from deliveries.recipes.shape import Shape
 from deliveries.resolution import ResolutionError
@@ -154,45 +153,53 @@ def _type(fix: BulkFix, typed: Mapping[uuid.UUID, Mapping[str, Any] | None]) -> 
         raise ResolutionError("too_many", f"At most {MEMBERS_LIMIT:,} values can be typed or imported.")
 
 
-def recipe_of(fix: BulkFix) -> Recipe:
-    """What the draft does. Raises RuleError for rules that are not complete, ResolutionError without a field."""
-    if not fix.place:
-        raise ResolutionError("invalid", "Choose the field that is to be fixed.")
-    place = parse_place(fix.place)
-    return Recipe(
-        place,
-        parse_rules(fix.rules),
-        config_of(fix.store_id),
-        shape_for(fix),
-        {item.delivery_id: item.change for item in fix.items.filter(is_typed=True)},
-    )
+def field_fix(
+    *,
+    scope: Scope,
+    store: Store,
+    place: str,
+    rules: Sequence[Mapping[str, Any]],
+    typed: Mapping[uuid.UUID, Mapping[str, Any]] | None = None,
+) -> FieldFix:
+    """What is done to the members of the scope. Raises RuleError, PlaceError, ResolutionError without a field."""
+    if not place:
+        raise ResolutionError("invalid", "Choose the field that is to be fixed.", "field")
+    field = parse_place(place)
+    steps = parse_rules(rules)
+    return FieldFix(field, steps, config_of(store.pk), _shape(scope, store, field), typed or {})
 
 
 def shape_for(fix: BulkFix) -> Shape | None:
     """What accepted values of the draft's field look like."""
-    if not fix.place:
-        return None
-    some = list(members_of(fix.scope, fix.store).only("integration_id", "topic", "id")[:200])
-    return accepted_shape(some, parse_place(fix.place))
+    return _shape(fix.scope, fix.store, parse_place(fix.place)) if fix.place else None
 
 
-def preview_fix(
-    fix: BulkFix,
+def _shape(scope: Scope, store: Store, place: Place) -> Shape | None:
+    return accepted_shape(list(members_of(scope, store).only("integration_id", "topic", "id")[:200]), place)
+
+
+def preview(
     *,
+    scope: Scope,
+    store: Store,
+    fix: FieldFix,
     is_wanted: Callable[[int, Row], bool],
-    recipe: Recipe | None = None,
     seconds: float = PREVIEW_SECONDS,
 ) -> Plan:
-    """The counts over all members (the newest `MEMBERS_LIMIT`), and the rows that are wanted.
-
-    Raises RuleError, ResolutionError, FilterError.
-    """
-    rows = members_of(fix.scope, fix.store)
-    plan = make_plan(read_members(rows), recipe or recipe_of(fix), is_wanted=is_wanted, seconds=seconds)
+    """The counts over all members (the newest `MEMBERS_LIMIT`), and the rows that are wanted. Raises FilterError."""
+    rows = members_of(scope, store)
+    plan = make_plan(read_members(rows), fix, is_wanted=is_wanted, seconds=seconds)
     plan.matching = plan.reached
     if plan.reached >= MEMBERS_LIMIT or not plan.is_complete:
         plan.matching = rows.count()
     return plan
+
+
+def preview_fix(fix: BulkFix, *, is_wanted: Callable[[int, Row], bool], seconds: float = PREVIEW_SECONDS) -> Plan:
+    """The same for a draft. Raises RuleError, ResolutionError, FilterError."""
+    typed = {item.delivery_id: item.change for item in fix.items.filter(is_typed=True)}
+    done = field_fix(scope=fix.scope, store=fix.store, place=fix.place, rules=fix.rules, typed=typed)
+    return preview(scope=fix.scope, store=fix.store, fix=done, is_wanted=is_wanted, seconds=seconds)
 
 
 def values_now(fix: BulkFix, number: int) -> list[Any]:
@@ -210,19 +217,3 @@ def prune_drafts(before: datetime) -> int:
         .delete()[1]
         .get("deliveries.BulkFix", 0)
     )
-
-
-__all__ = [
-    "DRAFT_KEPT",
-    "Field",
-    "FilterError",
-    "begin_fix",
-    "fields",
-    "make_draft",
-    "preview_fix",
-    "prune_drafts",
-    "recipe_of",
-    "save_draft",
-    "shape_for",
-    "values_now",
-]

@@ -56,7 +56,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class FieldFix:
     """What is done: the field, the rules, what was typed by hand, and by what the result is judged."""
 
     place: Place
@@ -98,7 +98,7 @@ class Recipe:
 
 def make_plan(
     members: Iterable[Member],
-    recipe: Recipe,
+    fix: FieldFix,
     *,
     is_wanted: Callable[[int, Row], bool],
     seconds: float = PREVIEW_SECONDS,
@@ -106,7 +106,7 @@ def make_plan(
     """Go over the members for at most `seconds`. `is_wanted` is asked which rows to return, by number and row."""
     plan, deadline = Plan(), time.monotonic() + seconds
     for number, member in enumerate(members):
-        row = recipe.row(member)
+        row = fix.row(member)
         plan.counts[row.verdict] += 1
         plan.reached += 1
         if is_wanted(number, row):

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deliveries.models import BulkFix, FailureGroup
-from deliveries.recipes.keeping import CAP, DAYS, check_limits, keep_recipe, topics_of
+from deliveries.models import BulkFix
+from deliveries.recipes.keeping import CAP, DAYS, check_limits
+from deliveries.recipes.requests import keep_after
 from deliveries.resolution import ResolutionError
 from integrations.foundation.audit import Actor
 
@@ -38,19 +39,8 @@ class KeepForm:
             check_limits(**self._numbers())
 
     def save(self, fix: BulkFix, actor: Actor) -> None:
-        """One recipe for each topic of the deliveries that were sent. Raises ResolutionError."""
-        group = FailureGroup.objects.get(pk=int(fix.scope["group"]))
-        ids = list(fix.items.values_list("delivery_id", flat=True))
-        for topic in topics_of(ids):
-            keep_recipe(
-                group=group,
-                topic=topic,
-                place=fix.place,
-                rules=fix.rules,
-                actor=actor,
-                updates_records=fix.updates_records,
-                **self._numbers(),
-            )
+        """Raises ResolutionError."""
+        keep_after(fix=fix, actor=actor, **self._numbers())
 
     def _numbers(self) -> dict[str, int]:
         texts = {"days": self.days, "daily_cap": self.daily_cap, "approve_first": self.approve_first}
