@@ -38,12 +38,13 @@ def suggest(values: Sequence[Any], shape: Shape | None) -> Suggestion | None:
         return None
     tried = list(values)[:SAMPLE]
     deadline = time.monotonic() + SECONDS
-    best, best_count = (), sum(not shape.why_unlike(value) for value in tried)
+    best: Sequence[Step] = ()
+    best_count = sum(not shape.why_unlike(value) for value in tried)
     for stages in product(*_candidates(shape)):
-        steps = tuple(step for stage in stages for step in stage)
-        count = _fitting(steps, tried, shape)
+        tries = [step for stage in stages for step in stage]
+        count = _fitting(tries, tried, shape)
         if count > best_count:
-            best, best_count = steps, count
+            best, best_count = tries, count
         if time.monotonic() > deadline or best_count == len(tried):
             break
     steps = _without_idle(best, best_count, tried, shape)

@@ -66,12 +66,12 @@ def _changes(fix: BulkFix, deliveries: Sequence[Delivery], items: Mapping[uuid.U
     for delivery in deliveries:
         item, event = items[delivery.pk], events[delivery.event_id]
         number = numbers.get(delivery.pk, 0)
-        before = edited.get(delivery.pk, event.data)
+        before: dict[str, Any] = edited.get(delivery.pk) or event.data
         if number != item.seen_revision:
             item.note = EDITED
             continue
         try:
-            after = put(before, place, value_of(item.change))
+            after: dict[str, Any] = put(before, place, value_of(item.change))
             if event.topic is not None:
                 config.check_schema(event.topic, after)
         except PlaceError as problem:

@@ -36,15 +36,16 @@ class KeepForm:
     def check(self) -> None:
         """Raises ResolutionError."""
         if self.is_wanted:
-            check_limits(**self._numbers())
+            days, daily_cap, approve_first = self._numbers()
+            check_limits(days=days, daily_cap=daily_cap, approve_first=approve_first)
 
     def save(self, fix: BulkFix, actor: Actor) -> None:
         """Raises ResolutionError."""
-        keep_after(fix=fix, actor=actor, **self._numbers())
+        days, daily_cap, approve_first = self._numbers()
+        keep_after(fix=fix, actor=actor, days=days, daily_cap=daily_cap, approve_first=approve_first)
 
-    def _numbers(self) -> dict[str, int]:
-        texts = {"days": self.days, "daily_cap": self.daily_cap, "approve_first": self.approve_first}
-        for text in texts.values():
+    def _numbers(self) -> tuple[int, int, int]:
+        for text in (self.days, self.daily_cap, self.approve_first):
             if not (text.isascii() and text.isdecimal()) or len(text) > 6:
-                raise ResolutionError("invalid", f"{text[:20]!r} is not a whole number: see “future failures” below.")
-        return {name: int(text) for name, text in texts.items()}
+                raise ResolutionError("invalid", f"{text[:20]!r} is not a whole number: see “Future failures”.")
+        return int(self.days), int(self.daily_cap), int(self.approve_first)

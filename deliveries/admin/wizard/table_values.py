@@ -30,7 +30,7 @@ def take_typed(request: HttpRequest, fix: BulkFix, wanted: Callable[[], IsWanted
     if (taken_back := _uuid(form.get("untype", ""))) is not None:
         drafts.save_draft(fix=fix, typed={taken_back: None})
     cells = {
-        pk: text.replace("\r\n", "\n")
+        pk: str(text).replace("\r\n", "\n")
         for name, text in form.items()
         if name.startswith("cell-") and text != form.get(f"was-{name[5:]}") and (pk := _uuid(name[5:])) is not None
     }

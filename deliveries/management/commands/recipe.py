@@ -34,7 +34,7 @@ REFUSALS: Final = (RuleError, FilterError, PlaceError, ResolutionError, SheetErr
 class Command(ReportCommand):
     help = (
         "list: kept recipes. off ID: switch one off. preview and apply: one field of many failed deliveries, fixed by "
-        "rules. Rules are --rule trim --rule 'prefix to=+254 from=00254,254,0 add=on', in order, or --rules FILE (JSON)."
+        "rules. Rules are --rule trim --rule 'prefix to=+254 from=00254,254,0 add=on', in order, or --rules FILE."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
