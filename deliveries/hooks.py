@@ -34,5 +34,7 @@ groups_resolved: Hook[[Sequence[int], str, datetime]] = Hook()
 #: Something else that staff should know (an integration was disabled): store, integration, key, level, text, now.
 #: One open notification per store and key.
 announced: Hook[[uuid.UUID, int | None, str, str, str, datetime]] = Hook()
+#: What was announced under this key is settled: store, key, by whom, now.
+announcement_settled: Hook[[uuid.UUID, str, str, datetime]] = Hook()
 #: These deliveries are about to be deleted, in this transaction: listeners drop their references.
 deliveries_pruned: Hook[[Sequence[uuid.UUID]]] = Hook()

@@ -36,9 +36,7 @@ def sweep() -> None:
 def prune() -> int:
     """Daily: delete what is older than RETENTION_DAYS."""
     from deliveries.maintenance.retention import prune_finished
-    from deliveries.recipes.drafts import DRAFT_KEPT, prune_drafts
 
-    prune_drafts(timezone.now() - DRAFT_KEPT)
     return prune_finished(before=timezone.now() - timedelta(days=settings.RETENTION_DAYS))
 
 

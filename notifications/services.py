@@ -130,7 +130,7 @@ def _in_order(found: QuerySet[Notification], *, is_waiting: bool = True) -> Quer
 
 
 def resolve_announced(store_id: uuid.UUID, key: str, by: str, now: datetime) -> bool:
-    """Resolve what was announced under this key. False if it was not open."""
+    """Resolve what was announced under this key. False if it was not open. Listener of `hooks.announcement_settled`."""
     announced = Notification.objects.open().filter(store_id=store_id, key=key[:200])
     return bool(announced.update(status=Status.RESOLVED, resolved_by=by[:200], resolved_at=now))
 

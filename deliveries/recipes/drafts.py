@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from deliveries.failures.diagnosis import diagnose
-from deliveries.models import BulkFix, BulkFixItem, Delivery
+from deliveries.models import BulkFix, BulkFixItem, Delivery, RecipeUse
 from deliveries.recipes.accepted import accepted_shape
 from deliveries.recipes.members import MEMBERS_LIMIT, Member, Scope, clean_scope, members_of, read_members
 from deliveries.recipes.plan import PREVIEW_SECONDS, FieldFix, Plan, Row, make_plan
@@ -118,8 +118,10 @@ def save_draft(
     includes_unlike: bool | None = None,
     reason: str | None = None,
     typed: Mapping[uuid.UUID, Mapping[str, Any] | None] | None = None,
+    editor: Actor | None = None,
 ) -> None:
-    """Keep what has been set up so far; `typed` are values by delivery, None takes one back.
+    """Keep what has been set up so far; `typed` are values by delivery, None takes one back. `editor` cannot approve
+    the fix then.
 
     A draft keeps rules that are not complete yet. Raises PlaceError for what names no field.
     """
@@ -138,6 +140,8 @@ def save_draft(
         found.reason = found.reason if reason is None else reason.strip()
         found.save()
         _type(found, typed or {})
+        if editor is not None and editor.user is not None:
+            found.people.add(editor.user)
     fix.refresh_from_db()
 
 
@@ -212,8 +216,15 @@ def values_now(fix: BulkFix, number: int) -> list[Any]:
 
 def prune_drafts(before: datetime) -> int:
     """Delete drafts from before; returns how many."""
-    return (
-        BulkFix.objects.filter(status=BulkFix.Status.DRAFT, created_at__lt=before)
-        .delete()[1]
-        .get("deliveries.BulkFix", 0)
-    )
+    drafts = BulkFix.objects.filter(status=BulkFix.Status.DRAFT, created_at__lt=before)
+    return drafts.delete()[1].get("deliveries.BulkFix", 0)
+
+
+def prune_values(before: datetime, batch: int) -> int:
+    """Delete items of fixes that were decided before, and uses of recipes: they hold or name payloads that are pruned
+    too. The fixes and recipes stay, with their counts. Returns how many rows, at most twice `batch`."""
+    old = BulkFixItem.objects.filter(fix__created_at__lt=before).exclude(fix__status=BulkFix.Status.AWAITING)
+    uses = RecipeUse.objects.filter(created_at__lt=before)
+    with transaction.atomic():
+        items = old.filter(pk__in=list(old.values_list("pk", flat=True)[:batch])).delete()[0]
+        return items + uses.filter(pk__in=list(uses.values_list("pk", flat=True)[:batch])).delete()[0]

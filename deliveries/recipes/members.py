@@ -17,7 +17,7 @@ from integrations.models import Store
 
 #: Deliveries of one bulk fix; of more, the newest.
 MEMBERS_LIMIT: Final = 10_000
-CHUNK: Final = 500
+CHUNK: Final = 100
 #: The ids of a selection.
 IDS: Final = "ids"
 SELECTION_LIMIT: Final = 1_000

@@ -18,6 +18,7 @@ from deliveries.resolution import ResolutionError, why_not_approver
 from deliveries.resolution.rules import require_reason
 from integrations.foundation.audit import Actor, record_change
 from integrations.foundation.json_places import parse_place, spelled
+from integrations.services import people_behind
 
 Status = BulkFix.Status
 STEP = 500
@@ -42,6 +43,7 @@ def send_fix(*, fix: BulkFix, actor: Actor, reason: str | None = None, now: date
         raise ResolutionError("unchanged", "No row would change and fit, so there is nothing to send.")
     with transaction.atomic():
         found = _locked(fix, [Status.DRAFT])
+        _sign(found, actor)
         found.reason = reason
         found.counts, found.total = plan.counts, len(plan.rows)
         _freeze(found, plan)
@@ -56,6 +58,14 @@ def send_fix(*, fix: BulkFix, actor: Actor, reason: str | None = None, now: date
         _pause([row.member.delivery_id for row in plan.rows])
     fix.refresh_from_db()
     return fix
+
+
+def _sign(fix: BulkFix, actor: Actor) -> None:
+    """Whoever sends it is its author. None of those who have worked on the draft can approve it."""
+    people, is_issuer_known = people_behind(actor)
+    fix.people.add(*people)
+    fix.author, fix.author_name, fix.token_id = actor.user, actor.name, actor.token_id
+    fix.is_issuer_known = is_issuer_known and fix.is_issuer_known
 
 
 def _freeze(fix: BulkFix, plan: Plan) -> None:
@@ -97,6 +107,7 @@ def approve_fix(*, fix: BulkFix, actor: Actor, now: datetime | None = None) -> B
         found.status, found.approved_by, found.decided_at = Status.SENT, actor.user, now
         found.save(update_fields=["status", "approved_by", "decided_at"])
         _audit(found, actor, "approve")
+        _is_decided(found, actor, now)
         _go(found, Actor(found.author, found.author_name, found.token_id), now)
     fix.refresh_from_db()
     return fix
@@ -110,6 +121,7 @@ def reject_fix(*, fix: BulkFix, actor: Actor, reason: str = "", now: datetime | 
         found.status, found.rejected_by, found.decided_at = Status.REJECTED, actor.user, now
         found.save(update_fields=["status", "rejected_by", "decided_at"])
         _audit(found, actor, "reject", reason)
+        _is_decided(found, actor, now)
     _resume(found, now)
     fix.refresh_from_db()
     return fix
@@ -136,6 +148,10 @@ def _each_step(ids: Sequence[uuid.UUID], change: object) -> None:
 def _announce(fix: BulkFix, now: datetime) -> None:
     text = f"{fix.author_name} asks for approval of a fix of {fix.total} deliveries: {spelled(parse_place(fix.place))}."
     hooks.announced(fix.store_id, None, f"bulk_fix:{fix.pk}", "warning", text, now)
+
+
+def _is_decided(fix: BulkFix, actor: Actor, now: datetime) -> None:
+    hooks.announcement_settled(fix.store_id, f"bulk_fix:{fix.pk}", actor.name, now)
 
 
 def _locked(fix: BulkFix, allowed: Sequence[str]) -> BulkFix:

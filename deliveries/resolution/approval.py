@@ -51,6 +51,8 @@ def why_not_approver(revision: Revision | BulkFix, actor: Actor) -> str:
     if revision.author_id == user.pk:
         return "Someone other than the author must approve an edited payload."
     if revision.people.filter(pk=user.pk).exists():
+        if isinstance(revision, BulkFix) and revision.token_id is None:
+            return "You have worked on this fix. Someone else must approve it."
         return (
             f"You issued the token that made this edit ({revision.author_name}), or the one that issued it. "
             "Someone else must approve it."

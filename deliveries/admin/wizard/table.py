@@ -164,6 +164,7 @@ def _save(request: HttpRequest, fix: BulkFix, page: _Page) -> Problem | None:
             updates_records="updates_records" in form,
             includes_unlike="includes_unlike" in form,
             reason=form.get("reason", "")[:500],
+            editor=Actor.of_user(request.user),
         )
         page.notes = take_typed(request, fix, page.wanted)
     except (RuleError, ResolutionError, FilterError, PlaceError, SheetError) as problem:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from deliveries.maintenance.retention import prune
 from deliveries.models import BulkFix, Delivery, Event, Record, Revision
 from deliveries.recipes.drafts import begin_fix, fields, preview_fix, save_draft, values_now
 from deliveries.recipes.drafts import shape_for as shape_of_draft
@@ -118,7 +119,7 @@ def test_one_send_gives_each_delivery_its_own_revision_and_they_arrive(morning: 
     assert Delivery.objects.filter(attempt_count=2).count() == 20
     edits = AuditEntry.objects.filter(action="edit", target_type="delivery")
     assert edits.count() == 20
-    assert edits[0].actor == "anna" and edits[0].reason == "typed by hand at the depot"
+    assert edits[0].actor == "bob" and edits[0].reason == "typed by hand at the depot"
     assert edits[0].after["bulk_fix"] == str(fix.pk)
     assert AuditEntry.objects.filter(target_type="bulkfix", action="send").count() == 1
 
@@ -169,8 +170,10 @@ def test_what_changed_since_the_review_is_skipped_and_says_why(morning: Fleet, d
 def test_a_second_approver_decides_about_the_whole_batch_once(morning: Fleet, deliver: Any) -> None:
     type(morning.store).objects.filter(pk=morning.store.pk).update(is_approval_required=True)
     morning.store.refresh_from_db()
-    anna, bob = actor("anna"), actor("bob")
-    fix = send_fix(fix=draft(morning, anna), actor=anna)
+    anna, bob, carl = actor("anna"), actor("bob"), actor("carl")
+    mine = draft(morning, anna)
+    save_draft(fix=mine, editor=carl)
+    fix = send_fix(fix=mine, actor=anna)
     assert (fix.status, fix.replay) == ("awaiting", None)
     assert deliver() == 0
     waiting = Delivery.objects.filter(status="failed").first()
@@ -180,12 +183,15 @@ def test_a_second_approver_decides_about_the_whole_batch_once(morning: Fleet, de
     with pytest.raises(ResolutionError, match="other than the author"):
         approve_fix(fix=fix, actor=anna)
     assert Notification.objects.filter(summary__contains="asks for approval of a fix of 20").exists()
+    with pytest.raises(ResolutionError, match="You have worked on this fix"):
+        approve_fix(fix=fix, actor=carl)  # who has typed values into the draft
     approve_fix(fix=fix, actor=bob)
+    assert not Notification.objects.filter(summary__contains="asks for approval", status="open").exists()
     finish(fix, deliver)
     assert Delivery.objects.filter(status="succeeded").count() == 32
     revision = Revision.objects.first()
     assert revision is not None and revision.approved_by == bob.user
-    assert [person.username for person in revision.people.all()] == ["anna"]
+    assert sorted(person.username for person in revision.people.all()) == ["anna", "carl"]
     with pytest.raises(ResolutionError, match="is sent"):
         reject_fix(fix=fix, actor=bob)
 
@@ -279,6 +285,21 @@ def test_a_replay_of_fixes_starts_from_its_table_only(morning: Fleet) -> None:
     fix = draft(morning, actor("bob"))
     with pytest.raises(ReplayError, match="from its table"):
         start_replay(filters={"bulk_fix": fix.public_id}, action="retry", actor=actor("x"))
+
+
+def test_what_is_older_than_the_retention_goes_and_old_drafts_go(morning: Fleet, deliver: Any) -> None:
+    fix = send_fix(fix=draft(morning), actor=actor("bob"))
+    finish(fix, deliver)
+    old = timezone.now() - timedelta(days=8)
+    BulkFix.objects.filter(pk=begin_fix_again(morning).pk).update(created_at=old)
+    prune(before=timezone.now() + timedelta(days=1))
+    assert not fix.items.exists()
+    assert BulkFix.objects.get() == fix
+
+
+def begin_fix_again(fleet: Fleet) -> BulkFix:
+    delivery = fleet.ship(4000, "x", status="failed")
+    return begin_fix(scope={"ids": [str(delivery.pk)]}, store=fleet.store, actor=actor("zoe"))
 
 
 def test_two_drafts_of_one_author_for_one_group_are_the_same(morning: Fleet) -> None:
