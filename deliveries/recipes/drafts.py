@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from deliveries.failures.diagnosis import diagnose
 from deliveries.models import BulkFix, BulkFixItem, Delivery, RecipeUse
-from deliveries.recipes.accepted import accepted_shape
+from deliveries.recipes.accepted import accepted_payloads, accepted_shape, fields_unlike
 from deliveries.recipes.members import MEMBERS_LIMIT, Member, Scope, clean_scope, members_of, read_members
 from deliveries.recipes.plan import PREVIEW_SECONDS, FieldFix, Plan, Row, make_plan
 from deliveries.recipes.rules import parse_rules
@@ -78,19 +78,22 @@ def make_draft(*, scope: Scope, store: Store, actor: Actor, place: str, now: dat
 
 
 def fields(scope: Scope, store: Store) -> list[Field]:
-    """The fields of some members, those first that their failures name most often."""
-    rows = members_of(scope, store).select_related("event")[:SAMPLED]
+    """The fields of some members: those first that their failures name, or that are unlike what arrived."""
+    rows = list(members_of(scope, store).select_related("event")[:SAMPLED])
+    members = {one.delivery_id: one for one in read_members(members_of(scope, store), SAMPLED)}
     examples: dict[Place, Any] = {}
     suspects: Counter[Place] = Counter()
-    for member, delivery in zip(read_members(members_of(scope, store), SAMPLED), rows, strict=False):
-        for place, value in fields_of(member.payload):
-            examples.setdefault(place, value)
-        suspects.update(dict.fromkeys(_suspected(member, delivery), 1))
-    known = [place for place, _ in suspects.most_common() if place in examples or place]
-    rest = [place for place in examples if place not in suspects]
-    return [Field(spelled(place), examples.get(place), True) for place in known] + [
-        Field(spelled(place), examples[place]) for place in rest
-    ]
+    for delivery in rows:
+        if (member := members.get(delivery.pk)) is not None:
+            for place, value in fields_of(member.payload):
+                examples.setdefault(place, value)
+            suspects.update(set(_suspected(member, delivery)))
+    named = [place for place, count in suspects.most_common() if count * 2 >= len(rows)]
+    if not named:
+        payloads = [member.payload for member in members.values()]
+        named = fields_unlike(examples, payloads, accepted_payloads(rows))
+    rest = [place for place in examples if place not in named]
+    return [Field(spelled(place), examples.get(place), place in named) for place in [*named, *rest]]
 
 
 def _suspected(member: Member, delivery: Delivery) -> list[Place]:

@@ -15,6 +15,7 @@ from deliveries.recipes.shape import Shape
 SAMPLE: Final = 500
 SECONDS: Final = 1.0
 LONGEST_CODE: Final = 5
+MOST_SIGNS: Final = 6
 
 Fits = Callable[[Any], bool]
 
@@ -47,8 +48,25 @@ def suggest(values: Sequence[Any], shape: Shape | None) -> Suggestion | None:
             best, best_count = tries, count
         if time.monotonic() > deadline or best_count == len(tried):
             break
+    best, best_count = _with_odd_signs(best, best_count, tried, shape, deadline)
     steps = _without_idle(best, best_count, tried, shape)
     return Suggestion(tuple(step.as_json() for step in steps), best_count, len(tried)) if steps else None
+
+
+def _with_odd_signs(
+    steps: Sequence[Step], count: int, values: Sequence[Any], shape: Shape, deadline: float
+) -> tuple[Sequence[Step], int]:
+    """Also replace signs that no accepted value has, by nothing or by one that they have: a comma by a point."""
+    usual = {sign for name in shape.texts for sign in name if not sign.isalnum() and sign != " "}
+    signs = {sign for value in values if isinstance(value, str) for sign in value if not sign.isalnum()}
+    for odd in sorted(signs - usual)[:MOST_SIGNS]:
+        for sign in ["", *sorted(usual)[:MOST_SIGNS]]:
+            if count == len(values) or time.monotonic() > deadline:
+                return steps, count
+            more = [*parse_rules([{"rule": "replace", "find": odd, "with": sign}]), *steps]
+            if (better := _fitting(more, values, shape)) > count:
+                steps, count = more, better
+    return steps, count
 
 
 def _fitting(steps: Sequence[Step], values: Sequence[Any], shape: Shape) -> int:

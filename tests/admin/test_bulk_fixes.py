@@ -89,7 +89,7 @@ def test_from_the_first_step_of_the_wizard_to_ten_fixed_deliveries(world: Fleet,
     fix = BulkFix.objects.get()
     assert answer["Location"] == table(fix)
     page = client.get(table(fix)).content.decode()
-    assert f'value="{FIELD}"' in page and "named by the failures" in page and "Use these rules" in page
+    assert f'value="{FIELD}"' in page and "check here" in page and "Use these rules" in page
     page = client.post(table(fix), {"place": FIELD, "do": "suggested", "updates_records": "on"}).content.decode()
     assert "10 fit" in page and "Resend" in page
     fix.refresh_from_db()

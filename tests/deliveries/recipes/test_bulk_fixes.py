@@ -74,6 +74,14 @@ def test_all_different_values_are_one_group_and_the_field_at_fault_is_found(morn
     assert {field.path for field in found} == {FIELD, "id", "status", "shipping_address.city"}
 
 
+def test_a_receiver_that_names_nothing_leaves_the_field_to_be_found_by_contrast(morning: Fleet) -> None:
+    Delivery.objects.filter(status="failed").update(last_error="The receiver answered 422: no.")
+    for delivery in Delivery.objects.filter(status="failed"):
+        delivery.attempts.update(error_message="The receiver answered 422: no.")
+    found = fields(scope(), morning.store)
+    assert [field.path for field in found if field.is_suspect] == [FIELD]
+
+
 def test_rules_are_suggested_that_make_the_values_like_those_that_arrived(morning: Fleet) -> None:
     fix = begin_fix(scope=scope(), store=morning.store, actor=actor())
     found = suggest(values_now(fix, 50), shape_of_draft(fix))

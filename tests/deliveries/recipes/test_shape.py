@@ -70,6 +70,11 @@ def test_texts_of_one_kind_have_one_skeleton() -> None:
         ([n + 0.5 for n in range(30)], ["12,5", "1.234,5"], [12.5, 1234.5]),
         ([True, False] * 10, ["yes", "no"], [True, False]),
         ([f"SKU{n}X" for n in range(1000, 1030)], ["sku 1001x", "Sku1002x"], ["SKU1001X", "SKU1002X"]),
+        (
+            [f"{chr(97 + n % 26)}nn{n}@shop.example" for n in range(40)],
+            ["bob7@shop,example ", "Ann8@shop.example"],
+            ["bob7@shop.example", "ann8@shop.example"],
+        ),
         ([f"{n:05d}" for n in range(10000, 10040)], ["10 001", "1OO02", "10.003"], ["10001", "10002", "10003"]),
     ],
 )
