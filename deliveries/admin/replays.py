@@ -153,7 +153,7 @@ class ReplayAdmin(ReadOnlyAdmin):
     def progress_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         require(request, "deliveries.view_replay")
         replay = get_object_or_404(self.get_queryset(request), pk=pk)
-        title = "Bulk resend" if replay.action == "retry" else "Bulk discard"
+        title = "Bulk discard" if replay.action == "discard" else "Bulk resend"
         return render(request, "admin/deliveries/replay/change_form.html", title, _progress(replay))
 
     def live_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
