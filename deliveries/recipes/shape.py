@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ MOST_SKELETONS: Final = 12
 MOST_WORDS: Final = 8
 NEARLY_ALL: Final = 0.95
 LONGEST_BEGINNING: Final = 20
+_CASES: Final[Mapping[str, Callable[[str], str]]] = {"lower": str.lower, "upper": str.upper}
 _RUNS = re.compile(r"\d+|[^\W\d_]+|\s+")
 
 
@@ -44,6 +45,8 @@ class Shape:
     kinds: frozenset[str]
     texts: dict[str, _Kind]
     words: frozenset[str]
+    #: "lower" or "upper" if all texts are written so.
+    case: str = ""
 
     def why_unlike(self, value: Any) -> str:
         """How the value differs from all that arrived; empty if it does not."""
@@ -65,6 +68,8 @@ class Shape:
             return f"It has {len(value)} characters; those that arrived have {usual}."
         if found.count >= ENOUGH and not value.startswith(found.begins):
             return f"Those that arrived begin with {found.begins}."
+        if self.case and value != _CASES[self.case](value):
+            return f"Those that arrived are written in {'small letters' if self.case == 'lower' else 'capitals'}."
         return ""
 
     @property
@@ -114,7 +119,15 @@ def shape_of(values: Iterable[Any]) -> Shape | None:
         frozenset(map(kind_of, given)),
         {} if is_free else {name: _kind(group) for name, group in by_skeleton.items()},
         frozenset(words) if is_choice else frozenset(),
+        _case(texts),
     )
+
+
+def _case(texts: list[str]) -> str:
+    lettered = [text for text in texts if text.lower() != text.upper()]
+    if len(lettered) < ENOUGH:
+        return ""
+    return next((name for name, change in _CASES.items() if all(text == change(text) for text in lettered)), "")
 
 
 def _kind(texts: list[str]) -> _Kind:

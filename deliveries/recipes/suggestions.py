@@ -48,9 +48,11 @@ def suggest(values: Sequence[Any], shape: Shape | None) -> Suggestion | None:
             best, best_count = tries, count
         if time.monotonic() > deadline or best_count == len(tried):
             break
-    best, best_count = _with_odd_signs(best, best_count, tried, shape, deadline)
+    best, best_count = _with_odd_signs(best or parse_rules([{"rule": "trim"}]), best_count, tried, shape, deadline)
     steps = _without_idle(best, best_count, tried, shape)
-    return Suggestion(tuple(step.as_json() for step in steps), best_count, len(tried)) if steps else None
+    if not steps or best_count <= sum(not shape.why_unlike(value) for value in tried):
+        return None
+    return Suggestion(tuple(step.as_json() for step in steps), best_count, len(tried))
 
 
 def _with_odd_signs(
@@ -103,7 +105,7 @@ def _candidates(shape: Shape) -> list[list[tuple[Step, ...]]]:
         letters = [*_each({"rule": "digits"}), ()]
         bare = _each({"rule": "strip", "which": "not_phone"}) if "+" in commonest else []
         strip = [*bare, *_each({"rule": "strip", "which": "not_digits"}, {"rule": "strip"}), ()]
-        return [tidy, letters, strip, [*_prefixes(shape), ()]]
+        return [tidy, letters, strip, [*_prefixes(shape), ()], _lengths(shape, commonest)]
     case = [
         *_each({"rule": "case", "to": "upper"}, {"rule": "case", "to": "lower"}, {"rule": "case", "to": "title"}),
         (),
@@ -114,6 +116,14 @@ def _candidates(shape: Shape) -> list[list[tuple[Step, ...]]]:
 
 def _each(*rules: dict[str, Any]) -> list[tuple[Step, ...]]:
     return [parse_rules([rule]) for rule in rules]
+
+
+def _lengths(shape: Shape, commonest: str) -> list[tuple[Step, ...]]:
+    """Leading zeros that a spreadsheet has eaten, where all that arrived are as long."""
+    kind = shape.texts[commonest]
+    if commonest != "9" or kind.shortest != kind.longest:
+        return [()]
+    return [(), *_each({"rule": "pad", "length": str(kind.longest), "with": "0"})]
 
 
 def _prefixes(shape: Shape) -> list[tuple[Step, ...]]:

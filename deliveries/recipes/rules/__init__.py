@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from deliveries.recipes.rules.base import Option, Rule, RuleError, Step, ValueProblem
-from deliveries.recipes.rules.text import Case, Digits, Pattern, Prefix, Replace, Strip, Trim
+from deliveries.recipes.rules.replacing import Digits, Lookup, Pattern, Prefix, Replace
+from deliveries.recipes.rules.text import Case, Pad, Strip, Trim
 from deliveries.recipes.rules.values import Convert, Copy, Default, Expression, Remove
 from integrations.foundation.json_places import MISSING, Place, in_jmespath
 from integrations.foundation.strict_json import compact_json
@@ -37,7 +38,9 @@ RULES: Final[Mapping[str, Rule]] = {
         Digits(),
         Prefix(),
         Replace(),
+        Lookup(),
         Case(),
+        Pad(),
         Default(),
         Copy(),
         Convert(),
