@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -207,6 +207,14 @@ def preview_fix(fix: BulkFix, *, is_wanted: Callable[[int, Row], bool], seconds:
     typed = {item.delivery_id: item.change for item in fix.items.filter(is_typed=True)}
     done = field_fix(scope=fix.scope, store=fix.store, place=fix.place, rules=fix.rules, typed=typed)
     return preview(scope=fix.scope, store=fix.store, fix=done, is_wanted=is_wanted, seconds=seconds)
+
+
+def rows_for(fix: BulkFix, ids: Collection[uuid.UUID], *, with_rules: bool = True) -> list[Row]:
+    """The rows of these members only. Raises as `preview_fix` does; not for its rules if they are left out."""
+    typed = {item.delivery_id: item.change for item in fix.items.filter(is_typed=True, delivery_id__in=ids)}
+    rules = fix.rules if with_rules else []
+    done = field_fix(scope=fix.scope, store=fix.store, place=fix.place, rules=rules, typed=typed)
+    return [done.row(one) for one in read_members(members_of(fix.scope, fix.store).filter(id__in=ids))]
 
 
 def values_now(fix: BulkFix, number: int) -> list[Any]:

@@ -22,6 +22,8 @@ Verdict = Literal["fits", "unlike", "unchanged", "breaks"]
 
 #: Seconds that a preview may take; what it has not reached is said.
 PREVIEW_SECONDS: Final = 4.0
+#: While a form is being filled in.
+LIVE_SECONDS: Final = 1.5
 SEND_SECONDS: Final = 25.0
 
 

@@ -18,12 +18,12 @@ from deliveries.admin.access import open_delivery, render, require
 from deliveries.admin.changelist import chosen_filters, described, resolved
 from deliveries.admin.wizard.keep_form import KeepForm
 from deliveries.admin.wizard.rule_form import changed_rules, rules_in, shown_rules
-from deliveries.admin.wizard.table_values import rows_of, take_typed
+from deliveries.admin.wizard.table_values import everything, rows_of, take_typed
 from deliveries.filters import FilterError
 from deliveries.models import BulkFix, FailureGroup
 from deliveries.recipes import drafts
 from deliveries.recipes.members import IDS, MEMBERS_LIMIT
-from deliveries.recipes.plan import Plan, Row
+from deliveries.recipes.plan import LIVE_SECONDS, PREVIEW_SECONDS, SEND_SECONDS, Plan, Row
 from deliveries.recipes.rules import RULES, RuleError
 from deliveries.recipes.sending import send_fix
 from deliveries.recipes.sheets import SheetError, as_csv
@@ -134,13 +134,13 @@ def live_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         raise Http404
     page = _Page.of(request.POST)
     page.problem = _save(request, fix, page)
-    return TemplateResponse(request, "admin/deliveries/wizard/table_result.html", _result(fix, page))
+    return TemplateResponse(request, "admin/deliveries/wizard/table_result.html", _result(fix, page, LIVE_SECONDS))
 
 
 def export_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse | StreamingHttpResponse:
     fix = open_draft(request, pk)
     try:
-        plan = drafts.preview_fix(fix, is_wanted=lambda *_: True)
+        plan = drafts.preview_fix(fix, is_wanted=everything, seconds=SEND_SECONDS)
     except (RuleError, ResolutionError, FilterError) as problem:
         messages.warning(request, str(problem))
         return redirect("admin:deliveries_bulkfix_table", pk)
@@ -214,13 +214,14 @@ def _builder(fix: BulkFix) -> dict[str, Any]:
     }
 
 
-def _result(fix: BulkFix, page: _Page) -> dict[str, Any]:
+def _result(fix: BulkFix, page: _Page, seconds: float = PREVIEW_SECONDS) -> dict[str, Any]:
     plan: Plan | None = None
     try:
-        plan = drafts.preview_fix(fix, is_wanted=page.wanted())
+        plan = drafts.preview_fix(fix, is_wanted=page.wanted(), seconds=seconds)
     except (RuleError, ResolutionError, FilterError) as problem:
         page.problem = page.problem or problem
-        plan = Plan(rows=_rows_as_they_are(fix, page))
+        rows = _rows_as_they_are(fix, page)
+        plan = Plan(rows=rows, reached=len(rows), matching=len(rows))
     counts = plan.counts
     sendable = counts["fits"] + (counts["unlike"] if fix.includes_unlike else 0)
     shown = plan.reached if page.show == "all" else counts.get(page.show, 0)  # type: ignore[call-overload]

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from deliveries.models import BulkFix
 from deliveries.recipes import drafts
-from deliveries.recipes.plan import Row
+from deliveries.recipes.plan import SEND_SECONDS, Row
 from deliveries.recipes.rules import RuleError
 from deliveries.recipes.sheets import Line, SheetError, match, read_csv, read_pasted, typed_value
 
@@ -35,8 +35,7 @@ def take_typed(request: HttpRequest, fix: BulkFix, wanted: Callable[[], IsWanted
         if name.startswith("cell-") and text != form.get(f"was-{name[5:]}") and (pk := _uuid(name[5:])) is not None
     }
     if cells:
-        rows = rows_of(fix, lambda _, row: row.member.delivery_id in cells)
-        _type(fix, [(row, cells[row.member.delivery_id]) for row in rows])
+        _type(fix, [(row, cells[row.member.delivery_id]) for row in _rows_for(fix, set(cells))])
     lines = _lines(request)
     if not lines:
         return []
@@ -66,13 +65,20 @@ def _lines(request: HttpRequest) -> list[Line]:
 def rows_of(fix: BulkFix, is_wanted: IsWanted) -> list[Row]:
     """The wanted rows, as the values are where the rules are not complete yet."""
     try:
-        return drafts.preview_fix(fix, is_wanted=is_wanted).rows
+        return drafts.preview_fix(fix, is_wanted=is_wanted, seconds=SEND_SECONDS).rows
     except RuleError:
         kept, fix.rules = fix.rules, []
         try:
-            return drafts.preview_fix(fix, is_wanted=is_wanted).rows
+            return drafts.preview_fix(fix, is_wanted=is_wanted, seconds=SEND_SECONDS).rows
         finally:
             fix.rules = kept
+
+
+def _rows_for(fix: BulkFix, ids: set[uuid.UUID]) -> list[Row]:
+    try:
+        return drafts.rows_for(fix, ids)
+    except RuleError:
+        return drafts.rows_for(fix, ids, with_rules=False)
 
 
 def _type(fix: BulkFix, texts: list[tuple[Row, str]]) -> int:
