@@ -17,7 +17,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.expressions import RawSQL
 from django.utils.dateparse import parse_date, parse_datetime
 
-from deliveries.models import Delivery, Event, ReplayItem, Revision
+from deliveries.models import BulkFixItem, Delivery, Event, ReplayItem, Revision
 from deliveries.stats.topics import known_names
 from integrations.foundation.identifiers import first_id_at, parse_public_id
 from integrations.models import Integration, Store
@@ -57,8 +57,8 @@ def apply_filters(queryset: Deliveries, params: Mapping[str, Any]) -> Deliveries
     `status` (one or several, comma-separated), `integration` (slug, uuid or primary key), `topic` (exact, or
     `shipment.*`), `since` and `until` (ISO 8601, the latter exclusive), `q` (an id of delivery, event or request,
     an object's id, or how a topic begins), `store` (one or several), `group` (one or several), `subscription`,
-    `replay` (what a bulk action processed), `left_alone` (what it skipped), `approval` (`awaited`: an edited payload
-    waits for a second person).
+    `replay` (what a bulk action processed), `left_alone` (what it skipped), `bulk_fix` (what a bulk fix is for),
+    `approval` (`awaited`: an edited payload waits for a second person).
     Raises FilterError, a ValueError, for unknown names and values.
     """
     cleaned = clean_filters(params)
@@ -191,6 +191,13 @@ def _items(text: str, field: str, *, is_left_alone: bool) -> Any:
     return ReplayItem.objects.filter(replay_id=replay_id, is_left_alone=is_left_alone).values("delivery_id")
 
 
+def _bulk_fix(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
+    wanted = parse_public_id("fix", text)
+    if wanted is None:
+        raise FilterError("bulk_fix", f"{text!r} is not the id of a bulk fix (fix_…).")
+    return queryset.filter(id__in=BulkFixItem.objects.filter(fix_id=wanted).values("delivery_id"))
+
+
 def _search(queryset: Deliveries, text: str, cleaned: Mapping[str, str]) -> Deliveries:
     """The most exact interpretation that has results. Each uses an index, so a search is cheap."""
     for prefix in ("dlv", "notif"):
@@ -221,6 +228,7 @@ _FILTERS: dict[str, Callable[[Deliveries, str, Mapping[str, str]], Deliveries]] 
     "replay": _replay,
     "left_alone": _left_alone,
     "approval": _approval,
+    "bulk_fix": _bulk_fix,
     "since": _since,
     "until": _until,
     "q": _search,

@@ -48,7 +48,8 @@ NAV = (
 MORE = (
     ("Ingest", (("Events", "deliveries", "event"), ("Records", "deliveries", "record"),
                       ("Topics", "subscriptions", "topic"))),
-    ("Operations", (("Bulk resends", "deliveries", "replay"), ("Attempts", "deliveries", "attempt"),
+    ("Operations", (("Bulk resends", "deliveries", "replay"), ("Bulk fixes", "deliveries", "bulkfix"),
+              ("Recipes", "deliveries", "recipe"), ("Attempts", "deliveries", "attempt"),
               ("Engines", "deliveries", "engine"), ("Task queue", "django_q", "schedule"))),
     ("Administration", (("Channels", "notifications", "channel"), ("Audit", "integrations", "auditentry"),
                ("Staff", "auth", "user"), ("Roles", "auth", "group"))),

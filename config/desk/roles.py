@@ -22,6 +22,8 @@ HIDDEN = {
     "integrations.staffprofile",
     "deliveries.idempotencykey",
     "deliveries.replayitem",
+    "deliveries.bulkfixitem",
+    "deliveries.recipeuse",
     "deliveries.wizardpresence",
 }
 #: An Operator resolves failures.

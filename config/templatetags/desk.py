@@ -24,7 +24,6 @@ PILLS: Final[dict[str, tuple[str, str]]] = {
     "succeeded": ("●", "good"),
     "sent": ("●", "good"),
     "resolved": ("●", "good"),
-    "active": ("●", "good"),
     "closed": ("●", "good"),
     "healthy": ("●", "good"),
     "done": ("●", "good"),
@@ -49,6 +48,13 @@ PILLS: Final[dict[str, tuple[str, str]]] = {
     "discarded": ("⊘", "calm"),
     "superseded": ("⇥", "calm"),
     "info": ("i", "busy"),
+    "draft": ("○", "calm"),
+    "awaiting": ("‖", "warn"),
+    "active": ("●", "good"),
+    "rejected": ("⊘", "calm"),
+    "off": ("⊘", "calm"),
+    "left_alone": ("⊘", "calm"),
+    "overtaken": ("⇥", "calm"),
 }
 
 _STEPS: Final = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (60 * 86_400, 86_400, "d"))

@@ -1,14 +1,18 @@
+from deliveries.admin.bulk_fixes import BulkFixAdmin
 from deliveries.admin.delivery import DeliveryAdmin
 from deliveries.admin.groups import FailureGroupAdmin
 from deliveries.admin.readonly import AttemptAdmin, EngineAdmin, EventAdmin, RecordAdmin
+from deliveries.admin.recipes import RecipeAdmin
 from deliveries.admin.replays import ReplayAdmin
 
 __all__ = [
     "AttemptAdmin",
+    "BulkFixAdmin",
     "DeliveryAdmin",
     "EngineAdmin",
     "EventAdmin",
     "FailureGroupAdmin",
+    "RecipeAdmin",
     "RecordAdmin",
     "ReplayAdmin",
 ]

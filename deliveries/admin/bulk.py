@@ -12,8 +12,9 @@ from django.views.decorators.http import require_POST
 
 from deliveries.access import visible_to
 from deliveries.admin.access import render, require
-from deliveries.admin.wizard import drafts
+from deliveries.admin.wizard import drafts, table
 from deliveries.models import Delivery
+from deliveries.recipes.members import IDS
 from deliveries.resolution import ResolutionError, actions_for, discard_delivery, retry_delivery
 from integrations.foundation.audit import Actor
 
@@ -32,6 +33,8 @@ def selection_view(request: HttpRequest) -> HttpResponse:
         return redirect("admin:deliveries_delivery_changelist")
     if action == "resolve":
         return _begin_wizard(request, rows)
+    if action == "fix":
+        return _begin_table(request, rows)
     if action not in VERBS:
         messages.warning(request, "Choose what to do with the selected deliveries.")
         return redirect("admin:deliveries_delivery_changelist")
@@ -87,6 +90,14 @@ def _begin_wizard(request: HttpRequest, rows: list[Delivery]) -> HttpResponse:
         noun = "delivery fails" if others == 1 else "deliveries fail"
         messages.info(request, f"{others} of the selected {noun} for another reason and must be resolved separately.")
     return redirect("admin:deliveries_delivery_resolve", first.pk)
+
+
+def _begin_table(request: HttpRequest, rows: list[Delivery]) -> HttpResponse:
+    """A table of the selected ones, which must be of one store."""
+    if len({row.store_id for row in rows}) > 1:
+        messages.warning(request, "The selected deliveries are of several stores. Fix those of one store at a time.")
+        return redirect("admin:deliveries_delivery_changelist")
+    return table.begin(request, {IDS: sorted(str(row.pk) for row in rows)}, rows[0].store)
 
 
 def _act(request: HttpRequest, action: str, rows: list[Delivery], reason: str) -> HttpResponse:

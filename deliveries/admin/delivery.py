@@ -20,7 +20,7 @@ from deliveries.admin.access import open_delivery, render, require
 from deliveries.admin.bulk import selection_view
 from deliveries.admin.detail import in_full, page_context
 from deliveries.admin.json_pointers import existing_pointers
-from deliveries.admin.wizard import outcome, steps
+from deliveries.admin.wizard import outcome, steps, table
 from deliveries.models import Delivery
 from deliveries.resolution import ResolutionError, approve_revision, reject_revision, why_not_approver
 from deliveries.results.attempt_bodies import readable_body, readable_response
@@ -51,6 +51,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
             own("test/<number:pk>/", test_and_preview.test_view, "test"),
             own("<uuid:pk>/resolve/", steps.diagnose_step, "resolve"),
             own("<uuid:pk>/resolve/edit/", steps.edit_step, "edit"),
+            own("<uuid:pk>/resolve/table/", table.begin_view, "table"),
             own("<uuid:pk>/resolve/check/", steps.check_payload_view, "check"),
             own("<uuid:pk>/resolve/review/", steps.review_step, "review"),
             own("<uuid:pk>/resolve/confirm/", outcome.confirm_view, "confirm"),

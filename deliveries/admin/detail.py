@@ -11,7 +11,7 @@ from deliveries.admin.history import history
 from deliveries.failures.contrast import Finding, place_in
 from deliveries.failures.diagnosis import Diagnosis, diagnose
 from deliveries.failures.samples import findings_for
-from deliveries.models import Attempt, Delivery, Record
+from deliveries.models import Attempt, BulkFix, Delivery, RecipeUse, Record
 from deliveries.resolution import actions_for, alike, payload_of, schema_problems
 from deliveries.results.attempt_bodies import readable_body, readable_response
 from deliveries.results.under_way import attempt_under_way
@@ -133,6 +133,10 @@ def page_context(delivery: Delivery, user: Any) -> dict[str, Any]:
         "alike_text": shown_count(number),
         "history": history(delivery, revisions),
         "record": record_of(delivery),
+        "recipe_use": RecipeUse.objects.filter(delivery_id=delivery.pk, revision__gt=0)
+        .select_related("recipe")
+        .first(),
+        "bulk_fix": BulkFix.objects.filter(items__delivery_id=delivery.pk, items__is_written=True).first(),
         "following": following,
         "previous": previous,
     }

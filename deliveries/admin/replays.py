@@ -87,7 +87,7 @@ class ReplayAdmin(ReadOnlyAdmin):
         require(request, "deliveries.replay_delivery")
         given = request.POST if request.method == "POST" else request.GET
         action = given.get("action", "retry")
-        action = action if action in Replay.Action.values else "retry"
+        action = action if action in GUARDED else "retry"
         rate = int(given["rate"]) if given.get("rate", "").isdecimal() and len(given["rate"]) < 6 else DEFAULT_RATE
         error, found, guarded, filters = "", None, 0, self._limited(request, resolved(chosen_filters(given)))
         try:
@@ -161,7 +161,7 @@ class ReplayAdmin(ReadOnlyAdmin):
     def progress_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         require(request, "deliveries.view_replay")
         replay = get_object_or_404(self.get_queryset(request), pk=pk)
-        title = "Bulk resend" if replay.action == "retry" else "Bulk discard"
+        title = "Bulk discard" if replay.action == "discard" else "Bulk resend"
         return render(request, "admin/deliveries/replay/change_form.html", title, _progress(replay))
 
     def live_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:

@@ -1,6 +1,6 @@
 """Paths below `/api/v1/` that belong to deliveries: ingest, what happened, and feeds and pings of others' resources."""
 
-from deliveries.api import feeds, views
+from deliveries.api import feeds, recipes, views
 from deliveries.api.push import EventsView, PushView
 from integrations.api.routes import both
 
@@ -12,6 +12,12 @@ urlpatterns = [
     *both("deliveries/<str:delivery_id>", views.DeliveryView.as_view(), "delivery"),
     *both("deliveries/<str:delivery_id>/attempts", views.AttemptsView.as_view(), "attempts"),
     *both("deliveries/<str:delivery_id>/resolve", views.ResolveView.as_view(), "resolve-delivery"),
+    *both("recipes", recipes.RecipesView.as_view(), "recipes"),
+    *both("recipes/preview", recipes.PreviewView.as_view(), "preview-recipe"),
+    *both("recipes/apply", recipes.ApplyView.as_view(), "apply-recipe"),
+    *both("recipes/<str:recipe_id>", recipes.RecipeView.as_view(), "recipe"),
+    *both("recipes/<str:recipe_id>/off", recipes.RecipeOffView.as_view(), "recipe-off"),
+    *both("fixes/<str:fix_id>", recipes.FixView.as_view(), "fix"),
     *both("subscriptions/<str:subscription_id>/sent", feeds.SentView.as_view(), "subscription-sent"),
     *both("subscriptions/<str:subscription_id>/retry", feeds.RetryView.as_view(), "subscription-retry"),
     *both("subscriptions/<str:subscription_id>/error", feeds.ErrorsView.as_view(), "subscription-error"),

@@ -14,6 +14,7 @@ from django.utils import timezone
 from deliveries import hooks
 from deliveries.failures.groups import close_empty_groups
 from deliveries.models import Delivery, Event, FailureGroup, IdempotencyKey, ReplayItem, WizardPresence
+from deliveries.recipes.drafts import DRAFT_KEPT, prune_drafts, prune_values
 from deliveries.storage.locks import lock_groups
 from integrations.foundation.identifiers import first_id_at
 
@@ -73,6 +74,9 @@ def prune(
         progress(count)
     for _ in _until_none(lambda: _prune_items(before, batch)):
         pass
+    for _ in _until_none(lambda: prune_values(before, batch)):
+        pass
+    prune_drafts(now - DRAFT_KEPT)
     WizardPresence.objects.filter(at__lt=now - VISITS_KEPT).delete()
     return pruned
 

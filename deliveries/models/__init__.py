@@ -3,6 +3,7 @@ from deliveries.models.delivery import Attempt, Delivery, FailureGroup, Revision
 from deliveries.models.engine import Engine, Reservation
 from deliveries.models.event import Event, IdempotencyKey, Record
 from deliveries.models.push_window import PushWindow
+from deliveries.models.recipes import BulkFix, BulkFixItem, Recipe, RecipeUse
 from deliveries.models.replay import Replay, ReplayItem
 from deliveries.models.stats import StatsBucket
 from deliveries.models.visit import WizardPresence
@@ -10,12 +11,16 @@ from deliveries.models.visit import WizardPresence
 __all__ = [
     "Attempt",
     "Backlog",
+    "BulkFix",
+    "BulkFixItem",
     "Delivery",
     "Engine",
     "Event",
     "FailureGroup",
     "IdempotencyKey",
     "PushWindow",
+    "Recipe",
+    "RecipeUse",
     "Record",
     "Replay",
     "ReplayItem",

@@ -20,6 +20,7 @@ class Replay(models.Model):
     class Action(models.TextChoices):
         RETRY = "retry", "resend"
         DISCARD = "discard", "discard"
+        FIX = "fix", "fix and resend"
 
     class Status(models.TextChoices):
         RUNNING = "running", "running"

@@ -24,9 +24,11 @@ from deliveries import hooks
 from deliveries.dispatch import ordering
 from deliveries.failures import groups as failures
 from deliveries.filters import apply_filters
-from deliveries.models import Delivery, Replay, ReplayItem, Revision
+from deliveries.models import Delivery, Replay, ReplayItem
 from deliveries.replay.canary import Verdict, judge, results_of
 from deliveries.replay.stopping import stop_replay
+from deliveries.resolution.approval import awaiting_among
+from deliveries.resolution.bulk_fixes import write_step
 from deliveries.resolution.rules import audit_of
 from deliveries.runtime import notify
 from deliveries.storage.locks import keys_of, lock_deliveries
@@ -39,6 +41,12 @@ Status = Delivery.Status
 #: The default statuses of an action. Pending ones are sent anyway; those being sent are skipped.
 RETRIABLE: Final = (Status.FAILED, Status.RETRYING, Status.SUCCEEDED, Status.DISCARDED, Status.SUPERSEDED)
 DISCARDABLE: Final = (Status.FAILED, Status.RETRYING, Status.PENDING)
+FIXABLE: Final = (Status.FAILED, Status.RETRYING)
+_ABLE: Final[Mapping[str, tuple[str, ...]]] = {
+    Replay.Action.RETRY: RETRIABLE,
+    Replay.Action.DISCARD: DISCARDABLE,
+    Replay.Action.FIX: FIXABLE,
+}
 
 BATCH = 500  #: deliveries of one step
 #: A runner works this long and then queues the next one, so that it never blocks a worker.
@@ -60,9 +68,8 @@ class Step:
 
 def matching(*, filters: Mapping[str, Any], action: str) -> QuerySet[Delivery]:
     """What the action would affect now. Raises FilterError."""
-    able = RETRIABLE if action == Replay.Action.RETRY else DISCARDABLE
-    found = Delivery.objects.wanted() if action == Replay.Action.RETRY else Delivery.objects.all()
-    return apply_filters(found, filters).filter(status__in=able).exclude(trigger=Delivery.Trigger.TEST)
+    found = Delivery.objects.all() if action == Replay.Action.DISCARD else Delivery.objects.wanted()
+    return apply_filters(found, filters).filter(status__in=_ABLE[action]).exclude(trigger=Delivery.Trigger.TEST)
 
 
 def step(replay_id: uuid.UUID, now: datetime) -> Step:
@@ -150,10 +157,10 @@ def _apply(replay: Replay, batch: Sequence[Delivery], now: datetime) -> int:
     locked = lock_deliveries(Delivery.objects.filter(status__in=_statuses(replay)), [one.pk for one in batch])
     # An edited payload that awaits approval is a person's matter, not a replay's. Looked for under the locks: an edit
     # may have been made while this statement waited for them.
-    waiting = set(
-        Revision.objects.filter(delivery__in=locked, is_awaiting_approval=True).values_list("delivery_id", flat=True)
-    )
+    waiting = awaiting_among([delivery.pk for delivery in locked])
     changed = [delivery for delivery in locked if delivery.pk not in waiting]
+    if replay.action == Replay.Action.FIX:
+        changed = write_step(replay, changed, now)
     before = {delivery.pk: str(delivery.status) for delivery in changed}
     items = [ReplayItem(replay=replay, delivery_id=one.pk, is_left_alone=one.pk not in before) for one in batch]
     ReplayItem.objects.bulk_create(items, ignore_conflicts=True)
@@ -161,23 +168,24 @@ def _apply(replay: Replay, batch: Sequence[Delivery], now: datetime) -> int:
     if discarding:
         _discard(rows, changed, replay, now)
     else:
-        _put_back(rows, now)
+        is_edited = replay.action == Replay.Action.FIX
+        _put_back(rows, now, Delivery.Trigger.EDITED if is_edited else Delivery.Trigger.MANUAL)
     ordering.release_all(keys_of(changed), now)
-    _write_history(replay, changed, before)
+    if replay.action != Replay.Action.FIX:  # each of its edits is in the history already
+        _write_history(replay, changed, before)
     return len(changed)
 
 
 def _statuses(replay: Replay) -> list[str]:
     """Statuses in which a delivery still qualifies: one that has succeeded in the meantime is not resent."""
-    able = RETRIABLE if replay.action == Replay.Action.RETRY else DISCARDABLE
     wanted = str(replay.filters.get("status", ""))
-    return [status for status in able if not wanted or status in wanted.replace(" ", "").split(",")]
+    return [status for status in _ABLE[replay.action] if not wanted or status in wanted.replace(" ", "").split(",")]
 
 
-def _put_back(rows: QuerySet[Delivery], now: datetime) -> None:
+def _put_back(rows: QuerySet[Delivery], now: datetime, trigger: str) -> None:
     fields: dict[str, Any] = {
         "status": Status.PENDING,
-        "trigger": Delivery.Trigger.MANUAL,
+        "trigger": trigger,
         "lease": None,
         "retry_count": 0,
         "crash_count": 0,

@@ -122,6 +122,8 @@ def start_replay(
     now = now or timezone.now()
     if action not in Replay.Action.values:
         raise ReplayError(f"Unknown action {action!r}. Available actions: {', '.join(Replay.Action.values)}.")
+    if (action == Replay.Action.FIX) != ("bulk_fix" in filters):
+        raise ReplayError("A bulk fix is started from its table.")
     if not 1 <= per_second <= MOST_PER_SECOND:
         raise ReplayError(f"The rate must be between 1 and {MOST_PER_SECOND} deliveries per second.")
     _check_canary(action, canary, stop_above)
@@ -162,7 +164,7 @@ def _check_canary(action: str, canary: bool | None, stop_above: int) -> None:
 
 
 def _require_confirmation(cleaned: Mapping[str, str], action: str, confirmed: int | None) -> None:
-    if GUARDED[action] not in cleaned["status"].split(","):
+    if action not in GUARDED or GUARDED[action] not in cleaned["status"].split(","):
         return
     guarded = count_guarded(filters=cleaned, action=action)
     if guarded > GUARDED_LIMIT:

@@ -1,7 +1,13 @@
 """What staff and programs do about a delivery: the services behind the resolution wizard."""
 
 from deliveries.resolution.actions import discard_delivery, release_hold, retry_delivery, wait_for_source
-from deliveries.resolution.approval import approve_revision, is_paused, reject_revision, why_not_approver
+from deliveries.resolution.approval import (
+    approve_revision,
+    awaiting_among,
+    is_paused,
+    reject_revision,
+    why_not_approver,
+)
 from deliveries.resolution.editing import edit_delivery
 from deliveries.resolution.payloads import SchemaProblem, check_payload, payload_of, schema_problems
 from deliveries.resolution.presence import Visitor, visit
@@ -17,6 +23,7 @@ __all__ = [
     "actions_for",
     "alike",
     "approve_revision",
+    "awaiting_among",
     "change",
     "check_payload",
     "discard_delivery",

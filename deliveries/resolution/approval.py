@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
 
-from deliveries.models import Delivery, Revision
+from deliveries.models import BulkFix, BulkFixItem, Delivery, Revision
 from deliveries.resolution.payloads import check_payload, payload_of
 from deliveries.resolution.records import update_record_of
 from deliveries.resolution.rules import ResolutionError, audit, locked, requeue, state_of
@@ -41,7 +43,7 @@ def approve_revision(*, revision: Revision, actor: Actor, now: datetime | None =
     return found
 
 
-def why_not_approver(revision: Revision, actor: Actor) -> str:
+def why_not_approver(revision: Revision | BulkFix, actor: Actor) -> str:
     """Why `actor` cannot approve this edit, for staff; empty if they can."""
     user = actor.user
     if user is None:
@@ -49,6 +51,8 @@ def why_not_approver(revision: Revision, actor: Actor) -> str:
     if revision.author_id == user.pk:
         return "Someone other than the author must approve an edited payload."
     if revision.people.filter(pk=user.pk).exists():
+        if isinstance(revision, BulkFix) and revision.token_id is None:
+            return "You have worked on this fix. Someone else must approve it."
         return (
             f"You issued the token that made this edit ({revision.author_name}), or the one that issued it. "
             "Someone else must approve it."
@@ -87,7 +91,14 @@ def is_paused(delivery: Delivery) -> bool:
 
 def is_awaiting_approval(delivery: Delivery) -> bool:
     """Whether an edited payload of this delivery awaits approval."""
-    return delivery.revisions.filter(is_awaiting_approval=True).exists()
+    return bool(awaiting_among([delivery.pk]))
+
+
+def awaiting_among(ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the deliveries of which an edited payload awaits approval, by itself or in a bulk fix."""
+    waiting = Revision.objects.filter(delivery__in=ids, is_awaiting_approval=True)
+    items = BulkFixItem.objects.filter(delivery_id__in=ids, fix__status=BulkFix.Status.AWAITING)
+    return {*waiting.values_list("delivery_id", flat=True), *items.values_list("delivery_id", flat=True)}
 
 
 def refuse_while_awaiting(delivery: Delivery) -> None:
@@ -101,6 +112,7 @@ def refuse_while_awaiting(delivery: Delivery) -> None:
 def reject_waiting(delivery: Delivery, actor: Actor, now: datetime) -> None:
     """Void revisions that still await approval: another decision has overtaken them."""
     _reject(list(delivery.revisions.filter(is_awaiting_approval=True)), actor, now)
+    BulkFixItem.objects.filter(delivery_id=delivery.pk, fix__status=BulkFix.Status.AWAITING).delete()
 
 
 def _reject(revisions: list[Revision], actor: Actor, now: datetime) -> None:

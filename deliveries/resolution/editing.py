@@ -39,11 +39,13 @@ def edit_delivery(
     now: datetime | None = None,
     expected_revision: int | None = None,
     expected_attempt_count: int | None = None,
+    needs_approval: bool = False,
 ) -> Revision:
     """Send `payload`, the complete data, instead of the previous payload; the delivery is due now.
 
     `update_record` also changes the store's record, which emits no event: exactly one delivery results. If the
-    store requires a second approver, the revision waits (`is_awaiting_approval`) and nothing is sent until then.
+    store requires a second approver, or `needs_approval`, the revision waits (`is_awaiting_approval`) and nothing is
+    sent until then.
     `expected_revision` (the newest one's number) and `expected_attempt_count` are what the caller has seen.
     Raises ResolutionError.
     """
@@ -62,7 +64,7 @@ def edit_delivery(
             refuse_other_id(found, data)
         before = state_of(found)
         # A pending approval stays pending if the store drops the rule: a new edit must not bypass it.
-        is_awaiting = found.store.is_approval_required or is_awaiting_approval(found)
+        is_awaiting = needs_approval or found.store.is_approval_required or is_awaiting_approval(found)
         reject_waiting(found, actor, now)
         revision = _revise(found, previous, data, actor, reason, is_awaiting, update_record)
         if is_awaiting:

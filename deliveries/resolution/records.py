@@ -36,6 +36,14 @@ def update_record_of(delivery: Delivery, before: dict[str, Any], after: dict[str
     record = record_of(delivery, is_locked=True)
     if record is None:
         return False
+    if not changed_record(record, before, after, now):
+        return False
+    record.save(update_fields=["data", "version", "updated_at"])
+    return True
+
+
+def changed_record(record: Record, before: dict[str, Any], after: dict[str, Any], now: datetime) -> bool:
+    """Give the record, which is held and not saved here, the edit's top-level changes. False if it has them already."""
     old, new = differing_keys(before, after)
     data = {key: value for key, value in {**record.data, **new}.items() if key not in old or key in new}
     if is_same(record.data, data):
@@ -44,7 +52,6 @@ def update_record_of(delivery: Delivery, before: dict[str, Any], after: dict[str
     record.data = data
     record.version += 1
     record.updated_at = now
-    record.save(update_fields=["data", "version", "updated_at"])
     return True
 
 

@@ -3,7 +3,7 @@
 Transactions that lock the same rows in different orders deadlock. So every transaction takes the locks it needs in this
 order:
 
-1.  the row of a replay                          `replay.steps`, `replay.services`
+1.  the row of a bulk fix or a recipe, then of a replay   `recipes.sending`, `recipes.applying`, `replay.runner`
 2.  the engines' claim lock                      `Backend.lock_claims`: engines only
 3.  the configuration: first `ConfigVersion.lock()`, then rows of integrations, subscriptions, topics, tokens, stores.
     Triggers take the clock before each statement that changes the configuration (`integrations.config_version`).

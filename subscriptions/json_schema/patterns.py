@@ -37,7 +37,7 @@ class Pattern:
         options.max_mem = _MEMORY
         options.never_capture = True
         try:
-            self._compiled = re2.compile(_ECMA_ESCAPE.sub(_in_re2, text), options=options)
+            self._compiled = re2.compile(spelled_for_re2(text), options=options)
         except re2.error as error:
             reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
             raise SchemaError(f"The pattern {text[:100]!r} cannot be used: {reason[:100]}. {_ADVICE}") from None
@@ -54,6 +54,11 @@ class Pattern:
 _ADVICE: Final = (
     "Patterns are those of RE2, without look-around (?=…), back-references \\1 and repetitions beyond 1,000."
 )
+
+
+def spelled_for_re2(text: str) -> str:
+    """A pattern of ECMA-262 as RE2 spells it."""
+    return _ECMA_ESCAPE.sub(_in_re2, text)
 
 
 def _in_re2(match: re.Match[str]) -> str:

@@ -1,0 +1,190 @@
+"""`/api/v1/recipes` and `/api/v1/fixes`: the same fix for many deliveries, once or kept (docs/contract.md#recipes)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from deliveries.api.recipe_serializers import (
+    ROWS,
+    ROWS_LIMIT,
+    AppliedSerializer,
+    ApplyBodySerializer,
+    FixSerializer,
+    PreviewBodySerializer,
+    PreviewSerializer,
+    RecipeSerializer,
+)
+from deliveries.api.views import as_api_error
+from deliveries.filters import FilterError
+from deliveries.models import BulkFix, Recipe
+from deliveries.recipes.keeping import CAP, DAYS, check_limits, switch_off
+from deliveries.recipes.plan import Row
+from deliveries.recipes.requests import keep_after, request_fix, request_preview, scope_of
+from deliveries.recipes.rules import RuleError
+from deliveries.resolution import ResolutionError
+from integrations.api.authentication import principal_of
+from integrations.api.bodies import body_of, boolean, mapping, text
+from integrations.api.errors import APIError, invalid, not_found
+from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
+from integrations.api.paging import page
+from integrations.foundation.audit import Actor
+from integrations.foundation.identifiers import parse_public_id, public_id
+from integrations.foundation.json_places import MISSING, PlaceError
+from integrations.models import Store
+
+
+def _store(request: Request) -> Store:
+    return Store.objects.get(pk=principal_of(request).store_id)
+
+
+def _refused(error: Exception) -> APIError:
+    """What the services refuse, with the field of the body."""
+    if isinstance(error, RuleError):
+        place = "rules" if error.position is None else f"rules[{error.position}]"
+        return invalid(error.message, f"{place}.{error.option}" if error.option else place)
+    if isinstance(error, FilterError):
+        return invalid(error.message, error.field)
+    if isinstance(error, PlaceError):
+        return invalid(str(error), "field")
+    assert isinstance(error, ResolutionError)
+    if error.code == "invalid":
+        return invalid(error.message, error.path or "field")
+    return as_api_error(error)
+
+
+_REFUSALS = (RuleError, FilterError, PlaceError, ResolutionError)
+
+
+def _rules(body: dict[str, Any]) -> list[Any]:
+    rules = body.get("rules", [])
+    if not isinstance(rules, list):
+        raise invalid("rules must be an array of objects.", "rules")
+    return rules
+
+
+def _number(body: dict[str, Any], field: str, default: int, *, largest: int, smallest: int = 0) -> int:
+    value = body.get(field)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not smallest <= value <= largest:
+        raise invalid(f"{field} must be a whole number from {smallest} to {largest}.", field)
+    return value
+
+
+class PreviewView(APIView):
+    @extend_schema(operation_id="preview_recipe", request=PreviewBodySerializer, responses=answers(PreviewSerializer))
+    def post(self, request: Request) -> Response:
+        body, store = body_of(request), _store(request)
+        limit = _number(body, "limit", ROWS, largest=ROWS_LIMIT)
+        try:
+            scope = scope_of(body, store)
+            plan = request_preview(scope=scope, store=store, field=text(body, "field"), rules=_rules(body), limit=limit)
+        except _REFUSALS as error:
+            raise _refused(error) from None
+        rows = [_row(row) for row in plan.rows]
+        shown = {"counts": plan.counts, "matching": plan.matching, "checked": plan.reached, "rows": rows}
+        return Response(shown)
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "delivery": public_id("dlv", row.member.delivery_id),
+        "object": row.member.object_id,
+        "value_now": None if row.before is MISSING else row.before,
+        "value_after": None if row.after is MISSING else row.after,
+        "verdict": row.verdict,
+        "why": row.why,
+    }
+
+
+class ApplyView(APIView):
+    @extend_schema(
+        operation_id="apply_recipe",
+        request=ApplyBodySerializer,
+        responses=answers(AppliedSerializer, more=(400, 404, 409)),
+    )
+    def post(self, request: Request) -> Response:
+        body, store = body_of(request), _store(request)
+        actor = Actor.of_principal(principal_of(request))
+        keep = mapping(body, "keep", default={}) if body.get("keep") is not None else None
+        recipes: list[Recipe] = []
+        try:
+            limits = _limits(keep) if keep is not None else {}
+            scope = scope_of(body, store)
+            if keep is not None and "group" not in scope:
+                raise invalid("keep needs like: the failures that the rules are kept for.", "keep")
+            fix = request_fix(
+                scope=scope,
+                store=store,
+                field=text(body, "field"),
+                rules=_rules(body),
+                actor=actor,
+                values=mapping(body, "values", default={}),
+                updates_records=boolean(body, "update_records", default=False),
+                includes_unlike=boolean(body, "include_unlike", default=False),
+                reason=text(body, "reason", default=""),
+            )
+            if keep is not None:
+                recipes = keep_after(fix=fix, actor=actor, name=text(keep, "name", default=""), **limits)
+        except _REFUSALS as error:
+            raise _refused(error) from None
+        return Response({"fix": FixSerializer(fix).data, "recipes": RecipeSerializer(recipes, many=True).data})
+
+
+def _limits(keep: dict[str, Any]) -> dict[str, int]:
+    limits = {
+        "days": _number(keep, "days", DAYS, largest=365, smallest=1),
+        "daily_cap": _number(keep, "daily_cap", CAP, largest=10_000, smallest=1),
+        "approve_first": _number(keep, "approve_first", 0, largest=10_000),
+    }
+    check_limits(**limits)
+    return limits
+
+
+class FixView(APIView):
+    @extend_schema(operation_id="get_fix", responses=answers(FixSerializer, more=(404,)))
+    def get(self, request: Request, fix_id: str) -> Response:
+        wanted = parse_public_id("fix", fix_id)
+        mine = BulkFix.objects.filter(store_id=principal_of(request).store_id).exclude(status=BulkFix.Status.DRAFT)
+        fix = mine.select_related("replay").filter(id=wanted).first() if wanted else None
+        if fix is None:
+            raise not_found("fix")
+        return Response(FixSerializer(fix).data)
+
+
+class RecipesView(APIView):
+    @extend_schema(
+        operation_id="list_recipes", parameters=[CURSOR, LIMIT], responses=answers(page_of(RecipeSerializer, "Recipe"))
+    )
+    def get(self, request: Request) -> Response:
+        rows = Recipe.objects.filter(store_id=principal_of(request).store_id).select_related("integration")
+        return page(request, rows, RecipeSerializer().to_representation, by=("created_at", "id"))
+
+
+class RecipeView(APIView):
+    @extend_schema(operation_id="get_recipe", responses=answers(RecipeSerializer, more=(404,)))
+    def get(self, request: Request, recipe_id: str) -> Response:
+        return Response(RecipeSerializer(_recipe(request, recipe_id)).data)
+
+
+class RecipeOffView(APIView):
+    @extend_schema(operation_id="switch_off_recipe", request=None, responses=answers(RecipeSerializer, more=(404,)))
+    def post(self, request: Request, recipe_id: str) -> Response:
+        recipe = _recipe(request, recipe_id)
+        reason = text(body_of(request), "reason", default="", limit=500)
+        switch_off(recipe=recipe, actor=Actor.of_principal(principal_of(request)), reason=reason)
+        return Response(RecipeSerializer(recipe).data)
+
+
+def _recipe(request: Request, recipe_id: str) -> Recipe:
+    wanted = parse_public_id("rcp", recipe_id)
+    mine = Recipe.objects.filter(store_id=principal_of(request).store_id).select_related("integration")
+    found = mine.filter(id=wanted).first() if wanted else None
+    if found is None:
+        raise not_found("recipe")
+    return found

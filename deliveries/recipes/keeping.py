@@ -1,0 +1,145 @@
+"""Recipes that are kept for later failures of one kind: made, listed, switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from deliveries.models import Delivery, FailureGroup, Recipe
+from deliveries.recipes.rules import expression_of, parse_rules
+from deliveries.resolution import ResolutionError
+from integrations.foundation.audit import Actor, record_change
+from integrations.foundation.json_places import Place, parse_place, pointer, spelled
+from integrations.foundation.texts import shortened
+
+DAYS: Final = 30
+MOST_DAYS: Final = 365
+CAP: Final = 500
+MOST_CAP: Final = 10_000
+ACTIVE_LIMIT: Final = 100
+#: After so many uses the better place is suggested: the sender, or a transform.
+USED_OFTEN: Final = 20
+
+
+def keep_recipe(
+    *,
+    group: FailureGroup,
+    topic: str,
+    place: str,
+    rules: Sequence[Mapping[str, Any]],
+    actor: Actor,
+    name: str = "",
+    updates_records: bool = True,
+    days: int = DAYS,
+    daily_cap: int = CAP,
+    approve_first: int = 0,
+    now: datetime | None = None,
+) -> Recipe:
+    """Apply the rules to later failures of the group and topic as they appear. Raises RuleError, PlaceError,
+    ResolutionError. At most one active recipe per group, topic and field."""
+    now = now or timezone.now()
+    steps, field = parse_rules(rules), parse_place(place)
+    if not steps:
+        raise ResolutionError("invalid", "Values typed by hand cannot be kept for other deliveries: add rules.")
+    check_limits(days=days, daily_cap=daily_cap, approve_first=approve_first)
+    with transaction.atomic():
+        # One after the other: two people keep the same at the same time.
+        FailureGroup.objects.select_for_update(no_key=True, of=("self",)).get(pk=group.pk)
+        active = Recipe.objects.filter(store_id=group.store_id, is_active=True)
+        same = active.filter(
+            integration_id=group.integration_id, kind=group.kind, fingerprint=group.fingerprint, topic=topic
+        )
+        if same.exists():
+            raise ResolutionError("conflict", f"“{same[0].name}” fixes these already. Switch it off first.")
+        if active.count() >= ACTIVE_LIMIT:
+            raise ResolutionError("too_many", f"A store has at most {ACTIVE_LIMIT} active recipes. Switch one off.")
+        recipe = Recipe.objects.create(
+            store_id=group.store_id,
+            name=(name.strip() or _name(field, group))[:200],
+            integration_id=group.integration_id,
+            kind=group.kind,
+            fingerprint=group.fingerprint,
+            topic=topic,
+            place=pointer(field),
+            rules=[step.as_json() for step in steps],
+            updates_records=updates_records,
+            owner=actor.user,
+            owner_name=actor.name,
+            token_id=actor.token_id,
+            is_owned_by_program=actor.user is None,
+            expires_at=now + timedelta(days=days),
+            daily_cap=daily_cap,
+            approve_first=approve_first,
+            created_at=now,
+        )
+        _audit(recipe, actor, "create")
+    return recipe
+
+
+def _name(field: Place, group: FailureGroup) -> str:
+    headline = shortened(group.headline, 120)
+    return headline if str(field[-1]).lower() in headline.lower() else f"{spelled(field)}: {headline}"
+
+
+def check_limits(*, days: int, daily_cap: int, approve_first: int) -> None:
+    """Raises ResolutionError."""
+    if not 1 <= days <= MOST_DAYS:
+        raise ResolutionError("invalid", f"A recipe is kept for 1 to {MOST_DAYS} days.", "days")
+    if not 1 <= daily_cap <= MOST_CAP:
+        raise ResolutionError("invalid", f"The cap per day is 1 to {MOST_CAP:,}.", "daily_cap")
+    if not 0 <= approve_first <= MOST_CAP:
+        raise ResolutionError("invalid", f"The first 0 to {MOST_CAP:,} can wait for approval.", "approve_first")
+
+
+def switch_off(*, recipe: Recipe, actor: Actor, reason: str = "", now: datetime | None = None) -> bool:
+    """It touches nothing any more; what it has sent stays. False, without changes, if it is off already."""
+    now = now or timezone.now()
+    with transaction.atomic():
+        changed = Recipe.objects.filter(pk=recipe.pk, is_active=True).update(
+            is_active=False, off_at=now, off_reason=reason.strip(), off_by_name=actor.name
+        )
+        recipe.refresh_from_db()
+        if changed:
+            _audit(recipe, actor, "switch_off", reason)
+    return bool(changed)
+
+
+def group_of(recipe: Recipe) -> FailureGroup | None:
+    """The failure group that the recipe is for, if it still exists."""
+    return FailureGroup.objects.filter(
+        integration_id=recipe.integration_id, kind=recipe.kind, fingerprint=recipe.fingerprint
+    ).first()
+
+
+def transform_of(recipe: Recipe) -> str | None:
+    """The same as a transform of the subscription (JMESPath); None if its rules cannot be said so."""
+    return expression_of(parse_rules(recipe.rules), parse_place(recipe.place))
+
+
+def topics_of(scope_ids: Sequence[Any]) -> list[str]:
+    """The topics of these deliveries."""
+    return sorted(set(Delivery.objects.filter(id__in=scope_ids).values_list("topic", flat=True)))
+
+
+def _audit(recipe: Recipe, actor: Actor, action: str, reason: str = "") -> None:
+    record_change(
+        actor=actor,
+        action=action,
+        target=recipe,
+        store=recipe.store_id,
+        after={
+            "is_active": recipe.is_active,
+            "topic": recipe.topic,
+            "field": spelled(parse_place(recipe.place)),
+            "rules": recipe.rules,
+            "expires_at": recipe.expires_at.isoformat(),
+            "daily_cap": recipe.daily_cap,
+            "approve_first": recipe.approve_first,
+            "uses": recipe.uses,
+        },
+        reason=reason,
+    )
