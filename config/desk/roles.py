@@ -23,6 +23,10 @@ HIDDEN = {
     "deliveries.idempotencykey",
     "deliveries.replayitem",
     "deliveries.wizardpresence",
+    "deliveries.casecomment",
+    "deliveries.caserule",
+    "deliveries.failurehour",
+    "notifications.personalnotice",
 }
 #: An Operator resolves failures.
 OPERATOR = {

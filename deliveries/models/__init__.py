@@ -1,7 +1,9 @@
 from deliveries.models.backlog import Backlog
-from deliveries.models.delivery import Attempt, Delivery, FailureGroup, Revision
+from deliveries.models.case import CaseComment, CaseRule, FailureHour
+from deliveries.models.delivery import Attempt, Delivery, Revision
 from deliveries.models.engine import Engine
 from deliveries.models.event import Event, IdempotencyKey, Record
+from deliveries.models.failure_group import FailureGroup
 from deliveries.models.push_window import PushWindow
 from deliveries.models.replay import Replay, ReplayItem
 from deliveries.models.stats import StatsBucket
@@ -10,10 +12,13 @@ from deliveries.models.visit import WizardPresence
 __all__ = [
     "Attempt",
     "Backlog",
+    "CaseComment",
+    "CaseRule",
     "Delivery",
     "Engine",
     "Event",
     "FailureGroup",
+    "FailureHour",
     "IdempotencyKey",
     "PushWindow",
     "Record",
