@@ -37,6 +37,8 @@ groups_reopened: Hook[[Sequence[int], datetime]] = Hook()
 cases_woken: Hook[[Sequence[int], datetime]] = Hook()
 #: A case (id) was given to a person (id) by somebody (a name), with a note.
 case_assigned: Hook[[int, int, str, str, datetime]] = Hook()
+#: A person (id) has opened a page of the desk on which they were told to act (its path).
+page_opened: Hook[[int, str, datetime]] = Hook()
 #: Something else that staff should know (an integration was disabled): store, integration, key, level, text, now.
 #: One open notification per store and key.
 announced: Hook[[uuid.UUID, int | None, str, str, str, datetime]] = Hook()

@@ -23,8 +23,9 @@ from integrations.foundation.audit import Actor as Author
 from integrations.models import Store
 from integrations.security.redaction import MASK
 from notifications.channels import ChannelError, provider_for
-from notifications.models import Channel, ChannelMessage, Notification
+from notifications.models import Channel, ChannelMessage, Notification, PersonalNotice
 from notifications.outbox import send_test
+from notifications.personal import mark_read
 from notifications.services import reopen_notification, resolve_notification
 
 #: 30 days. What is longer was a slip, and no date could be reckoned with it.
@@ -48,6 +49,7 @@ class NotificationAdmin(ReadOnlyAdmin):
         return [
             own("<uuid:pk>/change/", self.notification_page, "change"),
             own("<uuid:pk>/resolve/", self.resolve_view, "resolve"),
+            own("notices/<number:pk>/read/", self.notice_view, "notice"),
             *super().get_urls(),
         ]
 
@@ -79,7 +81,18 @@ class NotificationAdmin(ReadOnlyAdmin):
         else:
             reopen_notification(notification=found, actor=actor)
             messages.success(request, "Reopened.")
+        if "cases" in request.POST:
+            return redirect("admin:deliveries_failuregroup_changelist")
         return redirect("admin:notifications_notification_changelist" if "list" in request.POST else _page_of(found))
+
+    @method_decorator(require_POST)
+    def notice_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Somebody has read a notice to them. Another person's is not found."""
+        notice = PersonalNotice.objects.filter(pk=pk, user=request.user.pk).first()
+        if notice is None:
+            raise Http404("This notice does not exist.")
+        mark_read(notice=notice)
+        return redirect("admin:index")
 
     def _open(self, request: HttpRequest, pk: uuid.UUID) -> Notification:
         found = self.get_queryset(request).filter(pk=pk).first()

@@ -14,5 +14,6 @@ class NotificationsConfig(AppConfig):
         hooks.groups_reopened.connect(services.on_groups_reopened)
         hooks.cases_woken.connect(services.on_cases_woken)
         hooks.case_assigned.connect(personal.on_case_assigned)
+        hooks.page_opened.connect(personal.on_page_opened)
         hooks.announced.connect(services.on_announced)
         hooks.deliveries_pruned.connect(services.on_deliveries_pruned)

@@ -16,6 +16,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Count, Max, QuerySet
 from django.urls import reverse
+from django.utils import timezone
 
 from deliveries.failures.people import staff_of
 from deliveries.models import FailureGroup, Revision
@@ -122,10 +123,18 @@ def unread(user: User) -> QuerySet[PersonalNotice]:
     return rows if ids is None else rows.filter(store__in=ids)
 
 
-def mark_read(*, user: User, now: datetime, path: str | None = None, pk: int | None = None) -> int:
-    """Their notices that lead to this page, or this one, are read; returns how many were not."""
-    rows = PersonalNotice.objects.filter(user=user, read_at=None)
-    rows = rows.filter(path=path) if path is not None else rows.filter(pk=pk)
+def on_page_opened(user_id: int, path: str, now: datetime) -> None:
+    """Listener of `hooks.page_opened`: their notices that lead there are read."""
+    _mark_read(PersonalNotice.objects.filter(user=user_id, path=path), now)
+
+
+def mark_read(*, notice: PersonalNotice, now: datetime | None = None) -> bool:
+    """Whether it was unread."""
+    return bool(_mark_read(PersonalNotice.objects.filter(pk=notice.pk), now or timezone.now()))
+
+
+def _mark_read(rows: QuerySet[PersonalNotice], now: datetime) -> int:
+    rows = rows.filter(read_at=None)
     # What has not been mailed yet need not be: they know.
     rows.filter(mail=Mail.WAITING).update(mail=Mail.NONE)
     return rows.update(read_at=now)

@@ -38,8 +38,7 @@ class NavSection:
 #: The main menu: label, app, model.
 NAV = (
     ("Deliveries", "deliveries", "delivery"),
-    ("Failures", "deliveries", "failuregroup"),
-    ("Notifications", "notifications", "notification"),
+    ("Cases", "deliveries", "failuregroup"),
     ("Integrations", "integrations", "integration"),
     ("Subscriptions", "subscriptions", "subscription"),
     ("Stores", "integrations", "store"),
@@ -50,7 +49,8 @@ MORE = (
                       ("Topics", "subscriptions", "topic"))),
     ("Operations", (("Bulk resends", "deliveries", "replay"), ("Attempts", "deliveries", "attempt"),
               ("Engines", "deliveries", "engine"), ("Task queue", "django_q", "schedule"))),
-    ("Administration", (("Channels", "notifications", "channel"), ("Audit", "integrations", "auditentry"),
+    ("Administration", (("Notifications", "notifications", "notification"),
+               ("Channels", "notifications", "channel"), ("Audit", "integrations", "auditentry"),
                ("Staff", "auth", "user"), ("Roles", "auth", "group"))),
 )  # fmt: skip
 

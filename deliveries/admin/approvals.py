@@ -8,7 +8,9 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils import timezone
 
+from deliveries import hooks
 from deliveries.admin.access import render, require
 from deliveries.resolution.approval_inbox import (
     DECIDED_AT_ONCE,
@@ -29,6 +31,7 @@ def approvals_view(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         require(request, APPROVES)
         return _decided(request)
+    hooks.page_opened(request.user.pk, request.path, timezone.now())  # type: ignore[arg-type]  # staff only
     batches = batches_for(request.user)  # type: ignore[arg-type]  # staff only
     context = {
         "batches": batches,
