@@ -19,7 +19,6 @@ from django.views.decorators.http import require_POST
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
 from integrations.admin.lists import tab_page
 from integrations.foundation.audit import Actor, record_change
-from integrations.foundation.audit import Actor as Author
 from integrations.models import Store
 from integrations.security.redaction import MASK
 from notifications.channels import ChannelError, provider_for
@@ -154,7 +153,9 @@ class ChannelForm(forms.ModelForm):
         cleaned = super().clean() or {}
         found = [line.strip() for line in str(cleaned.get("recipients", "")).replace(",", "\n").splitlines()]
         cleaned["recipients"] = list(dict.fromkeys(line for line in found if line))
-        if len(cleaned["recipients"]) > RECIPIENTS_LIMIT or any(map(_is_long, cleaned["recipients"])):
+        if len(cleaned["recipients"]) > RECIPIENTS_LIMIT or any(
+            len(one) > RECIPIENT_LENGTH for one in cleaned["recipients"]
+        ):
             raise ValidationError(
                 {
                     "recipients": f"{RECIPIENTS_LIMIT} recipients of {RECIPIENT_LENGTH} characters each are "
@@ -169,10 +170,6 @@ class ChannelForm(forms.ModelForm):
                 except ValueError as error:
                     raise ValidationError({"recipients": str(error)}) from None
         return cleaned
-
-
-def _is_long(recipient: str) -> bool:
-    return len(recipient) > RECIPIENT_LENGTH
 
 
 @admin.register(Channel)
@@ -227,7 +224,7 @@ class ChannelAdmin(DeskAdmin):
         before = None if not change else getattr(form, "shown_before", None)
         super().save_related(request, form, formsets, change)
         record_change(
-            actor=Author.of_user(request.user),
+            actor=Actor.of_user(request.user),
             action="change" if change else "create",
             target=form.instance,
             store=None,
@@ -241,7 +238,7 @@ class ChannelAdmin(DeskAdmin):
         super().save_model(request, obj, form, change)
 
     def delete_model(self, request: HttpRequest, obj: Channel) -> None:
-        actor = Author.of_user(request.user)
+        actor = Actor.of_user(request.user)
         record_change(actor=actor, action="delete", target=obj, store=None, before=_shown(obj))
         super().delete_model(request, obj)
 

@@ -1,6 +1,6 @@
 """Paths below `/api/v1/` that belong to deliveries: ingest, what happened, and feeds and pings of others' resources."""
 
-from deliveries.api import feeds, views
+from deliveries.api import cases, feeds, views
 from deliveries.api.push import EventsView, PushView
 from integrations.api.routes import both
 
@@ -12,6 +12,17 @@ urlpatterns = [
     *both("deliveries/<str:delivery_id>", views.DeliveryView.as_view(), "delivery"),
     *both("deliveries/<str:delivery_id>/attempts", views.AttemptsView.as_view(), "attempts"),
     *both("deliveries/<str:delivery_id>/resolve", views.ResolveView.as_view(), "resolve-delivery"),
+    *both("cases", cases.CasesView.as_view(), "cases"),
+    *both("cases/<str:case_id>", cases.CaseView.as_view(), "case"),
+    *both("cases/<str:case_id>/comments", cases.CommentsView.as_view(), "case-comments"),
+    *both("cases/<str:case_id>/assign", cases.AssignView.as_view(), "assign-case"),
+    *both("cases/<str:case_id>/snooze", cases.SnoozeView.as_view(), "snooze-case"),
+    *both("cases/<str:case_id>/wake", cases.WakeView.as_view(), "wake-case"),
+    *both("cases/<str:case_id>/ticket", cases.TicketView.as_view(), "case-ticket"),
+    *both("cases/<str:case_id>/merge", cases.MergeView.as_view(), "merge-case"),
+    *both("cases/<str:case_id>/split", cases.SplitView.as_view(), "split-case"),
+    *both("cases/<str:case_id>/resolve", cases.ResolveCaseView.as_view(), "resolve-case"),
+    *both("cases/<str:case_id>/reopen", cases.ReopenCaseView.as_view(), "reopen-case"),
     *both("subscriptions/<str:subscription_id>/sent", feeds.SentView.as_view(), "subscription-sent"),
     *both("subscriptions/<str:subscription_id>/retry", feeds.RetryView.as_view(), "subscription-retry"),
     *both("subscriptions/<str:subscription_id>/error", feeds.ErrorsView.as_view(), "subscription-error"),
