@@ -30,6 +30,8 @@ logger = logging.getLogger("hookdesk.notifications")
 
 Mail = PersonalNotice.Mail
 APPROVES = "deliveries.approve_revision"
+#: What keys of notices about edited payloads begin with; the store follows.
+APPROVALS = "approvals:"
 #: News of the same thing is mailed at most this often.
 MAIL_EVERY = timedelta(minutes=30)
 #: A mail that has been on its way for this long has lost its worker.
@@ -69,7 +71,7 @@ def tell_approvers(now: datetime) -> int:
     told: set[int] = set()
     stores = waiting.order_by().values("delivery__store", "delivery__store__name").annotate(latest=Max("created_at"))
     for store_id, name, latest in stores.values_list("delivery__store", "delivery__store__name", "latest"):
-        key = f"approvals:{store_id}"
+        key = f"{APPROVALS}{store_id}"
         known = dict(PersonalNotice.objects.filter(key=key).values_list("user_id", "at"))
         for user in staff_of(store_id, APPROVES):
             if known.get(user.pk) is not None and known[user.pk] >= latest:
@@ -85,8 +87,8 @@ def tell_approvers(now: datetime) -> int:
             _tell(user, store_id, key, words, path, now)
             told.add(user.pk)
     # Decided, by whomever: nothing to do any more.
-    open_keys = {f"approvals:{store_id}" for store_id in waiting.values_list("delivery__store", flat=True).distinct()}
-    over = PersonalNotice.objects.filter(key__startswith="approvals:", read_at=None).exclude(key__in=open_keys)
+    open_keys = {f"{APPROVALS}{store_id}" for store_id in waiting.values_list("delivery__store", flat=True).distinct()}
+    over = PersonalNotice.objects.filter(key__startswith=APPROVALS, read_at=None).exclude(key__in=open_keys)
     over.update(read_at=now, mail=Mail.NONE)
     return len(told)
 

@@ -12,7 +12,7 @@ from deliveries.models import FailureGroup
 from deliveries.resolution.approval_inbox import waiting_count
 from deliveries.stats.queries import shown_count
 from notifications.models import PersonalNotice
-from notifications.personal import unread
+from notifications.personal import APPROVALS, unread
 
 NOTICES_SHOWN = 8
 APPROVALS_COUNTED = 99
@@ -38,7 +38,9 @@ class Inbox:
         if user.has_perm("deliveries.view_failuregroup"):
             cases = visible_to(FailureGroup.objects.cases().open().filter(assignee=user.pk), user)
             numbers = cases.aggregate(mine=Count("pk"), returned=Count("pk", filter=Q(returned_at__isnull=False)))
-        notices = list(unread(user)[: NOTICES_SHOWN + 1])
+        # What awaits approval has a line of its own, with the number of now.
+        rows = unread(user).exclude(key__startswith=APPROVALS) if waiting else unread(user)
+        notices = list(rows[: NOTICES_SHOWN + 1])
         return cls(
             notices=notices[:NOTICES_SHOWN],
             notices_more=len(notices[NOTICES_SHOWN:]),

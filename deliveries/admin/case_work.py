@@ -81,7 +81,9 @@ def history_of(case: FailureGroup) -> list[Entry]:
     """Comments and changes, newest first."""
     entries = [Entry(one.created_at, one.author_name, text=one.text) for one in comments_of(case)[:LISTED]]
     audits = audits_of(case).exclude(action="comment")
-    entries += [Entry(one.created_at, one.actor, _words(one)) for one in audits[:LISTED]]
+    # That another case was merged into this one is in the history of this one already.
+    own = [one for one in audits[:LISTED] if one.target_id == str(case.pk) or one.action != "merge"]
+    entries += [Entry(one.created_at, one.actor, _words(one)) for one in own]
     return sorted(entries, key=lambda entry: entry.at, reverse=True)[:LISTED]
 
 
