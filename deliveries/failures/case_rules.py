@@ -112,6 +112,7 @@ def split_case(
         rule.save()
         audit_case(found, actor, "split", None, {"condition": rule.words, "into": rule.target.public_id})
         _move(rule, now)
+        rule.target.refresh_from_db()
     return rule
 
 

@@ -55,7 +55,9 @@ def record(deliveries: list[Delivery], message: str, now: datetime = NOW, **data
     with transaction.atomic():
         groups = group_failures(failures, now)
         for one in deliveries:
-            Delivery.objects.filter(pk=one.pk).update(failure_group=groups[one.pk], status="failed")
+            Delivery.objects.filter(pk=one.pk).update(
+                failure_group=groups[one.pk], status="failed", due_at=None, lease=None, finished_at=now
+            )
         changes = [
             DeliveryChange(one.id, one.store_id, one.integration_id, "failed", None, groups[one.pk], message)
             for one in deliveries

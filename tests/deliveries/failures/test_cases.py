@@ -223,7 +223,8 @@ def test_the_trend_shows_each_hour_and_what_is_not_counted_yet() -> None:
     case = fail(delivery, NOW, times=2)
     assert trends([case], NOW)[case.pk][-3:] == [3, 0, 2]
     assert (count_hours(NOW), count_hours(NOW)) == (1, 0)
-    assert trends([FailureGroup.objects.get()], NOW)[case.pk][-3:] == [3, 0, 2]
+    case = FailureGroup.objects.get()
+    assert trends([case], NOW)[case.pk][-3:] == [3, 0, 2]
     assert trends([case], NOW, bars=28, hours=6)[case.pk][-1] == 5
 
 
