@@ -203,3 +203,8 @@ class PersonalNotice(models.Model):
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def link(self) -> str:
+        """`path`, as a link may lead there: a page of this site, whatever the row says."""
+        return self.path if self.path.startswith("/admin/") else "/admin/"

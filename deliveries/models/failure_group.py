@@ -105,6 +105,11 @@ class FailureGroup(models.Model):
         return self.title or self.message
 
     @property
+    def ticket(self) -> str:
+        """The ticket's address, as a link may lead there; empty if there is none."""
+        return self.ticket_url if self.ticket_url.startswith("https://") else ""
+
+    @property
     def first_seen(self) -> datetime:
         return self.seen_at or self.first_at
 
