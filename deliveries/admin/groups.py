@@ -66,7 +66,7 @@ class FailureGroupAdmin(ReadOnlyAdmin):
             .order_by("-id")[:DELIVERIES_SHOWN]
         )
         now = timezone.now()
-        hooks.page_opened(request.user.pk, request.path, now)
+        hooks.page_opened(request.user.pk, request.path, now)  # type: ignore[arg-type]  # staff only
         context = {"group": group, "rows": rows, "shown": DELIVERIES_SHOWN, **work_context(request, group, now)}
         title = f"{group.integration.name}: {group.headline[:80]}"
         return render(request, "admin/deliveries/failuregroup/change_form.html", title, context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -48,6 +48,7 @@ from integrations.foundation.audit import Actor
 _ID = re.compile(r"(?:case_)?([1-9][0-9]{0,18})", re.ASCII)
 LARGEST = 2**63 - 1  #: of the databases' numbers
 VIEWS = ("open", "unassigned", "returned", "snoozed", "resolved", "all")
+F = TypeVar("F", bound=Callable[..., Any])
 _TEXT = {"type": "string", "maxLength": LONGEST_QUERY_TEXT}
 
 
@@ -148,7 +149,7 @@ def _tried(run: Callable[[], Any]) -> Any:
         raise invalid(error.message, error.field or None) from None
 
 
-def _action(name: str, body: type[serializers.Serializer[Any]] | None) -> Any:
+def _action(name: str, body: type[serializers.Serializer[Any]] | None) -> Callable[[F], F]:
     """Describe a POST that changes a case and answers it."""
     return extend_schema(
         operation_id=name, request=body, responses=answers(CaseSerializer, more=(400, 404, 409) if body else (404, 409))
@@ -236,8 +237,8 @@ class SplitView(APIView):
     def post(self, request: Request, case_id: str) -> Response:
         """The answer is the case that was split off."""
         case, body = case_of(request, case_id), body_of(request)
-        named = {name: text(body, name) for name in ("field", "operator")} | {"value": text(body, "value", default="")}
-        rule = _tried(lambda: split_case(case=case, actor=_actor(request), **named))
+        field, operator, value = text(body, "field"), text(body, "operator"), text(body, "value", default="")
+        rule = _tried(lambda: split_case(case=case, field=field, operator=operator, value=value, actor=_actor(request)))
         return Response(CaseSerializer(case_of(request, str(rule.target_id))).data)
 
 

@@ -64,9 +64,10 @@ def routes_of(integration_ids: Collection[int]) -> Routes:
         "source_id", "source__integration_id", "source__fingerprint", "field", "operator", "value",
         "target_id", "target__kind", "target__fingerprint", "target__message", "target__title",
     )  # fmt: skip
-    for source_id, integration_id, digest, name, operator, value, *target in rows:
+    for row in rows:
+        source_id, integration_id, digest, name, operator, value = row[:6]
         routes.source_of[integration_id, digest] = source_id
-        routes.rules.setdefault(source_id, []).append(_Rule(name, operator, value, Target(*target)))
+        routes.rules.setdefault(source_id, []).append(_Rule(name, operator, value, Target(*row[6:])))
     for rules in routes.rules.values():
         # What was split off stays apart, also when the rest is merged into another case.
         rules.sort(key=lambda rule: not rule.field)
