@@ -1,6 +1,6 @@
 """Merging and splitting cases: by a rule that also holds for what fails later (`routing`).
 
-The deliveries that are there are moved in batches: some at once, the rest by the engines. What is being sent
+The deliveries that are there are moved in batches: some at once, the rest by a task each minute. What is being sent
 meanwhile is left alone; its result follows the rule.
 """
 

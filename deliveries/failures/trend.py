@@ -1,7 +1,7 @@
 """The trend of a case: failures by the hour, from the occurrences that are counted anyway.
 
-Engines look at the occurrences now and then and write what is new into the hour of the latest failure, so recording
-a failure costs nothing more.
+A task looks at the occurrences each minute and writes what is new into the hour of the latest failure, so recording a
+failure costs nothing more.
 """
 
 from __future__ import annotations

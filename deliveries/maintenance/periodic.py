@@ -1,4 +1,4 @@
-"""What engines do every few seconds besides sending: polls, stale holds, auto-disabling integrations, cases."""
+"""What engines do every few seconds besides sending: polls, stale holds, auto-disabling integrations."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from django.db import InterfaceError, OperationalError, transaction
 
 from deliveries import hooks
 from deliveries.dispatch.ordering import release_forgotten
-from deliveries.failures.case_rules import settle_rules
-from deliveries.failures.cases import wake_due
-from deliveries.failures.trend import count_hours
 from deliveries.maintenance import cascade
 from deliveries.models import Delivery, Event
 from integrations.foundation.identifiers import uuid7
@@ -37,7 +34,6 @@ def run_periodic(now: datetime) -> None:
     if _swept_at is None or not timedelta() <= now - _swept_at < SWEEP_EVERY:
         _swept_at = now
         jobs += [release_forgotten, disable_dead_integrations, cascade.note_left_behind, cascade.go_on]
-        jobs += [wake_due, settle_rules, count_hours]
     for job in jobs:
         with harmless(job.__name__, ""):
             job(now)

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import transaction
 
-from deliveries import hooks
+from deliveries import hooks, tasks
 from deliveries.failures.cases import (
     CaseError,
     assign_case,
@@ -232,6 +232,11 @@ def test_what_failed_before_trends_were_kept_is_in_no_hour() -> None:
     case = FailureGroupFactory(occurrences=500, last_at=NOW)
     assert count_hours(NOW) == 1
     assert sum(trends([FailureGroup.objects.get()], NOW)[case.pk]) == 0
+
+
+def test_the_minutely_task_says_what_it_did(case: FailureGroup) -> None:
+    FailureGroup.objects.update(snoozed_until=NOW)
+    assert tasks.look_after_cases() == "1 woken, 0 deliveries moved, 1 counted"
 
 
 def test_old_hours_are_forgotten(case: FailureGroup) -> None:
