@@ -36,14 +36,14 @@ def test_a_case_is_handed_over_commented_snoozed_and_comes_back(
     assert case is not None
     manager = visit("Manager", name="max")
     page = visit("Operator", name="olga")
-    page.get_by_role("link", name="Cases").click()
+    page.locator(".desk-nav").get_by_role("link", name="Cases").click()
     page.locator(f"a.what[href*='/{case.pk}/change/']").click()
 
     page.get_by_text("Hand to a manager…").click()
     page.get_by_label("What they should do").fill("Please look at the token.")
     page.get_by_role("button", name="Hand it over").click()
     page.get_by_text("max has the case now, and is notified.").wait_for()
-    page.get_by_label("Comment").fill("The customer <b>waits</b>.")
+    page.get_by_label("Comment", exact=True).fill("The customer <b>waits</b>.")
     page.get_by_role("button", name="Add comment").click()
     page.get_by_text("The customer <b>waits</b>.").wait_for()
     picture(page, "case")
@@ -55,7 +55,7 @@ def test_a_case_is_handed_over_commented_snoozed_and_comes_back(
     manager.get_by_label("For", exact=True).select_option("4h")
     manager.get_by_role("button", name="Snooze", exact=True).click()
     manager.get_by_text("Snoozed. Nobody is notified until then.").wait_for()
-    manager.get_by_role("link", name="Cases").click()
+    manager.locator(".desk-nav").get_by_role("link", name="Cases").click()
     assert manager.locator(f"a.what[href*='/{case.pk}/change/']").count() == 0
     manager.get_by_role("link", name="Snoozed").click()
     manager.locator(f"a.what[href*='/{case.pk}/change/']").wait_for()
