@@ -248,6 +248,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1/",
+    # Cases and notifications have the same two; without a name of ours they would get one made of digits.
+    "ENUM_NAME_OVERRIDES": {"OpenOrResolvedEnum": [("open", "open"), ("resolved", "resolved")]},
 }
 
 # --- Security headers ---------------------------------------------------------------------------------

@@ -31,6 +31,14 @@ class DeliveryChange:
 settled: Hook[[Sequence[DeliveryChange], datetime]] = Hook()
 #: These failure groups (ids) have no failing delivery left; resolved by `auto` or a user's name.
 groups_resolved: Hook[[Sequence[int], str, datetime]] = Hook()
+#: These failure groups (ids) are open again without a new failure: by staff, or merged or split.
+groups_reopened: Hook[[Sequence[int], datetime]] = Hook()
+#: These failure groups (ids) are open and their snooze is over.
+cases_woken: Hook[[Sequence[int], datetime]] = Hook()
+#: A case (id) was given to a person (id) by somebody (a name), with a note.
+case_assigned: Hook[[int, int, str, str, datetime]] = Hook()
+#: A person (id) has opened a page of the desk on which they were told to act (its path).
+page_opened: Hook[[int, str, datetime]] = Hook()
 #: Something else that staff should know (an integration was disabled): store, integration, key, level, text, now.
 #: One open notification per store and key.
 announced: Hook[[uuid.UUID, int | None, str, str, str, datetime]] = Hook()

@@ -33,6 +33,19 @@ def sweep() -> None:
         run_recipes()
 
 
+def look_after_cases() -> str:
+    """Each minute: end snoozes, move deliveries of merged and split cases, count failures by the hour.
+
+    Not in the engines: moving many deliveries takes seconds, in which they would send nothing.
+    """
+    from deliveries.failures.case_rules import settle_rules
+    from deliveries.failures.cases import wake_due
+    from deliveries.failures.trend import count_hours
+
+    now = timezone.now()
+    return f"{wake_due(now)} woken, {settle_rules(now)} deliveries moved, {count_hours(now)} counted"
+
+
 def prune() -> int:
     """Daily: delete what is older than RETENTION_DAYS."""
     from deliveries.maintenance.retention import prune_finished
@@ -42,6 +55,7 @@ def prune() -> int:
 
 SCHEDULES = {
     "deliveries.tasks.sweep": {"schedule_type": Schedule.MINUTES, "minutes": 1},
+    "deliveries.tasks.look_after_cases": {"schedule_type": Schedule.MINUTES, "minutes": 1},
     "deliveries.tasks.prune": {"schedule_type": Schedule.DAILY},
     "notifications.tasks.send_waiting": {"schedule_type": Schedule.MINUTES, "minutes": 1},
     "notifications.tasks.prune": {"schedule_type": Schedule.DAILY},

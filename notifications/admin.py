@@ -19,12 +19,12 @@ from django.views.decorators.http import require_POST
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
 from integrations.admin.lists import tab_page
 from integrations.foundation.audit import Actor, record_change
-from integrations.foundation.audit import Actor as Author
 from integrations.models import Store
 from integrations.security.redaction import MASK
 from notifications.channels import ChannelError, provider_for
-from notifications.models import Channel, ChannelMessage, Notification
+from notifications.models import Channel, ChannelMessage, Notification, PersonalNotice
 from notifications.outbox import send_test
+from notifications.personal import mark_read
 from notifications.services import reopen_notification, resolve_notification
 
 #: 30 days. What is longer was a slip, and no date could be reckoned with it.
@@ -48,6 +48,7 @@ class NotificationAdmin(ReadOnlyAdmin):
         return [
             own("<uuid:pk>/change/", self.notification_page, "change"),
             own("<uuid:pk>/resolve/", self.resolve_view, "resolve"),
+            own("notices/<number:pk>/read/", self.notice_view, "notice"),
             *super().get_urls(),
         ]
 
@@ -79,7 +80,18 @@ class NotificationAdmin(ReadOnlyAdmin):
         else:
             reopen_notification(notification=found, actor=actor)
             messages.success(request, "Reopened.")
+        if "cases" in request.POST:
+            return redirect("admin:deliveries_failuregroup_changelist")
         return redirect("admin:notifications_notification_changelist" if "list" in request.POST else _page_of(found))
+
+    @method_decorator(require_POST)
+    def notice_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Somebody has read a notice to them. Another person's is not found."""
+        notice = PersonalNotice.objects.filter(pk=pk, user=request.user.pk).first()
+        if notice is None:
+            raise Http404("This notice does not exist.")
+        mark_read(notice=notice)
+        return redirect("admin:index")
 
     def _open(self, request: HttpRequest, pk: uuid.UUID) -> Notification:
         found = self.get_queryset(request).filter(pk=pk).first()
@@ -141,7 +153,9 @@ class ChannelForm(forms.ModelForm):
         cleaned = super().clean() or {}
         found = [line.strip() for line in str(cleaned.get("recipients", "")).replace(",", "\n").splitlines()]
         cleaned["recipients"] = list(dict.fromkeys(line for line in found if line))
-        if len(cleaned["recipients"]) > RECIPIENTS_LIMIT or any(map(_is_long, cleaned["recipients"])):
+        if len(cleaned["recipients"]) > RECIPIENTS_LIMIT or any(
+            len(one) > RECIPIENT_LENGTH for one in cleaned["recipients"]
+        ):
             raise ValidationError(
                 {
                     "recipients": f"{RECIPIENTS_LIMIT} recipients of {RECIPIENT_LENGTH} characters each are "
@@ -156,10 +170,6 @@ class ChannelForm(forms.ModelForm):
                 except ValueError as error:
                     raise ValidationError({"recipients": str(error)}) from None
         return cleaned
-
-
-def _is_long(recipient: str) -> bool:
-    return len(recipient) > RECIPIENT_LENGTH
 
 
 @admin.register(Channel)
@@ -214,7 +224,7 @@ class ChannelAdmin(DeskAdmin):
         before = None if not change else getattr(form, "shown_before", None)
         super().save_related(request, form, formsets, change)
         record_change(
-            actor=Author.of_user(request.user),
+            actor=Actor.of_user(request.user),
             action="change" if change else "create",
             target=form.instance,
             store=None,
@@ -228,7 +238,7 @@ class ChannelAdmin(DeskAdmin):
         super().save_model(request, obj, form, change)
 
     def delete_model(self, request: HttpRequest, obj: Channel) -> None:
-        actor = Author.of_user(request.user)
+        actor = Actor.of_user(request.user)
         record_change(actor=actor, action="delete", target=obj, store=None, before=_shown(obj))
         super().delete_model(request, obj)
 

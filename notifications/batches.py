@@ -25,6 +25,9 @@ MOST_TOGETHER = 2_000
 #: The text of a message that was sent as part of another one.
 WITH_OTHERS = "Sent in one message with others."
 
+#: What a message needs besides itself.
+_SHOWN = ("channel", "notification__store", "notification__integration", "notification__failure_group")
+
 _Pair = tuple[int, str]
 
 
@@ -39,7 +42,7 @@ class _Recent:
 def due_messages(now: datetime, unreachable: set[int], limit: int | None = None) -> list[ChannelMessage]:
     """Return the messages due now, the oldest first, except those of unreachable channels."""
     due = ChannelMessage.objects.filter(status=Status.WAITING, send_after__lte=now).exclude(channel_id__in=unreachable)
-    rows = due.select_related("channel", "notification__store", "notification__integration")
+    rows = due.select_related(*_SHOWN)
     return list(rows.order_by("send_after", "id")[:limit])
 
 
@@ -87,5 +90,5 @@ def _count_due(pair: _Pair, now: datetime) -> int:
 
 
 def _all_due(pair: _Pair, now: datetime) -> list[ChannelMessage]:
-    rows = _waiting(pair, now).select_related("channel", "notification__store", "notification__integration")
+    rows = _waiting(pair, now).select_related(*_SHOWN)
     return list(rows.order_by("send_after", "id")[:MOST_TOGETHER])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -77,6 +78,11 @@ class Notification(models.Model):
     def headline(self) -> str:
         """The problem common to all its failures; `summary` is the latest failure's message."""
         return self.failure_group.title or self.summary if self.failure_group else self.summary
+
+    @property
+    def count(self) -> int:
+        """How often it happened. An error's number is its case's: one figure wherever it is shown."""
+        return self.failure_group.occurrences if self.failure_group else self.occurrences
 
     @property
     def public_id(self) -> str:
@@ -163,3 +169,48 @@ class ChannelMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.channel} → {self.recipient}"
+
+
+class PersonalNotice(models.Model):
+    """What one member of staff should know: a case was given to them, payloads await their approval.
+
+    On their dashboard until it is read, and by e-mail if they have an address. One per person and key, which is told
+    again when there is news.
+    """
+
+    class Mail(models.TextChoices):
+        NONE = "none", "none"
+        WAITING = "waiting", "waiting"
+        SENDING = "sending", "sending"
+        SENT = "sent", "sent"
+        FAILED = "failed", "failed"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="notices", db_index=False)
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=200)
+    text = models.TextField()
+    path = models.CharField(max_length=300, help_text="The page of the desk where to act.")
+    case = models.ForeignKey(FailureGroup, models.CASCADE, null=True, related_name="+")
+    at = models.DateTimeField()
+    read_at = models.DateTimeField(null=True)
+    mail = models.CharField(max_length=10, choices=Mail.choices, default=Mail.NONE)
+    mailed_at = models.DateTimeField(null=True)
+    mail_error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-at"]
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="personal_notice_is_unique")]
+        indexes = [
+            # What is to be mailed?
+            models.Index(fields=["at"], name="personal_notice_waiting", condition=Q(mail__in=["waiting", "sending"])),
+            # Pruning.
+            models.Index(fields=["read_at"], name="personal_notice_age"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def link(self) -> str:
+        """`path`, as a link may lead there: a page of this site, whatever the row says."""
+        return self.path if self.path.startswith("/admin/") else "/admin/"

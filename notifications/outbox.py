@@ -66,8 +66,9 @@ def send_waiting(now: datetime | None = None) -> SentCount:
 
 
 def _drop_settled(messages: Sequence[ChannelMessage], count: SentCount) -> list[ChannelMessage]:
-    """Drop messages whose notification has been resolved or whose channel has been disabled."""
-    wanted = [message for message in messages if message.channel.is_enabled and not _is_settled(message.notification)]
+    """Drop messages whose notification has been resolved or snoozed, or whose channel has been disabled."""
+    now = timezone.now()
+    wanted = [message for message in messages if message.channel.is_enabled and not _is_over(message.notification, now)]
     unwanted = {message.pk for message in messages} - {message.pk for message in wanted}
     if unwanted:
         dropped, _ = ChannelMessage.objects.filter(pk__in=unwanted, status=Status.WAITING).delete()
@@ -75,10 +76,12 @@ def _drop_settled(messages: Sequence[ChannelMessage], count: SentCount) -> list[
     return wanted
 
 
-def _is_settled(notification: Notification | None) -> bool:
-    return notification is None or (
-        notification.level != Notification.Level.INFO and notification.status == Notification.Status.RESOLVED
-    )
+def _is_over(notification: Notification | None, now: datetime) -> bool:
+    if notification is None:
+        return True
+    case = notification.failure_group
+    is_resolved = notification.level != Notification.Level.INFO and notification.status == Notification.Status.RESOLVED
+    return is_resolved or (case is not None and case.is_snoozed_at(now))
 
 
 def _claim(messages: Sequence[ChannelMessage], now: datetime) -> list[ChannelMessage]:
@@ -152,7 +155,7 @@ def _incident(notification: Notification) -> Incident:
         store=harmless(notification.store.name),
         integration=harmless(notification.integration.name) if notification.integration else "",
         summary=harmless(notification.summary),
-        occurrences=notification.occurrences,
+        occurrences=notification.count,
         link=f"{settings.PUBLIC_URL}/admin/notifications/notification/{notification.pk}/change/",
     )
 

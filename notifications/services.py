@@ -24,11 +24,12 @@ from django.utils import timezone
 from deliveries.failures import groups as failures
 from deliveries.failures.fingerprint import normalise_message
 from deliveries.hooks import DeliveryChange
-from deliveries.models import Delivery
+from deliveries.models import Delivery, FailureGroup
 from deliveries.storage import backend
 from deliveries.storage.counters import Counters
 from deliveries.storage.locks import lock_groups
 from integrations.foundation.audit import Actor, record_change
+from notifications import personal
 from notifications.models import Notification
 from notifications.routing import queue_messages
 
@@ -107,6 +108,28 @@ def on_groups_resolved(group_ids: Sequence[int], by: str, now: datetime) -> None
         found.update(status=Status.RESOLVED, resolved_by=by[:200], resolved_at=now)
 
 
+def on_groups_reopened(group_ids: Sequence[int], now: datetime) -> None:
+    """Listener of `hooks.groups_reopened`: their notifications are open too. No message: staff did it."""
+    with _harmless("reopened groups"):
+        found = Notification.objects.filter(failure_group_id__in=group_ids)
+        known = set(_in_order(found).values_list("failure_group_id", flat=True))
+        found.update(status=Status.OPEN, resolved_by=None, resolved_at=None)
+        rows = [
+            _Row(group.store_id, f"group:{group.pk}", Level.ERROR, group.message, group.integration_id, group.pk)
+            for group in FailureGroup.objects.filter(id__in=group_ids).exclude(id__in=known)
+        ]
+        if rows:
+            _upsert(sorted(rows, key=lambda row: (row.store_id, row.key)), now)
+
+
+def on_cases_woken(group_ids: Sequence[int], now: datetime) -> None:
+    """Listener of `hooks.cases_woken`: their messages go out now, and whoever has the case is told."""
+    with _harmless("cases whose snooze is over"):
+        found = Notification.objects.open().filter(failure_group_id__in=group_ids)
+        queue_messages(list(found.values_list("id", flat=True)), now)
+        personal.tell_assignees(group_ids, "woke", now)
+
+
 def on_announced(
     store_id: uuid.UUID, integration_id: int | None, key: str, level: str, text: str, now: datetime
 ) -> None:
@@ -156,8 +179,15 @@ def _store(rows: _Rows, now: datetime) -> None:
     ordered = [rows[key] for key in sorted(rows)]
     news = _not_open_yet(ordered)
     ids = _upsert(ordered, now)
-    if news:
-        queue_messages([ids[row.store_id, row.key] for row in news], now)
+    if not news:
+        return
+    opened = {row.group_id for row in news if row.group_id is not None}
+    cases = list(FailureGroup.objects.filter(id__in=opened)) if opened else []
+    # Of a case that is snoozed nobody is told, however often it clears and fails again.
+    asleep = {case.pk for case in cases if case.is_snoozed_at(now)}
+    queue_messages([ids[row.store_id, row.key] for row in news if row.group_id not in asleep], now)
+    if wanted := [case.pk for case in cases if case.assignee_id is not None and case.pk not in asleep]:
+        personal.tell_assignees(wanted, "returned", now)
 
 
 def _not_open_yet(rows: Iterable[_Row]) -> list[_Row]:

@@ -7,12 +7,17 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from notifications import outbox, services
+from notifications import outbox, personal, services
 
 
 def send_waiting() -> str:
-    """Runs when a notification opens, and each minute for messages held by quiet hours or a digest."""
+    """Runs when a notification opens, and each minute for messages held by quiet hours or a digest.
+
+    Also tells those who may approve what awaits approval, and sends what is meant for one person.
+    """
     count = outbox.send_waiting()
+    personal.tell_approvers(timezone.now())
+    count.sent += personal.send_mails(timezone.now())
     return f"{count.sent} sent, {count.failed} failed, {count.dropped} dropped"
 
 
@@ -20,7 +25,7 @@ def prune() -> int:
     """Daily: delete what is older than RETENTION_DAYS."""
     before = timezone.now() - timedelta(days=settings.RETENTION_DAYS)
     total = 0
-    for forget in (outbox.prune_messages, services.prune_notifications):
+    for forget in (outbox.prune_messages, services.prune_notifications, personal.prune_notices):
         while (forgotten := forget(before)) > 0:
             total += forgotten
     return total

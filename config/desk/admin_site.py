@@ -38,8 +38,7 @@ class NavSection:
 #: The main menu: label, app, model.
 NAV = (
     ("Deliveries", "deliveries", "delivery"),
-    ("Failures", "deliveries", "failuregroup"),
-    ("Notifications", "notifications", "notification"),
+    ("Cases", "deliveries", "failuregroup"),
     ("Integrations", "integrations", "integration"),
     ("Subscriptions", "subscriptions", "subscription"),
     ("Stores", "integrations", "store"),
@@ -51,7 +50,8 @@ MORE = (
     ("Operations", (("Bulk resends", "deliveries", "replay"), ("Bulk fixes", "deliveries", "bulkfix"),
               ("Recipes", "deliveries", "recipe"), ("Attempts", "deliveries", "attempt"),
               ("Engines", "deliveries", "engine"), ("Task queue", "django_q", "schedule"))),
-    ("Administration", (("Channels", "notifications", "channel"), ("Audit", "integrations", "auditentry"),
+    ("Administration", (("Notifications", "notifications", "notification"),
+               ("Channels", "notifications", "channel"), ("Audit", "integrations", "auditentry"),
                ("Staff", "auth", "user"), ("Roles", "auth", "group"))),
 )  # fmt: skip
 

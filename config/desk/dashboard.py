@@ -10,6 +10,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils import timezone
 
+from config.desk.inbox import Inbox
 from deliveries.access import stores_for, visible_to
 from deliveries.models import Delivery, Event, FailureGroup
 from deliveries.stats import queries
@@ -58,6 +59,7 @@ def dashboard_context(request: HttpRequest) -> dict[str, Any]:
     steps = setup_steps(stores) if parts.figures and parts.integrations and parts.stores else []
     context: dict[str, Any] = {
         "parts": parts,
+        "inbox": Inbox.of(request.user),
         "heartbeat": visible_heartbeat(request),
         "window": window,
         "window_title": WINDOW_TITLES[window],
@@ -90,8 +92,8 @@ def _numbers(window: str, now: datetime, scope: list[uuid.UUID] | None, parts: P
         failing = failing if scope is None else failing.filter(store_id__in=scope)
         found |= {"total": through.total, "failing_now": queries.shown_count(queries.capped_count(failing))}
     if parts.failures:
-        groups = queries.open_groups(scope)
-        found |= {"groups": groups, "group_count": _open_groups(scope)}
+        groups = queries.open_groups(scope, now)
+        found |= {"groups": groups, "group_count": _open_groups(scope, now)}
     if parts.integrations:
         found |= _integrations(scope, through)
     return found
@@ -111,9 +113,9 @@ def _integrations(scope: list[uuid.UUID] | None, through: queries.Throughput | N
     }
 
 
-def _open_groups(scope: list[uuid.UUID] | None) -> str:
-    """The number of open groups; only the latest are listed."""
-    groups = FailureGroup.objects.filter(status=FailureGroup.Status.OPEN)
+def _open_groups(scope: list[uuid.UUID] | None, now: datetime) -> str:
+    """The number of open cases that are not snoozed; only the latest are listed."""
+    groups = FailureGroup.objects.cases().awake(now)
     groups = groups if scope is None else groups.filter(store_id__in=scope)
     return queries.shown_count(queries.capped_count(groups, 99), 99)
 
@@ -122,7 +124,7 @@ def open_group_count(request: HttpRequest) -> str:
     """For the menu; empty if there are none, or for people who may not see failures."""
     if not request.user.has_perm("deliveries.view_failuregroup"):
         return ""
-    groups = visible_to(FailureGroup.objects.filter(status=FailureGroup.Status.OPEN), request.user)
+    groups = visible_to(FailureGroup.objects.cases().awake(timezone.now()), request.user)
     number = queries.capped_count(groups, 99)
     return queries.shown_count(number, 99) if number else ""
 

@@ -25,6 +25,10 @@ HIDDEN = {
     "deliveries.bulkfixitem",
     "deliveries.recipeuse",
     "deliveries.wizardpresence",
+    "deliveries.casecomment",
+    "deliveries.caserule",
+    "deliveries.failurehour",
+    "notifications.personalnotice",
 }
 #: An Operator resolves failures.
 OPERATOR = {

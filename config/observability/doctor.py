@@ -182,7 +182,7 @@ def _integrations(now: datetime) -> Iterator[Finding]:
                       "Its deliveries are waiting. Enable it on its page in the admin.")  # fmt: skip
     failing = FailureGroup.objects.filter(status=FailureGroup.Status.OPEN).count()
     if failing:
-        yield Finding("failures", "warning", f"{failing:,} failures are open.", "See /admin/, under Failures.")
+        yield Finding("failures", "warning", f"{failing:,} failures are open.", "See /admin/, under Cases.")
 
 
 def _topics(now: datetime) -> Iterator[Finding]:

@@ -38,6 +38,8 @@ PILLS: Final[dict[str, tuple[str, str]]] = {
     "paused": ("‖", "warn"),
     "half-open": ("◑", "warn"),
     "warning": ("▲", "warn"),
+    "snoozed": ("◌", "calm"),
+    "returned": ("↺", "bad"),
     "failed": ("✕", "bad"),
     "error": ("✕", "bad"),
     "open": ("✕", "bad"),

@@ -8,7 +8,7 @@ from django import template
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from deliveries.access import sees_all, stores_for
+from deliveries.access import sees_all, stores_for, visible_to
 from deliveries.models import Delivery, FailureGroup, Record
 from deliveries.stats.queries import Series, capped_count, in_failing_index, shown_count, throughput
 from deliveries.stats.topics import known_names
@@ -49,6 +49,13 @@ def latest_records(store: Store) -> QuerySet[Record]:
 @register.simple_tag
 def notification_of(group: FailureGroup | None) -> Notification | None:
     return Notification.objects.filter(failure_group=group).first() if group is not None else None
+
+
+@register.simple_tag
+def other_notices(user: Any) -> list[Notification]:
+    """What is open and no case: an integration was disabled, data goes round in a loop."""
+    rows = visible_to(Notification.objects.open().filter(failure_group=None), user)
+    return list(rows.order_by("-last_at")[:50])
 
 
 @register.simple_tag

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from deliveries.admin import changelist as listing
 from deliveries.admin import test_and_preview
 from deliveries.admin.access import open_delivery, render, require
+from deliveries.admin.approvals import approvals_view, batch_view
 from deliveries.admin.bulk import selection_view
 from deliveries.admin.detail import in_full, page_context
 from deliveries.admin.json_pointers import existing_pointers
@@ -47,6 +48,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
         return [
             own("selection/", selection_view, "selection"),
+            path("approvals/", self.admin_site.admin_view(approvals_view), name="deliveries_approvals"),
+            path("approvals/<str:key>/", self.admin_site.admin_view(batch_view), name="deliveries_approval_batch"),
             own("preview/", test_and_preview.preview_view, "preview"),
             own("test/<number:pk>/", test_and_preview.test_view, "test"),
             own("<uuid:pk>/resolve/", steps.diagnose_step, "resolve"),

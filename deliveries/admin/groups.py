@@ -1,4 +1,4 @@
-"""Admin of failure groups: failures with the same cause."""
+"""Admin of failure groups, which staff know as cases: failures with the same cause."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_POST
 
+from deliveries import hooks
 from deliveries.admin.access import render, require
+from deliveries.admin.case_list import page_of, tabs_of
+from deliveries.admin.case_work import work, work_context
+from deliveries.failures.cases import merged_into
 from deliveries.failures.groups import reopen_group, resolve_group
 from deliveries.models import Delivery, FailureGroup
 from deliveries.stats.queries import with_failing
 from integrations.admin.base import ReadOnlyAdmin
-from integrations.admin.lists import tab_page
 from integrations.foundation.audit import Actor
 
 DELIVERIES_SHOWN = 25
@@ -32,19 +38,26 @@ class FailureGroupAdmin(ReadOnlyAdmin):
         return [
             own("<number:pk>/resolve/", self.resolve_view, "resolve"),
             own("<number:pk>/close/", self.close_view, "close"),
+            own("<number:pk>/work/", self.work_view, "work"),
             own("<number:pk>/change/", self.group_page, "change"),
             *super().get_urls(),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         require(request, "deliveries.view_failuregroup")
-        rows, context = tab_page(request, self._rows(request))
-        context["groups"] = with_failing(rows)
-        return render(request, "admin/deliveries/failuregroup/change_list.html", "Failures", context)
+        now = timezone.now()
+        tabs = tabs_of(request, self.get_queryset(request), now)
+        tab = next(tab for tab in tabs if tab.is_current)
+        context = {"tabs": tabs, "tab": tab, **page_of(request, tab, now)}
+        return render(request, "admin/deliveries/failuregroup/change_list.html", "Cases", context)
 
     def group_page(self, request: HttpRequest, pk: int) -> HttpResponse:
         require(request, "deliveries.view_failuregroup")
-        group = with_failing([get_object_or_404(self._rows(request), pk=pk)])[0]
+        group = get_object_or_404(self._rows(request), pk=pk)
+        if (into := merged_into(group)) is not None:
+            messages.info(request, f"Case {pk} was merged into this one.")
+            return redirect("admin:deliveries_failuregroup_change", into.pk)
+        [group] = with_failing([group])
         rows = (
             Delivery.objects.filter(failure_group=group)
             .failing()
@@ -52,9 +65,19 @@ class FailureGroupAdmin(ReadOnlyAdmin):
             .defer("event__data")
             .order_by("-id")[:DELIVERIES_SHOWN]
         )
-        context = {"group": group, "rows": rows, "shown": DELIVERIES_SHOWN}
+        now = timezone.now()
+        hooks.page_opened(request.user.pk, request.path, now)  # type: ignore[arg-type]  # staff only
+        context = {"group": group, "rows": rows, "shown": DELIVERIES_SHOWN, **work_context(request, group, now)}
         title = f"{group.integration.name}: {group.headline[:80]}"
         return render(request, "admin/deliveries/failuregroup/change_form.html", title, context)
+
+    @method_decorator(require_POST)
+    def work_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Give it to somebody, comment, snooze, link, merge, split."""
+        require(request, "deliveries.resolve_delivery")
+        group = get_object_or_404(self._rows(request), pk=pk)
+        work(request, group, self._rows(request))
+        return redirect("admin:deliveries_failuregroup_change", pk)
 
     def resolve_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Open the wizard with the newest failing delivery of the group."""
@@ -82,4 +105,4 @@ class FailureGroupAdmin(ReadOnlyAdmin):
         return redirect("admin:deliveries_failuregroup_change", pk)
 
     def _rows(self, request: HttpRequest) -> QuerySet[FailureGroup]:
-        return self.get_queryset(request).select_related("integration__health", "store")
+        return self.get_queryset(request).select_related("integration__health", "store", "assignee")

@@ -1,6 +1,6 @@
 """Paths below `/api/v1/` that belong to deliveries: ingest, what happened, and feeds and pings of others' resources."""
 
-from deliveries.api import feeds, recipes, views
+from deliveries.api import cases, feeds, recipes, views
 from deliveries.api.push import EventsView, PushView
 from integrations.api.routes import both
 
@@ -18,6 +18,17 @@ urlpatterns = [
     *both("recipes/<str:recipe_id>", recipes.RecipeView.as_view(), "recipe"),
     *both("recipes/<str:recipe_id>/off", recipes.RecipeOffView.as_view(), "recipe-off"),
     *both("fixes/<str:fix_id>", recipes.FixView.as_view(), "fix"),
+    *both("cases", cases.CasesView.as_view(), "cases"),
+    *both("cases/<str:case_id>", cases.CaseView.as_view(), "case"),
+    *both("cases/<str:case_id>/comments", cases.CommentsView.as_view(), "case-comments"),
+    *both("cases/<str:case_id>/assign", cases.AssignView.as_view(), "assign-case"),
+    *both("cases/<str:case_id>/snooze", cases.SnoozeView.as_view(), "snooze-case"),
+    *both("cases/<str:case_id>/wake", cases.WakeView.as_view(), "wake-case"),
+    *both("cases/<str:case_id>/ticket", cases.TicketView.as_view(), "case-ticket"),
+    *both("cases/<str:case_id>/merge", cases.MergeView.as_view(), "merge-case"),
+    *both("cases/<str:case_id>/split", cases.SplitView.as_view(), "split-case"),
+    *both("cases/<str:case_id>/resolve", cases.ResolveCaseView.as_view(), "resolve-case"),
+    *both("cases/<str:case_id>/reopen", cases.ReopenCaseView.as_view(), "reopen-case"),
     *both("subscriptions/<str:subscription_id>/sent", feeds.SentView.as_view(), "subscription-sent"),
     *both("subscriptions/<str:subscription_id>/retry", feeds.RetryView.as_view(), "subscription-retry"),
     *both("subscriptions/<str:subscription_id>/error", feeds.ErrorsView.as_view(), "subscription-error"),

@@ -15,6 +15,7 @@ from django.utils import timezone
 from deliveries import hooks
 from deliveries.failures.fingerprint import fingerprint, former_fingerprint, normalise_message, title_of
 from deliveries.failures.payload_values import values_of
+from deliveries.failures.routing import Routes, routes_of
 from deliveries.models import Delivery, FailureGroup
 from deliveries.storage.counters import Counters
 from deliveries.storage.locks import lock_groups, lock_groups_where
@@ -40,7 +41,11 @@ _COUNTERS = Counters(
     replaced=("status", "resolved_at", "message", "title", "sample_id", "last_at"),
     computed={
         "first_at": "CASE WHEN deliveries_failuregroup.status = 'open'"
-        " THEN deliveries_failuregroup.first_at ELSE excluded.first_at END"
+        " THEN deliveries_failuregroup.first_at ELSE excluded.first_at END",
+        "returned_at": "CASE WHEN deliveries_failuregroup.status = 'open'"
+        " THEN deliveries_failuregroup.returned_at ELSE excluded.last_at END",
+        "return_count": "deliveries_failuregroup.return_count"
+        " + CASE WHEN deliveries_failuregroup.status = 'open' THEN 0 ELSE 1 END",
     },
 )
 
@@ -63,9 +68,11 @@ class Failure:
 @dataclass(slots=True)
 class _Tally:
     latest: Failure
-    title: str = ""
+    kind: str
+    message: str
+    title: str
     #: The group's fingerprint before payloads were considered.
-    former: str = ""
+    former: str
     count: int = 0
 
 
@@ -74,12 +81,14 @@ def group_failures(failures: Sequence[Failure], now: datetime, leaving: Collecti
 
     Inside the transaction that records the failures. `leaving` are the groups that deliveries of the same batch
     leave: locked together with the others, so that `close_empty_groups` can take no lock in the wrong order.
-    `first_at` is when the group was last opened, `sample` and `message` are the latest failure's.
+    `first_at` is when the group was last opened, `sample` and `message` are the latest failure's. Groups that were
+    merged or split are left to `Routes`: a rule that is made meanwhile is caught up with by `settle_rules`.
     """
     tallies: dict[_GroupKey, _Tally] = {}
     key_of: dict[uuid.UUID, _GroupKey] = {}
+    routes = routes_of({failure.integration_id for failure in failures})
     for failure in failures:
-        key_of[failure.delivery_id] = _count(failure, tallies)
+        key_of[failure.delivery_id] = _count(failure, tallies, routes)
     prints = {key[1] for key in tallies} | {tally.former for tally in tallies.values()}
     lock_groups_where(
         Q(id__in=set(leaving)) | Q(integration_id__in={key[0] for key in tallies}, fingerprint__in=prints)
@@ -89,13 +98,26 @@ def group_failures(failures: Sequence[Failure], now: datetime, leaving: Collecti
     return {delivery_id: ids[key] for delivery_id, key in key_of.items()}
 
 
-def _count(failure: Failure, tallies: dict[_GroupKey, _Tally]) -> _GroupKey:
+def _count(failure: Failure, tallies: dict[_GroupKey, _Tally], routes: Routes) -> _GroupKey:
     values = values_of(failure.documents)
-    key = (failure.integration_id, fingerprint(failure.kind, failure.message, values))
-    tally = tallies.setdefault(key, _Tally(failure))
-    tally.latest = failure
-    tally.title = title_of(failure.message, values)
-    tally.former = former_fingerprint(failure.kind, failure.message)
+    digest = fingerprint(failure.kind, failure.message, values)
+    former = former_fingerprint(failure.kind, failure.message)
+    target = (
+        routes.target_of(failure.integration_id, (digest, former), failure.message, failure.documents)
+        if routes
+        else None
+    )
+    if target is not None:
+        # It keeps its own words, whatever else leads there.
+        key = (failure.integration_id, target.fingerprint)
+        fresh = _Tally(failure, target.kind, target.message, target.title, target.fingerprint)
+        tally = tallies.setdefault(key, fresh)
+        tally.latest = failure
+    else:
+        key = (failure.integration_id, digest)
+        fresh = _Tally(failure, failure.kind, failure.message, title_of(failure.message, values), former)
+        tally = tallies.setdefault(key, fresh)
+        tally.latest, tally.message, tally.title, tally.former = failure, fresh.message, fresh.title, former
     tally.count += 1
     return key
 
@@ -128,9 +150,9 @@ def _counted(tallies: Mapping[_GroupKey, _Tally], now: datetime) -> dict[_GroupK
         {
             "store_id": tally.latest.store_id,
             "integration_id": integration_id,
-            "kind": tally.latest.kind[:50],
+            "kind": tally.kind[:50],
             "fingerprint": digest,
-            "message": tally.latest.message.replace("\0", "")[:MESSAGE_LIMIT],
+            "message": tally.message.replace("\0", "")[:MESSAGE_LIMIT],
             "title": tally.title.replace("\0", ""),
             "status": FailureGroup.Status.OPEN.value,
             "occurrences": tally.count,
@@ -138,6 +160,10 @@ def _counted(tallies: Mapping[_GroupKey, _Tally], now: datetime) -> dict[_GroupK
             "first_at": now,
             "last_at": now,
             "resolved_at": None,
+            "seen_at": now,
+            "returned_at": None,
+            "return_count": 0,
+            "counted": 0,
         }
         for (integration_id, digest), tally in sorted(tallies.items())
     ]
@@ -164,14 +190,14 @@ def close_empty_groups(group_ids: Collection[int | None], now: datetime, by: str
 
 
 def resolve_group(*, group: FailureGroup, actor: Actor, now: datetime | None = None) -> bool:
-    """Mark as resolved by staff, whatever its deliveries do; the next failure reopens it.
+    """Mark as resolved by staff, whatever its deliveries do; the next failure reopens it. Ends a snooze.
 
     Returns False, without changes, if it was resolved already.
     """
     now = now or timezone.now()
     with transaction.atomic():
         changed = FailureGroup.objects.filter(id=group.id, status=FailureGroup.Status.OPEN).update(
-            status=FailureGroup.Status.RESOLVED, resolved_at=now
+            status=FailureGroup.Status.RESOLVED, resolved_at=now, snoozed_until=None, snoozed_to_count=None
         )
         if changed:
             hooks.groups_resolved([group.id], actor.name, now)
@@ -181,12 +207,17 @@ def resolve_group(*, group: FailureGroup, actor: Actor, now: datetime | None = N
 
 
 def reopen_group(*, group: FailureGroup, actor: Actor, now: datetime | None = None) -> bool:
-    """Reopen. Returns False, without changes, if it is open already."""
+    """Reopen, with its notification. Returns False, without changes, if it is open already."""
+    now = now or timezone.now()
     with transaction.atomic():
-        changed = FailureGroup.objects.filter(id=group.id, status=FailureGroup.Status.RESOLVED).update(
-            status=FailureGroup.Status.OPEN, resolved_at=None, first_at=now or timezone.now()
+        # One that was merged into another only leads there.
+        changed = (
+            FailureGroup.objects.cases()
+            .filter(id=group.id, status=FailureGroup.Status.RESOLVED)
+            .update(status=FailureGroup.Status.OPEN, resolved_at=None, first_at=now, returned_at=None)
         )
         if changed:
+            hooks.groups_reopened([group.id], now)
             _audit(group, actor, "reopen", FailureGroup.Status.RESOLVED, FailureGroup.Status.OPEN)
     group.refresh_from_db()
     return bool(changed)

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deliveries', '0101_words'),
+        ("deliveries", "0102_born_claimed"),
         ('integrations', '0111_no_config_version_index'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

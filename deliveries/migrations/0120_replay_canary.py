@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deliveries', '0101_words'),
+        ("deliveries", "0110_recipes"),
     ]
 
     operations = [

@@ -1,7 +1,9 @@
 from deliveries.models.backlog import Backlog
-from deliveries.models.delivery import Attempt, Delivery, FailureGroup, Revision
+from deliveries.models.case import CaseComment, CaseRule, FailureHour
+from deliveries.models.delivery import Attempt, Delivery, Revision
 from deliveries.models.engine import Engine, Reservation
 from deliveries.models.event import Event, IdempotencyKey, Record
+from deliveries.models.failure_group import FailureGroup
 from deliveries.models.push_window import PushWindow
 from deliveries.models.recipes import BulkFix, BulkFixItem, Recipe, RecipeUse
 from deliveries.models.replay import Replay, ReplayItem
@@ -13,10 +15,13 @@ __all__ = [
     "Backlog",
     "BulkFix",
     "BulkFixItem",
+    "CaseComment",
+    "CaseRule",
     "Delivery",
     "Engine",
     "Event",
     "FailureGroup",
+    "FailureHour",
     "IdempotencyKey",
     "PushWindow",
     "Recipe",

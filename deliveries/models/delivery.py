@@ -1,4 +1,4 @@
-"""Deliveries (one event for one subscription), their attempts, their revisions, and failure groups."""
+"""Deliveries (one event for one subscription), their attempts and their revisions."""
 
 from __future__ import annotations
 
@@ -10,55 +10,11 @@ from django.db import models
 from django.db.models import Q
 
 from deliveries.models.event import Event
+from deliveries.models.failure_group import FailureGroup
 from integrations.foundation.document_field import DocumentField
 from integrations.foundation.identifiers import public_id, uuid7
 from integrations.models import AccessToken, Integration, Store
 from subscriptions.models import Subscription
-
-
-class FailureGroup(models.Model):
-    """Failures with the same cause: same integration, kind of error, and message except for payload values."""
-
-    class Status(models.TextChoices):
-        OPEN = "open", "open"
-        RESOLVED = "resolved", "resolved"
-
-    store = models.ForeignKey(Store, models.CASCADE, related_name="+")
-    integration = models.ForeignKey(Integration, models.CASCADE, related_name="failure_groups")
-    kind = models.CharField(max_length=50)
-    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of the normalised message.")
-    message = models.TextField(help_text="The latest failure's.")
-    title = models.CharField(
-        max_length=300,
-        blank=True,
-        default="",
-        db_default="",
-        help_text="Names the payload's field instead of one failure's value.",
-    )
-    status = models.CharField(max_length=10, choices=Status.choices, default=Status.OPEN)
-    occurrences = models.PositiveBigIntegerField(default=0)
-    sample = models.ForeignKey("Delivery", models.SET_NULL, null=True, related_name="+")
-    first_at = models.DateTimeField()
-    last_at = models.DateTimeField()
-    resolved_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["-last_at"]
-        constraints = [
-            models.UniqueConstraint(fields=["integration", "kind", "fingerprint"], name="failure_group_is_unique"),
-        ]
-        indexes = [
-            # "Needs attention" on the dashboard.
-            models.Index(fields=["status", "-last_at"], name="failure_group_open"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.integration.name}: {self.headline}"
-
-    @property
-    def headline(self) -> str:
-        """What is wrong, for all of the group."""
-        return self.title or self.message
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
@@ -319,6 +275,10 @@ class Revision(models.Model):
 
     class Meta:
         ordering = ["delivery", "number"]
+        indexes = [
+            # What awaits approval?
+            models.Index(fields=["created_at"], name="revision_awaiting", condition=Q(is_awaiting_approval=True)),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["delivery", "number"], name="revision_number_is_unique"),
             models.CheckConstraint(condition=Q(number__gte=1), name="revision_zero_is_the_event"),

@@ -215,9 +215,9 @@ FROM deliveries_failuregroup g WHERE g.id IN ({marks})
 """
 
 
-def open_groups(store_ids: Sequence[uuid.UUID] | None, limit: int = GROUP_ROWS) -> list[FailureGroup]:
-    """The open failure groups that changed last, each with `failing`: how many deliveries need attention."""
-    groups = FailureGroup.objects.filter(status=FailureGroup.Status.OPEN).select_related("integration", "store")
+def open_groups(store_ids: Sequence[uuid.UUID] | None, now: datetime, limit: int = GROUP_ROWS) -> list[FailureGroup]:
+    """The open cases that changed last and are not snoozed, each with `failing`: how many deliveries need attention."""
+    groups = FailureGroup.objects.cases().awake(now).select_related("integration", "store", "assignee")
     if store_ids is not None:
         groups = groups.filter(store_id__in=store_ids)
     return with_failing(list(groups.order_by("-last_at")[:limit]))

@@ -26,14 +26,18 @@ class NotificationSerializer(serializers.Serializer[Notification]):
     summary = serializers.CharField()
     status = serializers.ChoiceField(Notification.Status.values)
     resolved_by = serializers.CharField(allow_null=True, help_text="auto, a user's name, or null.")
-    occurrences = serializers.IntegerField()
+    occurrences = serializers.IntegerField(source="count", help_text="Of an error, those of its case.")
     delivery = serializers.SerializerMethodField(help_text="The latest.")
     integration = serializers.CharField(source="integration.slug", allow_null=True, default=None)
+    case = serializers.SerializerMethodField(help_text="The case that an error belongs to: case_…")
     created_at = serializers.DateTimeField()
     resolved_at = serializers.DateTimeField(allow_null=True)
 
     def get_delivery(self, notification: Notification) -> str | None:
         return public_id("dlv", notification.delivery_id) if notification.delivery_id else None
+
+    def get_case(self, notification: Notification) -> str | None:
+        return notification.failure_group.public_id if notification.failure_group else None
 
 
 def notification_json(notification: Notification) -> dict[str, Any]:
@@ -44,7 +48,7 @@ def notification_of(request: Request, notification_id: str) -> Notification:
     """Raises not_found, including for another store's."""
     wanted = parse_public_id("notif", notification_id)
     found = wanted and (
-        Notification.objects.select_related("integration")
+        Notification.objects.select_related("integration", "failure_group")
         .filter(store_id=principal_of(request).store_id, id=wanted)
         .first()
     )
@@ -60,7 +64,9 @@ class NotificationsView(APIView):
         responses=answers(page_of(NotificationSerializer, "Notification"), more=(400,)),
     )
     def get(self, request: Request) -> Response:
-        rows = Notification.objects.filter(store_id=principal_of(request).store_id).select_related("integration")
+        rows = Notification.objects.filter(store_id=principal_of(request).store_id).select_related(
+            "integration", "failure_group"
+        )
         if "status" in request.query_params:
             if (status := query_text(request, "status")) not in Notification.Status.values:
                 raise invalid("status must be open or resolved.", "status")

@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
 
-from deliveries.models import Engine, Replay, Revision
+from deliveries.models import CaseComment, CaseRule, Engine, Replay, Revision
 from integrations.foundation.audit import HOOKDESK, record_change
 from integrations.models import StaffProfile, Store
 from notifications.models import Channel
@@ -75,6 +75,14 @@ def make_side(mark: str) -> Side:
         patch=[],
         author_name="bo",
         is_awaiting_approval=True,
+    )
+    part = FailureGroupFactory(
+        integration=integration, message=f"{mark} is out of ink", ticket_url="https://a.example/1"
+    )
+    now = timezone.now()
+    CaseComment.objects.create(case=group, author_name=f"{mark}-person", text=f"{mark} comment", created_at=now)
+    CaseRule.objects.create(
+        source=group, target=part, field="id", operator="is", value=mark, author_name=f"{mark}-person", created_at=now
     )
     notification = NotificationFactory(store=side.store, integration=integration, summary=f"{mark} is down")
     channel = Channel.objects.create(
@@ -139,8 +147,11 @@ def make_person(role: str | None, stores: list[Store] | None, *, is_superuser: b
 
 
 #: Tables that merely looking may write to: sessions, who is on a page, and statistics, which are added up when read.
-#: And the count of wrong passwords, which is a form's own doing.
-_MOVING = {"sessions.session", "deliveries.wizardpresence", "deliveries.statsbucket", "config.loginlimit"}
+#: What somebody was told is read by looking. And the count of wrong passwords, which is a form's own doing.
+_MOVING = {
+    "sessions.session", "deliveries.wizardpresence", "deliveries.statsbucket", "notifications.personalnotice",
+    "config.loginlimit",
+}  # fmt: skip
 
 
 def snapshot() -> dict[str, list[Any]]:

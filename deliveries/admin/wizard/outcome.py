@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils import timezone
 
 from deliveries.access import visible_to
 from deliveries.admin.access import open_delivery, render, require
@@ -93,7 +94,7 @@ def _outcome(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
 
 
 def _next_group(request: HttpRequest, group: FailureGroup | None) -> FailureGroup | None:
-    rows = visible_to(FailureGroup.objects.filter(status=FailureGroup.Status.OPEN), request.user)
+    rows = visible_to(FailureGroup.objects.awake(timezone.now()), request.user)
     if group is not None:
         rows = rows.exclude(pk=group.pk)
     return rows.select_related("integration").order_by("-last_at").first()

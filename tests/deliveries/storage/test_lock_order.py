@@ -22,9 +22,12 @@ from config.key_rotation import rotate_keys
 from deliveries import resolution
 from deliveries.dispatch.engine import DeliveryEngine
 from deliveries.failures import groups
+from deliveries.failures.case_rules import merge_cases, remove_rule, settle_rules, split_case
+from deliveries.failures.cases import CaseError, snooze_case, wake_due
+from deliveries.failures.trend import count_hours
 from deliveries.ingest.plan import PushedObject, plan_push
 from deliveries.maintenance.retention import prune
-from deliveries.models import Delivery, FailureGroup
+from deliveries.models import CaseRule, Delivery, FailureGroup
 from deliveries.replay import ReplayError, start_replay, step
 from deliveries.runtime.registry import register
 from integrations.foundation.audit import Actor
@@ -91,7 +94,7 @@ class Everybody:
             try:
                 what()
                 done[what.__name__] += 1
-            except (resolution.ResolutionError, ReplayError, ValidationError) as refusal:
+            except (resolution.ResolutionError, ReplayError, ValidationError, CaseError) as refusal:
                 done[f"{what.__name__}: {type(refusal).__name__}"] += 1
             except Exception as error:
                 trouble.append(f"{what.__name__}: {error!r}")
@@ -209,6 +212,25 @@ class Desk:
             now += timedelta(seconds=0.2)
         time.sleep(0.2)
 
+    def organise(self):
+        """Merge, split and snooze cases, and do what engines do for them now and then."""
+        time.sleep(0.02)
+        cases = list(FailureGroup.objects.cases().order_by("?")[:2])
+        choice = random.randrange(5)
+        if choice == 0 and len(cases) == 2:
+            merge_cases(source=cases[0], target=cases[1], actor=STAFF_ACTOR)
+        elif choice == 1 and cases:
+            value = str(random.randrange(10))
+            split_case(case=cases[0], field="weight", operator="contains", value=value, actor=STAFF_ACTOR)
+        elif choice == 2 and cases:
+            snooze_case(case=cases[0], actor=STAFF_ACTOR, more=random.randint(1, 20))
+        elif choice == 3 and (rule := CaseRule.objects.order_by("?").first()):
+            remove_rule(rule=rule, actor=STAFF_ACTOR)
+        else:
+            now = timezone.now()
+            for catch_up in (settle_rules, wake_due, count_hours):
+                catch_up(now)
+
     def maintain(self):
         prune(before=timezone.now() - timedelta(milliseconds=300), batch=200)
         prune_notifications(timezone.now())
@@ -244,7 +266,8 @@ def test_nothing_deadlocks_and_no_push_is_refused(quick_detection, receiver, set
         assert slot is not None
         DeliveryEngine(slot).run(everybody.until - time.monotonic())
 
-    roles = {send: ENGINES, push: PUSHERS, desk.decide: STAFF, desk.configure: 1, desk.replay: 1, desk.maintain: 1}
+    roles = {send: ENGINES, push: PUSHERS, desk.decide: STAFF, desk.configure: 1, desk.replay: 1, desk.maintain: 1,
+             desk.organise: 1}  # fmt: skip
     for what, count in roles.items():
         for _ in range(count):
             everybody.start(what)

@@ -20,14 +20,14 @@ def client() -> ApiClient:
 
 
 def test_a_notification_is_shown_exactly_so(client: ApiClient) -> None:
-    group = FailureGroupFactory(integration=IntegrationFactory(store=client.store, slug="mirror"))
+    group = FailureGroupFactory(integration=IntegrationFactory(store=client.store, slug="mirror"), occurrences=37)
     delivery = DeliveryFactory(subscription__integration=group.integration)
     notification = NotificationFactory(
         store=client.store,
         integration=group.integration,
         failure_group=group,
         delivery=delivery,
-        occurrences=37,
+        occurrences=36,
         created_at=datetime(2026, 1, 31, 8, tzinfo=UTC),
     )
 
@@ -42,6 +42,7 @@ def test_a_notification_is_shown_exactly_so(client: ApiClient) -> None:
         "occurrences": 37,
         "delivery": delivery.public_id,
         "integration": "mirror",
+        "case": f"case_{group.pk}",
         "created_at": "2026-01-31T08:00:00Z",
         "resolved_at": None,
     }

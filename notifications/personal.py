@@ -1,0 +1,176 @@
+"""Notices to one member of staff: a case is theirs, or came back; payloads await their approval.
+
+They show on the dashboard until they are read, and go out by e-mail to who has an address. Recorded in the
+transaction of what happened; sent like all messages, by `tasks.send_waiting`, outside of any.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Count, Max, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from deliveries.failures.people import staff_of
+from deliveries.models import FailureGroup, Revision
+from integrations.foundation.texts import shortened
+from integrations.security.staff import visible_store_ids
+from notifications.channels import ChannelError, OutgoingMessage, provider_for
+from notifications.models import Channel, PersonalNotice
+from notifications.texts import harmless
+
+logger = logging.getLogger("hookdesk.notifications")
+
+Mail = PersonalNotice.Mail
+APPROVES = "deliveries.approve_revision"
+#: What keys of notices about edited payloads begin with; the store follows.
+APPROVALS = "approvals:"
+#: News of the same thing is mailed at most this often.
+MAIL_EVERY = timedelta(minutes=30)
+#: A mail that has been on its way for this long has lost its worker.
+LEASE = timedelta(minutes=5)
+BATCH = 100
+WORDS = {"returned": "is failing", "woke": "is no longer snoozed and is still open"}
+
+
+def on_case_assigned(group_id: int, user_id: int, by: str, note: str, now: datetime) -> None:
+    """Listener of `hooks.case_assigned`."""
+    try:
+        with transaction.atomic():
+            case = FailureGroup.objects.select_related("integration").get(pk=group_id)
+            words = f"{by} gave you the case {_name_of(case)}" + (f": “{shortened(note, 300)}”" if note else "")
+            _tell(User.objects.get(pk=user_id), case.store_id, f"case:{case.pk}", words, _page_of(case), now, case=case)
+    except Exception:  # whatever goes wrong here, the case is assigned
+        logger.exception("could not notify user %s of case %s", user_id, group_id)
+
+
+def tell_assignees(group_ids: Collection[int], what: str, now: datetime) -> None:
+    """Tell whoever has one of these cases that it came back, or woke: `what` is a key of `WORDS`."""
+    cases = FailureGroup.objects.filter(id__in=group_ids, assignee__isnull=False)
+    for case in cases.select_related("integration", "assignee"):
+        assert case.assignee is not None
+        came_back = case.returned_at is not None and what == "returned"
+        words = f"Your case {_name_of(case)} {'came back after it was resolved' if came_back else WORDS[what]}"
+        _tell(case.assignee, case.store_id, f"case:{case.pk}", words, _page_of(case), now, case=case)
+
+
+def tell_approvers(now: datetime) -> int:
+    """Tell those who may approve how many payloads wait, once for all that came together. Returns how many people.
+
+    Nobody is told of their own edits.
+    """
+    waiting = Revision.objects.filter(is_awaiting_approval=True)
+    path = reverse("admin:deliveries_approvals")
+    told: set[int] = set()
+    stores = waiting.order_by().values("delivery__store", "delivery__store__name").annotate(latest=Max("created_at"))
+    for store_id, name, latest in stores.values_list("delivery__store", "delivery__store__name", "latest"):
+        key = f"{APPROVALS}{store_id}"
+        known = dict(PersonalNotice.objects.filter(key=key).values_list("user_id", "at"))
+        for user in staff_of(store_id, APPROVES):
+            if known.get(user.pk) is not None and known[user.pk] >= latest:
+                continue
+            others = waiting.filter(delivery__store=store_id).exclude(author=user).exclude(people=user)
+            found = others.aggregate(number=Count("pk", distinct=True), latest=Max("created_at"))
+            if not found["number"] or (user.pk in known and known[user.pk] >= found["latest"]):
+                continue
+            one = found["number"] == 1
+            words = (
+                f"{found['number']:,} edited payload{'' if one else 's'} of {name} await{'s' if one else ''} approval"
+            )
+            _tell(user, store_id, key, words, path, now)
+            told.add(user.pk)
+    # Decided, by whomever: nothing to do any more.
+    open_keys = {f"{APPROVALS}{store_id}" for store_id in waiting.values_list("delivery__store", flat=True).distinct()}
+    over = PersonalNotice.objects.filter(key__startswith=APPROVALS, read_at=None).exclude(key__in=open_keys)
+    over.update(read_at=now, mail=Mail.NONE)
+    return len(told)
+
+
+def _awaiting(number: int, store: str) -> str:
+    subject = "1 edited payload" if number == 1 else f"{number:,} edited payloads"
+    return f"{subject} of {store} await{'s' if number == 1 else ''} approval"
+
+
+def _tell(
+    user: User, store_id: uuid.UUID, key: str, text: str, path: str, now: datetime, case: FailureGroup | None = None
+) -> None:
+    known = PersonalNotice.objects.filter(user=user, key=key).first()
+    # Unread and mailed a moment ago: the same person need not be written to again.
+    is_fresh = known is not None and known.read_at is None and known.mailed_at is not None
+    is_recent = is_fresh and known is not None and known.mailed_at is not None and now - known.mailed_at < MAIL_EVERY
+    mail = Mail.WAITING if user.email and not is_recent else Mail.NONE
+    values = {"store_id": store_id, "text": text, "path": path, "case": case, "at": now, "read_at": None, "mail": mail}
+    PersonalNotice.objects.update_or_create(user=user, key=key, defaults=values)
+
+
+def _name_of(case: FailureGroup) -> str:
+    return f"{case.integration.name}: {shortened(case.headline, 200)}"
+
+
+def _page_of(case: FailureGroup) -> str:
+    return reverse("admin:deliveries_failuregroup_change", args=[case.pk])
+
+
+def unread(user: User) -> QuerySet[PersonalNotice]:
+    """Newest first, of the stores that this person sees now."""
+    rows = PersonalNotice.objects.filter(user=user, read_at=None)
+    ids = visible_store_ids(user)
+    return rows if ids is None else rows.filter(store__in=ids)
+
+
+def on_page_opened(user_id: int, path: str, now: datetime) -> None:
+    """Listener of `hooks.page_opened`: their notices that lead there are read."""
+    _mark_read(PersonalNotice.objects.filter(user=user_id, path=path), now)
+
+
+def mark_read(*, notice: PersonalNotice, now: datetime | None = None) -> bool:
+    """Whether it was unread."""
+    return bool(_mark_read(PersonalNotice.objects.filter(pk=notice.pk), now or timezone.now()))
+
+
+def _mark_read(rows: QuerySet[PersonalNotice], now: datetime) -> int:
+    rows = rows.filter(read_at=None)
+    # What has not been mailed yet need not be: they know.
+    rows.filter(mail=Mail.WAITING).update(mail=Mail.NONE)
+    return rows.update(read_at=now)
+
+
+def send_mails(now: datetime) -> int:
+    """Send what waits, each once; returns how many were sent."""
+    lost = PersonalNotice.objects.filter(mail=Mail.SENDING, mailed_at__lt=now - LEASE)
+    lost.update(mail=Mail.FAILED, mail_error="The worker stopped while sending this message; it may have arrived.")
+    count = 0
+    waiting = PersonalNotice.objects.filter(mail=Mail.WAITING).select_related("user")
+    for notice in waiting.order_by("at")[:BATCH]:
+        if not PersonalNotice.objects.filter(pk=notice.pk, mail=Mail.WAITING).update(mail=Mail.SENDING, mailed_at=now):
+            continue  # another worker has it
+        mine = PersonalNotice.objects.filter(pk=notice.pk, mail=Mail.SENDING)
+        try:
+            provider_for(Channel(kind=Channel.Kind.EMAIL)).send(_message_of(notice))
+        except ChannelError as error:
+            logger.warning("a notice could not be mailed to %s: %s", notice.user, error.message)
+            mine.update(mail=Mail.FAILED, mail_error=error.message.replace("\0", ""))
+        else:
+            mine.update(mail=Mail.SENT, mail_error="")
+            count += 1
+    return count
+
+
+def _message_of(notice: PersonalNotice) -> OutgoingMessage:
+    text = harmless(notice.text)
+    subject = shortened(f"[Hookdesk] {text}", 150)
+    return OutgoingMessage(notice.user.email, subject, f"{text}\n\n{settings.PUBLIC_URL}{notice.path}\n")
+
+
+def prune_notices(before: datetime, limit: int = 1_000) -> int:
+    """Delete what was read before then, at most `limit`; returns how many."""
+    ids = list(PersonalNotice.objects.filter(read_at__lt=before).values_list("id", flat=True)[:limit])
+    PersonalNotice.objects.filter(id__in=ids).delete()
+    return len(ids)
