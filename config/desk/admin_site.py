@@ -34,6 +34,10 @@ class NavSection:
     label: str
     items: list[NavItem]
 
+    @property
+    def is_current(self) -> bool:
+        return any(item.is_current for item in self.items)
+
 
 #: The main menu: label, app, model.
 NAV = (
@@ -163,7 +167,7 @@ class HookdeskAdminSite(AdminSite):
         sections = []
         for label, models in MORE:
             urls = ((name, self._list_url(request, app, model)) for name, app, model in models)
-            items = [NavItem(name, url) for name, url in urls if url is not None]
+            items = [NavItem(name, url, request.path.startswith(url)) for name, url in urls if url is not None]
             if items:
                 sections.append(NavSection(label, items))
         return sections

@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from django import template
+from django.contrib import admin
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from integrations.admin.base import DeskAdmin
 from integrations.foundation.json_paths import path_of_pointer
 
 register = template.Library()
@@ -239,6 +241,20 @@ def _bar(x: int, width: int, height: int, good: float, bad: float, tip: str) -> 
         x, f"{height - good:.1f}", width, f"{good:.1f}",
         x, f"{height - good - bad:.1f}", width, f"{bad:.1f}",
     )  # fmt: skip
+
+
+@register.simple_tag
+def list_title(opts: Any) -> str:
+    """What the menu calls the list of a model, from its admin."""
+    page = admin.site._registry.get(opts.model)
+    return str(page.title_of_list() if isinstance(page, DeskAdmin) else opts.verbose_name_plural)
+
+
+@register.simple_tag
+def one_of(opts: Any) -> str:
+    """What the desk calls one row of a model."""
+    page = admin.site._registry.get(opts.model)
+    return str(page.name_of_one() if isinstance(page, DeskAdmin) else opts.verbose_name)
 
 
 @register.simple_tag(takes_context=True)

@@ -15,10 +15,12 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.decorators import method_decorator
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from integrations.admin import shown_once
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
+from integrations.admin.cells import drawn
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import AccessToken, AuditEntry, ConfigVersion, Store
 from integrations.models.store import validate_overrides
@@ -54,14 +56,26 @@ class StoreAdmin(DeskAdmin):
     store_path = "self"
     stock_pages = ("changelist", "add", "change")
     form = StoreForm
-    list_display = ["name", "store_id", "is_reason_required", "is_approval_required", "created_at"]
+    list_display = ["name", "store_id", "reason_required", "approval_required", "created"]
     search_fields = ["name"]
-    filter_horizontal = ["staff"]
+    empty_text = "A store is the tenant that pushes: tokens, integrations and subscriptions belong to it."
     change_form_template = "admin/integrations/store/change_form.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         # Staff limited to stores would not see what they created, or would widen their own limit.
         return super().has_add_permission(request) and visible_store_ids(request.user) is None
+
+    @admin.display(description="reason required", ordering="is_reason_required")
+    def reason_required(self, store: Store) -> str:
+        return "yes" if store.is_reason_required else "no"
+
+    @admin.display(description="second approver", ordering="is_approval_required")
+    def approval_required(self, store: Store) -> str:
+        return "yes" if store.is_approval_required else "no"
+
+    @admin.display(description="created", ordering="created_at")
+    def created(self, store: Store) -> SafeString:
+        return drawn("clock", store.created_at)
 
     @admin.display(description="store id", ordering="pk")
     def store_id(self, store: Store) -> str:
@@ -226,14 +240,20 @@ class TargetFilter(admin.SimpleListFilter):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "actor", "action", "target_type", "target_name", "store", "reason"]
+    list_title = "Audit"
+    empty_text = "Whatever staff, tokens and Hookdesk itself change is recorded here: who, when, what, why."
+    list_display = ["at", "actor", "action", "target_type", "target_name", "store", "reason"]
     list_filter = [TargetFilter]
     list_select_related = ["store"]
-    list_display_links = ["created_at"]
+    list_display_links = ["at"]
     search_fields = ["target_id"]
     search_help_text = "Exact id of the changed object."
     ordering = ["-id"]
     change_form_template = "admin/integrations/auditentry/change_form.html"
+
+    @admin.display(description="time")
+    def at(self, entry: AuditEntry) -> SafeString:
+        return drawn("clock", entry.created_at)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         return (queryset.filter(target_id=search_term.strip()) if search_term.strip() else queryset), False

@@ -134,8 +134,8 @@
 
   /* --- Selecting rows ----------------------------------------------------------------------------------- */
   for (const form of all("form[data-bulk]")) {
-    const whole = form.querySelector("[data-check-all]"), count = form.querySelector("[data-selected]");
-    const boxes = () => all("input[type=checkbox]:not([data-check-all]):not(:disabled)", form);
+    const whole = form.querySelector("[data-check-all], #action-toggle"), count = form.querySelector("[data-selected]");
+    const boxes = () => all("input[type=checkbox]:not([data-check-all]):not(#action-toggle):not(:disabled)", form);
     const quiet = count ? count.textContent : "";
     const update = () => {
       const chosen = boxes().filter((box) => box.checked);
@@ -148,6 +148,23 @@
     if (whole) { whole.hidden = false; whole.addEventListener("change", () => { boxes().forEach((box) => { box.checked = whole.checked; }); update(); }); }
     form.addEventListener("change", update);
     update();
+  }
+
+  /* --- Long lists of ticks, filtered as one types ---------------------------------------------------------- */
+  for (const list of all("div.check-list")) {
+    const rows = all("label", list).filter((label) => label.querySelector("input"));
+    if (rows.length < 12) { continue; }
+    const filter = root.createElement("input");
+    filter.type = "search";
+    filter.placeholder = "Filter " + rows.length;
+    filter.className = "check-list-filter";
+    filter.setAttribute("aria-label", "Filter this list");
+    filter.addEventListener("input", () => {
+      const wanted = filter.value.toLowerCase();
+      rows.forEach((row) => { row.parentElement.hidden = !row.textContent.toLowerCase().includes(wanted); });
+    });
+    filter.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); } });
+    list.before(filter);
   }
 
   /* --- A tick that makes it more of them, as the button says --------------------------------------------- */

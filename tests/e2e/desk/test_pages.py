@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
-from deliveries.models import Engine
-from integrations.foundation.identifiers import uuid7
-from integrations.models import IntegrationHealth
-from tests.e2e.desk.accessibility import is_focus_seen, problems
+from tests.e2e.desk.accessibility import is_focus_seen, violations
+from tests.e2e.desk.busy_day import busy_day
 from tests.e2e.desk.conftest import picture
-from tests.e2e.desk.morning import SmsApp, failing_morning
-from tests.factories import (
-    AccessTokenFactory,
-    DeliveryFactory,
-    EventFactory,
-    FailureGroupFactory,
-    IntegrationFactory,
-    RecordFactory,
-    SecretFactory,
-    SubscriptionFactory,
-)
+
+__all__ = ["busy_day"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -62,45 +48,6 @@ def addresses(delivery: Any, integration: Any) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def busy_day(receiver: Any, running: Callable[..., None]) -> Any:
-    """A day of deliveries on three integrations, one of which refuses."""
-    now = timezone.now()
-    receiver.script(SmsApp())
-    morning = failing_morning(receiver.url(""), 12)
-    running()
-    delivery = morning.deliveries[0]
-    delivery.refresh_from_db()
-    AccessTokenFactory(store=morning.store, name="shop plugin")
-    SecretFactory(integration=delivery.integration)
-    RecordFactory(store=morning.store, external_id=delivery.event.object_id, data=delivery.event.data)
-    erp = IntegrationFactory(store=morning.store, name="ERP", slug="erp")
-    subscription = SubscriptionFactory(integration=erp, topics=["order.*"])
-    for position in range(240):
-        at = now - timedelta(minutes=position * 5 + (position * 7) % 11)
-        event = EventFactory(
-            id=uuid7(int(at.timestamp() * 1000)), store=morning.store, topic="order.created", object_type="order",
-            occurred_at=at, data={"id": str(position)},
-        )  # fmt: skip
-        for copy in range(1 + position % 3):
-            DeliveryFactory(
-                id=uuid7(int(at.timestamp() * 1000) + copy), subscription=subscription, event=event, status="succeeded",
-                created_at=at, finished_at=at + timedelta(milliseconds=40 + position * 3 % 400), attempt_count=1,
-            )  # fmt: skip
-    slow = FailureGroupFactory(integration=erp, kind="timeout", message="No answer within 30 s", occurrences=5)
-    for _ in range(5):
-        DeliveryFactory(
-            subscription=subscription, status="retrying", due_at=now + timedelta(minutes=4), failure_group=slow,
-            last_error="No answer within 30 s", attempt_count=2,
-        )  # fmt: skip
-    IntegrationHealth.objects.update_or_create(
-        integration=erp, defaults={"breaker": "half_open", "probe_at": now + timedelta(seconds=12)}
-    )
-    Engine.objects.all().delete()
-    Engine.objects.create(host="desk", slot=9, token=uuid.uuid4(), pid=1, started_at=now, beat_at=now)
-    return delivery
-
-
 PICTURES = {"dashboard", "deliveries", "delivery", "failures", "integration", "kinds", "subscription", "store"}
 
 
@@ -113,7 +60,7 @@ def test_pages_are_accessible_and_fit_wide_and_narrow(visit: Callable[..., Any],
         assert page.goto(address).status == 200, name
         if name in PICTURES:
             picture(page, f"{name}-{theme}")
-        found[name] = problems(page)
+        found[name] = violations(page)
         page.set_viewport_size({"width": 390, "height": 800})
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide > 0:
