@@ -218,9 +218,19 @@
     (next.querySelector("a.what") || next.querySelector("a")).focus();
     return true;
   }
+  /* What a key does to the row that has the focus: `data-key-e="/address"`. Without one, it goes to the first. */
+  function onRow(key) {
+    const name = "key" + key.toUpperCase(), able = rows().filter((row) => row.dataset[name]);
+    if (!able.length) { return false; }
+    const row = able.find((one) => one.contains(root.activeElement));
+    if (!row) { return move(1); }
+    window.location = row.dataset[name];
+    return true;
+  }
   function press(key) {
     const hot = root.querySelector('[data-hotkey="' + CSS.escape(key) + '"]');
     if (hot) { hot.click(); return true; }
+    if (/^[er]$/.test(key) && onRow(key)) { return true; }
     if (key === "j") { return move(1); }
     if (key === "k") { return move(-1); }
     if (key === "/") { const box = root.querySelector("[data-search], #searchbar"); if (box) { box.focus(); box.select(); return true; } window.location = all(".desk-nav a")[0].href; return true; }
@@ -231,6 +241,12 @@
   root.addEventListener("keydown", (event) => {
     const target = event.target;
     if (event.key === "Escape") { all("details.menu[open]").forEach((menu) => { menu.open = false; menu.querySelector("summary").focus(); }); }
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.defaultPrevented) {
+      // Sends the form with the button that says so, wherever the focus is; never behind an open dialog.
+      const button = root.querySelector("button[data-ctrl-enter]:not(:disabled)");
+      if (button && !root.querySelector("dialog[open]")) { event.preventDefault(); button.form.requestSubmit(button); }
+      return;
+    }
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) { return; }
     if (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && target.type !== "checkbox") { return; }
     if (root.querySelector("dialog[open]")) { return; }
