@@ -83,6 +83,7 @@ class HookdeskAdminSite(AdminSite):
         own = [
             path("desk/heartbeat/", self.admin_view(self.heartbeat), name="desk_heartbeat"),
             path("desk/confirm/", self.admin_view(self.confirm), name="desk_confirm"),
+            path("desk/time-zone/", self.admin_view(self.time_zone), name="desk_zone"),
             path("desk/fragment/", self.admin_view(self.dashboard_fragment), name="desk_fragment"),
         ]
         for model, page in self._registry.items():
@@ -124,6 +125,11 @@ class HookdeskAdminSite(AdminSite):
         from config.desk.confirm_page import confirm_page
 
         return confirm_page(request, {**self.each_context(request), "title": "Confirm your password"})
+
+    def time_zone(self, request: HttpRequest) -> HttpResponse:
+        from config.desk.time_zone import zone_page
+
+        return zone_page(request, {**self.each_context(request), "title": "Time zone"})
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         from config.desk.dashboard import visible_heartbeat

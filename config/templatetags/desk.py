@@ -89,7 +89,7 @@ def relative(moment: datetime, now: datetime | None = None) -> str:
         if size < limit:
             text = f"{int(size // unit)} {name}"
             return f"{text} ago" if seconds > 0 else f"in {text}"
-    return f"{moment.astimezone(UTC):%Y-%m-%d}"
+    return f"{timezone.localtime(moment):%Y-%m-%d}"
 
 
 @register.simple_tag
@@ -97,28 +97,34 @@ def ago(moment: datetime | None, empty: str = "–") -> SafeString:
     """A relative time with the absolute one in its title; `desk.js` updates it."""
     if not moment:  # a health row that does not exist yet is an empty text in templates
         return format_html('<span class="quiet">{}</span>', empty)
-    stamp = moment.astimezone(UTC)
     return format_html(
-        '<time datetime="{}" title="{} UTC" data-relative>{}</time>',
-        stamp.isoformat(timespec="milliseconds"),
-        stamp.strftime("%Y-%m-%d %H:%M:%S"),
-        relative(moment),
+        '<time datetime="{}" title="{}" data-relative>{}</time>', *_whole(moment, "%Y-%m-%d %H:%M:%S"), relative(moment)
     )
 
 
 @register.simple_tag
 def clock(moment: datetime | None) -> SafeString:
-    """The time of day, with the date if it is not today."""
+    """The time of day in the viewer's zone, with the date if it is not today there."""
     if not moment:  # a health row that does not exist yet is an empty text in templates
         return format_html('<span class="quiet">–</span>')
-    stamp = moment.astimezone(UTC)
-    pattern = "%H:%M:%S" if stamp.date() == timezone.now().astimezone(UTC).date() else "%Y-%m-%d %H:%M:%S"
+    stamp = timezone.localtime(moment)
+    pattern = "%H:%M:%S" if stamp.date() == timezone.localdate() else "%Y-%m-%d %H:%M:%S"
     return format_html(
-        '<time datetime="{}" title="{} UTC">{}</time>',
-        stamp.isoformat(timespec="milliseconds"),
-        stamp.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
-        stamp.strftime(pattern),
+        '<time datetime="{}" title="{}">{}</time>', *_whole(moment, "%Y-%m-%d %H:%M:%S.%f"), stamp.strftime(pattern)
     )
+
+
+def _whole(moment: datetime, pattern: str) -> tuple[str, str]:
+    """For `datetime` and `title`: in UTC for programs, in the viewer's zone and with its name for people."""
+    shown = timezone.localtime(moment).strftime(pattern)
+    exact = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return exact, f"{shown[:-3] if pattern.endswith('%f') else shown} {timezone.get_current_timezone_name()}"
+
+
+@register.simple_tag
+def zone_name() -> str:
+    """The zone in which this page shows times: `Europe/Berlin`."""
+    return str(timezone.get_current_timezone())
 
 
 @register.simple_tag

@@ -10,6 +10,12 @@
   const kept = root.querySelector("form[data-resubmit]");
   if (kept) { HTMLFormElement.prototype.submit.call(kept); }
 
+  /* --- The browser's time zone, for the times of the pages that follow -------------------------------------- */
+  try {
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if (zone) { root.cookie = "hookdesk_zone=" + zone + "; path=/; max-age=31536000; samesite=lax" + (window.location.protocol === "https:" ? "; secure" : ""); }
+  } catch (error) { /* the server's zone, then */ }
+
   /* --- Relative times ------------------------------------------------------------------------------ */
   const STEPS = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [5184000, 86400, "d"]];
   function relative(moment) {
@@ -88,12 +94,18 @@
   }, true);
 
   /* --- Clicks: copying, menus, dialogs ----------------------------------------------------------------- */
-  function copy(button) {
-    const text = button.dataset.copy;
+  async function copy(button) {
+    let text = button.dataset.copy;
+    if (button.dataset.copyFrom) {
+      // A link to the text, which is fetched only when somebody wants it.
+      const answer = await fetch(button.href, { credentials: "same-origin" }).catch(() => null);
+      if (!answer || !answer.ok) { window.location = button.href; return; }
+      text = await answer.text();
+    }
     const done = () => {
       button.classList.add("copied");
       announce("Copied");
-      const label = button.classList.contains("button") ? button.textContent : null;
+      const label = button.classList.contains("button") || button.dataset.copyFrom ? button.textContent : null;
       if (label) { button.textContent = "Copied"; }
       setTimeout(() => { button.classList.remove("copied"); if (label) { button.textContent = label; } }, 1200);
     };
@@ -107,7 +119,7 @@
   root.addEventListener("click", (event) => {
     const target = event.target instanceof Element ? event.target : null;
     if (!target) { return; }
-    const copied = target.closest("[data-copy]");
+    const copied = target.closest("[data-copy], [data-copy-from]");
     if (copied) { event.preventDefault(); copy(copied); return; }
     const opener = target.closest("[data-opens]");
     if (opener) { root.getElementById(opener.dataset.opens).showModal(); return; }
@@ -228,6 +240,7 @@
     return true;
   }
   function press(key) {
+    if (/^[er]$/.test(key) && root.activeElement.closest("table[data-rows] tr") && onRow(key)) { return true; }
     const hot = root.querySelector('[data-hotkey="' + CSS.escape(key) + '"]');
     if (hot) { hot.click(); return true; }
     if (/^[er]$/.test(key) && onRow(key)) { return true; }
