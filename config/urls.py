@@ -14,7 +14,7 @@ api_v1: list[URLPattern | URLResolver] = [
     path("", include("subscriptions.api.urls")),
     path("", include("notifications.api.urls")),
     *both("schema", api.schema, "schema"),
-    *both("docs", api.DocsView.as_view(url_name="schema"), "docs"),
+    *both("docs", api.docs, "docs"),
 ]
 
 urlpatterns = [

@@ -8,11 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import Model
 from django.utils import timezone
 
 from deliveries.models import Engine
 from integrations.foundation.identifiers import uuid7
 from integrations.models import IntegrationHealth
+from tests.doors.addresses import keys_of, routes
+from tests.doors.world import make_shared, make_side
 from tests.e2e.desk.morning import SmsApp, failing_morning
 from tests.factories import (
     AccessTokenFactory,
@@ -63,3 +66,43 @@ def busy_day(receiver: Any, running: Callable[..., None]) -> Any:
     Engine.objects.all().delete()
     Engine.objects.create(host="desk", slot=9, token=uuid.uuid4(), pid=1, started_at=now, beat_at=now)
     return delivery
+
+
+#: The session's own pages, files for scripts, and what a browser downloads.
+LEFT_OUT = {"login", "logout", "jsi18n", "autocomplete", "deliveries_delivery_raw", "deliveries_delivery_payload"}
+
+
+def everything(delivery: Any) -> dict[str, Model]:
+    """A row of every model, by the model's name: those of the busy day, and others where it has none."""
+    return {
+        **make_shared(),
+        **make_side("SHOP").rows,
+        "delivery": delivery,
+        "integration": delivery.integration,
+        "store": delivery.store,
+        "event": delivery.event,
+        "subscription": delivery.subscription,
+        "failuregroup": delivery.failure_group,
+        "attempt": delivery.attempts.first(),
+    }
+
+
+def addresses(rows: dict[str, Model]) -> dict[str, str]:
+    """Every page of the admin by the name of its route, also those that come later; and some with a query."""
+    pages = {
+        route.name or route.pattern: route.filled(keys_of(route, rows))
+        for route in routes()
+        if route.name not in LEFT_OUT and "(?P" not in route.pattern
+    }
+    delivery = f"/admin/deliveries/delivery/{rows['delivery'].pk}"
+    return {
+        **pages,
+        "all deliveries": "/admin/deliveries/delivery/?tab=all",
+        "discard": f"{delivery}/resolve/confirm/?action=discard",
+        "revisions": f"{delivery}/compare/?of=revisions",
+        "bulk resend": "/admin/deliveries/replay/add/?status=failed",
+        "new hub": "/admin/integrations/integration/add/?kind=hub",
+        "resolved failures": "/admin/deliveries/failuregroup/?tab=resolved",
+        "no event found": "/admin/deliveries/event/?q=nothing",
+        "api": "/api/v1/docs/",
+    }
