@@ -37,8 +37,8 @@ def curl_of(attempt: Attempt) -> str:
     )
 
 
-def payload_text(request: HttpRequest, pk: uuid.UUID, number: int) -> HttpResponse:
-    """The payload of a revision as JSON; 0 is the original."""
+def payload_text(request: HttpRequest, pk: uuid.UUID, number: int = 0) -> HttpResponse:
+    """The original payload as JSON, or that of a revision."""
     delivery = open_delivery(request, pk)
     try:
         payload = payload_of(delivery, number)

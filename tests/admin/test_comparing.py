@@ -59,7 +59,7 @@ def test_one_alone_is_no_error(admin: Client, failed: Callable[..., Delivery], q
 def test_a_payload_is_downloaded_as_inert_json(admin: Client, failed: Callable[..., Delivery]) -> None:
     delivery = failed()
 
-    response = admin.get(address(delivery, "payload/0/"))
+    response = admin.get(address(delivery, "payload/"))
 
     assert json.loads(response.content) == delivery.event.data
     assert response["Content-Type"].startswith("text/plain")
@@ -83,6 +83,6 @@ def test_nobody_compares_what_they_may_not_see(browse: Callable[..., Client], fa
     stranger = browse("Manager", stores=[StoreFactory()])
     nobody = browse("Viewer", is_unlimited=False)
 
-    for rest in ("compare/", "payload/0/", "attempts/1/raw/?part=curl"):
+    for rest in ("compare/", "payload/", "payload/1/", "attempts/1/raw/?part=curl"):
         assert stranger.get(address(delivery, rest)).status_code == 404
         assert nobody.get(address(delivery, rest)).status_code == 404

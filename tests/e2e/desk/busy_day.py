@@ -69,7 +69,15 @@ def busy_day(receiver: Any, running: Callable[..., None]) -> Any:
 
 
 #: The session's own pages, files for scripts, and what a browser downloads.
-LEFT_OUT = {"login", "logout", "jsi18n", "autocomplete", "deliveries_delivery_raw", "deliveries_delivery_payload"}
+LEFT_OUT = {
+    "login",
+    "logout",
+    "jsi18n",
+    "autocomplete",
+    "deliveries_delivery_raw",
+    "deliveries_delivery_payload",
+    "deliveries_delivery_revision",
+}
 
 
 def everything(delivery: Any) -> dict[str, Model]:
