@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
@@ -238,16 +239,29 @@ class TargetFilter(admin.SimpleListFilter):
         return queryset.filter(target_type=self.value()) if self.value() else queryset
 
 
+class WhenFilter(admin.SimpleListFilter):
+    title = "when"
+    parameter_name = "days"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "last 24 hours"), ("7", "last 7 days"), ("30", "last 30 days")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() not in ("1", "7", "30"):
+            return queryset
+        return queryset.filter(created_at__gte=timezone.now() - timedelta(days=int(self.value())))
+
+
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
     list_title = "Audit"
     empty_text = "Whatever staff, tokens and Hookdesk itself change is recorded here: who, when, what, why."
     list_display = ["at", "actor", "action", "target_type", "target_name", "store", "reason"]
-    list_filter = [TargetFilter]
+    list_filter = [WhenFilter, TargetFilter]
     list_select_related = ["store"]
     list_display_links = ["at"]
-    search_fields = ["target_id"]
-    search_help_text = "Exact id of the changed object."
+    search_fields = ["target_id", "actor"]
+    search_help_text = "Id of what was changed, or who changed it."
     ordering = ["-id"]
     change_form_template = "admin/integrations/auditentry/change_form.html"
 
@@ -256,4 +270,5 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         return drawn("clock", entry.created_at)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        return (queryset.filter(target_id=search_term.strip()) if search_term.strip() else queryset), False
+        wanted = search_term.strip()
+        return (queryset.filter(Q(target_id=wanted) | Q(actor__iexact=wanted)) if wanted else queryset), False
