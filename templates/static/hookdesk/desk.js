@@ -232,11 +232,11 @@
   }
   /* What a key does to the row that has the focus: `data-key-e="/address"`. Without one, it goes to the first. */
   function onRow(key) {
-    const name = "key" + key.toUpperCase(), able = rows().filter((row) => row.dataset[name]);
-    if (!able.length) { return false; }
-    const row = able.find((one) => one.contains(root.activeElement));
+    const name = "key" + key.toUpperCase();
+    if (!rows().some((row) => row.dataset[name])) { return false; }
+    const row = rows().find((one) => one.contains(root.activeElement));
     if (!row) { return move(1); }
-    window.location = row.dataset[name];
+    if (row.dataset[name]) { window.location = row.dataset[name]; }
     return true;
   }
   function press(key) {
