@@ -11,18 +11,14 @@ from axe_playwright_python.base import AXE_SCRIPT as AXE
 
 #: WCAG 2.0 to 2.2, A and AA, and axe's best practices.
 TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-#: What depends on the theme alone.
-CONTRAST: Final = ["color-contrast", "link-in-text-block"]
 IMPACTS: Final = ("serious", "critical")
 
 RUN = """
-async ([tags, rules]) => {
-  // Without preloading: it would fetch the style sheets that others import, from the wrong folder.
-  const options = { resultTypes: ["violations"], preload: false };
-  options.runOnly = rules.length ? { type: "rule", values: rules } : { type: "tag", values: tags };
-  // Off by default, as it is new; buttons that a thumb cannot hit are none.
-  options.rules = rules.length ? {} : { "target-size": { enabled: true } };
-  const { violations } = await axe.run(document, options);
+async (tags) => {
+  // Without preloading: it would fetch the style sheets that others import, from the wrong folder. The size of targets
+  // is off by default, as the rule is new; what a thumb cannot hit is no button.
+  const { violations } = await axe.run(document, {
+    resultTypes: ["violations"], preload: false, runOnly: tags, rules: { "target-size": { enabled: true } } });
   return violations.flatMap((found) => found.nodes.map((node) => [found.impact, found.id, node.html.slice(0, 160)]));
 }
 """
@@ -36,11 +32,11 @@ RING = """
 """
 
 
-def violations(page: Any, *, rules: list[str] | None = None) -> list[str]:
-    """The serious and critical findings of the page as it is now: `rule: element`. `rules`: only those."""
+def violations(page: Any) -> list[str]:
+    """The serious and critical findings of the page as it is now: `rule: element`."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
-    found = page.evaluate(RUN, [TAGS, rules or []])
+    found = page.evaluate(RUN, TAGS)
     return [f"{rule}: {element}" for impact, rule, element in found if impact in IMPACTS]
 
 
