@@ -11,7 +11,7 @@ import pytest
 from django.db.models import Model
 from django.utils import timezone
 
-from deliveries.models import Engine
+from deliveries.models import Engine, Revision
 from integrations.foundation.identifiers import uuid7
 from integrations.models import IntegrationHealth
 from tests.doors.addresses import keys_of, routes
@@ -19,6 +19,7 @@ from tests.doors.world import make_shared, make_side
 from tests.e2e.desk.morning import SmsApp, failing_morning
 from tests.factories import (
     AccessTokenFactory,
+    AttemptFactory,
     DeliveryFactory,
     EventFactory,
     FailureGroupFactory,
@@ -37,6 +38,14 @@ def busy_day(receiver: Any, running: Callable[..., None]) -> Any:
     morning = failing_morning(receiver.url(""), 12)
     running()
     delivery = morning.deliveries[0]
+    AttemptFactory(
+        delivery=delivery, number=2, outcome="failed", response_status=502, error_message="Bad gateway",
+        request_body=b'{"shipment": {"id": "1111111122", "status": "sent"}}', response_body=b"Bad gateway",
+    )  # fmt: skip
+    Revision.objects.create(
+        delivery=delivery, number=1, data={**delivery.event.data, "status": "sent"}, patch=[], author_name="anna",
+        reason="It was sent long ago", rejected_at=now,
+    )  # fmt: skip
     delivery.refresh_from_db()
     AccessTokenFactory(store=morning.store, name="shop plugin")
     SecretFactory(integration=delivery.integration)

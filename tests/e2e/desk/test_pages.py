@@ -36,8 +36,9 @@ OVERFLOW = """
 """
 #: Is the text of the heading covered by what comes after it?
 COVERED = """
-() => { const text = document.createRange();
-        text.selectNodeContents(document.querySelector("h1"));
+() => { const title = document.querySelector("h1:not(.visually-hidden)"), text = document.createRange();
+        if (!title) { return false; }
+        text.selectNodeContents(title);
         const box = text.getBoundingClientRect();
         return Array.from(document.querySelectorAll("#content input:not([type=hidden]), #content a, #content th"))
           .filter((one) => one.checkVisibility() && !one.closest("h1"))
