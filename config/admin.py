@@ -5,22 +5,27 @@ This app is the last installed one, so that these admins replace the apps' own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 from django import forms
+from django.apps import apps
 from django.contrib import admin
-from django.contrib.admin.widgets import FilteredSelectMultiple
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm
-from django.contrib.auth.models import Group, User
-from django.db.models import Model, QuerySet
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Model, Q, QuerySet
+from django.forms.models import ModelChoiceIterator
 from django.http import HttpRequest
 from django.urls import URLPattern
+from django.utils.safestring import SafeString
 from django_q import admin as queue
-from django_q.models import Failure, OrmQ, Schedule, Success
+from django_q.models import Failure, OrmQ, Schedule, Success, Task
 
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin
-from integrations.admin.fields import KnownRowsField
+from integrations.admin.cells import drawn
+from integrations.admin.fields import CheckList, KnownRowsField
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import StaffProfile, Store
 from integrations.security.staff import visible_store_ids
@@ -83,9 +88,56 @@ def _fields_of(message: list[Any]) -> list[str]:
     return [str(name) for part in changed for name in part.get("fields", ())]
 
 
-class RoleAdmin(SuperusersAdmin, GroupAdmin):  # type: ignore[misc]  # the stubs use another parameter name
+class ByApp(ModelChoiceIterator):
+    """Permissions under the name of their app."""
+
+    def __iter__(self) -> Iterator[Any]:
+        rows = self.queryset.select_related("content_type").order_by("content_type__app_label", "name")
+        for app, found in groupby(rows, key=lambda row: row.content_type.app_label):
+            yield str(apps.get_app_config(app).verbose_name), [self.choice(row) for row in found]
+
+
+class PermissionsField(KnownRowsField):
+    """Permissions as `view delivery`, by app."""
+
+    iterator = ByApp
+
+    def label_from_instance(self, obj: Any) -> str:
+        return str(obj.name).removeprefix("Can ")
+
+
+#: What staff can be permitted. Tables of Django's own that no page shows are left out.
+STAFF_APPS = ("integrations", "subscriptions", "deliveries", "notifications", "auth", "django_q")
+
+
+class PermissionsAdmin(SuperusersAdmin):
+    """A form with permissions to tick."""
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.remote_field.model is Permission:
+            held = Q(group__isnull=False) | Q(user__isnull=False)  # saving the form takes nothing away unseen
+            rows = Permission.objects.filter(Q(content_type__app_label__in=STAFF_APPS) | held).distinct()
+            kwargs |= {"queryset": rows, "form_class": PermissionsField, "help_text": ""}
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+
+class RoleAdmin(PermissionsAdmin, GroupAdmin):  # type: ignore[misc]  # the stubs use another parameter name
+    list_title = "Roles"
+    one_of_them = "role"
+    filter_horizontal = ()
+
     def shown(self, row: Group) -> dict[str, Any]:
         return {"name": row.name, "permissions": sorted(row.permissions.values_list("codename", flat=True))}
+
+
+#: Django's fields in our words: label and help.
+STAFF_WORDS = {
+    "is_active": ("May log in", "Clear this instead of deleting the person: the history keeps their name."),
+    "is_staff": ("May use the desk", ""),
+    "is_superuser": ("Superuser", "May do everything, including what this page does: staff and roles."),
+    "groups": ("Roles", "Viewer sees, Operator also resolves failures, Manager also sets up integrations."),
+    "user_permissions": ("Permissions", "Only what none of the roles has."),
+}
 
 
 class StaffForm(UserChangeForm):
@@ -97,12 +149,15 @@ class StaffForm(UserChangeForm):
     stores = KnownRowsField(
         Store.objects.all(),
         required=False,
-        widget=FilteredSelectMultiple("stores", is_stacked=False),
+        widget=CheckList(),
         help_text="If the box above is not ticked, this person sees only these stores; with none chosen, no store.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name, (label, help_text) in STAFF_WORDS.items():
+            if name in self.fields:
+                self.fields[name].label, self.fields[name].help_text = label, help_text
         user = self.instance
         if user.pk is not None:
             self.initial.setdefault("stores", list(user.stores.values_list("pk", flat=True)))
@@ -110,9 +165,38 @@ class StaffForm(UserChangeForm):
             self.initial.setdefault("sees_all_stores", profiles.exists())
 
 
-class StaffAdmin(SuperusersAdmin, UserAdmin):
+class StaffAdmin(PermissionsAdmin, UserAdmin):
+    list_title = "Staff"
+    one_of_them = "member of staff"
     form = StaffForm
-    fieldsets = [*(UserAdmin.fieldsets or ()), ("Stores", {"fields": ("sees_all_stores", "stores")})]
+    filter_horizontal = ()
+    list_display = ("username", "email", "first_name", "last_name", "state", "role_names", "last_seen")
+    list_filter = ("is_active", "is_superuser", "groups")
+    readonly_fields = ("last_login", "date_joined")
+    fieldsets = [
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Roles", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        ("Stores", {"fields": ("sees_all_stores", "stores")}),
+        ("Permissions beyond the roles", {"fields": ("user_permissions",), "classes": ("collapse",)}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    @admin.display(description="state", ordering="is_active")
+    def state(self, user: User) -> SafeString:
+        return drawn("pill", "active" if user.is_active else "disabled")
+
+    @admin.display(description="roles")
+    def role_names(self, user: User) -> str:
+        names = ["superuser"] if user.is_superuser else []
+        return ", ".join([*names, *(group.name for group in user.groups.all())]) or "none"
+
+    @admin.display(description="last login", ordering="last_login")
+    def last_seen(self, user: User) -> SafeString:
+        return drawn("ago", user.last_login)
 
     def get_urls(self) -> list[URLPattern]:
         password = self.route("<number:pk>/password/", self._password_view, "password_change")
@@ -152,15 +236,31 @@ class TaskPages(WholeInstallationAdmin, ReadOnlyAdmin):
 
 
 class ScheduleAdmin(TaskPages, queue.ScheduleAdmin):  # type: ignore[misc]  # no stubs
-    pass
+    list_title = "Task queue"
+    one_of_them = "scheduled task"
+    empty_text = "What Hookdesk does periodically. The worker enters it when it starts: python manage.py qcluster"
+    list_display = ("id", "name", "func", "schedule_type", "next", "get_last_run")
+    list_filter = ()
+
+    @admin.display(description="next run", ordering="next_run")
+    def next(self, schedule: Schedule) -> SafeString:
+        return drawn("clock", schedule.next_run)
 
 
-class SuccessAdmin(TaskPages, queue.TaskAdmin):  # type: ignore[misc]  # no stubs
-    pass
+class FinishedTasks(TaskPages):
+    list_filter = ()
+
+    @admin.display(description="started", ordering="started")
+    def began(self, task: Task) -> SafeString:
+        return drawn("clock", task.started)
 
 
-class FailureAdmin(TaskPages, queue.FailAdmin):  # type: ignore[misc]  # no stubs
-    pass
+class SuccessAdmin(FinishedTasks, queue.TaskAdmin):  # type: ignore[misc]  # no stubs
+    list_display = ("name", "func", "began", "time_taken")
+
+
+class FailureAdmin(FinishedTasks, queue.FailAdmin):  # type: ignore[misc]  # no stubs
+    list_display = ("name", "func", "began", "short_result")
 
 
 class QueueAdmin(TaskPages, queue.QueueAdmin):  # type: ignore[misc]  # no stubs

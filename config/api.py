@@ -1,10 +1,12 @@
-"""The API's schema, its documentation page, and errors raised outside any view."""
+"""The API's schema, its documentation page, and error responses: JSON below /api/, pages of the desk elsewhere."""
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import Any
 
+from django.contrib import admin
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -12,9 +14,9 @@ from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer2
-from drf_spectacular.views import SpectacularSwaggerSplitView
-from rest_framework.request import Request
 
+from config.api_docs import docs_page
+from config.desk.roles import permissions_of
 from integrations.api.errors import CODES, error_list
 
 ODD_PAGE = "It is malformed, or its Host is not one of ALLOWED_HOSTS."
@@ -36,14 +38,12 @@ def _schema() -> bytes:
     return rendered
 
 
-class DocsView(SpectacularSwaggerSplitView):
-    """Swagger UI from our own server: no inline script, so that it runs under the content security policy."""
-
-    template_name = "api_docs.html"
-
-    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
-        """Returns the usual API error, although this view otherwise renders a page."""
+@csrf_exempt
+def docs(request: HttpRequest) -> HttpResponse:
+    """The schema as a page for people. Anyone may read it, as the schema itself."""
+    if request.method not in ("GET", "HEAD"):
         return _error(405, f"Method {request.method} not allowed.")
+    return docs_page(request, json.loads(_schema()))
 
 
 @csrf_exempt
@@ -58,6 +58,22 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         reason = str(exception) if isinstance(exception, BadRequest) else ODD_PAGE
         return render(request, "400.html", {"reason": reason}, status=400)
     return _error(400, "The request is malformed, or its Host is not one of ALLOWED_HOSTS.")
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """With the navigation for staff, who would be stranded without it."""
+    return render(request, "404.html", _frame(request), status=404)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Says which role permits it, where the view said which permission is missing."""
+    wanted = str(exception)
+    roles = [name for name, held in permissions_of().items() if wanted in held] if wanted else []
+    return render(request, "403.html", {**_frame(request), "roles": roles}, status=403)
+
+
+def _frame(request: HttpRequest) -> dict[str, Any]:
+    return admin.site.each_context(request) if hasattr(request, "user") else {}
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -173,7 +173,6 @@ INSTALLED_APPS = [
     "django_q",
     "rest_framework",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "csp",
     # Last: its admins replace other apps'.
     "config",
@@ -190,6 +189,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "config.server.page_middleware.PageUserMiddleware",
     "config.server.page_middleware.PageMessageMiddleware",
+    "config.desk.time_zone.PageZoneMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -214,7 +214,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LANGUAGE_CODE = "en-us"
-TIME_ZONE = "UTC"
+# Of pages for people whose browser has not said its own yet.
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+FORMAT_MODULE_PATH = ["config.formats"]
 USE_TZ = True
 USE_I18N = True
 FORMAT_MODULE_PATH = "config.formats"
@@ -244,9 +246,6 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": [],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     # Cases and notifications have the same two; without a name of ours they would get one made of digits.
     "ENUM_NAME_OVERRIDES": {"OpenOrResolvedEnum": [("open", "open"), ("resolved", "resolved")]},

@@ -14,7 +14,7 @@ api_v1: list[URLPattern | URLResolver] = [
     path("", include("subscriptions.api.urls")),
     path("", include("notifications.api.urls")),
     *both("schema", api.schema, "schema"),
-    *both("docs", api.DocsView.as_view(url_name="schema"), "docs"),
+    *both("docs", api.docs, "docs"),
 ]
 
 urlpatterns = [
@@ -28,4 +28,6 @@ urlpatterns = [
     path("metrics", metrics.metrics),
 ]
 handler400 = "config.api.bad_request"
+handler403 = "config.api.permission_denied"
+handler404 = "config.api.page_not_found"
 handler500 = "config.api.server_error"

@@ -14,9 +14,11 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
+from integrations.admin.cells import drawn
 from integrations.admin.lists import tab_page
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import Store
@@ -176,8 +178,8 @@ class ChannelForm(forms.ModelForm):
 class ChannelAdmin(DeskAdmin):
     store_path = None
     form = ChannelForm
-    list_display = ["name", "kind", "level", "is_enabled", "last_sent_at", "last_error"]
-    filter_horizontal = ["stores", "integrations"]
+    list_display = ["name", "kind", "level", "enabled", "last_sent", "last_error"]
+    empty_text = "A channel sends an e-mail or an SMS when deliveries fail, for all stores or for some."
     change_form_template = "admin/notifications/channel/change_form.html"
     fieldsets = [
         (None, {"fields": ["name", "kind", "recipients", "level", "is_enabled"]}),
@@ -189,6 +191,14 @@ class ChannelAdmin(DeskAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.test_view)
         return [path("<number:pk>/test/", view, name="notifications_channel_test"), *super().get_urls()]
+
+    @admin.display(description="state", ordering="is_enabled")
+    def enabled(self, channel: Channel) -> SafeString:
+        return drawn("pill", "active" if channel.is_enabled else "disabled")
+
+    @admin.display(description="last sent", ordering="last_sent_at")
+    def last_sent(self, channel: Channel) -> SafeString:
+        return drawn("ago", channel.last_sent_at)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
         """Staff limited to some stores see only channels that are limited to those stores."""

@@ -34,6 +34,10 @@ class NavSection:
     label: str
     items: list[NavItem]
 
+    @property
+    def is_current(self) -> bool:
+        return any(item.is_current for item in self.items)
+
 
 #: The main menu: label, app, model.
 NAV = (
@@ -80,6 +84,7 @@ class HookdeskAdminSite(AdminSite):
         own = [
             path("desk/heartbeat/", self.admin_view(self.heartbeat), name="desk_heartbeat"),
             path("desk/confirm/", self.admin_view(self.confirm), name="desk_confirm"),
+            path("desk/time-zone/", self.admin_view(self.time_zone), name="desk_zone"),
             path("desk/fragment/", self.admin_view(self.dashboard_fragment), name="desk_fragment"),
         ]
         for model, page in self._registry.items():
@@ -121,6 +126,11 @@ class HookdeskAdminSite(AdminSite):
         from config.desk.confirm_page import confirm_page
 
         return confirm_page(request, {**self.each_context(request), "title": "Confirm your password"})
+
+    def time_zone(self, request: HttpRequest) -> HttpResponse:
+        from config.desk.time_zone import zone_page
+
+        return zone_page(request, {**self.each_context(request), "title": "Time zone"})
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         from config.desk.dashboard import visible_heartbeat
@@ -164,7 +174,7 @@ class HookdeskAdminSite(AdminSite):
         sections = []
         for label, models in MORE:
             urls = ((name, self._list_url(request, app, model)) for name, app, model in models)
-            items = [NavItem(name, url) for name, url in urls if url is not None]
+            items = [NavItem(name, url, request.path.startswith(url)) for name, url in urls if url is not None]
             if items:
                 sections.append(NavSection(label, items))
         return sections

@@ -11,10 +11,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from django import template
+from django.contrib import admin
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from config.desk.charts import bars, paired
+from integrations.admin.base import DeskAdmin
 from integrations.foundation.json_paths import path_of_pointer
 
 register = template.Library()
@@ -95,7 +98,7 @@ def relative(moment: datetime, now: datetime | None = None) -> str:
         if size < limit:
             text = f"{int(size // unit)} {name}"
             return f"{text} ago" if seconds > 0 else f"in {text}"
-    return f"{moment.astimezone(UTC):%Y-%m-%d}"
+    return f"{timezone.localtime(moment):%Y-%m-%d}"
 
 
 @register.simple_tag
@@ -103,28 +106,40 @@ def ago(moment: datetime | None, empty: str = "–") -> SafeString:
     """A relative time with the absolute one in its title; `desk.js` updates it."""
     if not moment:  # a health row that does not exist yet is an empty text in templates
         return format_html('<span class="quiet">{}</span>', empty)
-    stamp = moment.astimezone(UTC)
     return format_html(
-        '<time datetime="{}" title="{} UTC" data-relative>{}</time>',
-        stamp.isoformat(timespec="milliseconds"),
-        stamp.strftime("%Y-%m-%d %H:%M:%S"),
-        relative(moment),
+        '<time datetime="{}" title="{}" data-relative>{}</time>', *_whole(moment, "%Y-%m-%d %H:%M:%S"), relative(moment)
     )
 
 
 @register.simple_tag
-def clock(moment: datetime | None) -> SafeString:
-    """The time of day, with the date if it is not today."""
+def minute(moment: datetime | None) -> SafeString:
+    """As `clock`, without the seconds: for the ends of a chart."""
+    return clock(moment, seconds="")
+
+
+@register.simple_tag
+def clock(moment: datetime | None, seconds: str = ":%S") -> SafeString:
+    """The time of day in the viewer's zone, with the date if it is not today there."""
     if not moment:  # a health row that does not exist yet is an empty text in templates
         return format_html('<span class="quiet">–</span>')
-    stamp = moment.astimezone(UTC)
-    pattern = "%H:%M:%S" if stamp.date() == timezone.now().astimezone(UTC).date() else "%Y-%m-%d %H:%M:%S"
+    stamp = timezone.localtime(moment)
+    pattern = f"{'' if stamp.date() == timezone.localdate() else '%Y-%m-%d '}%H:%M{seconds}"
     return format_html(
-        '<time datetime="{}" title="{} UTC">{}</time>',
-        stamp.isoformat(timespec="milliseconds"),
-        stamp.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
-        stamp.strftime(pattern),
+        '<time datetime="{}" title="{}">{}</time>', *_whole(moment, "%Y-%m-%d %H:%M:%S.%f"), stamp.strftime(pattern)
     )
+
+
+def _whole(moment: datetime, pattern: str) -> tuple[str, str]:
+    """For `datetime` and `title`: in UTC for programs, in the viewer's zone and with its name for people."""
+    shown = timezone.localtime(moment).strftime(pattern)
+    exact = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return exact, f"{shown[:-3] if pattern.endswith('%f') else shown} {timezone.get_current_timezone_name()}"
+
+
+@register.simple_tag
+def zone_name() -> str:
+    """The zone in which this page shows times: `Europe/Berlin`."""
+    return str(timezone.get_current_timezone())
 
 
 @register.simple_tag
@@ -195,8 +210,13 @@ def place(pointer: str) -> str:
 
 @register.simple_tag
 def sparkline(values: Sequence[float], bad: Sequence[float] = (), label: str = "") -> SafeString:
-    """Small bars: `values` in all, of which `bad` failed. Rendered on the server; colours come from CSS classes."""
-    return _bars([(max(0, total - fault), fault) for total, fault in _paired(values, bad)], 4, 20, label, "sparkline")
+    """Small bars: `values` in all, of which `bad` failed. Rendered on the server; colours come from CSS classes.
+
+    Its name, read aloud and shown as a tooltip, has the figures: `deliveries over time: 240 in all, 12 failed`.
+    """
+    rows = [(max(0, total - fault), fault) for total, fault in paired(values, bad)]
+    spoken = f"{label or 'over time'}: {sum(values):,.0f} in all, {sum(bad):,.0f} failed"
+    return bars(rows, 4, 20, spoken, "sparkline", tip=spoken)
 
 
 @register.simple_tag
@@ -204,49 +224,27 @@ def bar_chart(buckets: Iterable[Any], label: str = "") -> SafeString:
     """The dashboard's chart; each bucket has `succeeded`, `failed` and a `title` for its tooltip."""
     rows = list(buckets)
     titles = [str(row.title) for row in rows]
-    return _bars([(row.succeeded, row.failed) for row in rows], 12, 96, label, "chart", titles)
+    return bars([(row.succeeded, row.failed) for row in rows], 12, 96, label, "chart", titles)
 
 
-def _paired(values: Sequence[float], bad: Sequence[float]) -> list[tuple[float, float]]:
-    faults = list(bad) + [0] * (len(values) - len(bad))
-    return list(zip(values, faults, strict=False))
+@register.simple_tag
+def highest(buckets: Iterable[Any]) -> int:
+    """What the highest bar of a chart stands for: its axis has this one value."""
+    return max((row.succeeded + row.failed for row in buckets), default=0)
 
 
-def _bars(
-    rows: Sequence[tuple[float, float]], step: int, height: int, label: str, name: str, titles: Sequence[str] = ()
-) -> SafeString:
-    top = max((good + bad for good, bad in rows), default=0) or 1
-    gap = 1 if step < 8 else 2
-    shapes = []
-    for index, (good, bad) in enumerate(rows):
-        # Every failure is visible: one in a million is still a line of two pixels.
-        bad_height = max(2.0, bad * height / top) if bad else 0
-        good_height = max(1.0, good * height / top) if good else 0
-        good_height = min(good_height, height - bad_height)
-        x = index * step
-        tip = titles[index] if titles else ""
-        shapes.append((x, step - gap, height, good_height, bad_height, tip))
-    drawn = format_html_join("", "{}", ((_bar(*shape),) for shape in shapes))
-    return format_html(
-        '<svg class="{}" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>',
-        name,
-        max(1, len(rows) * step),
-        height,
-        label or "over time",
-        drawn,
-    )
+@register.simple_tag
+def list_title(opts: Any) -> str:
+    """What the menu calls the list of a model, from its admin."""
+    page = admin.site._registry.get(opts.model)
+    return str(page.title_of_list() if isinstance(page, DeskAdmin) else opts.verbose_name_plural)
 
 
-def _bar(x: int, width: int, height: int, good: float, bad: float, tip: str) -> SafeString:
-    title = format_html("<title>{}</title>", tip) if tip else ""
-    return format_html(
-        '<g>{}<rect class="bar-hit" x="{}" y="0" width="{}" height="{}"/>'
-        '<rect class="bar-good" x="{}" y="{}" width="{}" height="{}"/>'
-        '<rect class="bar-bad" x="{}" y="{}" width="{}" height="{}"/></g>',
-        title, x, width, height,
-        x, f"{height - good:.1f}", width, f"{good:.1f}",
-        x, f"{height - good - bad:.1f}", width, f"{bad:.1f}",
-    )  # fmt: skip
+@register.simple_tag
+def one_of(opts: Any) -> str:
+    """What the desk calls one row of a model."""
+    page = admin.site._registry.get(opts.model)
+    return str(page.name_of_one() if isinstance(page, DeskAdmin) else opts.verbose_name)
 
 
 @register.simple_tag(takes_context=True)

@@ -17,7 +17,7 @@ from deliveries.models import Delivery
 def require(request: HttpRequest, permission: str) -> None:
     """Checked by each view: a page opened before a permission was revoked can no longer change anything."""
     if not request.user.has_perm(permission):
-        raise PermissionDenied
+        raise PermissionDenied(permission)
 
 
 def open_delivery(request: HttpRequest, pk: uuid.UUID, permission: str = "deliveries.view_delivery") -> Delivery:

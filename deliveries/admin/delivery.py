@@ -15,16 +15,16 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
 from deliveries.admin import changelist as listing
-from deliveries.admin import test_and_preview
+from deliveries.admin import test_and_preview, texts
 from deliveries.admin.access import open_delivery, render, require
 from deliveries.admin.approvals import approvals_view, batch_view
 from deliveries.admin.bulk import selection_view
+from deliveries.admin.compare import compare_view
 from deliveries.admin.detail import in_full, page_context
 from deliveries.admin.json_pointers import existing_pointers
 from deliveries.admin.wizard import outcome, steps, table
 from deliveries.models import Delivery
 from deliveries.resolution import ResolutionError, approve_revision, reject_revision, why_not_approver
-from deliveries.results.attempt_bodies import readable_body, readable_response
 from integrations.admin.base import ReadOnlyAdmin
 from integrations.admin.keys import parse_number
 from integrations.foundation.audit import Actor
@@ -63,7 +63,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
             own("<uuid:pk>/approval/", self.approval_view, "approval"),
             own("<uuid:pk>/status/", self.status_view, "status"),
             own("<uuid:pk>/attempts/<number:number>/", self.attempt_view, "attempt"),
-            own("<uuid:pk>/attempts/<number:number>/raw/", self.raw_view, "raw"),
+            own("<uuid:pk>/attempts/<number:number>/raw/", texts.attempt_text, "raw"),
+            own("<uuid:pk>/payload/", texts.payload_text, "payload"),
+            own("<uuid:pk>/payload/<number:number>/", texts.payload_text, "revision"),
+            own("<uuid:pk>/compare/", compare_view, "compare"),
             own("<uuid:pk>/change/", self.delivery_page, "change"),
             *super().get_urls(),
         ]
@@ -109,20 +112,6 @@ class DeliveryAdmin(ReadOnlyAdmin):
             raise Http404
         context = {"shown": in_full(attempt, delivery)}
         return TemplateResponse(request, "admin/deliveries/delivery/attempt.html", context)
-
-    def raw_view(self, request: HttpRequest, pk: uuid.UUID, number: int) -> HttpResponse:
-        """A body as it went or came, credentials masked: to be saved as plain text, whatever it says that it is."""
-        delivery = open_delivery(request, pk)
-        attempt = delivery.attempts.filter(number=number).first()
-        if attempt is None:
-            raise Http404
-        attempt.delivery = delivery
-        part = "answer" if request.GET.get("part") == "answer" else "request"
-        text = readable_response(attempt) if part == "answer" else readable_body(attempt)
-        response = HttpResponse(text or "", content_type="text/plain; charset=utf-8")
-        response["X-Content-Type-Options"] = "nosniff"
-        response["Content-Disposition"] = f'attachment; filename="{pk}-{number}-{part}.txt"'
-        return response
 
     @method_decorator(require_POST)
     def approval_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:

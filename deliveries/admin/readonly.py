@@ -9,7 +9,6 @@ from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from deliveries.admin.access import render, require
@@ -17,17 +16,14 @@ from deliveries.admin.detail import in_full
 from deliveries.ingest.loops import why_stopped
 from deliveries.models import Attempt, Delivery, Engine, Event, Record
 from integrations.admin.base import ReadOnlyAdmin
+from integrations.admin.cells import drawn
 
 DELIVERIES_SHOWN = 50
 
 
-def drawn(tag: str, value: Any) -> SafeString:
-    """A pill, a time or an id, in a column of a stock list."""
-    return SafeString(render_to_string("admin/desk/cell.html", {"tag": tag, "value": value}).strip())
-
-
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
+    empty_text = "Each push becomes events: what happened to which object. Subscriptions choose among them."
     list_display = ["name", "object_id", "store", "origin", "received"]
     list_select_related = ["store"]
     list_filter = ["origin"]
@@ -66,6 +62,7 @@ class EventAdmin(ReadOnlyAdmin):
 
 @admin.register(Record)
 class RecordAdmin(ReadOnlyAdmin):
+    empty_text = "The latest data of each object that a store has pushed."
     list_display = ["external_id", "type", "store", "version", "updated"]
     list_select_related = ["store"]
     search_fields = ["external_id"]
@@ -94,7 +91,9 @@ class RecordAdmin(ReadOnlyAdmin):
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnlyAdmin):
-    """Attempts have no list of their own; they are shown on their delivery's page."""
+    """Every request that was sent, newest first. Each is shown on its delivery's page too."""
+
+    empty_text = "Every request that an engine sends is listed here, with what was answered."
 
     store_path = "delivery__store"
     list_display = ["number", "delivery_name", "outcome_pill", "response_status", "duration_ms", "started"]
@@ -126,9 +125,14 @@ class AttemptAdmin(ReadOnlyAdmin):
 
 @admin.register(Engine)
 class EngineAdmin(ReadOnlyAdmin):
+    empty_text = "Engines send deliveries. They run in the worker: python manage.py qcluster"
     store_path = None
-    list_display = ["host", "slot", "pid", "in_flight", "sent_count", "started_at", "beat"]
+    list_display = ["host", "slot", "pid", "in_flight", "sent_count", "started", "beat"]
     ordering = ["-beat_at"]
+
+    @admin.display(description="started")
+    def started(self, engine: Engine) -> SafeString:
+        return drawn("clock", engine.started_at)
 
     @admin.display(description="last heartbeat")
     def beat(self, engine: Engine) -> SafeString:

@@ -18,6 +18,7 @@ from django.db.models import BooleanField, F, Min, OuterRef, Q, QuerySet, Subque
 from django.db.models import Count as CountRows
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from deliveries.models import Delivery, Engine, FailureGroup
 from deliveries.models.engine import HEARTBEAT_STALE
@@ -81,7 +82,7 @@ class Bar:
     @property
     def title(self) -> str:
         failed = f", {self.failed:,} failed" if self.failed else ""
-        return f"{self.start:%Y-%m-%d %H:%M} UTC: {self.succeeded:,} delivered{failed}"
+        return f"{timezone.localtime(self.start):%Y-%m-%d %H:%M}: {self.succeeded:,} delivered{failed}"
 
 
 @dataclass

@@ -17,8 +17,9 @@ from django.db import transaction
 from django.db.models import JSONField, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
+from django.utils.text import capfirst
 
-from integrations.admin.fields import KnownRowField, KnownRowsField, StrictJSONField
+from integrations.admin.fields import CheckList, KnownRowField, KnownRowsField, StrictJSONField
 from integrations.admin.keys import key_route, parse_key
 from integrations.admin.lists import LISTED_ROWS, ODD_LIST, SEARCH_LIMIT, CappedPaginator, DeskChangeList
 from integrations.security.staff import visible_store_ids
@@ -34,6 +35,11 @@ class DeskAdmin(admin.ModelAdmin):
     """
 
     store_path: ClassVar[str | None] = "store"
+    #: The list's name in menu, heading and breadcrumbs, and what one row is called; by default the model's names.
+    list_title: ClassVar[str] = ""
+    one_of_them: ClassVar[str] = ""
+    #: What would be in the list, for one that is empty.
+    empty_text: ClassVar[str] = ""
     stock_pages: ClassVar[tuple[str, ...]] = ("changelist", "add", "change", "delete")
     formfield_overrides = {JSONField: {"form_class": StrictJSONField}}
     show_full_result_count = False
@@ -100,18 +106,26 @@ class DeskAdmin(admin.ModelAdmin):
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs.setdefault("queryset", self.choices_of(db_field.remote_field.model, request))
+        # Not Django's two boxes with arrows: what they say of themselves no screen reader may read, and on a phone
+        # they do not fit.
+        kwargs.setdefault("widget", CheckList())
         return super().formfield_for_manytomany(db_field, request, **{"form_class": KnownRowsField, **kwargs})
 
     # --- Lists ------------------------------------------------------------------------------------------
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Titled by what is listed. An action and its audit entry are one transaction."""
-        title = str(self.opts.verbose_name_plural).capitalize()
-        context = {"title": title, **(extra_context or {})}
+        context = {"title": self.title_of_list(), "empty_text": self.empty_text, **(extra_context or {})}
         if request.method != "POST":
             return super().changelist_view(request, context)
         with transaction.atomic():
             return super().changelist_view(request, context)
+
+    def title_of_list(self) -> str:
+        return self.list_title or capfirst(str(self.opts.verbose_name_plural))
+
+    def name_of_one(self) -> str:
+        return self.one_of_them or str(self.opts.verbose_name)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeskChangeList]:
         return DeskChangeList

@@ -42,6 +42,13 @@ class StrictJSONField(forms.JSONField):
             return InvalidJSONInput(data)
 
 
+class CheckList(forms.CheckboxSelectMultiple):
+    """Several rows to tick, in a box that scrolls; `desk.js` adds a filter to long ones."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None, choices: Any = ()) -> None:
+        super().__init__({"class": "check-list", **(attrs or {})}, choices)
+
+
 def _is_key(field: forms.ModelChoiceField, text: str) -> bool:
     assert field.queryset is not None
     return parse_key(field.queryset.model._meta.pk, text) is not None

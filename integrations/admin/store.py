@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.decorators import method_decorator
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from integrations.admin import shown_once
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
+from integrations.admin.cells import drawn
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import AccessToken, AuditEntry, ConfigVersion, Store
 from integrations.models.store import validate_overrides
@@ -54,14 +57,26 @@ class StoreAdmin(DeskAdmin):
     store_path = "self"
     stock_pages = ("changelist", "add", "change")
     form = StoreForm
-    list_display = ["name", "store_id", "is_reason_required", "is_approval_required", "created_at"]
+    list_display = ["name", "store_id", "reason_required", "approval_required", "created"]
     search_fields = ["name"]
-    filter_horizontal = ["staff"]
+    empty_text = "A store is the tenant that pushes: tokens, integrations and subscriptions belong to it."
     change_form_template = "admin/integrations/store/change_form.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         # Staff limited to stores would not see what they created, or would widen their own limit.
         return super().has_add_permission(request) and visible_store_ids(request.user) is None
+
+    @admin.display(description="reason required", ordering="is_reason_required")
+    def reason_required(self, store: Store) -> str:
+        return "yes" if store.is_reason_required else "no"
+
+    @admin.display(description="second approver", ordering="is_approval_required")
+    def approval_required(self, store: Store) -> str:
+        return "yes" if store.is_approval_required else "no"
+
+    @admin.display(description="created", ordering="created_at")
+    def created(self, store: Store) -> SafeString:
+        return drawn("clock", store.created_at)
 
     @admin.display(description="store id", ordering="pk")
     def store_id(self, store: Store) -> str:
@@ -224,16 +239,36 @@ class TargetFilter(admin.SimpleListFilter):
         return queryset.filter(target_type=self.value()) if self.value() else queryset
 
 
+class WhenFilter(admin.SimpleListFilter):
+    title = "when"
+    parameter_name = "days"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "last 24 hours"), ("7", "last 7 days"), ("30", "last 30 days")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() not in ("1", "7", "30"):
+            return queryset
+        return queryset.filter(created_at__gte=timezone.now() - timedelta(days=int(self.value())))
+
+
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "actor", "action", "target_type", "target_name", "store", "reason"]
-    list_filter = [TargetFilter]
+    list_title = "Audit"
+    empty_text = "Whatever staff, tokens and Hookdesk itself change is recorded here: who, when, what, why."
+    list_display = ["at", "actor", "action", "target_type", "target_name", "store", "reason"]
+    list_filter = [WhenFilter, TargetFilter]
     list_select_related = ["store"]
-    list_display_links = ["created_at"]
-    search_fields = ["target_id"]
-    search_help_text = "Exact id of the changed object."
+    list_display_links = ["at"]
+    search_fields = ["target_id", "actor"]
+    search_help_text = "Id of what was changed, or who changed it."
     ordering = ["-id"]
     change_form_template = "admin/integrations/auditentry/change_form.html"
 
+    @admin.display(description="time")
+    def at(self, entry: AuditEntry) -> SafeString:
+        return drawn("clock", entry.created_at)
+
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        return (queryset.filter(target_id=search_term.strip()) if search_term.strip() else queryset), False
+        wanted = search_term.strip()
+        return (queryset.filter(Q(target_id=wanted) | Q(actor__iexact=wanted)) if wanted else queryset), False

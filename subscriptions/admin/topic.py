@@ -24,6 +24,8 @@ class SchemaField(StrictJSONField):
     """JSON as people read it."""
 
     def prepare_value(self, value: Any) -> Any:
+        if value is None:
+            return ""
         if isinstance(value, dict):
             return json.dumps(value, indent=2, ensure_ascii=False)
         return super().prepare_value(value)
@@ -78,10 +80,11 @@ class TopicAdmin(DeskAdmin):
     list_display = ["name", "store", "description", "has_schema", "condition", "problem"]
     list_select_related = ["store"]
     search_fields = ["name"]
+    empty_text = "A described topic validates what is pushed under it, or decides by a condition when it is emitted."
 
-    @admin.display(description="schema", boolean=True)
-    def has_schema(self, topic: Topic) -> bool:
-        return topic.schema is not None
+    @admin.display(description="schema")
+    def has_schema(self, topic: Topic) -> str:
+        return "yes" if topic.schema is not None else "no"
 
     @admin.display(description="problem", empty_value="")
     def problem(self, topic: Topic) -> str | None:

@@ -18,6 +18,7 @@ from deliveries.admin.diff import side_by_side
 from deliveries.admin.json_pointers import existing_pointers
 from deliveries.admin.wizard import drafts
 from deliveries.admin.wizard.schema_help import schema_lines
+from deliveries.admin.wizard.sending import failing_others, send, send_and_open_next, sent_before
 from deliveries.models import Delivery
 from deliveries.previews.preview import preview_delivery
 from deliveries.resolution import (
@@ -25,14 +26,12 @@ from deliveries.resolution import (
     alike,
     change,
     check_payload,
-    edit_similar,
     fits,
     payload_of,
     schema_problems,
     visit,
 )
 from deliveries.stats.queries import capped_count, shown_count, throughput
-from integrations.foundation.audit import Actor
 from integrations.foundation.json_paths import pointer_of
 from integrations.foundation.strict_json import DocumentError, parse_document
 from subscriptions.routing import config_of
@@ -69,7 +68,7 @@ def edit_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Step 2: the payload as text. What was typed is kept, valid or not."""
     delivery = open_delivery(request, pk, PERMISSION)
     draft = drafts.begin(request, delivery)
-    error = None
+    error: ResolutionError | None = None
     if request.method == "POST":
         draft.text = request.POST.get("payload", "").replace("\r\n", "\n")
         draft.update_record = "update_record" in request.POST
@@ -77,13 +76,17 @@ def edit_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         try:
             edited = check_payload(delivery, draft.text)
             if change(payload_of(delivery), edited):
+                if request.POST.get("then") == "next":
+                    return send_and_open_next(request, delivery, draft, edited)
                 return redirect("admin:deliveries_delivery_review", pk)
             error = ResolutionError(
                 "unchanged", "Nothing has been changed yet. To send the same payload again, choose “Resend as it is”."
             )
         except ResolutionError as problem:
             error = problem
-    return wizard_page(request, delivery, "edit", _edit_context(delivery, draft, error))
+    others = failing_others(request, delivery, delivery.failure_group_id)
+    context = {"before": sent_before(request), "other_count": shown_count(capped_count(others))}
+    return wizard_page(request, delivery, "edit", {**_edit_context(delivery, draft, error), **context})
 
 
 def _edit_context(delivery: Delivery, draft: drafts.Draft, error: ResolutionError | None) -> dict[str, Any]:
@@ -148,7 +151,7 @@ def review_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         draft.chosen = request.POST.getlist("include")[:ALIKE_LISTED]
         drafts.save(request, delivery, draft)
         try:
-            _send(request, delivery, draft, edited)
+            send(request, delivery, draft, edited)
             return redirect("admin:deliveries_delivery_watch", pk)
         except ResolutionError as problem:
             error = problem
@@ -157,24 +160,6 @@ def review_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
                 drafts.rebase(draft, delivery)
                 drafts.save(request, delivery, draft)
     return wizard_page(request, delivery, "review", _review_context(delivery, draft, edited, error))
-
-
-def _send(request: HttpRequest, delivery: Delivery, draft: drafts.Draft, edited: dict[str, Any]) -> None:
-    wanted = [uuid.UUID(text) for text in draft.chosen if _is_uuid(text)]
-    group = delivery.failure_group_id
-    report = edit_similar(
-        delivery=delivery,
-        payload=edited,
-        deliveries=wanted,
-        actor=Actor.of_user(request.user),
-        reason=draft.reason,
-        update_record=draft.update_record and record_of(delivery) is not None,
-        expected_revision=draft.seen_revision,
-        expected_attempt_count=draft.seen_attempts,
-    )
-    done = [str(result.delivery_id) for result in report.results if result.is_done]
-    left = [f"{result.delivery_id}: {result.why}" for result in report.results if not result.is_done]
-    drafts.save(request, delivery, drafts.Draft(sent=[str(delivery.pk), *done], left_alone=left[:50], group=group))
 
 
 def _review_context(
@@ -210,14 +195,6 @@ def _review_context(
 
 def _pretty(payload: Any) -> str:
     return json.dumps(payload, indent=2, ensure_ascii=False)
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 def wizard_page(request: HttpRequest, delivery: Delivery, step: str, context: dict[str, Any]) -> HttpResponse:

@@ -10,6 +10,12 @@
   const kept = root.querySelector("form[data-resubmit]");
   if (kept) { HTMLFormElement.prototype.submit.call(kept); }
 
+  /* --- The browser's time zone, for the times of the pages that follow -------------------------------------- */
+  try {
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if (zone) { root.cookie = "hookdesk_zone=" + zone + "; path=/; max-age=31536000; samesite=lax" + (window.location.protocol === "https:" ? "; secure" : ""); }
+  } catch (error) { /* the server's zone, then */ }
+
   /* --- Relative times ------------------------------------------------------------------------------ */
   const STEPS = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [5184000, 86400, "d"]];
   function relative(moment) {
@@ -88,12 +94,18 @@
   }, true);
 
   /* --- Clicks: copying, menus, dialogs ----------------------------------------------------------------- */
-  function copy(button) {
-    const text = button.dataset.copy;
+  async function copy(button) {
+    let text = button.dataset.copy;
+    if (button.dataset.copyFrom) {
+      // A link to the text, which is fetched only when somebody wants it.
+      const answer = await fetch(button.href, { credentials: "same-origin" }).catch(() => null);
+      if (!answer || !answer.ok) { window.location = button.href; return; }
+      text = await answer.text();
+    }
     const done = () => {
       button.classList.add("copied");
       announce("Copied");
-      const label = button.classList.contains("button") ? button.textContent : null;
+      const label = button.classList.contains("button") || button.dataset.copyFrom ? button.textContent : null;
       if (label) { button.textContent = "Copied"; }
       setTimeout(() => { button.classList.remove("copied"); if (label) { button.textContent = label; } }, 1200);
     };
@@ -107,7 +119,7 @@
   root.addEventListener("click", (event) => {
     const target = event.target instanceof Element ? event.target : null;
     if (!target) { return; }
-    const copied = target.closest("[data-copy]");
+    const copied = target.closest("[data-copy], [data-copy-from]");
     if (copied) { event.preventDefault(); copy(copied); return; }
     const opener = target.closest("[data-opens]");
     if (opener) { root.getElementById(opener.dataset.opens).showModal(); return; }
@@ -134,8 +146,8 @@
 
   /* --- Selecting rows ----------------------------------------------------------------------------------- */
   for (const form of all("form[data-bulk]")) {
-    const whole = form.querySelector("[data-check-all]"), count = form.querySelector("[data-selected]");
-    const boxes = () => all("input[type=checkbox]:not([data-check-all]):not(:disabled)", form);
+    const whole = form.querySelector("[data-check-all], #action-toggle"), count = form.querySelector("[data-selected]");
+    const boxes = () => all("input[type=checkbox]:not([data-check-all]):not(#action-toggle):not(:disabled)", form);
     const quiet = count ? count.textContent : "";
     const update = () => {
       const chosen = boxes().filter((box) => box.checked);
@@ -148,6 +160,23 @@
     if (whole) { whole.hidden = false; whole.addEventListener("change", () => { boxes().forEach((box) => { box.checked = whole.checked; }); update(); }); }
     form.addEventListener("change", update);
     update();
+  }
+
+  /* --- Long lists of ticks, filtered as one types ---------------------------------------------------------- */
+  for (const list of all("div.check-list")) {
+    const rows = all("label", list).filter((label) => label.querySelector("input"));
+    if (rows.length < 12) { continue; }
+    const filter = root.createElement("input");
+    filter.type = "search";
+    filter.placeholder = "Filter " + rows.length;
+    filter.className = "check-list-filter";
+    filter.setAttribute("aria-label", "Filter this list");
+    filter.addEventListener("input", () => {
+      const wanted = filter.value.toLowerCase();
+      rows.forEach((row) => { row.parentElement.hidden = !row.textContent.toLowerCase().includes(wanted); });
+    });
+    filter.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); } });
+    list.before(filter);
   }
 
   /* --- A tick that makes it more of them, as the button says --------------------------------------------- */
@@ -204,9 +233,20 @@
     (next.querySelector("a.what") || next.querySelector("a")).focus();
     return true;
   }
+  /* What a key does to the row that has the focus: `data-key-e="/address"`. Without one, it goes to the first. */
+  function onRow(key) {
+    const name = "key" + key.toUpperCase();
+    if (!rows().some((row) => row.dataset[name])) { return false; }
+    const row = rows().find((one) => one.contains(root.activeElement));
+    if (!row) { return move(1); }
+    if (row.dataset[name]) { window.location = row.dataset[name]; }
+    return true;
+  }
   function press(key) {
+    if (/^[er]$/.test(key) && root.activeElement.closest("table[data-rows] tr") && onRow(key)) { return true; }
     const hot = root.querySelector('[data-hotkey="' + CSS.escape(key) + '"]');
     if (hot) { hot.click(); return true; }
+    if (/^[er]$/.test(key) && onRow(key)) { return true; }
     if (key === "j") { return move(1); }
     if (key === "k") { return move(-1); }
     if (key === "/") { const box = root.querySelector("[data-search], #searchbar"); if (box) { box.focus(); box.select(); return true; } window.location = all(".desk-nav a")[0].href; return true; }
@@ -217,6 +257,12 @@
   root.addEventListener("keydown", (event) => {
     const target = event.target;
     if (event.key === "Escape") { all("details.menu[open]").forEach((menu) => { menu.open = false; menu.querySelector("summary").focus(); }); }
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.defaultPrevented) {
+      // Sends the form with the button that says so, wherever the focus is; never behind an open dialog.
+      const button = root.querySelector("button[data-ctrl-enter]:not(:disabled)");
+      if (button && !root.querySelector("dialog[open]")) { event.preventDefault(); button.form.requestSubmit(button); }
+      return;
+    }
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) { return; }
     if (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && target.type !== "checkbox") { return; }
     if (root.querySelector("dialog[open]")) { return; }

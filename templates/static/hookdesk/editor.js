@@ -110,7 +110,6 @@
     box.insertBefore(layer, area);
     area.addEventListener("input", () => { badLine = 0; paint(); clearTimeout(timer); timer = setTimeout(check, 300); });
     area.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { form.requestSubmit(); }
       if (event.key === "Enter" && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
         const before = area.value.slice(0, area.selectionStart);
         const indent = /[ \t]*/.exec(before.slice(before.lastIndexOf("\n") + 1))[0] + (/[{[]\s*$/.test(before) ? "  " : "");
@@ -129,6 +128,9 @@
       area.focus({ preventScroll: true });
       area.setSelectionRange(from, to);
       first.scrollIntoView({ block: "nearest" });
+    } else {
+      area.focus({ preventScroll: true });
+      area.setSelectionRange(0, 0);
     }
   }
   document.querySelectorAll("[data-editor]").forEach(start);

@@ -19,7 +19,15 @@ from tests.receiver import answer
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 #: The session's own pages; files for scripts; what the browser would download.
-LEFT_OUT = {"login", "logout", "jsi18n", "autocomplete", "deliveries_delivery_raw"}
+LEFT_OUT = {
+    "login",
+    "logout",
+    "jsi18n",
+    "autocomplete",
+    "deliveries_delivery_raw",
+    "deliveries_delivery_payload",
+    "deliveries_delivery_revision",
+}
 PAGES = [route for route in routes() if route.name not in LEFT_OUT and "(?P" not in route.pattern]
 #: Pages that read more than which row they are of.
 READING = ("changelist", "_add", "index", "confirm", "fragment", "_turn")
