@@ -15,6 +15,8 @@ _WAITS_FOR_RECEIVERS = re.compile(
     rb"|subscriptions(?:/[^/]*)?|subscriptions/[^/]*/ping)/?"
 )
 _PUSHES = frozenset({b"/api/v1/push", b"/api/v1/push/", b"/api/v1/events", b"/api/v1/events/"})
+#: Where senders' webhooks come in: pushes by another door.
+_SOURCES = b"/in/"
 _ALIVE = b'{"status": "ok"}'
 _HEALTHZ = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: %d\r\n\r\n"
@@ -38,7 +40,7 @@ class Lanes:
 
     def admit(self, request: Request) -> None:
         path = request.path
-        if path in _PUSHES:
+        if path in _PUSHES or path.startswith(_SOURCES):
             lane = self._pushes
         elif path == b"/healthz" and request.method in ("GET", "HEAD"):
             # The process is up if this loop runs. Nothing else is checked, so nothing else can delay the answer.

@@ -4,6 +4,7 @@ from deliveries.models.engine import Engine
 from deliveries.models.event import Event, IdempotencyKey, Record
 from deliveries.models.push_window import PushWindow
 from deliveries.models.replay import Replay, ReplayItem
+from deliveries.models.source import SourceEvent, SourceKey, SourceRequest
 from deliveries.models.stats import StatsBucket
 from deliveries.models.visit import WizardPresence
 
@@ -20,6 +21,9 @@ __all__ = [
     "Replay",
     "ReplayItem",
     "Revision",
+    "SourceEvent",
+    "SourceKey",
+    "SourceRequest",
     "StatsBucket",
     "WizardPresence",
 ]

@@ -3,6 +3,7 @@
 Two transactions that lock the same things in different orders wait for each other until PostgreSQL ends one of them
 (a deadlock). So every transaction, whatever it needs of these, takes it in this order:
 
+0.  keys of what sources sent, by digest         `sources.receive`: nobody else touches them
 1.  the row of a replay                          `replay.steps`, `replay.services`
 2.  the engines' claim lock                      `Backend.lock_claims`: engines only
 3.  the configuration: first `ConfigVersion.lock()`, then rows of integrations, subscriptions, topics, tokens, stores.
@@ -14,7 +15,8 @@ Two transactions that lock the same things in different orders wait for each oth
 8.  records, by type and id as Python sorts them (PostgreSQL: `COLLATE "C"`); all that one transaction writes at once
 9.  idempotency keys
 10. notifications, by store and key, then their messages
-11. the health of integrations, by id: nothing is waited for after it, except by engines, which hold the claim lock
+11. the health of integrations, by id: nothing is waited for after it, except by engines, which hold the claim lock;
+    likewise the counts of a source, one row by `sources.requests`
 
 What comes later may be locked without what comes before. What comes before must not be locked afterwards: collect
 first, then lock. Locking again what the transaction holds is free.

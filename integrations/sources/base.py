@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from integrations.foundation.strict_json import compact_json
-from integrations.security.signing import SecretStyle, check_secret
+from integrations.security.signing import SecretStyle, check_secret, generate_secret
 
 Headers = tuple[tuple[str, str], ...]
 Mode = Literal["event", "record"]
@@ -147,6 +147,10 @@ class SourceKind(Protocol):
     options: tuple[Option, ...] = ()
     methods: tuple[str, ...] = ("POST",)
     default_mode: Mode = "event"
+
+    def new_secret(self, options: Mapping[str, Any]) -> str | None:
+        """A random one to begin with; None where it is not ours to make."""
+        return generate_secret(self.key_style) if self.key_from == "ours" else None
 
     def check_secret(self, secret: str) -> None:
         """Raise ValueError with a plain sentence where a secret given by somebody cannot be used."""

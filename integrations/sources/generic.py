@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from integrations.foundation.strict_json import compact_json
+from integrations.security.signing import generate_secret
 from integrations.sources.base import TOLERANCE_OPTION, Incoming, Item, Option, Reading, Rejected, SourceKind
 from integrations.sources.bodies import FORM, as_object, form_fields, json_body, text_at, topic_of
 from integrations.sources.proofs import (
@@ -52,6 +53,11 @@ class GenericSource(SourceKind):
         Option("signed", "Signed text", "What is signed, of {timestamp}, {url} and {body}, if it is something else."),
         TOLERANCE_OPTION,
     )
+
+    def new_secret(self, options: Mapping[str, Any]) -> str | None:
+        if _proof(options) in ("none", "mtls"):
+            return None
+        return f"hookdesk:{generate_secret('hub')}" if _proof(options) == "basic" else generate_secret("hub")
 
     def verify(self, request: Incoming, secrets: Sequence[str], now: datetime) -> None:
         proof = _proof(request.options)

@@ -59,14 +59,14 @@ def passes(filter_text: str, data: Any, context: Context | None = None, budget: 
     return is_true(work_out(Interpreter(context, budget), compiled(filter_text), data))
 
 
-def transform(text: str, data: Any, context: Context | None = None) -> Any:
+def transform(text: str, data: Any, context: Context | None = None, budget: Budget | None = None) -> Any:
     """What the transform makes of the data; an empty one gives the data itself. Raises ExpressionError.
 
     The result may share parts with `data` and with the expression: take it as read-only.
     """
     if not text.strip():
         return data
-    result = work_out(Interpreter(context), compiled(text), data)
+    result = work_out(Interpreter(context, budget), compiled(text), data)
     weigh(result)
     return result
 
