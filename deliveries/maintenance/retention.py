@@ -65,7 +65,8 @@ def prune(
     progress: Callable[[int], None] = lambda _: None,
 ) -> Pruned:
     """Deliveries that finished before `before` with their attempts and revisions, and equally old events that have
-    no delivery left; idempotency keys after 24 h, those of sources after 72 h. Records, notifications and the audit trail stay.
+    no delivery left; idempotency keys after 24 h, those of sources after 72 h. Records, notifications and the audit
+    trail stay.
 
     `progress` is called with the number of rows of each batch. Safe to interrupt, to repeat, and to run concurrently.
     """

@@ -44,7 +44,7 @@ class MappingSerializer(serializers.Serializer[Any]):
     )
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        return {name: instance.get(name) for name in self.fields}
+        return {str(name): instance.get(name) for name in self.fields}
 
 
 class CountsSerializer(serializers.Serializer[Any]):

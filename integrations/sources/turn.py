@@ -71,7 +71,7 @@ class TurnSource(SourceKind):
         return Reading([item])
 
     def answer(self, request: Incoming, taken: Taken) -> Answer:
-        empty = {"context_objects": {}, "suggested_responses": [], "actions": {}}
+        empty: dict[str, Any] = {"context_objects": {}, "suggested_responses": [], "actions": {}}
         context = {"version": VERSION, **empty} if "chat" in json_object(request) else {}
         return json_answer(200, {**context, "accepted": taken.accepted, "events": list(taken.events)})
 
