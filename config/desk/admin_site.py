@@ -40,6 +40,7 @@ NAV = (
     ("Deliveries", "deliveries", "delivery"),
     ("Failures", "deliveries", "failuregroup"),
     ("Notifications", "notifications", "notification"),
+    ("Sources", "integrations", "source"),
     ("Integrations", "integrations", "integration"),
     ("Subscriptions", "subscriptions", "subscription"),
     ("Stores", "integrations", "store"),

@@ -19,9 +19,14 @@ HIDDEN = {
     "integrations.secret",
     "integrations.configversion",
     "integrations.liftrequest",
+    "integrations.sourceaddress",
+    "integrations.sourcecount",
+    "integrations.sourcesecret",
     "integrations.staffprofile",
     "deliveries.idempotencykey",
     "deliveries.replayitem",
+    "deliveries.sourceevent",
+    "deliveries.sourcekey",
     "deliveries.wizardpresence",
 }
 #: An Operator resolves failures.
@@ -35,6 +40,7 @@ OPERATOR = {
 MANAGER = OPERATOR | {"deliveries.approve_revision", "integrations.set_approval_rule"}
 MANAGED = {
     "integrations.integration": ("add", "change", "delete"),
+    "integrations.source": ("add", "change", "delete"),
     "integrations.accesstoken": ("add", "change", "delete"),
     "integrations.store": ("add", "change"),
     "subscriptions.subscription": ("add", "change", "delete"),

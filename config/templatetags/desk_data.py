@@ -9,10 +9,11 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from deliveries.access import sees_all, stores_for
-from deliveries.models import FailureGroup, Record
+from deliveries.admin.sources import last_requests
+from deliveries.models import FailureGroup, Record, SourceRequest
 from deliveries.stats.queries import Series, throughput
 from deliveries.stats.topics import known_names
-from integrations.models import Integration, Store
+from integrations.models import Integration, Source, Store
 from notifications.models import Notification
 from subscriptions.models import Subscription
 
@@ -30,6 +31,12 @@ def subscriptions_of(integration: Integration) -> list[Subscription]:
     return list(
         Subscription.objects.alive().defer("parameters").filter(integration=integration).order_by("created_at")[:50]
     )
+
+
+@register.simple_tag
+def source_requests(source: Source) -> list[SourceRequest]:
+    """The last requests of a source."""
+    return last_requests(source)
 
 
 @register.simple_tag

@@ -132,8 +132,7 @@ def _shown(answer: Answer) -> HttpResponse:
     del response["Content-Type"]
     for name, value in answer.headers:
         response[name] = _header_value(value)
-    response._csp_exempt = True  # type: ignore[attr-defined]  # for programs
-    return response
+    return _for_programs(response)
 
 
 def _header_value(value: str) -> str:
@@ -144,5 +143,11 @@ def _header_value(value: str) -> str:
 def _error(status: int, message: str, field: str | None = None, headers: Any = None) -> HttpResponse:
     entry = {"code": CODES.get(status, "bad_request"), "message": message} | ({"field": field} if field else {})
     response = HttpResponse(compact_json(error_list([entry])), "application/json", status, headers=headers)
+    return _for_programs(response)
+
+
+def _for_programs(response: HttpResponse) -> HttpResponse:
+    """No page; and Django must not log the address, which is a secret."""
     response._csp_exempt = True  # type: ignore[attr-defined]
+    response._has_been_logged = True  # type: ignore[attr-defined]
     return response
