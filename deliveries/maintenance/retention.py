@@ -88,6 +88,8 @@ def prune(
         progress(count)
     for _ in _until_none(lambda: _prune_items(before, batch)):
         pass
+    for _ in _until_none(lambda: _prune_origins(before, batch)):
+        pass
     WizardPresence.objects.filter(at__lt=now - VISITS_KEPT).delete()
     return pruned
 
@@ -140,15 +142,23 @@ class _OldEvents:
         self.cursor = ids[-1]
         wanted = Delivery.objects.filter(event_id=OuterRef("pk"))
         with transaction.atomic():
-            gone = list(Event.objects.filter(~Exists(wanted), id__in=ids).values_list("id", flat=True))
-            SourceEvent.objects.filter(event_id__in=gone).delete()
-            return Event.objects.filter(~Exists(wanted), id__in=gone).delete()[1].get("deliveries.Event", 0)
+            return Event.objects.filter(~Exists(wanted), id__in=ids).delete()[1].get("deliveries.Event", 0)
 
 
 def _prune_keys(model: type[IdempotencyKey | SourceKey], before: datetime, batch: int) -> int:
     with transaction.atomic():
         ids = model.objects.filter(created_at__lt=before).order_by("created_at").values_list("id", flat=True)
         return model.objects.filter(id__in=list(ids[:batch])).delete()[0]
+
+
+def _prune_origins(before: datetime, batch: int) -> int:
+    """Which source events came from, of events that are gone."""
+    event = Event.objects.filter(id=OuterRef("event_id"))
+    old = SourceEvent.objects.filter(~Exists(event), event_id__lt=first_id_at(before)).values_list(
+        "event_id", flat=True
+    )
+    ids = list(old[:batch])
+    return SourceEvent.objects.filter(event_id__in=ids).delete()[0] if ids else 0
 
 
 def _prune_items(before: datetime, batch: int) -> int:
