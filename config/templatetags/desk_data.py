@@ -6,6 +6,7 @@ from typing import Any
 
 from django import template
 from django.db.models import QuerySet
+from django.urls import reverse
 from django.utils import timezone
 
 from deliveries.access import sees_all, stores_for
@@ -13,6 +14,7 @@ from deliveries.admin.sources import last_requests
 from deliveries.models import FailureGroup, Record, SourceRequest
 from deliveries.stats.queries import Series, throughput
 from deliveries.stats.topics import known_names
+from integrations.foundation.identifiers import parse_public_id
 from integrations.models import Integration, Source, Store
 from notifications.models import Notification
 from subscriptions.models import Subscription
@@ -37,6 +39,13 @@ def subscriptions_of(integration: Integration) -> list[Subscription]:
 def source_requests(source: Source) -> list[SourceRequest]:
     """The last requests of a source."""
     return last_requests(source)
+
+
+@register.filter
+def event_page(public_id: str) -> str:
+    """The address of an event's page."""
+    found = parse_public_id("evt", public_id)
+    return reverse("admin:deliveries_event_change", args=[found]) if found else ""
 
 
 @register.simple_tag

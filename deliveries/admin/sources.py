@@ -21,10 +21,12 @@ from deliveries.sources.receive import Refused, receive
 from integrations.admin.base import ReadOnlyAdmin
 from integrations.foundation.hooks import expression_given
 from integrations.models import Source
+from integrations.security.encryption import DecryptionError
 from integrations.services.source_values import MAPPED
 from integrations.sources.base import Incoming
 
 SHOWN = 20
+UNREADABLE = "This source's secrets cannot be decrypted: a key is missing from ENCRYPTION_KEYS."
 NO_SAMPLE = "There is no secret yet that a sample could be proven with. Enter the sender's first."
 
 
@@ -78,8 +80,13 @@ def preview_view(request: HttpRequest, pk: int) -> HttpResponse:
                 errors.append(f"{name}: {error}")
             expressions[name] = text
     row = latest_request(source)
-    incoming = as_received(row, source) if row else sample_of(source, now)
     context: dict[str, Any] = {"errors": errors, "row": row}
+    try:
+        incoming = as_received(row, source) if row else sample_of(source, now)
+        source.active_secrets(now)
+    except DecryptionError:
+        context["errors"] = [*errors, UNREADABLE]
+        incoming = None
     if incoming is None:
         context["hint"] = "No request has come in yet that could be shown here."
     elif not errors:
@@ -97,7 +104,11 @@ def sample_view(request: HttpRequest, pk: int) -> HttpResponse:
     """GET shows a sample request and what it becomes; POST takes it in as if the sender had sent it."""
     source = _open(request, pk, "integrations.change_source")
     now = timezone.now()
-    incoming = sample_of(source, now)
+    try:
+        incoming = sample_of(source, now)
+    except DecryptionError:
+        messages.error(request, UNREADABLE)
+        return redirect("admin:integrations_source_change", pk)
     if incoming is None:
         messages.error(request, NO_SAMPLE)
         return redirect("admin:integrations_source_change", pk)
@@ -123,7 +134,7 @@ def _send(request: HttpRequest, source: Source, incoming: Incoming) -> None:
 
 def _open(request: HttpRequest, pk: int, permission: str) -> Source:
     require(request, permission)
-    rows = Source.objects.alive().select_related("store").prefetch_related("addresses", "counts", "secrets")
+    rows = Source.objects.alive().select_related("store").prefetch_related("counts")
     found: Source | None = visible_to(rows, request.user).filter(pk=pk).first()
     if found is None:
         raise Http404("This source does not exist. It may have been deleted.")

@@ -21,6 +21,7 @@ from deliveries.models import (
     ReplayItem,
     SourceEvent,
     SourceKey,
+    SourceRequest,
     WizardPresence,
 )
 from deliveries.storage.locks import lock_groups
@@ -90,6 +91,7 @@ def prune(
         pass
     for _ in _until_none(lambda: _prune_origins(before, batch)):
         pass
+    SourceRequest.objects.filter(received_at__lt=before).delete()  # a few hundred of each source
     WizardPresence.objects.filter(at__lt=now - VISITS_KEPT).delete()
     return pruned
 

@@ -60,7 +60,7 @@ def receive(*, source: Source, request: Incoming, hops: int, now: datetime) -> A
     work = _Work(source, kind, request, masked(request, tuple(secrets)), hops, now)
     try:
         if (answer := kind.probe(request)) is not None:
-            write_down(source, work.shown, Judged("ignored", "Asks who is there.", answer.status), now)
+            _write_unproven(work, Judged("ignored", "Asks who is there.", answer.status))
             return answer
         kind.verify(request, secrets, now)
     except Rejected as error:
@@ -159,10 +159,14 @@ def _finish(work: _Work, plan: Plan) -> Answer:
 
 
 def _refuse(work: _Work, reason: str, status: int) -> None:
+    _write_unproven(work, Judged("rejected", reason, status))
+
+
+def _write_unproven(work: _Work, judged: Judged) -> None:
     """Written down without events; beyond a few a second only counted."""
-    waiting = refusals.admit(work.source.pk)
+    waiting = refusals.admit((work.source.pk, judged.verdict))
     if waiting is None:
         return
-    write_down(work.source, work.shown, Judged("rejected", reason, status), work.now)
+    write_down(work.source, work.shown, judged, work.now)
     if waiting:
-        count(work.source, "rejected", waiting, work.now)
+        count(work.source, judged.verdict, waiting, work.now)

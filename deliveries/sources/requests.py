@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import transaction
+
 from deliveries.models import SourceRequest
 from deliveries.storage.counters import Counters
 from integrations.models import Source, SourceCount
@@ -23,9 +25,11 @@ BODY_KEPT = 64 * 1024
 HEADERS_KEPT, VALUE_KEPT = 100, 2_000
 #: Every so many requests, those beyond KEPT are deleted.
 TRIM_EVERY = 16
+#: Deleted at once at most.
+MOST_TRIMMED = 1_000
 #: Rows of counts for each source.
 SHARDS = 8
-#: Refused requests of one source that are written down in one second, by each process; others are only counted.
+#: Unproven requests of one source that are written down in one second, by each process; others are only counted.
 REFUSED_A_SECOND = 5
 
 _counters = Counters(
@@ -86,8 +90,12 @@ def trim(source: Source, verdict: str) -> None:
     """Delete all but the last ones."""
     mine = SourceRequest.objects.filter(source=source, verdict=verdict).order_by("-id")
     last = mine.values_list("id", flat=True)[KEPT - 1 : KEPT].first()
-    if last is not None:
-        SourceRequest.objects.filter(source=source, verdict=verdict, id__lt=last).delete()
+    if last is None:
+        return
+    with transaction.atomic():
+        # Those that another request deletes at this moment are left to it.
+        free = mine.filter(id__lt=last).select_for_update(skip_locked=True)
+        SourceRequest.objects.filter(id__in=list(free.values_list("id", flat=True)[:MOST_TRIMMED])).delete()
 
 
 def _bounded(values: object) -> dict[str, str]:
@@ -101,20 +109,20 @@ class Refusals:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._second = 0
-        self._written: dict[int, int] = {}
-        self._waiting: dict[int, int] = {}
+        self._written: dict[tuple[int, str], int] = {}
+        self._waiting: dict[tuple[int, str], int] = {}
 
-    def admit(self, source_id: int) -> int | None:
-        """None: only count this one. Else how many were only counted since the last that was written."""
+    def admit(self, key: tuple[int, str]) -> int | None:
+        """`key`: source and verdict. None: only count this one; else how many were only counted since the last."""
         second = int(time.monotonic())
         with self._lock:
             if second != self._second:
                 self._second, self._written = second, {}
-            if self._written.get(source_id, 0) >= REFUSED_A_SECOND:
-                self._waiting[source_id] = self._waiting.get(source_id, 0) + 1
+            if self._written.get(key, 0) >= REFUSED_A_SECOND:
+                self._waiting[key] = self._waiting.get(key, 0) + 1
                 return None
-            self._written[source_id] = self._written.get(source_id, 0) + 1
-            return self._waiting.pop(source_id, 0)
+            self._written[key] = self._written.get(key, 0) + 1
+            return self._waiting.pop(key, 0)
 
 
 refusals = Refusals()

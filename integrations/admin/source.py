@@ -21,7 +21,6 @@ from integrations.admin.lists import SEARCH_LIMIT
 from integrations.admin.source_form import SourceForm, initial_of
 from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry, Source, Store
-from integrations.models.source import address_url
 from integrations.services import (
     create_source,
     delete_source,
@@ -115,12 +114,12 @@ class SourceAdmin(DeskAdmin):
         now = timezone.now()
         history = AuditEntry.objects.filter(target_type="source", target_id=str(source.pk))
         valid = Q(expires_at=None) | Q(expires_at__gt=now)
-        addresses = list(source.addresses.filter(valid).order_by("-id"))
+        old = source.addresses.filter(expires_at__gt=now).defer("token").order_by("-id")
         return {
             "source": source,
-            "address": address_url(addresses[0].token) if addresses else "",
-            "old_addresses": addresses[1:],
-            "secrets": source.secrets.filter(valid).order_by("-id"),
+            "address": source.address,
+            "old_addresses": old,
+            "secrets": source.secrets.filter(valid).defer("value").order_by("-id"),
             "secret_once": shown_once.take(request, f"source:{source.pk}"),
             "history": history[:10],
         }

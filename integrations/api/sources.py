@@ -73,7 +73,7 @@ class SourceSerializer(serializers.Serializer[Source]):
 
 
 class NewSourceSerializer(SourceSerializer):
-    secret = serializers.CharField(allow_null=True, help_text="Shown only once; null if it is not ours to make.")
+    secret = serializers.CharField(allow_null=True, help_text="Shown only once; null if there is none yet.")
 
 
 class SourceBodySerializer(serializers.Serializer[Any]):
@@ -104,7 +104,7 @@ class AddressAnswerSerializer(serializers.Serializer[Any]):
 def source_of(request: Request, slug: str) -> Source:
     """Raises not_found, including for another store's."""
     mine = Source.objects.alive().filter(store_id=principal_of(request).store_id, slug=slug)
-    found = mine.prefetch_related("addresses", "counts").first()
+    found = mine.prefetch_related("counts").first()
     if found is None:
         raise not_found("source")
     return found
@@ -127,7 +127,7 @@ class SourcesView(APIView):
     )
     def get(self, request: Request) -> Response:
         mine = Source.objects.alive().filter(store_id=principal_of(request).store_id)
-        return page(request, mine.prefetch_related("addresses", "counts"), source_json)
+        return page(request, mine.prefetch_related("counts"), source_json)
 
     @extend_schema(
         operation_id="create_source",
@@ -135,10 +135,8 @@ class SourcesView(APIView):
         responses=answers(NewSourceSerializer, status=201, more=(400, 409)),
     )
     def post(self, request: Request) -> Response:
-        values = _values(request)
-        source = create_source(store=store_of(request), actor=actor_of(request), **values)
-        # One that was given is known to whoever gave it.
-        secrets = [] if values.get("secret") else source.active_secrets(timezone.now())
+        source = create_source(store=store_of(request), actor=actor_of(request), **_values(request))
+        secrets = source.active_secrets(timezone.now())
         return Response(source_json(source) | {"secret": secrets[0] if secrets else None}, status=201)
 
 

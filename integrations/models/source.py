@@ -11,7 +11,8 @@ from django.db import models
 from django.db.models import Q
 
 from integrations.models.store import Store
-from integrations.security.encrypted_fields import EncryptedTextField
+from integrations.security.encrypted_fields import UNREADABLE, EncryptedTextField
+from integrations.security.encryption import DecryptionError
 from integrations.sources import get_source_kind
 from integrations.sources.base import SourceKind
 
@@ -76,9 +77,12 @@ class Source(models.Model):
 
     @property
     def address(self) -> str:
-        """The whole URL that senders are given."""
-        current = next((each for each in self.addresses.all() if each.expires_at is None), None)
-        return "" if current is None else address_url(current.token)
+        """The whole URL that senders are given; `UNREADABLE` where no key opens it."""
+        try:
+            token = self.addresses.filter(expires_at=None).values_list("token", flat=True).first()
+        except DecryptionError:
+            return UNREADABLE
+        return address_url(token) if token else ""
 
     @property
     def warning(self) -> str:

@@ -18,6 +18,7 @@ from integrations.security.redaction import MASK
 from integrations.services.secrets import ROTATION_OVERLAP
 from integrations.services.soft_delete import locked, mark_deleted
 from integrations.services.source_values import SourceValues, check_options, check_source_secret, clean_source_values
+from integrations.sources.base import SourceKind
 
 _FIELDS = ("name", "slug", "kind", "options", "mapping", "mode", "is_enabled")
 _DEFAULTS: dict[str, Any] = {"options": {}, "mapping": {}, "is_enabled": True}
@@ -66,7 +67,7 @@ def update_source(*, source: Source, actor: Actor, **values: Unpack[SourceValues
             cleaned.pop("mode", None)
         _apply(found, {name: _DEFAULTS.get(name) if value is None else value for name, value in cleaned.items()})
         found.slug = cleaned.get("slug") or before["slug"]
-        found.options = check_options(found.adapter, found.options)
+        found.options = check_options(_kind_of(found), found.options)
         secret = cleaned.get("secret")
         _renew_secret(found, secret)
         changed = [name for name in _FIELDS if getattr(found, name) != before[name]]
@@ -118,9 +119,10 @@ def rotate_source_secret(*, source: Source, actor: Actor, now: datetime) -> str:
     """
     with transaction.atomic():
         found = locked(source)
-        secret = found.adapter.new_secret(found.options)
+        kind = _kind_of(found)
+        secret = kind.new_secret(found.options)
         if secret is None:
-            message = f"The {found.adapter.key_label} of this kind comes from the sender. Enter the new one instead."
+            message = f"The {kind.key_label} of this kind comes from the sender. Enter the new one instead."
             raise ValidationError(message)
         _replace_secret(found, secret, now)
         record_change(actor=actor, action="rotate secret", target=found, store=found.store)
@@ -133,6 +135,14 @@ def _apply(source: Source, values: dict[str, Any]) -> None:
             setattr(source, name, value)
 
 
+def _kind_of(source: Source) -> SourceKind:
+    """Raises ValidationError."""
+    try:
+        return source.adapter
+    except LookupError:
+        raise ValidationError(f"The kind {source.kind} is not available. This source can only be deleted.") from None
+
+
 def _renew_secret(source: Source, given: str | None) -> None:
     if given is None or given == MASK:
         return
@@ -140,7 +150,7 @@ def _renew_secret(source: Source, given: str | None) -> None:
     if given == "":
         source.secrets.all().delete()
     else:
-        check_source_secret(source.adapter, given)
+        check_source_secret(_kind_of(source), given)
         _replace_secret(source, given, now)
 
 

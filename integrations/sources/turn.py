@@ -13,6 +13,8 @@ from integrations.sources.bodies import json_object, text_at, topic_of
 from integrations.sources.proofs import check_signature
 
 VERSION = "1.0.0-alpha"
+#: Bytes that a handshake has at most. It is looked for before anything is proven.
+HANDSHAKE_LIMIT = 10_000
 #: What we offer Turn's page of a chat: nothing is drawn there, what it sends becomes events.
 CAPABILITIES = {"actions": False, "suggested_responses": False, "context_objects": []}
 
@@ -36,6 +38,8 @@ class TurnSource(SourceKind):
 
     def probe(self, request: Incoming) -> Answer | None:
         """Turn greets before it shows the secret, so that the handshake cannot be proven."""
+        if len(request.body) > HANDSHAKE_LIMIT:
+            return None
         try:
             body = parse_document(request.body)
         except DocumentError:

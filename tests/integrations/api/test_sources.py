@@ -117,9 +117,9 @@ def test_a_kind_cannot_be_changed_and_all_else_can(store):
     assert store.patch("sources/b", {"mapping": None, "options": None}).json()["mapping"]["topic"] is None
 
 
-def test_a_given_secret_is_not_repeated_and_a_mask_means_as_it_is(store):
+def test_a_given_secret_is_kept_and_a_mask_means_as_it_is(store):
     body = made(store, kind="stripe", secret="whsec_given")
-    assert body["secret"] is None
+    assert body["secret"] == "whsec_given"
     store.patch("sources/shop", {"secret": "***"})
     assert [each.value for each in SourceSecret.objects.all()] == ["whsec_given"]
     store.patch("sources/shop", {"secret": "whsec_new"})
