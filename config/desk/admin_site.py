@@ -48,6 +48,7 @@ NAV = (
 #: The "More" menu.
 MORE = (
     ("Ingest", (("Events", "deliveries", "event"), ("Records", "deliveries", "record"),
+                      ("Requests at sources", "deliveries", "sourcerequest"),
                       ("Topics", "subscriptions", "topic"))),
     ("Operations", (("Bulk resends", "deliveries", "replay"), ("Attempts", "deliveries", "attempt"),
               ("Engines", "deliveries", "engine"), ("Task queue", "django_q", "schedule"))),

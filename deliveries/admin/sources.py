@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from deliveries.access import visible_to
 from deliveries.admin.access import render, require
+from deliveries.admin.readonly import drawn
 from deliveries.ingest.service import TooMuchContention
 from deliveries.models import SourceRequest
 from deliveries.sources.preview import as_received, latest_request, preview, sample_of
@@ -32,18 +35,32 @@ NO_SAMPLE = "There is no secret yet that a sample could be proven with. Enter th
 
 @admin.register(SourceRequest)
 class SourceRequestAdmin(ReadOnlyAdmin):
-    """One request has a page; the list is on the page of its source."""
+    """The last requests of all sources; those of one are on its page."""
 
     store_path = "source__store"
-    stock_pages: ClassVar[tuple[str, ...]] = ("change",)
+    list_display = ["received", "source", "verdict_pill", "status", "reason"]
+    list_select_related = ["source"]
+    list_filter = ["verdict"]
+    ordering = ["-id"]
 
     def get_urls(self) -> list[URLPattern]:
         return [
-            self.route("source/<number:pk>/live/", live_view, "live"),
-            self.route("source/<number:pk>/preview/", preview_view, "preview"),
-            self.route("source/<number:pk>/sample/", sample_view, "sample"),
+            self.route("source/<number:source>/live/", live_view, "live"),
+            self.route("source/<number:source>/preview/", preview_view, "preview"),
+            self.route("source/<number:source>/sample/", sample_view, "sample"),
             *super().get_urls(),
         ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SourceRequest]:
+        return super().get_queryset(request).filter(source__deleted_at=None).defer("body", "headers")
+
+    @admin.display(description="received")
+    def received(self, row: SourceRequest) -> SafeString:
+        return drawn("ago", row.received_at)
+
+    @admin.display(description="verdict")
+    def verdict_pill(self, row: SourceRequest) -> SafeString:
+        return drawn("pill", row.verdict)
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         require(request, "deliveries.view_sourcerequest")
@@ -59,17 +76,17 @@ def last_requests(source: Source) -> list[SourceRequest]:
     return list(SourceRequest.objects.filter(source=source).defer("body", "headers").order_by("-id")[:SHOWN])
 
 
-def live_view(request: HttpRequest, pk: int) -> HttpResponse:
+def live_view(request: HttpRequest, source: int) -> HttpResponse:
     """The fragment that turns green with the first request."""
-    source = _open(request, pk, "deliveries.view_sourcerequest")
-    context = {"source": source, "requests": last_requests(source)}
+    found = _open(request, source, "deliveries.view_sourcerequest")
+    context = {"source": found, "requests": last_requests(found)}
     return TemplateResponse(request, "admin/deliveries/source/live.html", context)
 
 
 @require_POST
-def preview_view(request: HttpRequest, pk: int) -> HttpResponse:
+def preview_view(request: HttpRequest, source: int) -> HttpResponse:
     """What the unsaved form would make of the last request, or of a sample. Changes nothing."""
-    source = _open(request, pk, "deliveries.view_sourcerequest")
+    found = _open(request, source, "deliveries.view_sourcerequest")
     now = timezone.now()
     expressions, errors = {}, []
     for name in MAPPED:
@@ -79,11 +96,11 @@ def preview_view(request: HttpRequest, pk: int) -> HttpResponse:
             except ValueError as error:
                 errors.append(f"{name}: {error}")
             expressions[name] = text
-    row = latest_request(source)
+    row = latest_request(found)
     context: dict[str, Any] = {"errors": errors, "row": row}
     try:
-        incoming = as_received(row, source) if row else sample_of(source, now)
-        source.active_secrets(now)
+        incoming = as_received(row, found) if row else sample_of(found, now)
+        found.active_secrets(now)
     except DecryptionError:
         context["errors"] = [*errors, UNREADABLE]
         incoming = None
@@ -91,34 +108,34 @@ def preview_view(request: HttpRequest, pk: int) -> HttpResponse:
         context["hint"] = "No request has come in yet that could be shown here."
     elif not errors:
         context["found"] = preview(
-            source=source,
+            source=found,
             request=incoming,
             expressions=expressions,
-            is_record=request.POST.get("mode", source.mode) == Source.Mode.RECORD,
+            is_record=request.POST.get("mode", found.mode) == Source.Mode.RECORD,
             now=now,
         )
     return TemplateResponse(request, "admin/deliveries/source/preview.html", context)
 
 
-def sample_view(request: HttpRequest, pk: int) -> HttpResponse:
+def sample_view(request: HttpRequest, source: int) -> HttpResponse:
     """GET shows a sample request and what it becomes; POST takes it in as if the sender had sent it."""
-    source = _open(request, pk, "integrations.change_source")
+    found = _open(request, source, "integrations.change_source")
     now = timezone.now()
     try:
-        incoming = sample_of(source, now)
+        incoming = sample_of(found, now)
     except DecryptionError:
         messages.error(request, UNREADABLE)
-        return redirect("admin:integrations_source_change", pk)
+        return redirect("admin:integrations_source_change", source)
     if incoming is None:
         messages.error(request, NO_SAMPLE)
-        return redirect("admin:integrations_source_change", pk)
+        return redirect("admin:integrations_source_change", source)
     if request.method == "POST":
-        _send(request, source, incoming)
-        return redirect("admin:integrations_source_change", pk)
-    is_record = source.mode == Source.Mode.RECORD
-    found = preview(source=source, request=incoming, expressions=source.mapping, is_record=is_record, now=now)
-    context = {"source": source, "incoming": incoming, "body_text": incoming.body.decode(), "found": found}
-    return render(request, "admin/deliveries/source/sample.html", f"Sample for {source.name}", context)
+        _send(request, found, incoming)
+        return redirect("admin:integrations_source_change", source)
+    is_record = found.mode == Source.Mode.RECORD
+    becomes = preview(source=found, request=incoming, expressions=found.mapping, is_record=is_record, now=now)
+    context = {"source": found, "incoming": incoming, "body_text": incoming.body.decode(), "found": becomes}
+    return render(request, "admin/deliveries/source/sample.html", f"Sample for {found.name}", context)
 
 
 def _send(request: HttpRequest, source: Source, incoming: Incoming) -> None:
