@@ -69,7 +69,9 @@ class GenericSource(SourceKind):
         elif proof == "bearer":
             check_token([bearer_token(request)], secrets, "Authorization: Bearer")
         elif proof == "basic":
-            check_token([basic_credentials(request)], secrets, "Authorization: Basic")
+            credentials = basic_credentials(request)
+            # The secret is user:password, or the password alone.
+            check_token([credentials, credentials.partition(":")[2]], secrets, "Authorization: Basic")
         elif proof == "mtls":
             if not request.is_from_proxy:
                 raise Rejected(f"{name} counts only from a proxy in TRUSTED_PROXIES.")

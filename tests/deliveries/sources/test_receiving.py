@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
 import time_machine
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from django.test import Client
 from django.utils import timezone
 
@@ -152,6 +153,47 @@ def test_a_new_secret_proves_at_once_and_the_old_one_for_a_day(sender, store):
         assert source.send(source.sample("k3")).status_code == 202
         source.secret = old
         assert source.send(source.sample("k4")).status_code == 401
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_the_same_request_many_times_at_once_is_stored_once(sender):
+    source = sender("github")
+    request = source.sample()
+    answers = []
+
+    def send():
+        answers.append(source.send(request))
+        connections.close_all()
+
+    threads = [threading.Thread(target=send) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answer.json()["accepted"] for answer in answers) == [0] * 19 + [1]
+    assert Event.objects.count() == SourceKey.objects.count() == 1
+    assert source.shown()["counts"] == {"accepted": 1, "duplicate": 19, "rejected": 0, "ignored": 0}
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_one_record_from_many_requests_at_once_loses_nothing(sender):
+    source = sender("hub")
+    statuses = []
+
+    def send(number):
+        body = json.dumps({"orders": [{"id": 1, f"field{number}": number}]}).encode()
+        statuses.append(source.send(source.sample(body=body)).status_code)
+        connections.close_all()
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [202] * 20
+    assert len(Record.objects.get().data) == 21
 
 
 def test_the_vendors_id_is_remembered_for_72_hours_at_least(sender):
