@@ -86,7 +86,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _is_api(request: HttpRequest) -> bool:
-    return request.path_info.startswith("/api/")
+    return request.path_info.startswith(("/api/", "/in/"))
 
 
 def _error(status: int, message: str) -> HttpResponse:

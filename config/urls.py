@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from config import api
 from config.observability import health, metrics
+from deliveries.api.receiving import receive_view
 from integrations.api.routes import both
 
 api_v1: list[URLPattern | URLResolver] = [
@@ -21,6 +22,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api_v1)),
+    path("in/<str:token>", receive_view, name="receive"),
     # Last: unknown API paths get a JSON error, not a page.
     re_path(r"^api/", api.not_found),
     path("healthz", health.healthz),

@@ -6,7 +6,9 @@ class SubscriptionsConfig(AppConfig):
     verbose_name = "Subscriptions"
 
     def ready(self) -> None:
-        from integrations.foundation.hooks import integration_deleted
+        from integrations.foundation.hooks import expression_given, integration_deleted
+        from subscriptions.expressions.evaluation import check_expression
         from subscriptions.services import delete_subscriptions_of
 
+        expression_given.connect(check_expression)
         integration_deleted.connect(delete_subscriptions_of)

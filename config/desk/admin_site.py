@@ -43,6 +43,7 @@ class NavSection:
 NAV = (
     ("Deliveries", "deliveries", "delivery"),
     ("Cases", "deliveries", "failuregroup"),
+    ("Sources", "integrations", "source"),
     ("Integrations", "integrations", "integration"),
     ("Subscriptions", "subscriptions", "subscription"),
     ("Stores", "integrations", "store"),
@@ -50,6 +51,7 @@ NAV = (
 #: The "More" menu.
 MORE = (
     ("Ingest", (("Events", "deliveries", "event"), ("Records", "deliveries", "record"),
+                      ("Requests at sources", "deliveries", "sourcerequest"),
                       ("Topics", "subscriptions", "topic"))),
     ("Operations", (("Bulk resends", "deliveries", "replay"), ("Bulk fixes", "deliveries", "bulkfix"),
               ("Recipes", "deliveries", "recipe"), ("Attempts", "deliveries", "attempt"),

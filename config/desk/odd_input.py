@@ -22,7 +22,7 @@ class RefuseNul:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not request.path_info.startswith("/api/"):
+        if not request.path_info.startswith(("/api/", "/in/")):
             if NUL in request.path_info:
                 raise Http404("Addresses cannot contain a NUL character.")
             if "%00" in request.META.get("QUERY_STRING", ""):

@@ -17,6 +17,8 @@ _WAITS_FOR_RECEIVERS = re.compile(
     rb"/api/v1/(?:integrations(?:/[^/]*)?|integrations/[^/]*/(?:ping|handshake|context|actions/[^/]*)"
     rb"|subscriptions(?:/[^/]*)?|subscriptions/[^/]*/ping)/?"
 )
+#: Where senders' webhooks come in: pushes by another door.
+_SOURCES = b"/in/"
 _ALIVE = b'{"status": "ok"}'
 _HEALTHZ = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: %d\r\n\r\n"
@@ -51,7 +53,9 @@ class Lanes:
         if path in PUSH_PATHS:
             self._direct.admit(request)
             return
-        if path == b"/healthz" and request.method in ("GET", "HEAD"):
+        if path.startswith(_SOURCES):
+            lane = self._pushes
+        elif path == b"/healthz" and request.method in ("GET", "HEAD"):
             # The process is up if this loop runs. Nothing else is checked, so nothing else can delay the answer.
             request.connection.finish(request, _HEALTHZ if request.method == "HEAD" else _HEALTHZ + _ALIVE)
             return

@@ -1,4 +1,4 @@
-"""Sessions, users and messages, for pages only: the API knows its callers by their tokens."""
+"""Sessions, users and messages, for pages only: the API knows its callers by their tokens, sources by signatures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class PagesOnly(MiddlewareMixin):
     """They would take a sixth of Django's time for a push."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        if request.path_info.startswith("/api/"):
+        if request.path_info.startswith(("/api/", "/in/")):
             return self.get_response(request)
         return super().__call__(request)
 

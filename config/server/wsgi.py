@@ -30,7 +30,10 @@ class Gone(Exception):
 
 
 def environ_of(request: Request, base: dict[str, Any]) -> dict[str, Any]:
-    """PEP 3333's. Headers with underscores are dropped, so that `X_Hub_Store` cannot pass for `X-Hub-Store`."""
+    """PEP 3333's. Headers with underscores are kept apart, so that `X_Hub_Store` cannot pass for `X-Hub-Store`.
+
+    Spiffy Stores spells its own so: `hookdesk.underscored` has them, for who asks for them by that name.
+    """
     target = request.target
     if not target.startswith(b"/") and b"://" in target:
         # The absolute form, meant for proxies, but every server must accept it.
@@ -56,6 +59,8 @@ def environ_of(request: Request, base: dict[str, Any]) -> dict[str, Any]:
             text = value.decode("latin-1")
             joint = "; " if name == b"cookie" else ","
             environ[key] = f"{environ[key]}{joint}{text}" if key in environ else text
+        elif b"_" in name:
+            environ.setdefault("hookdesk.underscored", []).append((name.decode("latin-1"), value.decode("latin-1")))
     return environ
 
 

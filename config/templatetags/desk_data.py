@@ -6,13 +6,16 @@ from typing import Any
 
 from django import template
 from django.db.models import QuerySet
+from django.urls import reverse
 from django.utils import timezone
 
 from deliveries.access import sees_all, stores_for, visible_to
-from deliveries.models import Delivery, FailureGroup, Record
+from deliveries.admin.sources import last_requests
+from deliveries.models import Delivery, FailureGroup, Record, SourceRequest
 from deliveries.stats.queries import Series, capped_count, in_failing_index, shown_count, throughput
 from deliveries.stats.topics import known_names
-from integrations.models import Integration, Store
+from integrations.foundation.identifiers import parse_public_id
+from integrations.models import Integration, Source, Store
 from notifications.models import Notification
 from subscriptions.models import Subscription
 
@@ -38,6 +41,19 @@ def subscriptions_of(integration: Integration) -> list[Subscription]:
     return list(
         Subscription.objects.alive().defer("parameters").filter(integration=integration).order_by("created_at")[:50]
     )
+
+
+@register.simple_tag
+def source_requests(source: Source) -> list[SourceRequest]:
+    """The last requests of a source."""
+    return last_requests(source)
+
+
+@register.filter
+def event_page(public_id: str) -> str:
+    """The address of an event's page."""
+    found = parse_public_id("evt", public_id)
+    return reverse("admin:deliveries_event_change", args=[found]) if found else ""
 
 
 @register.simple_tag

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from deliveries.admin.access import render, require
 from deliveries.admin.detail import in_full
 from deliveries.ingest.loops import why_stopped
-from deliveries.models import Attempt, Delivery, Engine, Event, Record
+from deliveries.models import Attempt, Delivery, Engine, Event, Record, SourceEvent
 from integrations.admin.base import ReadOnlyAdmin
 from integrations.admin.cells import drawn
 
@@ -55,6 +55,7 @@ class EventAdmin(ReadOnlyAdmin):
         context = {
             "event": event,
             "stopped": stopped,
+            "origin": SourceEvent.objects.filter(event_id=event.pk).select_related("source").first(),
             "rows": rows.defer("event__data").order_by("-id")[:DELIVERIES_SHOWN],
         }
         return render(request, "admin/deliveries/event/change_form.html", f"{event.name} {event.object_id}", context)

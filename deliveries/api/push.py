@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 
 from deliveries.api.limits import check_rate
 from deliveries.ingest import Receipt, publish_events, push_objects
+from deliveries.ingest.loops import stated_hops
 from deliveries.ingest.parsing import CONTROL, MAX_BATCH, MAX_NAME, Invalid
 from deliveries.ingest.plan import TooMuchWork
 from deliveries.ingest.service import KeyConflict, Revoked, TooMuchContention
@@ -40,8 +41,6 @@ KEY_PARAMETER = OpenApiParameter(
 )
 
 
-#: Digits of the number of hops; the column holds up to 32,767.
-MOST_DIGITS = 4
 INGEST_ANSWERS = answers(None, status=202, more=(400, 409, 429))
 PUSH_BODY = {
     "type": "object",
@@ -166,14 +165,11 @@ class EventsView(IngestView):
 
 
 def _hops(request: Request) -> int:
-    """The hops of a request: one more than its sender received. Another Hookdesk is recognised by its User-Agent."""
-    value = request.META.get("HTTP_X_HOOKDESK_HOPS")
-    if value is None:
-        return 1 if request.META.get("HTTP_USER_AGENT", "").startswith("Hookdesk/") else 0
-    if not (value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS):
-        message = f"{HOPS_HEADER} must be 0 to {'9' * MOST_DIGITS}, a whole number: copy it from the request received."
-        raise APIError(400, message, code="parameter_invalid", field=HOPS_HEADER)
-    return int(value) + 1
+    stated, agent = request.META.get("HTTP_X_HOOKDESK_HOPS"), request.META.get("HTTP_USER_AGENT", "")
+    try:
+        return stated_hops(stated, agent)
+    except ValueError as error:
+        raise APIError(400, f"{HOPS_HEADER} {error}", code="parameter_invalid", field=HOPS_HEADER) from None
 
 
 def _idempotency_key(request: Request) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from deliveries.ingest.loops import why_stopped
-from deliveries.models import Attempt, Delivery, Event
+from deliveries.models import Attempt, Delivery, Event, SourceEvent
 from deliveries.results.attempt_bodies import readable_body, readable_response
 from integrations.api.bodies import TEXT_LIMIT
 from integrations.api.fields import PublicIdField, TextOfRowField, TextOrNullField
@@ -34,6 +34,14 @@ class ObjectSerializer(serializers.Serializer[Any]):
         return super().to_representation(instance) if instance.object_id else None
 
 
+def slug_of_source(event: Event) -> str | None:
+    """Of the source that an event came from; None for what came another way."""
+    if event.origin != Event.Origin.SOURCE:
+        return None
+    found = SourceEvent.objects.filter(event_id=event.pk).select_related("source").first()
+    return None if found is None else found.source.slug
+
+
 class DeliveriesOfEventField(serializers.ListField):
     def to_representation(self, data: Any) -> list[str]:
         ids = Delivery.objects.filter(event=data).order_by("id").values_list("id", flat=True)
@@ -43,6 +51,9 @@ class DeliveriesOfEventField(serializers.ListField):
 class WholeEventSerializer(EventSerializer):
     object = ObjectSerializer(source="*", allow_null=True)
     origin = serializers.ChoiceField(Event.Origin.values)
+    source = TextOfRowField(  # type: ignore[assignment]  # the contract's word
+        slug_of_source, allow_null=True, help_text="Slug of the source that it came from."
+    )
     hops = serializers.IntegerField(help_text="How often it went through a receiver, or another Hookdesk, and back.")
     stopped = TextOfRowField(
         lambda event: why_stopped(event.hops) if event.is_stopped else None,

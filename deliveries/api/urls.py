@@ -2,6 +2,7 @@
 
 from deliveries.api import cases, feeds, recipes, views
 from deliveries.api.push import EventsView, PushView
+from deliveries.api.source_requests import SourceRequestsView
 from integrations.api.routes import both
 
 urlpatterns = [
@@ -35,5 +36,6 @@ urlpatterns = [
     # The same feed under the name that `links` uses; the schema lists only one of them.
     *both("subscriptions/<str:subscription_id>/errors", feeds.ErrorsView.as_view(schema=None), "subscription-errors"),
     *both("subscriptions/<str:subscription_id>/ping", feeds.SubscriptionPingView.as_view(), "subscription-ping"),
+    *both("sources/<slug:slug>/requests", SourceRequestsView.as_view(), "source-requests"),
     *both("integrations/<slug:slug>/ping", feeds.IntegrationPingView.as_view(), "integration-ping"),
 ]

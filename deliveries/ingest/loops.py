@@ -13,6 +13,9 @@ from django.conf import settings
 from deliveries.ingest.plan import Plan
 from deliveries.storage.rows.pushes import EventRow
 
+#: Digits of the number of hops; the column holds up to 32,767.
+MOST_DIGITS = 4
+
 
 def note_arrival(plan: Plan, hops: int) -> None:
     """For events that a program sent: `hops` is what it stated. Events beyond the limit are not forwarded."""
@@ -39,6 +42,18 @@ def _note(plan: Plan, hops: int, cascade_left: int | None, *, is_stopped: bool) 
         row.hops, row.cascade_left, row.is_stopped = hops, cascade_left, is_stopped
     if is_stopped:
         plan.deliveries.clear()
+
+
+def stated_hops(stated: str | None, user_agent: str) -> int:
+    """The hops of a request: one more than its sender received. Another Hookdesk is recognised by its User-Agent.
+
+    `stated` is what the header says (None: it is missing). Raises ValueError for what is no such number.
+    """
+    if stated is None:
+        return 1 if user_agent.startswith("Hookdesk/") else 0
+    if not (stated.isascii() and stated.isdigit() and len(stated) <= MOST_DIGITS):
+        raise ValueError(f"must be 0 to {'9' * MOST_DIGITS}, a whole number: copy it from the request received.")
+    return int(stated) + 1
 
 
 def why_stopped(hops: int) -> str:

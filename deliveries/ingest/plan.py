@@ -64,13 +64,18 @@ class PushedObject:
 
 @dataclass(frozen=True, slots=True)
 class PublishedEvent:
-    """One event of the event API: `path` is where it stood in the body, `[3]` or empty."""
+    """One event of the event API, or of a source: `path` is where it stood in the body, `[3]` or empty.
+
+    What it is about is told by its topic and its data's id, unless `object_type` or `object_id` say it.
+    """
 
     topic: str | None
     intent: str | None
     data: dict[str, Any]
     occurred_at: datetime
     path: str
+    object_type: str | None = None
+    object_id: str | None = None
 
 
 def plan_push(
@@ -158,20 +163,25 @@ def _plan_object(
 
 
 def plan_events(
-    *, config: StoreConfig, events: Collection[PublishedEvent], now: datetime, steps: int = Allowance.BASE
+    *,
+    config: StoreConfig,
+    events: Collection[PublishedEvent],
+    now: datetime,
+    origin: str = Event.Origin.EVENT,
+    steps: int = Allowance.BASE,
 ) -> Plan:
     """`steps`: see `Allowance`. Raises SchemaViolation or TooMuchWork."""
-    plan = Plan(config.store_id, config.version, Event.Origin.EVENT, now)
+    plan = Plan(config.store_id, config.version, origin, now)
     plan.allowance = Allowance(steps)
     for event in events:
         data_json = dump_document(event.data)
         plan.allowance.grant(len(data_json))
-        identity = event.data.get("id")
+        identity = event.data.get("id") if event.object_id is None else event.object_id
         row = EventRow(
             id=uuid7(),
             topic=event.topic,
             intent=event.intent,
-            object_type=(event.topic or event.intent or "").split(".", 1)[0],
+            object_type=event.object_type or (event.topic or event.intent or "").split(".", 1)[0],
             object_id=str(identity)[:255] if isinstance(identity, str | int) and identity is not True else "",
             data_json=data_json,
             occurred_at=event.occurred_at,

@@ -13,13 +13,25 @@ from django.utils import timezone
 
 from deliveries import hooks
 from deliveries.failures.groups import close_empty_groups
-from deliveries.models import Delivery, Event, FailureGroup, IdempotencyKey, ReplayItem, WizardPresence
+from deliveries.models import (
+    Delivery,
+    Event,
+    FailureGroup,
+    IdempotencyKey,
+    ReplayItem,
+    SourceEvent,
+    SourceKey,
+    SourceRequest,
+    WizardPresence,
+)
 from deliveries.recipes.drafts import DRAFT_KEPT, prune_drafts, prune_values
 from deliveries.storage.locks import lock_groups
 from integrations.foundation.identifiers import first_id_at
 
 #: Idempotency keys are kept for 24 hours at least (docs/contract.md#guarantees).
 KEYS_KEPT = timedelta(hours=24)
+#: What sources sent is recognised for 72 hours at least.
+SOURCE_KEYS_KEPT = timedelta(hours=72)
 VISITS_KEPT = timedelta(days=1)
 
 
@@ -55,7 +67,8 @@ def prune(
     progress: Callable[[int], None] = lambda _: None,
 ) -> Pruned:
     """Deliveries that finished before `before` with their attempts and revisions, and equally old events that have
-    no delivery left; idempotency keys after 24 h. Records, notifications and the audit trail stay.
+    no delivery left; idempotency keys after 24 h, those of sources after 72 h. Records, notifications and the audit
+    trail stay.
 
     `progress` is called with the number of rows of each batch. Safe to interrupt, to repeat, and to run concurrently.
     """
@@ -69,7 +82,10 @@ def prune(
         count = events.prune_next()
         pruned.events += count
         progress(count)
-    for count in _until_none(lambda: _prune_keys(now - KEYS_KEPT, batch)):
+    for count in _until_none(lambda: _prune_keys(IdempotencyKey, now - KEYS_KEPT, batch)):
+        pruned.idempotency_keys += count
+        progress(count)
+    for count in _until_none(lambda: _prune_keys(SourceKey, now - SOURCE_KEYS_KEPT, batch)):
         pruned.idempotency_keys += count
         progress(count)
     for _ in _until_none(lambda: _prune_items(before, batch)):
@@ -77,6 +93,9 @@ def prune(
     for _ in _until_none(lambda: prune_values(before, batch)):
         pass
     prune_drafts(now - DRAFT_KEPT)
+    for _ in _until_none(lambda: _prune_origins(before, batch)):
+        pass
+    SourceRequest.objects.filter(received_at__lt=before).delete()  # a few hundred of each source
     WizardPresence.objects.filter(at__lt=now - VISITS_KEPT).delete()
     return pruned
 
@@ -132,10 +151,20 @@ class _OldEvents:
             return Event.objects.filter(~Exists(wanted), id__in=ids).delete()[1].get("deliveries.Event", 0)
 
 
-def _prune_keys(before: datetime, batch: int) -> int:
+def _prune_keys(model: type[IdempotencyKey | SourceKey], before: datetime, batch: int) -> int:
     with transaction.atomic():
-        ids = IdempotencyKey.objects.filter(created_at__lt=before).order_by("created_at").values_list("id", flat=True)
-        return IdempotencyKey.objects.filter(id__in=list(ids[:batch])).delete()[0]
+        ids = model.objects.filter(created_at__lt=before).order_by("created_at").values_list("id", flat=True)
+        return model.objects.filter(id__in=list(ids[:batch])).delete()[0]
+
+
+def _prune_origins(before: datetime, batch: int) -> int:
+    """Which source events came from, of events that are gone."""
+    event = Event.objects.filter(id=OuterRef("event_id"))
+    old = SourceEvent.objects.filter(~Exists(event), event_id__lt=first_id_at(before)).values_list(
+        "event_id", flat=True
+    )
+    ids = list(old[:batch])
+    return SourceEvent.objects.filter(event_id__in=ids).delete()[0] if ids else 0
 
 
 def _prune_items(before: datetime, batch: int) -> int:

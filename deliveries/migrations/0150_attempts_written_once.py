@@ -16,5 +16,5 @@ def fill_pages(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("deliveries", "0131_revision_awaiting")]
+    dependencies = [("deliveries", "0140_sources")]
     operations = [migrations.RunPython(fill_pages, migrations.RunPython.noop)]

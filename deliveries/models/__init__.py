@@ -7,6 +7,7 @@ from deliveries.models.failure_group import FailureGroup
 from deliveries.models.push_window import PushWindow
 from deliveries.models.recipes import BulkFix, BulkFixItem, Recipe, RecipeUse
 from deliveries.models.replay import Replay, ReplayItem
+from deliveries.models.source import SourceEvent, SourceKey, SourceRequest
 from deliveries.models.stats import StatsBucket
 from deliveries.models.visit import WizardPresence
 
@@ -31,6 +32,9 @@ __all__ = [
     "ReplayItem",
     "Reservation",
     "Revision",
+    "SourceEvent",
+    "SourceKey",
+    "SourceRequest",
     "StatsBucket",
     "WizardPresence",
 ]

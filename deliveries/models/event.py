@@ -46,6 +46,7 @@ class Event(models.Model):
         PUSHBACK = "pushback", "response of a receiver"
         TEST = "test", "test"
         POLL = "poll", "poll"
+        SOURCE = "source", "source"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # No constraint in the database: stores are not deleted under running events, and each insert would

@@ -3,6 +3,7 @@
 Transactions that lock the same rows in different orders deadlock. So every transaction takes the locks it needs in this
 order:
 
+0.  keys of what sources sent, by digest         `sources.receive`: nobody else touches them
 1.  the row of a bulk fix or a recipe, then of a replay   `recipes.sending`, `recipes.applying`, `replay.runner`
 2.  the engines' claim lock                      `Backend.lock_claims`: engines only
 3.  the configuration: first `ConfigVersion.lock()`, then rows of integrations, subscriptions, topics, tokens, stores.
@@ -14,7 +15,8 @@ order:
 8.  records, by type and id as Python sorts them (PostgreSQL: `COLLATE "C"`); all that one transaction writes at once
 9.  idempotency keys
 10. notifications, by store and key, then their messages
-11. the health of integrations, by id: nothing is waited for after it, except by engines, which hold the claim lock
+11. the health of integrations, by id: nothing is waited for after it, except by engines, which hold the claim lock;
+    likewise the counts of a source, one row by `sources.requests`
 
 A later lock may be taken without the earlier ones. An earlier lock must not be taken after a later one: collect first,
 then lock. Taking a lock again that the transaction holds is free.

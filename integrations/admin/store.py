@@ -231,7 +231,7 @@ class TargetFilter(admin.SimpleListFilter):
     parameter_name = "target_type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        names = ("delivery", "replay", "failuregroup", "notification", "integration", "subscription", "topic",
+        names = ("delivery", "replay", "failuregroup", "notification", "source", "integration", "subscription", "topic",
                  "store", "accesstoken", "channel")  # fmt: skip
         return [(name, name) for name in names]
 

@@ -1,6 +1,6 @@
 """Paths below `/api/v1/` that belong to integrations."""
 
-from integrations.api import openapi, turn, views  # noqa: F401 - openapi registers how credentials are described
+from integrations.api import openapi, sources, turn, views  # noqa: F401 - openapi registers how credentials are described
 from integrations.api.routes import both
 
 urlpatterns = [
@@ -10,6 +10,10 @@ urlpatterns = [
     *both("integrations/<slug:slug>/handshake", turn.HandshakeView.as_view(), "handshake"),
     *both("integrations/<slug:slug>/context", turn.ContextView.as_view(), "turn-context"),
     *both("integrations/<slug:slug>/actions/<str:code>", turn.ActionView.as_view(), "turn-action"),
+    *both("sources", sources.SourcesView.as_view(), "sources"),
+    *both("sources/<slug:slug>", sources.SourceView.as_view(), "source"),
+    *both("sources/<slug:slug>/rotate_address", sources.RotateAddressView.as_view(), "rotate-source-address"),
+    *both("sources/<slug:slug>/rotate_secret", sources.RotateSourceSecretView.as_view(), "rotate-source-secret"),
     *both("tokens", views.TokensView.as_view(), "tokens"),
     *both("tokens/<str:token_id>", views.TokenView.as_view(), "token"),
 ]

@@ -1,6 +1,7 @@
 from integrations.models.approval_rule import LiftRequest
 from integrations.models.audit import AuditEntry
 from integrations.models.integration import Integration, IntegrationHealth, Secret
+from integrations.models.source import Source, SourceAddress, SourceCount, SourceSecret
 from integrations.models.staff import StaffProfile
 from integrations.models.store import AccessToken, ConfigVersion, Store
 from integrations.models.turn import TurnContext
@@ -13,6 +14,10 @@ __all__ = [
     "IntegrationHealth",
     "LiftRequest",
     "Secret",
+    "Source",
+    "SourceAddress",
+    "SourceCount",
+    "SourceSecret",
     "StaffProfile",
     "Store",
     "TurnContext",

@@ -11,8 +11,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from deliveries.models import Delivery, Replay, Revision
-from integrations.models import AccessToken, AuditEntry, Integration
+from deliveries.models import Delivery, Event, Replay, Revision
+from integrations.foundation.audit import Actor
+from integrations.models import AccessToken, AuditEntry, Integration, Source, SourceAddress, SourceSecret
+from integrations.services import create_source
 from notifications.models import Channel, Notification
 from subscriptions.models import Subscription
 from tests.factories import AccessTokenFactory, NotificationFactory, SecretFactory, StoreFactory
@@ -56,6 +58,12 @@ ACTIONS = {
     "change integration": Action(
         "integrations_integration_change", "integration", MANAGERS, {"name": "X", "url": ""}, answer=200
     ),
+    "switch source": Action("integrations_source_switch", "source", MANAGERS),
+    "new secret of a source": Action("integrations_source_secret", "source", MANAGERS),
+    "new address": Action("integrations_source_address", "source", MANAGERS),
+    "delete source": Action("integrations_source_delete", "source", MANAGERS),
+    "change source": Action("integrations_source_change", "source", MANAGERS, {"name": "", "mode": "x"}, answer=200),
+    "send a sample": Action("deliveries_sourcerequest_sample", "source", MANAGERS),
     "issue token": Action("integrations_store_issue", "store", MANAGERS, {"name": "shop", "scopes": "push"}),
     "change subscription": Action(
         "subscriptions_subscription_change", "subscription", MANAGERS, {"topics": "all"}, answer=200
@@ -73,6 +81,7 @@ def rows(delivery: Delivery) -> dict[str, Any]:
         "delivery": delivery.pk,
         "group": delivery.failure_group_id,
         "integration": delivery.integration_id,
+        "source": create_source(store=delivery.store, actor=Actor(None, "bo"), name="GitHub", kind="github").pk,
         "store": delivery.store_id,
         "subscription": delivery.subscription_id,
         "notification": NotificationFactory(store=delivery.store).pk,
@@ -90,6 +99,8 @@ def state() -> list[Any]:
         list(Integration.objects.order_by("id").values_list("name", "is_enabled", "deleted_at")),
         [integration.secrets.count() for integration in Integration.objects.order_by("id")],
         list(Subscription.objects.order_by("id").values_list("topics", "deleted_at")),
+        list(Source.objects.order_by("id").values_list("name", "is_enabled", "deleted_at")),
+        [SourceSecret.objects.count(), SourceAddress.objects.count(), Event.objects.filter(origin="source").count()],
         AccessToken.objects.count(),
         AuditEntry.objects.count(),
     ]
@@ -167,7 +178,7 @@ def test_staff_limited_to_a_store_see_only_its_rows(
     client = browse("Manager", stores=[mine])
     for app, model in (
         ("deliveries", "delivery"), ("deliveries", "failuregroup"), ("deliveries", "event"), ("deliveries", "attempt"),
-        ("integrations", "integration"), ("integrations", "store"), ("subscriptions", "subscription"),
+        ("integrations", "integration"), ("integrations", "source"), ("integrations", "store"), ("subscriptions", "subscription"),
         ("notifications", "notification"),
     ):  # fmt: skip
         NotificationFactory(store=theirs.store, integration=theirs.integration, summary="Texting is down")

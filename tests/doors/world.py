@@ -12,9 +12,10 @@ from django.db.models import Model
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
 
-from deliveries.models import CaseComment, CaseRule, Engine, Replay, Revision
+from deliveries.models import CaseComment, CaseRule, Engine, Replay, Revision, SourceRequest
 from integrations.foundation.audit import HOOKDESK, record_change
 from integrations.models import StaffProfile, Store
+from integrations.services import create_source
 from notifications.models import Channel
 from tests.factories import (
     AccessTokenFactory,
@@ -90,8 +91,24 @@ def make_side(mark: str) -> Side:
     )
     channel.stores.add(side.store)
     UserFactory(username=f"{mark}-person", is_superuser=False).stores.add(side.store)
+    source = create_source(
+        store=side.store, actor=HOOKDESK, name=f"{mark} source", kind="hub", secret=f"{SECRET}-of-a-source"
+    )
+    request = SourceRequest.objects.create(
+        source=source,
+        received_at=timezone.now(),
+        verdict="rejected",
+        reason=f"{mark} reason",
+        status=401,
+        method="POST",
+        headers=[["x-from", f"{mark} sender"]],
+        body=f"{mark} body".encode(),
+        body_size=20,
+    )
     side.rows = {
         "store": side.store,
+        "source": source,
+        "sourcerequest": request,
         "token": AccessTokenFactory(store=side.store, name=f"{mark} token"),
         "integration": integration,
         "subscription": subscription,

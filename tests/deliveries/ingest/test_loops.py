@@ -305,7 +305,7 @@ class TestOneEventByTheApi:
         moment = event.created_at.isoformat().replace("+00:00", "Z")
         assert body == {
             "id": event.public_id, "topic": "shipment.updated", "intent": None, "data": {"id": "7", "status": "sent"},
-            "object": {"type": "shipment", "id": "7"}, "origin": "push", "hops": 0, "stopped": None,
+            "object": {"type": "shipment", "id": "7"}, "origin": "push", "source": None, "hops": 0, "stopped": None,
             "occurred_at": moment, "created_at": moment, "deliveries": [],
         }  # fmt: skip
 

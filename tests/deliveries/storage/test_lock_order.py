@@ -11,6 +11,7 @@ import random
 import time
 from collections import Counter
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -32,7 +33,13 @@ from deliveries.replay import ReplayError, start_replay, step
 from deliveries.runtime.registry import register
 from integrations.foundation.audit import Actor
 from integrations.models import Integration
-from integrations.services import create_integration, delete_integration, enable_integration, update_integration
+from integrations.services import (
+    create_integration,
+    create_source,
+    delete_integration,
+    enable_integration,
+    update_integration,
+)
 from notifications.services import prune_notifications
 from subscriptions.models import Subscription
 from subscriptions.routing import config_of
@@ -261,13 +268,36 @@ def test_nothing_deadlocks_and_no_push_is_refused(quick_detection, receiver, set
         )
         assert response.status_code == 202, response.content
 
+    source = create_source(store=token.store, actor=STAFF_ACTOR, name="Hub", kind="hub")
+    proof = {"X-Hub-Access-Token": source.active_secrets(timezone.now())[0]}
+
+    def receive():
+        one = {
+            "request_id": str(random.randrange(200)),
+            "load": objects(1, OBJECTS)[0],
+            "thing": objects(1, OBJECTS)[0],
+        }
+        many = {"loads": objects(4, OBJECTS), "things": objects(4, OBJECTS)}
+        response = Client().generic(
+            "POST", urlsplit(source.address).path, json.dumps(random.choice([one, many])), headers=proof
+        )
+        assert response.status_code in (200, 202), response.content
+
     def send():
         slot = register(timezone.now())
         assert slot is not None
         DeliveryEngine(slot).run(everybody.until - time.monotonic())
 
-    roles = {send: ENGINES, push: PUSHERS, desk.decide: STAFF, desk.configure: 1, desk.replay: 1, desk.maintain: 1,
-             desk.organise: 1}  # fmt: skip
+    roles = {
+        send: ENGINES,
+        push: PUSHERS,
+        receive: 2,
+        desk.decide: STAFF,
+        desk.configure: 1,
+        desk.replay: 1,
+        desk.maintain: 1,
+        desk.organise: 1,
+    }
     for what, count in roles.items():
         for _ in range(count):
             everybody.start(what)
@@ -278,6 +308,7 @@ def test_nothing_deadlocks_and_no_push_is_refused(quick_detection, receiver, set
     assert "deadlock" not in said
     assert "cannot reach the database" not in said
     assert everybody.done["push"] >= PUSHERS
+    assert everybody.done["receive"] >= 2
     assert Delivery.objects.filter(status="succeeded").exists()
     assert FailureGroup.objects.exists()
 
