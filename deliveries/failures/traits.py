@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 from typing import Any, Final
 
 from integrations.security.redaction import is_sensitive_name
@@ -174,9 +173,13 @@ def is_counting(values: Sequence[Any]) -> bool:
 
 
 def _is_growing(keys: Sequence[Any]) -> bool:
+    """From each to the next, and over a quarter of them, so that what begins anew again and again does not count."""
     if len(set(keys)) < 10:
         return False
-    return sum(one <= other for one, other in pairwise(keys)) >= 0.9 * (len(keys) - 1)
+    return all(
+        sum(one <= other for one, other in zip(keys, keys[apart:], strict=False)) >= 0.9 * (len(keys) - apart)
+        for apart in (1, len(keys) // 4)
+    )
 
 
 def is_secret(path: str) -> bool:
