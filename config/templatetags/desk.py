@@ -60,7 +60,6 @@ PILLS: Final[dict[str, tuple[str, str]]] = {
     "draft": ("○", "calm"),
     "awaiting": ("‖", "warn"),
     "active": ("●", "good"),
-    "rejected": ("⊘", "calm"),
     "off": ("⊘", "calm"),
     "left_alone": ("⊘", "calm"),
     "overtaken": ("⇥", "calm"),

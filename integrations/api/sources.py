@@ -47,7 +47,7 @@ class MappingSerializer(serializers.Serializer[Any]):
         return {str(name): instance.get(name) for name in self.fields}
 
 
-class CountsSerializer(serializers.Serializer[Any]):
+class SourceCountsSerializer(serializers.Serializer[Any]):
     accepted = serializers.IntegerField()
     duplicate = serializers.IntegerField()
     rejected = serializers.IntegerField()
@@ -67,7 +67,7 @@ class SourceSerializer(serializers.Serializer[Source]):
     address = serializers.CharField(help_text="The URL that the sender is given.")
     warning = serializers.CharField(allow_blank=True, help_text="What whoever set it up should know.")
     last_request_at = serializers.DateTimeField(allow_null=True)
-    counts = CountsSerializer(source="counts_by_verdict", help_text="Requests by what became of them.")
+    counts = SourceCountsSerializer(source="counts_by_verdict", help_text="Requests by what became of them.")
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
