@@ -167,7 +167,6 @@ class PushLane:
             return
         varying = ("content-length", "idempotent-replay")
         fields = [(name, value) for name, value in headers if name.lower() not in varying]
-        fields = [(name, value) for name, value in headers if name.lower() not in varying]
         if len(self._heads) >= _MOST_HEADS:
             self._heads.clear()
         self._heads[envelope] = "".join(f"{name}: {value}\r\n" for name, value in fields).encode("latin-1")
