@@ -12,5 +12,5 @@ class NotificationsConfig(AppConfig):
         hooks.settled.connect(services.on_settled)
         hooks.groups_resolved.connect(services.on_groups_resolved)
         hooks.announced.connect(services.on_announced)
-        hooks.announcement_settled.connect(services.resolve_announced)
+        hooks.announcement_settled.connect(services.on_announcement_settled)
         hooks.deliveries_pruned.connect(services.on_deliveries_pruned)

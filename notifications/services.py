@@ -116,6 +116,11 @@ def on_announced(
         _store({(store_id, row.key): row}, now)
 
 
+def on_announcement_settled(store_id: uuid.UUID, key: str, by: str, now: datetime) -> None:
+    """Listener of `hooks.announcement_settled`."""
+    resolve_announced(store_id, key, by, now)
+
+
 def on_deliveries_pruned(delivery_ids: Sequence[uuid.UUID]) -> None:
     """Listener of `hooks.deliveries_pruned`: notifications outlive their latest delivery."""
     found = Notification.objects.filter(delivery__in=delivery_ids)
@@ -130,7 +135,7 @@ def _in_order(found: QuerySet[Notification], *, is_waiting: bool = True) -> Quer
 
 
 def resolve_announced(store_id: uuid.UUID, key: str, by: str, now: datetime) -> bool:
-    """Resolve what was announced under this key. False if it was not open. Listener of `hooks.announcement_settled`."""
+    """Resolve what was announced under this key. False if it was not open."""
     announced = Notification.objects.open().filter(store_id=store_id, key=key[:200])
     return bool(announced.update(status=Status.RESOLVED, resolved_by=by[:200], resolved_at=now))
 
