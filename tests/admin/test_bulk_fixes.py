@@ -114,7 +114,8 @@ def test_the_builders_buttons_add_move_and_remove_rules_and_keep_what_was_typed(
     client = login("Operator")
     fix = begin(client)
     page = client.post(table(fix), form(add="replace")).content.decode()
-    assert "Find is empty. Fill it in, or remove the rule." in page
+    assert "Rule 3 is not complete: Find is empty." in page and "is-wrong" not in page and " autofocus" in page
+    assert "is-wrong" in client.get(table(fix)).content.decode()
     fix.refresh_from_db()
     assert [rule["rule"] for rule in fix.rules] == ["strip", "prefix", "replace"]
     client.post(table(fix), form(up="1"))
