@@ -123,6 +123,8 @@ def table_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
                 return redirect("admin:deliveries_bulkfix_change", pk)
     title = f"Fix {spelled(parse_place(fix.place))}" if fix.place else "Fix in a table"
     context = {**_builder(fix), **_result(fix, page), "keep": KeepForm.of(request.POST, fix)}
+    # A rule that was added this moment is not wrong yet; the cursor stands in it.
+    context["is_new"] = request.POST.get("add") in RULES
     return render(request, "admin/deliveries/wizard/table.html", title, context)
 
 
@@ -230,6 +232,7 @@ def _result(fix: BulkFix, page: _Page, seconds: float = PREVIEW_SECONDS) -> dict
         "plan": plan,
         "page": page,
         "problem": page.problem,
+        "incomplete": _incomplete(page.problem),
         "sendable": sendable,
         "typed": fix.items.filter(is_typed=True).count(),
         "first": page.start + 1,
@@ -246,6 +249,11 @@ def _result(fix: BulkFix, page: _Page, seconds: float = PREVIEW_SECONDS) -> dict
             ("breaks", "Do not fit", counts["breaks"]),
         ],
     }
+
+
+def _incomplete(problem: Problem | None) -> int | None:
+    """The number of the rule, from 1, that the problem is with."""
+    return problem.position + 1 if isinstance(problem, RuleError) and problem.position is not None else None
 
 
 def _rows_as_they_are(fix: BulkFix, page: _Page) -> list[Row]:
