@@ -91,7 +91,7 @@ def batches_for(user: User) -> list[Batch]:
     )
     own = set(visible_to(_waiting(), user, path="delivery__store").filter(people=user).values_list("pk", flat=True))
     for revision in rows[:LOOKED_AT]:
-        batch = found.setdefault(key := _key_of(revision), _batch_of(key, revision))
+        batch = found.setdefault(key := key_of(revision), _batch_of(key, revision))
         batch.ids.append(revision.pk)
         batch.latest = revision.created_at
         batch.is_own |= revision.author_id == user.pk or revision.pk in own
@@ -99,7 +99,8 @@ def batches_for(user: User) -> list[Batch]:
     return sorted(found.values(), key=lambda batch: batch.is_own)
 
 
-def _key_of(revision: Revision) -> str:
+def key_of(revision: Revision) -> str:
+    """Of the batch that the edit belongs to, as its page has it in its address. The revision with its delivery."""
     delivery = revision.delivery
     parts = (
         delivery.store_id, delivery.integration_id, delivery.failure_group_id, revision.author_id,
