@@ -68,7 +68,7 @@ class PusherBroker(_Broker):
     def dequeue(self) -> Any:
         try:
             if self._is_orm and not self._has_tasks():
-                self._stop_event.wait(Conf.POLL)
+                time.sleep(Conf.POLL)
                 tasks = None
             else:
                 tasks = self._broker.dequeue()
@@ -101,7 +101,6 @@ class GuardBroker(_Broker):
             self._broker.set_stat(key, value, max(timeout, 2 * Conf.GUARD_CYCLE))
         except Exception:  # each broker has errors of its own
             self._away_until = time.monotonic() + STATUS_PAUSE
-
 
     def disconnect(self) -> None:
         """Before a fork, so that the child has no copy of a socket to Redis; the next call connects again."""
