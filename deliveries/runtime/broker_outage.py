@@ -48,7 +48,7 @@ class _Broker:
     """Delegates to another broker, except for what a subclass overrides."""
 
     def __init__(self, broker: Any) -> None:
-        self._broker = broker._broker if isinstance(broker, _Broker) else broker
+        self._broker: Any = broker._broker if isinstance(broker, _Broker) else broker
 
     def __getattr__(self, name: str) -> Any:
         if name == "_broker":  # not set yet while unpickling
