@@ -232,6 +232,8 @@ _PLAINLY: Final = frozenset({"type", "starts", "ends", "contains", "lacks", "lon
 
 
 def shown(value: Any) -> str:
-    """A value inside a sentence."""
-    text = value if isinstance(value, str) else {True: "true", False: "false", None: "null"}.get(value, str(value))
+    """A value inside a sentence, as JSON writes it, texts without quotes."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = str(value)
     return text if len(text) <= 40 else f"{text[:39]}…"
