@@ -16,7 +16,7 @@ from deliveries.resolution import edit_delivery
 from integrations.foundation.audit import Actor
 from integrations.models import Store
 from notifications.models import PersonalNotice
-from tests.factories import FailureGroupFactory, NotificationFactory, StoreFactory, UserFactory
+from tests.factories import DeliveryFactory, FailureGroupFactory, NotificationFactory, StoreFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +50,7 @@ def test_each_case_is_under_its_tabs(browse: Callable[..., Client]) -> None:
     assert shown(client, "returned") == {back.pk}
     assert shown(client, "snoozed") == {asleep.pk}
     assert shown(client, "resolved") == {gone.pk}
+    DeliveryFactory()
     assert client.get(reverse("admin:index")).context["group_count"] == "3"
 
 
