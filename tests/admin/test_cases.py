@@ -189,12 +189,12 @@ def test_single_edits_of_a_batch_are_chosen_and_rejected_with_a_reason(
     edited(failed, staff("Operator"))
     client = browse("Manager")
     [batch] = client.get(reverse("admin:deliveries_approvals")).context["batches"]
-    one = client.get(reverse("admin:deliveries_approval_batch", args=[batch.key]))
+    one = client.get(reverse("admin:deliveries_approval_batch", args=[batch.deliveries[0]]))
     assert one.content.decode().count('name="revision"') == 3
     data = {"decision": "reject", "revision": str(batch.ids[0]), "reason": "wrong"}
     answer = client.post(reverse("admin:deliveries_approvals"), data, follow=True)
     assert "1 edited payload rejected. Nothing was sent." in answer.content.decode()
-    gone = client.get(reverse("admin:deliveries_approval_batch", args=["nothing"]), follow=True)
+    gone = client.get(reverse("admin:deliveries_approval_batch", args=[batch.deliveries[0]]), follow=True)
     assert "Nothing of this batch" in gone.content.decode()
 
 
