@@ -50,6 +50,7 @@ class Batch:
     case: FailureGroup | None
     integration: str
     ids: list[uuid.UUID] = field(default_factory=list)
+    deliveries: list[uuid.UUID] = field(default_factory=list)
     since: datetime | None = None
     latest: datetime | None = None
     is_own: bool = False
@@ -93,6 +94,7 @@ def batches_for(user: User) -> list[Batch]:
     for revision in rows[:LOOKED_AT]:
         batch = found.setdefault(key := _key_of(revision), _batch_of(key, revision))
         batch.ids.append(revision.pk)
+        batch.deliveries.append(revision.delivery_id)
         batch.latest = revision.created_at
         batch.is_own |= revision.author_id == user.pk or revision.pk in own
     _add_samples(list(found.values()))
