@@ -12,11 +12,12 @@ from django.db.models import Model
 from django.utils import timezone
 
 from deliveries.models import Engine, Revision
+from deliveries.results.attempt_bodies import readable_body, readable_response
 from integrations.foundation.identifiers import uuid7
 from integrations.models import IntegrationHealth
 from tests.doors.addresses import keys_of, routes
 from tests.doors.world import make_shared, make_side
-from tests.e2e.desk.morning import SmsApp, failing_morning
+from tests.e2e.desk.morning import BAD, SmsApp, failing_morning
 from tests.factories import (
     AccessTokenFactory,
     AttemptFactory,
@@ -38,9 +39,16 @@ def busy_day(receiver: Any, running: Callable[..., None]) -> Any:
     morning = failing_morning(receiver.url(""), 12)
     running()
     delivery = morning.deliveries[0]
+    # Somebody has tried another number, and it was refused as well.
+    first = delivery.attempts.get(number=1)
+    first.delivery = delivery
+    again = {name: getattr(first, name) for name in ("method", "url", "request_headers", "response_headers", "outcome",
+             "response_status", "error_kind", "error_message", "duration_ms")}  # fmt: skip
+    other = "000000000"
     AttemptFactory(
-        delivery=delivery, number=2, outcome="failed", response_status=502, error_message="Bad gateway",
-        request_body=b'{"shipment": {"id": "1111111122", "status": "sent"}}', response_body=b"Bad gateway",
+        **again, delivery=delivery, number=2, trigger="manual",
+        request_body=readable_body(first).replace(BAD, other).encode(),
+        response_body=(readable_response(first) or "").replace(BAD, other).encode(),
     )  # fmt: skip
     Revision.objects.create(
         delivery=delivery, number=1, data={**delivery.event.data, "status": "sent"}, patch=[], author_name="anna",
@@ -93,7 +101,7 @@ def everything(delivery: Any) -> dict[str, Model]:
     """A row of every model, by the model's name: those of the busy day, and others where it has none."""
     return {
         **make_shared(),
-        **make_side("SHOP").rows,
+        **make_side("Outlet").rows,
         "delivery": delivery,
         "integration": delivery.integration,
         "store": delivery.store,

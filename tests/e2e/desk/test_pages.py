@@ -149,8 +149,9 @@ def test_one_long_name_makes_no_page_wider_than_its_window(visit: Callable[..., 
     name = "a name of several words as long as they get " * 2 + "unbroken-" * 12
     rows = everything(busy_day)
     for model in (Integration, Store, Channel):
+        longest = model._meta.get_field("name").max_length
         for row in model.objects.all():
-            model.objects.filter(pk=row.pk).update(name=f"{name}{row.pk}"[-100:])
+            model.objects.filter(pk=row.pk).update(name=name[: longest - 40] + str(row.pk))
     page = visit(first_name=name[:150], username="unbroken" * 18)
     found = []
     for title in opened(page, addresses(rows)):
