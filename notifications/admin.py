@@ -50,7 +50,7 @@ class NotificationAdmin(ReadOnlyAdmin):
         return [
             own("<uuid:pk>/change/", self.notification_page, "change"),
             own("<uuid:pk>/resolve/", self.resolve_view, "resolve"),
-            own("notices/<number:pk>/read/", self.notice_view, "notice"),
+            own("notices/<number:number>/read/", self.notice_view, "notice"),
             *super().get_urls(),
         ]
 
@@ -87,9 +87,9 @@ class NotificationAdmin(ReadOnlyAdmin):
         return redirect("admin:notifications_notification_changelist" if "list" in request.POST else _page_of(found))
 
     @method_decorator(require_POST)
-    def notice_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def notice_view(self, request: HttpRequest, number: int) -> HttpResponse:
         """Somebody has read a notice to them. Another person's is not found."""
-        notice = PersonalNotice.objects.filter(pk=pk, user=request.user.pk).first()
+        notice = PersonalNotice.objects.filter(pk=number, user=request.user.pk).first()
         if notice is None:
             raise Http404("This notice does not exist.")
         mark_read(notice=notice)

@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from deliveries import hooks
-from deliveries.admin.access import render, require
+from deliveries.admin.access import open_delivery, render, require
 from deliveries.resolution.approval_inbox import (
     DECIDED_AT_ONCE,
     LOOKED_AT,
@@ -42,10 +42,11 @@ def approvals_view(request: HttpRequest) -> HttpResponse:
     return render(request, "admin/deliveries/approvals/list.html", "Awaiting approval", context)
 
 
-def batch_view(request: HttpRequest, key: str) -> HttpResponse:
-    """The edits of one batch, to be looked at and ticked."""
-    require(request, "deliveries.view_delivery")
-    batch = _batch(request, key)
+def batch_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """The edits of the batch that this delivery is in, to be looked at and ticked."""
+    delivery = open_delivery(request, pk)
+    found_batches = batches_for(request.user)  # type: ignore[arg-type]  # staff only
+    batch = next((batch for batch in found_batches if delivery.pk in batch.deliveries), None)
     if batch is None:
         messages.info(request, "Nothing of this batch awaits approval any more.")
         return redirect("admin:deliveries_approvals")

@@ -49,7 +49,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return [
             own("selection/", selection_view, "selection"),
             path("approvals/", self.admin_site.admin_view(approvals_view), name="deliveries_approvals"),
-            path("approvals/<word:key>/", self.admin_site.admin_view(batch_view), name="deliveries_approval_batch"),
+            path("<uuid:pk>/approvals/", self.admin_site.admin_view(batch_view), name="deliveries_approval_batch"),
             own("preview/", test_and_preview.preview_view, "preview"),
             own("test/<number:pk>/", test_and_preview.test_view, "test"),
             own("<uuid:pk>/resolve/", steps.diagnose_step, "resolve"),

@@ -44,14 +44,27 @@ class BornClaimed:
 
     # --- taking in -----------------------------------------------------------------------------------------
 
-    def receive(self) -> list[Handed]:
+    def receive(self, now: datetime) -> tuple[list[Handed], list[ClaimedDelivery]]:
+        """What is to be sent, and what is to be given back: something speaks against its integration by now."""
         found = self._server.receive()
+        if not found:
+            return [], []
         self._note(found)
-        return found
+        if time.monotonic() > self._changed_at + RENEW_EVERY:
+            # Nobody has looked at the integrations for a while.
+            self._change(now, time.monotonic())
+        unwanted = [c for handed in found for c in handed.deliveries if c.integration_id not in self._reserved]
+        if unwanted:
+            self.ended(unwanted)
+            for handed in found:
+                handed.deliveries[:] = [c for c in handed.deliveries if c.integration_id in self._reserved]
+        return found, unwanted
 
     def stop(self) -> list[Handed]:
         """The last ones. The reservations end with the engine's row."""
-        return self._server.stop()
+        found = self._server.stop()
+        self._note(found)
+        return found
 
     def _note(self, found: Sequence[Handed]) -> None:
         now = time.monotonic()

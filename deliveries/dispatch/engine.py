@@ -98,7 +98,7 @@ class DeliveryEngine:
             self._heartbeat()
             if self.listener.consume():
                 self.claim_at = 0.0
-            self._take(self.born_claimed.receive())
+            self._take_handed()
             if self.results or (self.room and time.monotonic() >= self.claim_at):
                 self.cycle()
             self.born_claimed.update(timezone.now())
@@ -237,6 +237,13 @@ class DeliveryEngine:
         wanted = {row.subscription_id for row in found.rows if row.subscription_id is not None}
         claimed = leave_out_deleted(found.rows, self.config.deleted(wanted), now)
         return hold_back(claimed, (dispatch.claimed for dispatch in self.dispatches.values()), now)
+
+    def _take_handed(self) -> None:
+        handed, unwanted = self.born_claimed.receive(timezone.now())
+        if unwanted:
+            self.unsent += unwanted
+            self.claim_at = 0.0
+        self._take(handed)
 
     def _take(self, handed: Sequence[Handed]) -> None:
         """Send what was born with a lease of this engine."""

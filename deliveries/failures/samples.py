@@ -17,7 +17,7 @@ from integrations.foundation.identifiers import first_id_at
 
 #: The most payloads of each side, and the most characters of them together.
 SIDE_LIMIT: Final = 500
-TEXT_LIMIT: Final = 1_500_000
+TEXT_LIMIT: Final = 800_000
 #: Read from the database at once, so that large payloads are not read in vain.
 CHUNK: Final = 25
 #: A larger payload is left out.

@@ -24,9 +24,9 @@ from deliveries.failures.traits import (
 )
 
 #: Leaves of all payloads together: about 150 ms.
-LEAVES_LIMIT: Final = 20_000
+LEAVES_LIMIT: Final = 16_000
 #: Of each side, the first look is at so many payloads; only statements that separate those are counted in all.
-FIRST_LOOK: Final = 24
+FIRST_LOOK: Final = 16
 #: How much larger its share among failures must be than among successes.
 LEAST_SEPARATION: Final = 0.3
 MOST_AMONG_SUCCESSES: Final = 0.2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from string import ascii_letters, digits
 from typing import Any, Final
 
 from integrations.security.redaction import is_sensitive_name
@@ -65,7 +66,7 @@ _TYPES: Final = {
 }
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d\d[./]\d\d[./]\d{4}")
 _SIGN = re.compile(r"[^\w\s]")
-_DIGITS = re.compile(r"[0-9]")
+_FORM: Final = str.maketrans(dict.fromkeys(digits, "9") | dict.fromkeys(ascii_letters, "a"))
 _LETTERS = re.compile(r"[^\W\d_]")
 
 
@@ -149,7 +150,7 @@ def _of_text(text: str) -> list[Trait]:
 
 def form_of(text: str) -> str:
     """How a text is written: `+99 999 999`, `aa-9999`."""
-    return _DIGITS.sub("9", _LETTERS.sub("a", text[:LONGEST_VALUE]))
+    return text[:LONGEST_VALUE].translate(_FORM)
 
 
 def size_of(value: Any) -> int | None:
@@ -232,6 +233,8 @@ _PLAINLY: Final = frozenset({"type", "starts", "ends", "contains", "lacks", "lon
 
 
 def shown(value: Any) -> str:
-    """A value inside a sentence."""
-    text = value if isinstance(value, str) else {True: "true", False: "false", None: "null"}.get(value, str(value))
+    """A value inside a sentence, as JSON writes it, texts without quotes."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = str(value)
     return text if len(text) <= 40 else f"{text[:39]}…"

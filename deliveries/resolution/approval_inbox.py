@@ -50,6 +50,7 @@ class Batch:
     case: FailureGroup | None
     integration: str
     ids: list[uuid.UUID] = field(default_factory=list)
+    deliveries: list[uuid.UUID] = field(default_factory=list)
     since: datetime | None = None
     latest: datetime | None = None
     is_own: bool = False
@@ -91,16 +92,16 @@ def batches_for(user: User) -> list[Batch]:
     )
     own = set(visible_to(_waiting(), user, path="delivery__store").filter(people=user).values_list("pk", flat=True))
     for revision in rows[:LOOKED_AT]:
-        batch = found.setdefault(key := key_of(revision), _batch_of(key, revision))
+        batch = found.setdefault(key := _key_of(revision), _batch_of(key, revision))
         batch.ids.append(revision.pk)
+        batch.deliveries.append(revision.delivery_id)
         batch.latest = revision.created_at
         batch.is_own |= revision.author_id == user.pk or revision.pk in own
     _add_samples(list(found.values()))
     return sorted(found.values(), key=lambda batch: batch.is_own)
 
 
-def key_of(revision: Revision) -> str:
-    """Of the batch that the edit belongs to, as its page has it in its address. The revision with its delivery."""
+def _key_of(revision: Revision) -> str:
     delivery = revision.delivery
     parts = (
         delivery.store_id, delivery.integration_id, delivery.failure_group_id, revision.author_id,

@@ -48,7 +48,7 @@ class _Broker:
     """Delegates to another broker, except for what a subclass overrides."""
 
     def __init__(self, broker: Any) -> None:
-        self._broker = broker._broker if isinstance(broker, _Broker) else broker
+        self._broker: Any = broker._broker if isinstance(broker, _Broker) else broker
 
     def __getattr__(self, name: str) -> Any:
         if name == "_broker":  # not set yet while unpickling
@@ -68,7 +68,7 @@ class PusherBroker(_Broker):
     def dequeue(self) -> Any:
         try:
             if self._is_orm and not self._has_tasks():
-                self._stop_event.wait(Conf.POLL)
+                time.sleep(Conf.POLL)
                 tasks = None
             else:
                 tasks = self._broker.dequeue()

@@ -3,7 +3,8 @@
 Two facts of django-q2 1.11 make this necessary. A worker in the middle of a task is not told about a shutdown, and
 an engine is a task of many minutes: `registry.stopping` signals it. And a worker that is killed while it waits for
 work can take the lock of the task queue with it, after which no other worker ever gets a task, while the
-cluster looks alive: the guard below ends such a cluster, so that the supervisor starts a fresh one.
+cluster looks alive; the monitor that waits for results likewise. The guard below ends such a cluster, so that the
+supervisor starts a fresh one.
 
 Engines are not started through the broker: with several hosts, another one would take the task, and a broker that
 is down would stop all sending. Each guard starts its own host's engines.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -39,6 +41,8 @@ logger = logging.getLogger("hookdesk.cluster")
 FROZEN = 75
 #: How long engines may drain before a frozen cluster is ended; they need up to 12 s.
 DRAIN_SECONDS = 14.0
+#: A cluster that has not stopped by itself after this long is ended too.
+STOP_SECONDS = 17.0
 #: How often the worker guard counts its engines, when neither a death nor a free slot makes it look.
 LOOK_SECONDS = 5.0
 
@@ -83,21 +87,36 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         self._look_at = 0.0
         super().__init__(GuardsPause(self._provide_engines), registry.StopFlag(), uuid.uuid4(), start=False)
         self.parent_pid = self.pid
+        # django-q2's is a multiprocessing.Event: a pusher that is killed while it waits for one blocks whoever sets it.
+        self.event_out = registry.StopFlag()
         registry.on_free_slot = self.stop_event.wake
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-            signal.signal(signum, self._on_signal)
 
-    def _on_signal(self, signum: int, frame: object) -> None:
-        # Only flags: locks are taken in the guard's loop, never in a signal handler.
-        if signum == signal.SIGCHLD:
-            self.stop_event.wake()
-            return
-        registry.stopping.set()
-        self.stop_event.set()
+    def _heed_signals(self) -> None:
+        """In a thread: a handler would run when the guard is done with the database, and engines drain until then."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(signum, lambda *_: None)
+
+        def heed() -> None:
+            # A worker that is killed while the cluster stops may take the queue's lock with it, too.
+            give_up = threading.Timer(STOP_SECONDS, self._leave)
+            give_up.daemon = True
+            while True:
+                for signum in os.read(reader, 64):
+                    if signum in (signal.SIGTERM, signal.SIGINT) and not self.stop_event.is_set():
+                        registry.stopping.set()
+                        self.stop_event.set()
+                        give_up.start()
+                    self.stop_event.wake()
+
+        threading.Thread(target=heed, name="signals", daemon=True).start()
 
     def run(self, *, once: bool = False) -> int:
         """Start, guard, stop. Returns the exit status: 0 if it was told to stop, or 1."""
         os.register_at_fork(after_in_child=_begin_child)
+        self._heed_signals()
         if once:
             self.stop_event.set()
         try:
@@ -125,7 +144,6 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         return QueuePart(self.spawn_process(run_queue, *arguments), registry.StopFlag())
 
     def spawn_pusher(self) -> QueuePart:
-        # The guard looks after the monitor first: if the process died, there is a new one by now.
         return QueuePart(self.monitor.process, self._has_pushed)
 
     def _provide_engines(self, is_urgent: bool) -> None:
@@ -146,20 +164,25 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
     def reincarnate(self, process: Any) -> None:
         timer = getattr(process, "timer", None)
         was_killed = process.exitcode is not None and process.exitcode < 0
-        if timer is not None and was_killed and timer.value == -1:
-            logger.error(
-                "A worker (pid %s) was killed while it waited for work, and may have taken the task "
-                "queue's lock with it. The cluster ends, so that a fresh one can be started.",
-                process.pid,
-            )
-            self._end()
+        if process is self.monitor:
+            self._end("The process of the task queue is gone", process.pid)
+        elif timer is not None and was_killed and timer.value == -1:
+            self._end("A worker was killed while it waited for work", process.pid)
         super().reincarnate(process)
 
-    def _end(self) -> None:
+    def _end(self, cause: str, pid: int) -> None:
+        logger.error(
+            "%s (pid %s), and may have taken a queue's lock with it. The cluster ends, so that a fresh one can start.",
+            cause,
+            pid,
+        )
         registry.stopping.set()
         until = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < until and any(worker.is_alive() and worker.timer.value > 0 for worker in self.pool):
             time.sleep(0.1)
+        self._leave()
+
+    def _leave(self) -> None:
         self._kill_children()
         os._exit(FROZEN)
 
@@ -173,6 +196,7 @@ def _begin_child() -> None:
     """In each process that the guard forks."""
     # Children must not outlive it: an orphaned pusher would continue taking tasks.
     die_with_parent()
+    signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for signum in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(signum, signal.SIG_DFL)

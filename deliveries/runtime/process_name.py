@@ -10,6 +10,6 @@ PREFIX = "hookdesk"
 
 
 def name_process(role: str) -> None:
-    """`role`: web, worker, engine … Linux only; else nothing."""
+    """`role`: web, worker, engine …, or nothing for the supervisor. Linux only; else nothing."""
     with suppress(OSError):
-        Path("/proc/self/comm").write_text(f"{PREFIX} {role}"[:15])
+        Path("/proc/self/comm").write_text(f"{PREFIX} {role}".strip()[:15])

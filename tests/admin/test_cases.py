@@ -16,7 +16,7 @@ from deliveries.resolution import edit_delivery
 from integrations.foundation.audit import Actor
 from integrations.models import Store
 from notifications.models import PersonalNotice
-from tests.factories import FailureGroupFactory, NotificationFactory, StoreFactory, UserFactory
+from tests.factories import DeliveryFactory, FailureGroupFactory, NotificationFactory, StoreFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +50,7 @@ def test_each_case_is_under_its_tabs(browse: Callable[..., Client]) -> None:
     assert shown(client, "returned") == {back.pk}
     assert shown(client, "snoozed") == {asleep.pk}
     assert shown(client, "resolved") == {gone.pk}
+    DeliveryFactory()
     assert client.get(reverse("admin:index")).context["group_count"] == "3"
 
 
@@ -188,12 +189,12 @@ def test_single_edits_of_a_batch_are_chosen_and_rejected_with_a_reason(
     edited(failed, staff("Operator"))
     client = browse("Manager")
     [batch] = client.get(reverse("admin:deliveries_approvals")).context["batches"]
-    one = client.get(reverse("admin:deliveries_approval_batch", args=[batch.key]))
+    one = client.get(reverse("admin:deliveries_approval_batch", args=[batch.deliveries[0]]))
     assert one.content.decode().count('name="revision"') == 3
     data = {"decision": "reject", "revision": str(batch.ids[0]), "reason": "wrong"}
     answer = client.post(reverse("admin:deliveries_approvals"), data, follow=True)
     assert "1 edited payload rejected. Nothing was sent." in answer.content.decode()
-    gone = client.get(reverse("admin:deliveries_approval_batch", args=["nothing"]), follow=True)
+    gone = client.get(reverse("admin:deliveries_approval_batch", args=[batch.deliveries[0]]), follow=True)
     assert "Nothing of this batch" in gone.content.decode()
 
 

@@ -10,9 +10,6 @@ from urllib.parse import quote
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from deliveries.models import Revision
-from deliveries.resolution.approval_inbox import key_of
-
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 
@@ -63,20 +60,11 @@ def keys_of(route: Route, rows: dict[str, Model]) -> list[str]:
 def _key(route: Route, name: str, rows: dict[str, Model]) -> str:
     if name == "number":
         return "1"
-    if name == "key":
-        return _batch_key(rows)
     if name in rows:
         return str(rows[name].pk)
     # An address of the deliveries that is about an integration.
     model = "integration" if route.pattern.startswith("deliveries/delivery/test/") else route.model
     return str(rows[model].pk)
-
-
-def _batch_key(rows: dict[str, Model]) -> str:
-    """Of edits that await approval together: in the store of these rows, or elsewhere if there are none."""
-    waiting = Revision.objects.filter(is_awaiting_approval=True).select_related("delivery").order_by("pk")
-    revision = waiting.filter(delivery__store=rows["store"].pk).first() or waiting.first()
-    return key_of(revision) if revision is not None else "none"
 
 
 def other_spellings(key: str) -> list[str]:

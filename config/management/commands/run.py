@@ -10,6 +10,7 @@ from config.children import load_everything, migrate_apart, web_server, worker
 from config.server.tcp_ports import is_port_free
 from config.supervisor import Supervisor
 from deliveries.runtime.parent_death import die_with_supervisor
+from deliveries.runtime.process_name import name_process
 from integrations.management.base import PlainCommand
 
 
@@ -29,6 +30,7 @@ class Command(PlainCommand):
             raise CommandError(f"{host}:{port} is already in use. Stop that program, or choose another --port.")
         if not options["no_migrate"] and (problem := migrate_apart()):
             raise CommandError(f"The database cannot be migrated: {problem}")
+        name_process("")
         load_everything()
         children = []
         if only != "worker":

@@ -110,6 +110,7 @@ CAUSES: dict[str, tuple[Callable[[Payload, int], None], str, str]] = {
     "no at": (put("email", lambda old, _: old.replace("@", "")), "email", "lacks @"),
     "negative": (put("total", lambda old, _: -old), "total", "is negative"),
     "too much": (put("items.0.quantity", lambda old, _: old * 1_000), "items[].quantity", "is greater than"),
+    "number": (put("items.0.quantity", 0), "items[].quantity", "is 0"),
     "flag": (put("gift", True), "gift", "is true"),
     "ten ways": (put("shipping_address.phone", lambda _, n: WAYS[n % 10]), "shipping_address.phone", ""),
     "extra": (lambda payload, number: payload.update(coupon=f"C{number}"), "coupon", "is present"),
@@ -256,6 +257,16 @@ def test_huge_payloads_are_sampled() -> None:
     for _ in range(2_000):
         one = {"deep": one}
     assert contrast([one] * 20, [one] * 20) == []
+
+
+def test_numbers_are_not_taken_for_true_and_false() -> None:
+    failures, successes = orders(11)
+    for payload in failures:
+        payload["total"], payload["currency"] = 1, True
+    assert [f"{each.path} {each.words}" for each in contrast(failures, successes)] == [
+        "currency is true or false",
+        "total is 1",
+    ]
 
 
 def test_chance_is_that_of_fisher_s_test() -> None:

@@ -1,0 +1,140 @@
+"""Pushes that wait for a transaction to end go into the next one together."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from queue import Queue
+
+import pytest
+from django.db import DatabaseError, DataError, OperationalError
+from django.utils import timezone
+
+from deliveries.ingest import group_commit
+from deliveries.ingest.group_commit import GroupCommit, GroupedPush
+from deliveries.storage.rows.pushes import EventRow, PushRows, RecordRow, Verdict, WaitingPush
+from integrations.foundation.identifiers import uuid7
+
+STORE = uuid.uuid4()
+
+
+class Database:
+    """Stands in for the storage: transactions that take as long as the test wants."""
+
+    can_guess_new = True
+    commits_wake = True
+
+    def __init__(self) -> None:
+        self.groups: list[list[str]] = []
+        self.has_begun = threading.Semaphore(0)
+        self.may_end = threading.Semaphore(0)
+        self.refused = ""
+        self.error: Exception | None = None
+
+    def write_pushes(self, pushes: Sequence[WaitingPush], *, notifies: bool = False) -> list[Verdict]:
+        names = [push.rows.events[0].topic or "" for push in pushes]
+        self.has_begun.release()
+        assert self.may_end.acquire(timeout=10)
+        if self.error is not None:
+            raise self.error
+        if self.refused in names:
+            raise DataError("value too long")
+        self.groups.append(names)
+        return [None] * len(pushes)
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> Database:
+    made = Database()
+    monkeypatch.setattr(group_commit, "backend", lambda: made)
+    return made
+
+
+@pytest.fixture
+def finished() -> Queue[list[GroupedPush]]:
+    return Queue()
+
+
+@pytest.fixture
+def commit(database: Database, finished: Queue[list[GroupedPush]]) -> Iterator[GroupCommit]:
+    made = GroupCommit(finished.put)
+    yield made
+    database.may_end.release(100)
+    made.stop()
+
+
+def push(name: str, *records: str) -> GroupedPush:
+    event = EventRow(uuid7(), name, None, "", "", "{}", timezone.now())
+    rows = [RecordRow("order", record, "{}", 1, 0) for record in records]
+    return GroupedPush(WaitingPush(PushRows(STORE, 1, "event", timezone.now(), False, rows, [event], [])))
+
+
+def begin(commit: GroupCommit, database: Database, *names: str) -> None:
+    """The first of them is in a transaction that does not end yet, the others wait."""
+    commit.submit(push(names[0]))
+    assert database.has_begun.acquire(timeout=10)
+    for name in names[1:]:
+        commit.submit(push(name))
+
+
+def results_of(finished: Queue[list[GroupedPush]], count: int) -> dict[str, object]:
+    found: dict[str, object] = {}
+    while len(found) < count:
+        for each in finished.get(timeout=10):
+            found[each.waiting.rows.events[0].topic or ""] = each.result
+    return found
+
+
+def test_one_that_comes_alone_waits_for_nobody(commit, database, finished):
+    database.may_end.release()
+    commit.submit(push("a"))
+    assert results_of(finished, 1) == {"a": None}
+    assert database.groups == [["a"]]
+
+
+def test_those_that_come_while_it_writes_go_together_next(commit, database, finished):
+    begin(commit, database, "a", "b", "c", "d")
+    database.may_end.release(10)
+    assert results_of(finished, 4) == dict.fromkeys("abcd")
+    assert database.groups == [["a"], ["b", "c", "d"]]
+
+
+def test_those_of_one_record_go_one_after_another_in_their_order(commit, database, finished):
+    begin(commit, database, "a")
+    for each in (push("b", "1"), push("c", "1", "2"), push("d", "2"), push("e", "3"), push("f")):
+        commit.submit(each)
+    database.may_end.release(10)
+    assert results_of(finished, 6) == dict.fromkeys("abcdef")
+    assert database.groups == [["a"], ["b", "e", "f"], ["c"], ["d"]]
+
+
+def test_a_transaction_has_no_more_than_so_many(commit, database, finished, monkeypatch):
+    monkeypatch.setattr(group_commit, "MOST_PUSHES", 2)
+    begin(commit, database, "a", "b", "c", "d")
+    database.may_end.release(10)
+    results_of(finished, 4)
+    assert database.groups == [["a"], ["b", "c"], ["d"]]
+
+
+def test_one_that_cannot_be_written_fails_alone(commit, database, finished):
+    database.refused = "c"
+    begin(commit, database, "a", "b", "c", "d")
+    database.may_end.release(10)
+    results = results_of(finished, 4)
+    assert isinstance(results.pop("c"), DatabaseError)
+    assert results == dict.fromkeys("abd")
+    assert database.groups == [["a"], ["b"], ["d"]]
+
+
+def test_without_a_database_each_is_told_and_the_next_ones_are_tried_again(commit, database, finished):
+    database.error = OperationalError("gone")
+    begin(commit, database, "a", "b")
+    database.may_end.release(2)
+    assert {name: type(result) for name, result in results_of(finished, 2).items()} == dict.fromkeys(
+        "ab", OperationalError
+    )
+    database.error = None
+    database.may_end.release()
+    commit.submit(push("c"))
+    assert results_of(finished, 1) == {"c": None}
