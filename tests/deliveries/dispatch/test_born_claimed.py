@@ -194,7 +194,7 @@ def paused(subscription: Subscription) -> None:
 
 def broken(subscription: Subscription) -> None:
     IntegrationHealth.objects.update_or_create(
-        integration_id=subscription.integration_id, defaults={"breaker": "half_open"}
+        integration_id=subscription.integration_id, defaults={"breaker": "half_open", "probe_at": timezone.now()}
     )
 
 
