@@ -13,7 +13,7 @@ from tests.benchmarks.loadgen import Load, run_load
 from tests.benchmarks.options import Options
 from tests.benchmarks.receiver import LedgerReceiver
 from tests.benchmarks.scenarios.throughput import plant
-from tests.benchmarks.web import WebServer, push_request
+from tests.benchmarks.web import WebServer, push_request, source_request
 
 SCENARIO = "Ingest: a push of new objects, 3 deliveries each"
 SUBSCRIPTIONS = 3
@@ -49,9 +49,23 @@ def _figures(options: Options, database: str, size: int) -> Iterator[Figure]:
         f"{load.rate:.0f} requests/s; p50 {load.p50_us / 1000:.1f} ms, p99 {load.p99_us / 1000:.1f} ms",
         {"rates": [round(one.rate * size, 1) for one in loads]},
     )
+    if size == 1:
+        yield _of_source(options, database, load)
     inside = _median(options, lambda: _in_process(options, database, size))
     note = "one process, no HTTP: token, plan, write"
     yield Figure(SCENARIO, f"in-process, {database}, {what}", inside * size, "objects/s", note=note)
+
+
+def _of_source(options: Options, database: str, push: Load) -> Figure:
+    """The same objects through a source: proven, remembered, written down."""
+    loads = sorted(
+        (_web(options, database, 1, is_source=True) for _ in range(options.repeat)), key=lambda one: one.rate
+    )
+    load = loads[len(loads) // 2]
+    note = f"p50 {load.p50_us / 1000:.1f} ms, p99 {load.p99_us / 1000:.1f} ms"
+    return Figure(
+        SCENARIO, f"a source, {database}, single object", load.rate, "objects/s", "push", push.rate, note=note
+    )
 
 
 def _median(options: Options, measure: Callable[[], float]) -> float:
@@ -64,11 +78,14 @@ def _bare(options: Options, size: int) -> float:
         return pushes_per_second(installation, plot, size=size, seconds=options.seconds(10, 4))
 
 
-def _web(options: Options, database: str, size: int) -> Load:
+def _web(options: Options, database: str, size: int, *, is_source: bool = False) -> Load:
     with scratch(database) as installation, LedgerReceiver() as receiver:
         plot = plant(installation, receiver, count=SUBSCRIPTIONS)
         with WebServer(installation) as web:
-            request = push_request(installation.folder, plot, size=size)
+            if is_source:
+                request = source_request(installation.folder, plot, port=web.port)
+            else:
+                request = push_request(installation.folder, plot, size=size)
             warm = run_load(web.port, request, seconds=1, connections=CONNECTIONS[size]).require_clean()
             first = warm.sent * size + 1
             load = run_load(
