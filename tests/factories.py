@@ -92,10 +92,10 @@ class SourceFactory(DjangoModelFactory):
     kind = "github"
 
     @factory.post_generation
-    def address_and_secret(source: Any, create: bool, given: Any, **_: Any) -> None:
+    def address_and_secret(self: Any, create: bool, given: Any, **_: Any) -> None:
         token = secrets.token_urlsafe(24)
-        SourceAddress.objects.create(source=source, token=token, digest=SourceAddress.digest_of(token))
-        SourceSecret.objects.create(source=source, value="It's a Secret to Everybody")
+        SourceAddress.objects.create(source=self, token=token, digest=SourceAddress.digest_of(token))
+        SourceSecret.objects.create(source=self, value="It's a Secret to Everybody")
 
 
 class TopicFactory(DjangoModelFactory):
