@@ -46,8 +46,12 @@ def login(role: str | None, **profile: Any) -> Client:
 
 def begin(client: Client) -> BulkFix:
     group = FailureGroup.objects.get()
-    answer = client.get(f"/admin/deliveries/bulkfix/add/?group={group.pk}")
+    address = f"/admin/deliveries/bulkfix/add/?group={group.pk}"
+    assert "10 failing deliveries" in client.get(address).content.decode()
+    assert not BulkFix.objects.exists()  # looking begins nothing
+    answer = client.post(address)
     assert answer.status_code == 302, answer.content
+    assert client.get(address).status_code == 302
     fix = BulkFix.objects.latest("created_at")
     assert answer["Location"] == f"/admin/deliveries/bulkfix/{fix.pk}/table/"
     return fix
@@ -86,7 +90,7 @@ def test_from_the_first_step_of_the_wizard_to_ten_fixed_deliveries(world: Fleet,
     assert delivery is not None
     page = client.get(f"/admin/deliveries/delivery/{delivery.pk}/resolve/").content.decode()
     assert "Fix all 10 in a table" in page
-    answer = client.get(f"/admin/deliveries/delivery/{delivery.pk}/resolve/table/")
+    answer = client.post(f"/admin/deliveries/delivery/{delivery.pk}/resolve/table/")
     fix = BulkFix.objects.get()
     assert answer["Location"] == table(fix)
     page = client.get(table(fix)).content.decode()
@@ -152,7 +156,7 @@ def test_cells_are_typed_taken_back_pasted_and_imported(world: Fleet) -> None:
     sheet = SimpleUploadedFile("a.csv", b"object,value after\n2004,'+254700000002\n")
     page = client.post(table(fix), form(do="import", sheet=sheet)).content.decode()
     assert "1 value taken over." in page and fix.items.filter(is_typed=True).count() == 2
-    raw = b"".join(client.get(f"{table(fix)}export/").streaming_content).decode()  # type: ignore[attr-defined]
+    raw = client.get(f"{table(fix)}export/").content.decode()
     assert raw.count("\r\n") == 11 and ",'+254700000002,fits," in raw
     sheet = SimpleUploadedFile("a.csv", b"nothing,of use\n1,2\n")
     page = client.post(table(fix), form(do="import", sheet=sheet)).content.decode()
@@ -176,7 +180,7 @@ def test_a_selection_and_all_that_match_open_a_table_of_one_store(world: Fleet) 
     fix = BulkFix.objects.get()
     assert answer["Location"] == table(fix)
     assert 'All<span class="count">3</span>' in client.get(table(fix)).content.decode()
-    answer = client.get(f"/admin/deliveries/bulkfix/add/?integration={world.integration.slug}&store={world.store.pk}")
+    answer = client.post(f"/admin/deliveries/bulkfix/add/?integration={world.integration.slug}&store={world.store.pk}")
     assert "/table/" in answer["Location"]
     other = DeliveryFactory(status="failed")
     answer = client.post("/admin/deliveries/delivery/selection/", {"action": "fix", "id": [*ids, str(other.pk)]})
