@@ -68,7 +68,7 @@ def own_draft(*, scope: Scope, store: Store, actor: Actor, now: datetime | None 
 
 
 def count_members(scope: Scope, store: Store) -> int:
-    """How many fail now, counted up to one more than a fix may have. Raises FilterError, or ResolutionError for none."""
+    """How many fail now, counted to one more than a fix may have. Raises FilterError, ResolutionError if none."""
     number = members_of(clean_scope(scope), store)[: MEMBERS_LIMIT + 1].count()
     if not number:
         raise ResolutionError("finished", "No delivery of this selection fails now, so there is nothing to fix.")
