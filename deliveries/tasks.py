@@ -23,14 +23,13 @@ def run_engine() -> str:
 
 def sweep() -> None:
     """Scheduled safety net: continue replays and recipes, roll up statistics for the dashboard."""
-    from deliveries.recipes.applying import has_work, run_recipes
+    from deliveries.recipes.applying import apply_recipes
     from deliveries.replay import run_waiting
     from deliveries.stats.rollups import fill
 
     fill(timezone.now())
     run_waiting()
-    if has_work():
-        run_recipes()
+    apply_recipes(timezone.now())
 
 
 def look_after_cases() -> str:

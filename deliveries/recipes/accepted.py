@@ -39,7 +39,7 @@ def _payloads(integration_id: int, topics: Collection[str]) -> list[dict[str, An
     ][:PAYLOADS_LIMIT]
     found = list(Delivery.objects.filter(id__in=ids).select_related("event"))
     edited = edited_payloads(found)
-    return [edited.get(one.pk, one.event.data) for one in found]
+    return [edited.get(one.pk) or one.event.data for one in found]
 
 
 def accepted_shape(deliveries: Collection[Delivery], place: Place) -> Shape | None:

@@ -41,6 +41,7 @@ PER_SUCCESS: Final = 4
 #: A task runs so long and looks so often; another is queued no sooner than after `QUEUED_FOR`.
 RUN_SECONDS: Final = 20.0
 PAUSE: Final = 0.3
+IDLE_PASSES: Final = 10
 QUEUED_FOR: Final = timedelta(seconds=5)
 FAILS_AGAIN: Final = "A delivery that it fixed has failed again: {}"
 
@@ -48,23 +49,37 @@ _queued_at: datetime | None = None
 
 
 def run_recipes(seconds: float = RUN_SECONDS) -> int:
-    """Pass after pass while there is something to do, for so long; returns how many deliveries were fixed. A task."""
-    deadline, count = time.monotonic() + seconds, 0
-    while True:
+    """Pass after pass while there is something to do, for so long; returns how many deliveries were fixed. A task.
+
+    It waits a little for what it has sent, so that the next ones follow at once, but not for a receiver that is down.
+    """
+    deadline, count, idle = time.monotonic() + seconds, 0, 0
+    while time.monotonic() < deadline and idle < IDLE_PASSES:
+        is_busy = has_work()
         count += apply_recipes(timezone.now())
-        if not has_work() or time.monotonic() > deadline:
-            return count
+        idle = 0 if is_busy else idle + 1
+        if not is_busy and not RecipeUse.objects.filter(outcome=Outcome.SENT, recipe__is_active=True).exists():
+            break
         time.sleep(PAUSE)
+    return count
 
 
 def has_work() -> bool:
-    """Whether an active recipe has later failures to fix, or waits for what became of one. Cheap without recipes."""
-    active = list(Recipe.objects.filter(is_active=True).order_by("pk")[:ACTIVE_LIMIT])
+    """Whether an active recipe has later failures to fix, or can see what became of one. Cheap without recipes."""
     now = timezone.now()
+    active = Recipe.objects.filter(is_active=True).order_by("pk")[:ACTIVE_LIMIT]
     return any(
-        one.met.filter(outcome=Outcome.SENT).exists() or (_room(one, now) > 0 and _later_failures(one).exists())
-        for one in active
+        _settled(one).exists() or (_room(one, now) > 0 and _later_failures(one).exists()) for one in list(active)
     )
+
+
+def _settled(recipe: Recipe) -> QuerySet[Delivery]:
+    """Deliveries under way of which something is known now."""
+    sent = Delivery.objects.filter(id__in=recipe.met.filter(outcome__in=OPEN).values("delivery_id"))
+    waiting = Q(status=Delivery.Status.FAILED, id__in=recipe.met.filter(outcome=Outcome.AWAITING).values("delivery_id"))
+    group = group_of(recipe)
+    is_back = Q(status=Delivery.Status.RETRYING, failure_group=group) if group is not None else Q(pk__in=[])
+    return sent.filter((~Q(status__in=Delivery.OPEN) & ~waiting) | is_back)
 
 
 def queue_recipes(now: datetime) -> None:
@@ -253,5 +268,7 @@ def _outcome(use: RecipeUse, delivery: Delivery | None, is_waiting: bool, group_
         return Outcome.OVERTAKEN  # rejected, or edited again by somebody
     if use.outcome == Outcome.AWAITING:
         return Outcome.SENT
-    is_back = delivery.status == Delivery.Status.RETRYING and delivery.failure_group_id == group_id
+    is_back = (
+        delivery.status == Delivery.Status.RETRYING and group_id is not None and delivery.failure_group_id == group_id
+    )
     return Outcome.FAILED if is_back or delivery.status == Delivery.Status.FAILED else None

@@ -60,7 +60,9 @@ def _with_odd_signs(
 ) -> tuple[Sequence[Step], int]:
     """Also replace signs that no accepted value has, by nothing or by one that they have: a comma by a point."""
     usual = {sign for name in shape.texts for sign in name if not sign.isalnum() and sign != " "}
-    signs = {sign for value in values if isinstance(value, str) for sign in value if not sign.isalnum()}
+    signs = {
+        sign for value in values if isinstance(value, str) for sign in value if not sign.isalnum() and sign != "\0"
+    }
     for odd in sorted(signs - usual)[:MOST_SIGNS]:
         for sign in ["", *sorted(usual)[:MOST_SIGNS]]:
             if count == len(values) or time.monotonic() > deadline:

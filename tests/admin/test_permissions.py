@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from deliveries.models import Delivery, Event, Replay, Revision
+from deliveries.models import BulkFix, Delivery, Event, Recipe, Replay, Revision
 from integrations.foundation.audit import Actor
 from integrations.models import AccessToken, AuditEntry, Integration, Source, SourceAddress, SourceSecret
 from integrations.services import create_source
@@ -51,6 +52,9 @@ ACTIONS = {
     "pause replay": Action("deliveries_replay_step", "replay", OPERATORS, {"step": "pause"}),
     "test a repair": Action("deliveries_replay_repair_test", "integration", OPERATORS),
     "resend after a repair": Action("deliveries_replay_repair", "integration", OPERATORS, answer=200),
+    "approve bulk fix": Action("deliveries_bulkfix_decide", "bulk fix", MANAGERS, {"decision": "approve"}),
+    "undo bulk fix": Action("deliveries_bulkfix_undo", "bulk fix", OPERATORS),
+    "switch recipe off": Action("deliveries_recipe_off", "recipe", OPERATORS),
     "resolve notification": Action("notifications_notification_resolve", "notification", OPERATORS),
     "switch": Action("integrations_integration_switch", "integration", MANAGERS),
     "new secret": Action("integrations_integration_secret", "integration", MANAGERS),
@@ -72,6 +76,25 @@ ACTIONS = {
 }
 
 
+def fix_rows(delivery: Delivery) -> dict[str, Any]:
+    now = timezone.now()
+    return {
+        "bulk fix": BulkFix.objects.create(
+            store=delivery.store, status="awaiting", place="/status", author_name="bo", created_at=now
+        ).pk,
+        "recipe": Recipe.objects.create(
+            store=delivery.store,
+            integration=delivery.integration,
+            place="/status",
+            rules=[],
+            owner_name="bo",
+            expires_at=now,
+            daily_cap=1,
+            created_at=now,
+        ).pk,
+    }
+
+
 def rows(delivery: Delivery) -> dict[str, Any]:
     SecretFactory(integration=delivery.integration)
     Revision.objects.create(
@@ -86,6 +109,7 @@ def rows(delivery: Delivery) -> dict[str, Any]:
         "subscription": delivery.subscription_id,
         "notification": NotificationFactory(store=delivery.store).pk,
         "replay": Replay.objects.create(action="retry", created_by_name="bo", store=delivery.store).pk,
+        **fix_rows(delivery),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.apps import apps
@@ -12,7 +13,7 @@ from django.db.models import Model
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
 
-from deliveries.models import CaseComment, CaseRule, Engine, Replay, Revision, SourceRequest
+from deliveries.models import BulkFix, CaseComment, CaseRule, Engine, Recipe, Replay, Revision, SourceRequest
 from integrations.foundation.audit import HOOKDESK, record_change
 from integrations.models import StaffProfile, Store
 from integrations.services import create_source
@@ -122,6 +123,29 @@ def make_side(mark: str) -> Side:
         "channel": channel,
         "replay": Replay.objects.create(
             action="retry", created_by_name=f"{mark}-person", store=side.store, filters={"store": str(side.store.pk)}
+        ),
+        "bulkfix": BulkFix.objects.create(
+            store=side.store,
+            status=BulkFix.Status.AWAITING,
+            scope={"group": str(group.pk)},
+            place="/id",
+            reason=f"{mark} typed it",
+            author_name=f"{mark}-person",
+            created_at=timezone.now(),
+        ),
+        "recipe": Recipe.objects.create(
+            store=side.store,
+            name=f"{mark} recipe",
+            integration=integration,
+            kind=group.kind,
+            fingerprint=group.fingerprint,
+            topic=delivery.topic,
+            place="/status",
+            rules=[{"rule": "trim"}],
+            owner_name=f"{mark}-person",
+            expires_at=timezone.now() + timedelta(days=1),
+            daily_cap=10,
+            created_at=timezone.now(),
         ),
         "auditentry": record_change(
             actor=HOOKDESK, action="change", target=side.store, store=side.store, after={"name": f"{mark} store"}

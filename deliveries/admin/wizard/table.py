@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_POST
@@ -72,10 +72,16 @@ def begin_matching_view(request: HttpRequest) -> HttpResponse:
 
 
 def begin(request: HttpRequest, scope: Mapping[str, Any], store: Store) -> HttpResponse:
+    """POST begins a draft, or goes on with one's own. Looking at the address goes on with it, or offers to begin."""
     for permission in PERMISSIONS:
         require(request, permission)
+    actor = Actor.of_user(request.user)
     try:
-        fix = drafts.begin_fix(scope=scope, store=store, actor=Actor.of_user(request.user))
+        fix = drafts.own_draft(scope=scope, store=store, actor=actor)
+        if fix is None and request.method != "POST":
+            context = {"number": drafts.count_members(scope, store)}
+            return render(request, "admin/deliveries/wizard/table_begin.html", "Fix in a table", context)
+        fix = fix or drafts.begin_fix(scope=scope, store=store, actor=actor)
     except (FilterError, ResolutionError) as problem:
         messages.warning(request, str(problem))
         return redirect("admin:deliveries_delivery_changelist")
@@ -123,6 +129,8 @@ def table_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
                 return redirect("admin:deliveries_bulkfix_change", pk)
     title = f"Fix {spelled(parse_place(fix.place))}" if fix.place else "Fix in a table"
     context = {**_builder(fix), **_result(fix, page), "keep": KeepForm.of(request.POST, fix)}
+    # A rule that was added this moment is not wrong yet; the cursor stands in it.
+    context["is_new"] = request.POST.get("add") in RULES
     return render(request, "admin/deliveries/wizard/table.html", title, context)
 
 
@@ -137,14 +145,14 @@ def live_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return TemplateResponse(request, "admin/deliveries/wizard/table_result.html", _result(fix, page, LIVE_SECONDS))
 
 
-def export_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse | StreamingHttpResponse:
+def export_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     fix = open_draft(request, pk)
     try:
         plan = drafts.preview_fix(fix, is_wanted=everything, seconds=SEND_SECONDS)
     except (RuleError, ResolutionError, FilterError) as problem:
         messages.warning(request, str(problem))
         return redirect("admin:deliveries_bulkfix_table", pk)
-    response = StreamingHttpResponse(as_csv(plan.rows), content_type="text/csv; charset=utf-8")
+    response = HttpResponse("".join(as_csv(plan.rows)), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{fix.public_id}.csv"'
     response["X-Content-Type-Options"] = "nosniff"
     return response
@@ -230,6 +238,7 @@ def _result(fix: BulkFix, page: _Page, seconds: float = PREVIEW_SECONDS) -> dict
         "plan": plan,
         "page": page,
         "problem": page.problem,
+        "incomplete": _incomplete(page.problem),
         "sendable": sendable,
         "typed": fix.items.filter(is_typed=True).count(),
         "first": page.start + 1,
@@ -246,6 +255,11 @@ def _result(fix: BulkFix, page: _Page, seconds: float = PREVIEW_SECONDS) -> dict
             ("breaks", "Do not fit", counts["breaks"]),
         ],
     }
+
+
+def _incomplete(problem: Problem | None) -> int | None:
+    """The number of the rule, from 1, that the problem is with."""
+    return problem.position + 1 if isinstance(problem, RuleError) and problem.position is not None else None
 
 
 def _rows_as_they_are(fix: BulkFix, page: _Page) -> list[Row]:

@@ -79,8 +79,10 @@ def test_it_begins_with_one_and_has_no_more_under_way_than_its_successes_allow(w
     keep()
     next_day(world, deliver, 12)
     assert apply_recipes(timezone.now()) == 1
+    assert not has_work()
     assert apply_recipes(timezone.now()) == 0
     deliver()
+    assert has_work()
     assert apply_recipes(timezone.now()) == 5
 
 
@@ -134,6 +136,7 @@ def test_the_first_ones_wait_for_approval_and_go_on_by_themselves_after(world: F
     recipe = keep(approve_first=2)
     next_day(world, deliver, 4)
     assert work_off(deliver) == 2
+    assert not has_work()
     first, second = [use.delivery_id for use in RecipeUse.objects.order_by("pk")]
     one = Delivery.objects.get(pk=first).revisions.get()
     assert one.is_awaiting_approval
@@ -190,6 +193,7 @@ def test_a_receiver_that_is_down_for_now_switches_no_recipe_off(world: Fleet, de
         first_at=timezone.now(), last_at=timezone.now(),
     )  # fmt: skip
     Delivery.objects.filter(pk=made.pk).update(status="retrying", due_at=timezone.now(), failure_group=other)
+    assert not has_work()  # no worker waits for it
     apply_recipes(timezone.now())
     recipe.refresh_from_db()
     assert recipe.is_active
