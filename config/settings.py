@@ -219,7 +219,6 @@ TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 FORMAT_MODULE_PATH = ["config.formats"]
 USE_TZ = True
 USE_I18N = True
-FORMAT_MODULE_PATH = "config.formats"
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 # The files are served from the apps' own folders: no collectstatic step that could be forgotten.

@@ -19,7 +19,7 @@ from config.server.connections import Connections
 from config.server.request import Request
 from deliveries.api import direct
 from deliveries.ingest.direct import DirectPush
-from deliveries.ingest.group_commit import GroupCommit, GroupedPush
+from deliveries.ingest.group_commit import GroupCommit
 from deliveries.ingest.unhanded import release
 from deliveries.runtime.handover_client import HandoverClient
 from deliveries.storage.rows.pushes import DeliveryRow, RecordsExist
@@ -51,11 +51,11 @@ class PushLane:
         self._connections = connections
         self._threads = threads
         self._by_view = by_view
-        self._commit = GroupCommit(self._written)
+        self._commit = GroupCommit[DirectPush](self._written)
         self._engines = HandoverClient(connections.loop, release=self._release, on_room=self._go_on)
         #: Pushes whose deliveries an engine is to get that is behind, and when they go on without.
         self._held: deque[tuple[float, DirectPush, Request]] = deque()
-        self._requests: dict[GroupedPush, Request] = {}
+        self._requests: dict[DirectPush, Request] = {}
         self._heads: dict[_Envelope, bytes] = {}
 
     def admit(self, request: Request) -> None:
@@ -110,7 +110,7 @@ class PushLane:
 
     # --- In the event loop, after the commit ---------------------------------------------------------------
 
-    def _written(self, pushes: Sequence[GroupedPush]) -> None:
+    def _written(self, pushes: Sequence[DirectPush]) -> None:
         """In the thread that writes."""
         if not self._connections.loop.is_closed():
             self._connections.loop.call_soon_threadsafe(self._answer, pushes)
@@ -166,7 +166,6 @@ class PushLane:
         if not status.startswith("202 "):
             return
         varying = ("content-length", "idempotent-replay")
-        fields = [(name, value) for name, value in headers if name.lower() not in varying]
         fields = [(name, value) for name, value in headers if name.lower() not in varying]
         if len(self._heads) >= _MOST_HEADS:
             self._heads.clear()

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 from deliveries.access import visible_to
 from deliveries.admin.access import render, require
 from deliveries.admin.wizard import table
+from deliveries.failures.cases import case_of
 from deliveries.models import BulkFix, BulkFixItem, Delivery, Event, FailureGroup
 from deliveries.recipes.rules import RuleError, parse_rules
 from deliveries.recipes.sending import approve_fix, reject_fix
@@ -141,9 +142,9 @@ class BulkFixAdmin(ReadOnlyAdmin):
 def _progress(request: HttpRequest, fix: BulkFix) -> dict[str, Any]:
     outcome = outcome_of(fix.replay) if fix.replay is not None else None
     is_running = fix.replay is not None and fix.replay.status in ("running", "paused")
-    group = FailureGroup.objects.filter(pk=int(fix.scope["group"])).first() if "group" in fix.scope else None
+    group = case_of(fix.scope.get("group"))
     rest = capped_count(Delivery.objects.filter(failure_group=group).failing()) if group is not None else 0
-    following = visible_to(FailureGroup.objects.filter(status=FailureGroup.Status.OPEN), request.user)
+    following = visible_to(FailureGroup.objects.awake(timezone.now()), request.user)
     if group is not None:
         following = following.exclude(pk=group.pk)
     is_over = fix.status == BulkFix.Status.SENT and not is_running and not (outcome and outcome.under_way)

@@ -26,7 +26,6 @@ from deliveries.storage.locks import lock_groups
 from integrations.foundation.audit import Actor
 from integrations.foundation.texts import shortened
 
-Status = FailureGroup.Status
 #: Deliveries moved in one transaction, and the number of those that one call of `settle_rules` makes for a rule.
 BATCH = 500
 BATCHES = 20
@@ -74,10 +73,10 @@ def _fold(rule: CaseRule, now: datetime) -> None:
         # Of those that are in no hour, the target has no hours either.
         target.counted += source.occurrences if source.counted is None else source.counted
     target.last_at = max(source.last_at, target.last_at)
-    is_opened = source.status == Status.OPEN and target.status != Status.OPEN
+    is_opened = source.status == FailureGroup.Status.OPEN and target.status != FailureGroup.Status.OPEN
     if is_opened:
-        target.status, target.resolved_at, target.first_at = Status.OPEN, None, source.first_at
-    elif source.status == Status.OPEN:
+        target.status, target.resolved_at, target.first_at = FailureGroup.Status.OPEN, None, source.first_at
+    elif source.status == FailureGroup.Status.OPEN:
         target.first_at = min(source.first_at, target.first_at)
     target.save(update_fields=["occurrences", "counted", "last_at", "status", "resolved_at", "first_at"])
     hours = list(FailureHour.objects.filter(case=source).order_by("start").values("start", "failures"))
@@ -85,7 +84,7 @@ def _fold(rule: CaseRule, now: datetime) -> None:
         HOURS.add([{"case_id": target.pk, **hour} for hour in hours])
         FailureHour.objects.filter(case=source).delete()
     FailureGroup.objects.filter(pk=source.pk).update(
-        occurrences=0, counted=0, status=Status.RESOLVED, resolved_at=now, assignee=None, ticket_url="",
+        occurrences=0, counted=0, status=FailureGroup.Status.RESOLVED, resolved_at=now, assignee=None, ticket_url="",
         snoozed_until=None, snoozed_to_count=None,
     )  # fmt: skip
     if is_opened:
@@ -142,7 +141,8 @@ def _split_off(case: FailureGroup, rule: CaseRule) -> FailureGroup:
             made, _ = FailureGroup.objects.get_or_create(
                 integration_id=case.integration_id, kind=case.kind, fingerprint=digest,
                 defaults={
-                    "store_id": case.store_id, "message": case.message, "title": title, "status": Status.RESOLVED,
+                    "store_id": case.store_id, "message": case.message, "title": title,
+                    "status": FailureGroup.Status.RESOLVED,
                     "first_at": case.first_at, "last_at": case.last_at, "resolved_at": case.last_at,
                     "seen_at": case.seen_at, "counted": 0, "assignee_id": case.assignee_id,
                 },
@@ -167,7 +167,7 @@ def remove_rule(*, rule: CaseRule, actor: Actor) -> None:
 def settle_rules(now: datetime) -> int:
     """Move what is still where it was before a rule was made; returns how many deliveries."""
     # A failure that was recorded while its case was being merged has opened that again.
-    CaseRule.objects.filter(field="", is_settled=True, source__status=Status.OPEN).update(is_settled=False)
+    CaseRule.objects.filter(field="", is_settled=True, source__status=FailureGroup.Status.OPEN).update(is_settled=False)
     count = 0
     for rule in list(CaseRule.objects.filter(is_settled=False).order_by("id")[:50]):
         for _ in range(BATCHES):
@@ -182,7 +182,7 @@ def settle_rules(now: datetime) -> int:
 
 
 def _catch_up(rule: CaseRule, now: datetime) -> int:
-    late = rule.is_merge and FailureGroup.objects.filter(pk=rule.source_id, status=Status.OPEN).exists()
+    late = rule.is_merge and FailureGroup.objects.filter(pk=rule.source_id, status=FailureGroup.Status.OPEN).exists()
     moved = _move(rule, now)
     if late:
         _fold(rule, now)
@@ -219,7 +219,7 @@ def _note_moved(rule: CaseRule, ids: Collection[uuid.UUID], now: datetime) -> No
     if source.sample_id in ids:
         others = Delivery.objects.filter(failure_group=source).order_by("-id")
         source.sample_id = others.values_list("id", flat=True).first()
-    is_opened = not rule.is_merge and target.status != Status.OPEN
+    is_opened = not rule.is_merge and target.status != FailureGroup.Status.OPEN
     if not rule.is_merge:
         # How often each of them had failed is not known by case: one failure each.
         taken = min(len(ids), source.occurrences)
@@ -228,7 +228,12 @@ def _note_moved(rule: CaseRule, ids: Collection[uuid.UUID], now: datetime) -> No
         target.occurrences += taken
         target.counted = None if target.counted is None else target.counted + taken
     if is_opened:
-        target.status, target.resolved_at, target.first_at, target.last_at = Status.OPEN, None, source.first_at, now
+        target.status, target.resolved_at, target.first_at, target.last_at = (
+            FailureGroup.Status.OPEN,
+            None,
+            source.first_at,
+            now,
+        )
     fields = ["sample", "occurrences", "counted", "status", "resolved_at", "first_at", "last_at"]
     target.save(update_fields=fields)
     source.save(update_fields=["sample", "occurrences", "counted"])

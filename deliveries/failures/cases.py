@@ -220,6 +220,16 @@ def merged_into(case: FailureGroup) -> FailureGroup | None:
     return found
 
 
+def case_of(number: int | str | None) -> FailureGroup | None:
+    """The case with this number, or the one that it has been merged into since; None if there is none.
+
+    A filter's text is taken too: for `none` and for several numbers there is none.
+    """
+    text = str(number or "")
+    case = FailureGroup.objects.filter(pk=int(text)).first() if text.isascii() and text.isdecimal() else None
+    return (merged_into(case) or case) if case is not None else None
+
+
 def with_merged(case: FailureGroup) -> list[int]:
     """The ids of the case and of all that were merged into it: their history is its own."""
     ids, fresh = [case.pk], [case.pk]

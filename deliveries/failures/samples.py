@@ -12,6 +12,7 @@ from django.db.models.functions import Cast
 
 from deliveries.failures.contrast import FEWEST_SUCCESSES, Finding, contrast
 from deliveries.models import Delivery, Event, FailureGroup, Revision
+from deliveries.models.delivery import DeliveryQuerySet
 from integrations.foundation.identifiers import first_id_at
 
 #: The most payloads of each side, and the most characters of them together.
@@ -40,7 +41,7 @@ def findings_for(delivery: Delivery) -> list[Finding]:
     return contrast(_payloads(_failing_ids(delivery)), successes)
 
 
-def _same(delivery: Delivery) -> QuerySet[Delivery]:
+def _same(delivery: Delivery) -> DeliveryQuerySet:
     rows = Delivery.objects.filter(subscription_id=delivery.subscription_id, topic=delivery.topic)
     return rows.exclude(trigger=Delivery.Trigger.TEST)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
+from typing import Generic, TypeVar
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
@@ -47,19 +48,22 @@ class GroupedPush:
         return 1 + len(rows.events) + len(rows.deliveries) + len(rows.records)
 
 
-class GroupCommit:
+Push = TypeVar("Push", bound=GroupedPush)
+
+
+class GroupCommit(Generic[Push]):
     """`finish(pushes)` is called in the thread that writes, with the pushes of one transaction."""
 
-    def __init__(self, finish: Callable[[Sequence[GroupedPush]], None]) -> None:
+    def __init__(self, finish: Callable[[Sequence[Push]], None]) -> None:
         self._finish = finish
-        self._line: deque[GroupedPush] = deque()
+        self._line: deque[Push] = deque()
         #: Something for each time that the line was empty before.
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.Lock()
         self._is_started = self._is_stopped = False
         self._used_at = 0.0
 
-    def submit(self, push: GroupedPush) -> None:
+    def submit(self, push: Push) -> None:
         """Never blocks for long."""
         with self._lock:
             if not self._is_started:
@@ -83,7 +87,7 @@ class GroupCommit:
         finally:
             connection.close()
 
-    def _next(self) -> list[GroupedPush]:
+    def _next(self) -> list[Push]:
         """The next ones in line that may be written together; empty when stopped.
 
         Those that share a record or an idempotency key with one of them, and all of that key behind it, keep their
@@ -94,8 +98,8 @@ class GroupCommit:
                 return []
             self._bell.get()
         with self._lock:
-            group: list[GroupedPush] = []
-            left: list[GroupedPush] = []
+            group: list[Push] = []
+            left: list[Push] = []
             taken: set[tuple[object, ...]] = set()
             size = 0
             while self._line and len(group) < MOST_PUSHES and size < MOST_ROWS:
@@ -110,7 +114,7 @@ class GroupCommit:
             self._line.extendleft(reversed(left))
             return group
 
-    def _write(self, group: Sequence[GroupedPush]) -> None:
+    def _write(self, group: Sequence[Push]) -> None:
         """Sets what became of each."""
         has_due = any(row.lease is None for push in group for row in push.waiting.rows.deliveries)
         notifies = has_due and may_notify_inline()

@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.utils import timezone
 
+from deliveries.failures.cases import merged_into
 from deliveries.models import Delivery, FailureGroup, Recipe
 from deliveries.recipes.rules import expression_of, parse_rules
 from deliveries.resolution import ResolutionError
@@ -42,6 +43,7 @@ def keep_recipe(
     """Apply the rules to later failures of the group and topic as they appear. Raises RuleError, PlaceError,
     ResolutionError. At most one active recipe per group, topic and field."""
     now = now or timezone.now()
+    group = merged_into(group) or group
     steps, field = parse_rules(rules), parse_place(place)
     if not steps:
         raise ResolutionError("invalid", "Values typed by hand cannot be kept for other deliveries: add rules.")
@@ -50,11 +52,9 @@ def keep_recipe(
         # One after the other: two people keep the same at the same time.
         FailureGroup.objects.select_for_update(no_key=True, of=("self",)).get(pk=group.pk)
         active = Recipe.objects.filter(store_id=group.store_id, is_active=True)
-        same = active.filter(
-            integration_id=group.integration_id, kind=group.kind, fingerprint=group.fingerprint, topic=topic
-        )
-        if same.exists():
-            raise ResolutionError("conflict", f"“{same[0].name}” fixes these already. Switch it off first.")
+        same = active.filter(integration_id=group.integration_id, topic=topic)
+        if (other := next((one for one in same if group_of(one) == group), None)) is not None:
+            raise ResolutionError("conflict", f"“{other.name}” fixes these already. Switch it off first.")
         if active.count() >= ACTIVE_LIMIT:
             raise ResolutionError("too_many", f"A store has at most {ACTIVE_LIMIT} active recipes. Switch one off.")
         recipe = Recipe.objects.create(
@@ -109,10 +109,20 @@ def switch_off(*, recipe: Recipe, actor: Actor, reason: str = "", now: datetime 
 
 
 def group_of(recipe: Recipe) -> FailureGroup | None:
-    """The failure group that the recipe is for, if it still exists."""
-    return FailureGroup.objects.filter(
+    """The failure group that the recipe is for, if it still exists: of cases that were merged, the one that is left."""
+    group = FailureGroup.objects.filter(
         integration_id=recipe.integration_id, kind=recipe.kind, fingerprint=recipe.fingerprint
     ).first()
+    return (merged_into(group) or group) if group is not None else None
+
+
+def rival_of(recipe: Recipe) -> Recipe | None:
+    """Another active recipe for the same failures, whose own case they are: this one's was merged into that."""
+    group = group_of(recipe)
+    if group is None or group.fingerprint == recipe.fingerprint:
+        return None
+    same = Recipe.objects.filter(is_active=True, integration_id=recipe.integration_id, topic=recipe.topic)
+    return same.filter(kind=group.kind, fingerprint=group.fingerprint).exclude(pk=recipe.pk).first()
 
 
 def transform_of(recipe: Recipe) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from deliveries.failures.cases import case_of
 from deliveries.filters import FilterError
 from deliveries.models import BulkFix, Delivery, FailureGroup, Recipe
 from deliveries.recipes.drafts import field_fix, make_draft, preview, save_draft
@@ -121,9 +122,9 @@ def keep_after(
 ) -> list[Recipe]:
     """Keep the rules of a fix for later failures of its group: one recipe for each topic. Raises ResolutionError."""
     check_limits(days=days, daily_cap=daily_cap, approve_first=approve_first)
-    if "group" not in fix.scope:
+    group = case_of(fix.scope.get("group"))
+    if group is None:
         raise ResolutionError("invalid", "Only rules for deliveries with one failure can be kept.", "keep")
-    group = FailureGroup.objects.get(pk=int(fix.scope["group"]))
     topics = topics_of(list(fix.items.values_list("delivery_id", flat=True)))
     with transaction.atomic():
         return [

@@ -100,8 +100,10 @@ class Transport(Protocol):
     """
 
     capacity: int
-    #: Seconds that `collect` has spent waiting.
-    waited: float
+
+    @property
+    def waited(self) -> float:
+        """Seconds that `collect` has spent waiting."""
 
     def submit(self, key: Hashable, request: Request) -> None: ...
 

@@ -14,8 +14,10 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
 
-from deliveries.models import BulkFix, Delivery, FailureGroup, Recipe, Record
+from deliveries.failures.case_rules import merge_cases
+from deliveries.models import BulkFix, Delivery, FailureGroup, Recipe, Record, Replay
 from deliveries.replay import step
+from integrations.foundation.audit import Actor
 from integrations.models import StaffProfile, Store
 from tests.deliveries.recipes.morning import FIELD, Fleet, fleet, good, spoiled
 from tests.factories import DeliveryFactory, StoreFactory, UserFactory
@@ -187,6 +189,37 @@ def test_a_selection_and_all_that_match_open_a_table_of_one_store(world: Fleet) 
     assert answer["Location"] == "/admin/deliveries/delivery/"
     answer = client.get("/admin/deliveries/bulkfix/add/?topic=shipment.updated")
     assert answer["Location"] == "/admin/deliveries/delivery/"
+
+
+def test_a_table_of_several_groups_or_of_none_is_one_of_no_group(world: Fleet) -> None:
+    client = login(None)
+    group = FailureGroup.objects.get()
+    other = FailureGroup.objects.create(
+        store=group.store, integration=group.integration, kind="timeout", fingerprint="0" * 64, message="none",
+        first_at=group.first_at, last_at=group.last_at,
+    )  # fmt: skip
+    for text in (f"{group.pk},{other.pk}", f"none,{group.pk}"):
+        answer = client.get(f"/admin/deliveries/bulkfix/add/?group={text}&store={world.store.pk}")
+        assert client.get(answer["Location"]).status_code == 200, text
+    fix = BulkFix.objects.latest("created_at")
+    assert client.post(table(fix), form(do="send", keep="on", reason="because")).status_code in (200, 302)
+
+
+def test_the_page_of_a_fix_follows_its_case_and_says_that_the_canary_stopped_it(world: Fleet) -> None:
+    client = login(None)
+    fix = begin(client)
+    client.post(table(fix), form(do="send"))
+    fix.refresh_from_db()
+    Replay.objects.filter(pk=fix.replay_id).update(status="paused", stopped_because="1 of 1 failed again")
+    source = FailureGroup.objects.get()
+    target = FailureGroup.objects.create(
+        store=source.store, integration=source.integration, kind="http_500", fingerprint="0" * 64, message="no paper",
+        first_at=source.first_at, last_at=source.last_at,
+    )  # fmt: skip
+    merge_cases(source=source, target=target, actor=Actor.of_user(UserFactory()))
+    page = client.get(f"/admin/deliveries/bulkfix/{fix.pk}/change/").content.decode()
+    assert "It stopped by itself: 1 of 1 failed again." in page
+    assert "no paper" in page and "No delivery fails this way now" not in page
 
 
 def test_only_who_may_resolve_and_resend_many_may_fix_and_only_in_their_stores(world: Fleet) -> None:

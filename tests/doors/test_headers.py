@@ -12,7 +12,7 @@ from tests.doors.addresses import keys_of, routes
 from tests.doors.conftest import SUPERUSER, World
 
 #: The only types that the desk answers with.
-TYPES = {"text/html", "application/json", "text/plain", "text/javascript"}
+TYPES = {"text/html", "application/json", "text/plain", "text/javascript", "text/csv"}
 
 
 def check_headers(response: Any, what: str) -> None:

@@ -17,6 +17,7 @@ from deliveries.admin.access import open_delivery, render, require
 from deliveries.admin.detail import PERMISSIONS, possible_actions
 from deliveries.admin.wizard import drafts
 from deliveries.admin.wizard.steps import PERMISSION, wizard_page
+from deliveries.failures.cases import case_of
 from deliveries.models import Delivery, FailureGroup, Replay
 from deliveries.replay import ReplayError, outcome_of, start_replay
 from deliveries.resolution import (
@@ -67,7 +68,7 @@ def _outcome(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
     is_replaying = replay is not None and replay.status in (Replay.Status.RUNNING, Replay.Status.PAUSED)
     outcome = outcome_of(replay) if replay is not None else None
     is_over = not under_way and not is_replaying and not (outcome and outcome.under_way)
-    group = FailureGroup.objects.filter(pk=draft.group or delivery.failure_group_id or 0).first()
+    group = case_of(draft.group or delivery.failure_group_id)
     rest = capped_count(Delivery.objects.filter(failure_group=group).failing()) if group else 0
     shown = rows.select_related("event", "integration").defer("event__data").order_by("status", "-id")[:ROWS_SHOWN]
     done = statuses[Delivery.Status.SUCCEEDED]

@@ -19,6 +19,7 @@ from deliveries.admin.changelist import chosen_filters, described, resolved
 from deliveries.admin.wizard.keep_form import KeepForm
 from deliveries.admin.wizard.rule_form import changed_rules, rules_in, shown_rules
 from deliveries.admin.wizard.table_values import everything, rows_of, take_typed
+from deliveries.failures.cases import case_of
 from deliveries.filters import FilterError
 from deliveries.models import BulkFix, FailureGroup
 from deliveries.recipes import drafts
@@ -206,7 +207,7 @@ def _builder(fix: BulkFix) -> dict[str, Any]:
     if fix.place and not fix.rules:
         suggestion = suggest(drafts.values_now(fix, SAMPLE), drafts.shape_for(fix))
     shape = drafts.shape_for(fix)
-    group = FailureGroup.objects.filter(pk=int(fix.scope["group"])).first() if "group" in fix.scope else None
+    group = case_of(fix.scope.get("group"))
     return {
         "fix": fix,
         "fields": found,

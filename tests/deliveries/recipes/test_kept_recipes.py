@@ -11,9 +11,10 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from deliveries.failures.case_rules import merge_cases
 from deliveries.models import Delivery, FailureGroup, Recipe, RecipeUse, Record
 from deliveries.recipes.applying import apply_recipes, has_work, queue_recipes
-from deliveries.recipes.keeping import keep_recipe, switch_off, transform_of
+from deliveries.recipes.keeping import group_of, keep_recipe, switch_off, transform_of
 from deliveries.resolution import ResolutionError, approve_revision, reject_revision
 from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry, Store
@@ -97,6 +98,44 @@ def test_one_that_is_wrong_is_wrong_once_then_off_and_says_so(world: Fleet, deli
     assert recipe.failed_again == 1
     assert Notification.objects.filter(summary__contains="has switched itself off").count() == 1
     assert RecipeUse.objects.get(outcome="failed").settled_at is not None
+
+
+def _another_case(world: Fleet) -> FailureGroup:
+    group = FailureGroup.objects.get()
+    return FailureGroup.objects.create(
+        store=group.store, integration=group.integration, kind="http_500", fingerprint="0" * 64, message="no paper",
+        first_at=group.first_at, last_at=group.last_at,
+    )  # fmt: skip
+
+
+def test_a_recipe_follows_its_case_when_that_is_merged_into_another(world: Fleet, deliver: Any) -> None:
+    recipe, source = keep(), FailureGroup.objects.get()
+    target = _another_case(world)
+    merge_cases(source=source, target=target, actor=Actor.of_user(UserFactory()))
+    made = next_day(world, deliver, 3)
+    assert work_off(deliver) == 3
+    assert Delivery.objects.filter(pk__in=[one.pk for one in made], status="succeeded").count() == 3
+    assert group_of(recipe) == target
+    for case in (source, target):
+        with pytest.raises(ResolutionError, match="fixes these already"):
+            keep_recipe(
+                group=case, rules=RULES, topic="shipment.updated", place=FIELD, actor=Actor.of_user(UserFactory())
+            )
+
+
+def test_of_two_merged_cases_the_recipe_of_the_one_that_is_left_goes_on(world: Fleet, deliver: Any) -> None:
+    first, source = keep(), FailureGroup.objects.get()
+    target = _another_case(world)
+    second = keep_recipe(
+        group=target, rules=RULES, topic="shipment.updated", place=FIELD, actor=Actor.of_user(UserFactory())
+    )
+    merge_cases(source=source, target=target, actor=Actor.of_user(UserFactory()))
+    next_day(world, deliver, 3)
+    assert work_off(deliver) == 3
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.is_active, first.uses, second.is_active, second.uses) == (False, 0, True, 3)
+    assert second.name in first.off_reason
 
 
 def test_a_delivery_is_fixed_by_a_recipe_once_at_most(world: Fleet, deliver: Any) -> None:

@@ -24,6 +24,7 @@ LEFT_OUT = {
     "logout",
     "jsi18n",
     "autocomplete",
+    "deliveries_bulkfix_export",
     "deliveries_delivery_raw",
     "deliveries_delivery_payload",
     "deliveries_delivery_revision",
