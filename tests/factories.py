@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from typing import Any
 
 import factory
@@ -11,7 +12,7 @@ from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from deliveries.models import Attempt, Delivery, Event, FailureGroup, Record
-from integrations.models import AccessToken, Integration, Secret, Store
+from integrations.models import AccessToken, Integration, Secret, Source, SourceAddress, SourceSecret, Store
 from integrations.security.tokens import create_token
 from notifications.models import Notification
 from subscriptions.models import Subscription, Topic
@@ -76,6 +77,25 @@ class SecretFactory(DjangoModelFactory):
 
     integration = factory.SubFactory(IntegrationFactory)
     value = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+class SourceFactory(DjangoModelFactory):
+    """One of GitHub's with an address and a secret, and no audit entry."""
+
+    class Meta:
+        model = Source
+        skip_postgeneration_save = True
+
+    store = factory.SubFactory(StoreFactory)
+    name = factory.Sequence(lambda number: f"Repository {number}")
+    slug = factory.Sequence(lambda number: f"repository-{number}")
+    kind = "github"
+
+    @factory.post_generation
+    def address_and_secret(self: Any, create: bool, given: Any, **_: Any) -> None:
+        token = secrets.token_urlsafe(24)
+        SourceAddress.objects.create(source=self, token=token, digest=SourceAddress.digest_of(token))
+        SourceSecret.objects.create(source=self, value="It's a Secret to Everybody")
 
 
 class TopicFactory(DjangoModelFactory):

@@ -32,6 +32,9 @@ DELICATE = {
     "integrations_store_approval_rule",
     "integrations_integration_add",
     "integrations_integration_secret",
+    "integrations_source_add",
+    "integrations_source_secret",
+    "integrations_source_address",
 }
 DELICATE_PREFIXES = ("auth_user_", "auth_group_")
 #: Reachable however old the session is.

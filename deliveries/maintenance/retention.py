@@ -151,7 +151,7 @@ class _OldEvents:
             return Event.objects.filter(~Exists(wanted), id__in=ids).delete()[1].get("deliveries.Event", 0)
 
 
-def _prune_keys(model: type[IdempotencyKey | SourceKey], before: datetime, batch: int) -> int:
+def _prune_keys(model: type[IdempotencyKey] | type[SourceKey], before: datetime, batch: int) -> int:
     with transaction.atomic():
         ids = model.objects.filter(created_at__lt=before).order_by("created_at").values_list("id", flat=True)
         return model.objects.filter(id__in=list(ids[:batch])).delete()[0]

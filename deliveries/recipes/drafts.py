@@ -51,13 +51,28 @@ def begin_fix(*, scope: Scope, store: Store, actor: Actor, place: str = "", now:
     rows = members_of(cleaned, store)
     if not rows.exists():
         raise ResolutionError("finished", "No delivery of this selection fails now, so there is nothing to fix.")
-    mine = BulkFix.objects.filter(store=store, status=BulkFix.Status.DRAFT, author=actor.user, author_name=actor.name)
-    if actor.user is not None and (kept := mine.filter(scope=cleaned, created_at__gt=now - DRAFT_KEPT).first()):
+    if (kept := own_draft(scope=cleaned, store=store, actor=actor, now=now)) is not None:
         return kept
     if not place:
         sample = [one.path for one in fields(cleaned, store)]
         place = sample[0] if sample else ""
     return make_draft(scope=cleaned, store=store, actor=actor, place=place, now=now)
+
+
+def own_draft(*, scope: Scope, store: Store, actor: Actor, now: datetime | None = None) -> BulkFix | None:
+    """The draft that this person has begun for the same scope. Raises FilterError."""
+    if actor.user is None:
+        return None
+    mine = BulkFix.objects.filter(store=store, status=BulkFix.Status.DRAFT, author=actor.user)
+    return mine.filter(scope=clean_scope(scope), created_at__gt=(now or timezone.now()) - DRAFT_KEPT).first()
+
+
+def count_members(scope: Scope, store: Store) -> int:
+    """How many fail now, counted to one more than a fix may have. Raises FilterError, ResolutionError if none."""
+    number = members_of(clean_scope(scope), store)[: MEMBERS_LIMIT + 1].count()
+    if not number:
+        raise ResolutionError("finished", "No delivery of this selection fails now, so there is nothing to fix.")
+    return number
 
 
 def make_draft(*, scope: Scope, store: Store, actor: Actor, place: str, now: datetime) -> BulkFix:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -98,9 +99,9 @@ def trim(source: Source, verdict: str) -> None:
         SourceRequest.objects.filter(id__in=list(free.values_list("id", flat=True)[:MOST_TRIMMED])).delete()
 
 
-def _bounded(values: object) -> dict[str, str]:
-    pairs = list(dict(values).items())[:HEADERS_KEPT]  # type: ignore[call-overload]
-    return {str(name)[:200]: str(value)[:VALUE_KEPT].replace("\0", "�") for name, value in pairs}
+def _bounded(values: Mapping[str, str]) -> dict[str, str]:
+    pairs = list(values.items())[:HEADERS_KEPT]
+    return {name[:200]: value[:VALUE_KEPT].replace("\0", "�") for name, value in pairs}
 
 
 class Refusals:

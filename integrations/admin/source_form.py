@@ -20,7 +20,7 @@ LABELS = {
     "object_type": "Type of object",
     "object_id": "Id of the object",
     "data": "Data",
-    "dedupe": "Recognised by",
+    "dedupe": "Deduplicated by",
 }
 
 

@@ -48,8 +48,12 @@ def login(role: str | None, **profile: Any) -> Client:
 
 def begin(client: Client) -> BulkFix:
     group = FailureGroup.objects.get()
-    answer = client.get(f"/admin/deliveries/bulkfix/add/?group={group.pk}")
+    address = f"/admin/deliveries/bulkfix/add/?group={group.pk}"
+    assert "10 failing deliveries" in client.get(address).content.decode()
+    assert not BulkFix.objects.exists()  # looking begins nothing
+    answer = client.post(address)
     assert answer.status_code == 302, answer.content
+    assert client.get(address).status_code == 302
     fix = BulkFix.objects.latest("created_at")
     assert answer["Location"] == f"/admin/deliveries/bulkfix/{fix.pk}/table/"
     return fix
@@ -88,7 +92,7 @@ def test_from_the_first_step_of_the_wizard_to_ten_fixed_deliveries(world: Fleet,
     assert delivery is not None
     page = client.get(f"/admin/deliveries/delivery/{delivery.pk}/resolve/").content.decode()
     assert "Fix all 10 in a table" in page
-    answer = client.get(f"/admin/deliveries/delivery/{delivery.pk}/resolve/table/")
+    answer = client.post(f"/admin/deliveries/delivery/{delivery.pk}/resolve/table/")
     fix = BulkFix.objects.get()
     assert answer["Location"] == table(fix)
     page = client.get(table(fix)).content.decode()
@@ -178,7 +182,7 @@ def test_a_selection_and_all_that_match_open_a_table_of_one_store(world: Fleet) 
     fix = BulkFix.objects.get()
     assert answer["Location"] == table(fix)
     assert 'All<span class="count">3</span>' in client.get(table(fix)).content.decode()
-    answer = client.get(f"/admin/deliveries/bulkfix/add/?integration={world.integration.slug}&store={world.store.pk}")
+    answer = client.post(f"/admin/deliveries/bulkfix/add/?integration={world.integration.slug}&store={world.store.pk}")
     assert "/table/" in answer["Location"]
     other = DeliveryFactory(status="failed")
     answer = client.post("/admin/deliveries/delivery/selection/", {"action": "fix", "id": [*ids, str(other.pk)]})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
+import urllib.request
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.benchmarks.engines import Processes
 from tests.benchmarks.environment import Installation, Plot
@@ -61,6 +64,19 @@ def push_request(folder: Path, plot: Plot, *, size: int = 1) -> Path:
     """`POST /api/v1/push` with so many new shipments."""
     document = {"shipments": [shipment() for _ in range(size)]}
     return write_request(folder, "/api/v1/push", document, headers_of(plot))
+
+
+def source_request(folder: Path, plot: Plot, *, port: int) -> Path:
+    """The same shipment at a new source of the kind hub, as a vendor would post it."""
+    asked = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/v1/sources",
+        json.dumps({"name": "Benchmark", "kind": "hub"}).encode(),
+        headers_of(plot),
+    )
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        source = json.load(answer)
+    path = urlsplit(source["address"]).path
+    return write_request(folder, path, {"shipments": [shipment()]}, {"X-Hub-Access-Token": source["secret"]})
 
 
 def event_request(folder: Path, plot: Plot) -> Path:

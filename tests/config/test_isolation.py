@@ -15,7 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from config.urls import api_v1
 from deliveries.models import Attempt, Delivery, Event, Record
-from integrations.models import AccessToken, AuditEntry, Integration
+from integrations.models import AccessToken, AuditEntry, Integration, Source, SourceAddress, SourceSecret
 from notifications.models import Notification
 from subscriptions.models import Subscription, Topic
 from tests.api_client import ApiClient
@@ -24,13 +24,17 @@ from tests.factories import (
     DeliveryFactory,
     IntegrationFactory,
     NotificationFactory,
+    SourceFactory,
     SubscriptionFactory,
     TopicFactory,
 )
 
 pytestmark = pytest.mark.django_db
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-MODELS = (AccessToken, Integration, Subscription, Topic, Delivery, Attempt, Event, Record, Notification)
+MODELS = (
+    AccessToken, Integration, Source, SourceAddress, SourceSecret, Subscription, Topic, Delivery, Attempt, Event, Record,
+    Notification,
+)  # fmt: skip
 
 HOSTILE_BODIES = {
     "array": b"[]",
@@ -73,6 +77,7 @@ def populate(store: Any) -> dict[str, str]:
     subscription = SubscriptionFactory(integration=integration)
     delivery = DeliveryFactory(subscription=subscription, status="failed", attempt_count=1)
     AttemptFactory(delivery=delivery)
+    SourceFactory(store=store, slug="theirs")
     return {
         "slug": integration.slug,
         "subscription_id": f"nsub_{subscription.id}",
@@ -131,7 +136,7 @@ def test_lists_hold_only_what_is_mine() -> None:
     theirs, mine = ApiClient(), ApiClient()
     populate(theirs.store)
 
-    for route in ("integrations", "tokens", "subscriptions", "topics", "deliveries", "notifications"):
+    for route in ("integrations", "sources", "tokens", "subscriptions", "topics", "deliveries", "notifications"):
         items = mine.get(route).json()["items"]
         assert [item["name"] for item in items] == ([mine.token.name] if route == "tokens" else [])
 

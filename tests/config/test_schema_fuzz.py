@@ -53,6 +53,8 @@ GOOD: dict[str, Any] = {
     "publish_events": [{"topic": "user.created", "data": {"id": "7"}}],
     "create_integration": {"name": "New", "url": "http://127.0.0.1:9/new"},
     "update_integration": {"timeout": 5, "max_in_flight": 3, "rate_limit": None},
+    "create_source": {"name": "New", "kind": "github"},
+    "update_source": {"is_enabled": False, "mapping": {"topic": "body.action", "data": None}},
     "create_subscription": {"integration": "theirs", "topics": ["user.*"]},
     "update_subscription": {"active": False},
     "put_subscription": {"topics": ["user.created"], "filter": "id"},

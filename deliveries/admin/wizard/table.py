@@ -73,10 +73,16 @@ def begin_matching_view(request: HttpRequest) -> HttpResponse:
 
 
 def begin(request: HttpRequest, scope: Mapping[str, Any], store: Store) -> HttpResponse:
+    """POST begins a draft, or goes on with one's own. Looking at the address goes on with it, or offers to begin."""
     for permission in PERMISSIONS:
         require(request, permission)
+    actor = Actor.of_user(request.user)
     try:
-        fix = drafts.begin_fix(scope=scope, store=store, actor=Actor.of_user(request.user))
+        fix = drafts.own_draft(scope=scope, store=store, actor=actor)
+        if fix is None and request.method != "POST":
+            context = {"number": drafts.count_members(scope, store)}
+            return render(request, "admin/deliveries/wizard/table_begin.html", "Fix in a table", context)
+        fix = fix or drafts.begin_fix(scope=scope, store=store, actor=actor)
     except (FilterError, ResolutionError) as problem:
         messages.warning(request, str(problem))
         return redirect("admin:deliveries_delivery_changelist")

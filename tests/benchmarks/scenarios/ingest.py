@@ -14,7 +14,7 @@ from tests.benchmarks.loadgen import Load, run_load
 from tests.benchmarks.options import Options
 from tests.benchmarks.receiver import LedgerReceiver
 from tests.benchmarks.scenarios.throughput import plant
-from tests.benchmarks.web import WebServer, push_request
+from tests.benchmarks.web import WebServer, push_request, source_request
 
 SCENARIO = "Ingest: a push of new objects, 3 deliveries each"
 SUBSCRIPTIONS = 3
@@ -62,6 +62,20 @@ def _figures(options: Options, database: str, size: int, clients: int) -> Iterat
     if size == BATCH:
         name = f"web server, {database}, {what}: answer, p99, from the first second of an empty database"
         yield Figure(SCENARIO, name, load.p99_us / 1000, "ms", target=SLOWEST_BATCH)
+    if (size, clients) == (1, 8):
+        yield _of_source(options, database, clients, load)
+
+
+def _of_source(options: Options, database: str, clients: int, push: Load) -> Figure:
+    """The same objects through a source: proven, remembered, written down."""
+    loads = sorted(
+        (_web(options, database, 1, clients, is_source=True) for _ in range(options.repeat)), key=lambda one: one.rate
+    )
+    load = loads[len(loads) // 2]
+    note = f"p50 {load.p50_us / 1000:.1f} ms, p99 {load.p99_us / 1000:.1f} ms"
+    return Figure(
+        SCENARIO, f"a source, {database}, single object", load.rate, "objects/s", "push", push.rate, note=note
+    )
 
 
 def _median(options: Options, measure: Callable[[], float]) -> float:
@@ -74,12 +88,15 @@ def _bare(options: Options, size: int, clients: int) -> float:
         return pushes_per_second(installation, plot, size=size, clients=clients, seconds=options.seconds(10, 4))
 
 
-def _web(options: Options, database: str, size: int, clients: int) -> Load:
+def _web(options: Options, database: str, size: int, clients: int, *, is_source: bool = False) -> Load:
     """Batches go into an empty database, whose statistics say that it is; single pushes after a second's warm-up."""
     with scratch(database) as installation, LedgerReceiver() as receiver:
         plot = plant(installation, receiver, count=SUBSCRIPTIONS)
         with WebServer(installation) as web:
-            request = push_request(installation.folder, plot, size=size)
+            if is_source:
+                request = source_request(installation.folder, plot, port=web.port)
+            else:
+                request = push_request(installation.folder, plot, size=size)
             warm = 0
             if size == 1:
                 warm = run_load(web.port, request, seconds=1, connections=clients).require_clean().accepted

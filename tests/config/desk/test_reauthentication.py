@@ -15,7 +15,9 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 
-from integrations.models import AccessToken, Integration, Secret, Store
+from integrations.foundation.audit import HOOKDESK
+from integrations.models import AccessToken, Integration, Secret, Source, SourceAddress, SourceSecret, Store
+from integrations.services import create_source
 from tests.factories import IntegrationFactory, SecretFactory, StoreFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -74,12 +76,19 @@ def delicate() -> dict[str, tuple[str, dict[str, Any]]]:
     store = StoreFactory(is_approval_required=True)
     integration = IntegrationFactory(store=store)
     SecretFactory(integration=integration)
+    source = create_source(store=store, actor=HOOKDESK, name="GitHub", kind="github")
     other = UserFactory(username="other")
     return {
         "token": (reverse("admin:integrations_store_issue", args=[store.pk]), {"name": "x", "scopes": ["manage"]}),
         "rule": (reverse("admin:integrations_store_approval_rule", args=[store.pk]), {"decision": "ask"}),
         "store": (reverse("admin:integrations_store_change", args=[store.pk]), {"name": "y"}),
         "secret": (reverse("admin:integrations_integration_secret", args=[integration.pk]), {}),
+        "source": (
+            reverse("admin:integrations_source_add") + "?kind=hub",
+            {"store": store.pk, "name": "New", "mode": "record"},
+        ),
+        "source's secret": (reverse("admin:integrations_source_secret", args=[source.pk]), {}),
+        "source's address": (reverse("admin:integrations_source_address", args=[source.pk]), {}),
         "integration": (
             reverse("admin:integrations_integration_add") + "?kind=standard",
             {"store": store.pk, "name": "New", "url": "http://127.0.0.1:9/x"},
@@ -94,12 +103,13 @@ def delicate() -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def counts() -> tuple[int, ...]:
-    return tuple(model.objects.count() for model in (AccessToken, Integration, Secret, Store, User, Group))
+    models = (AccessToken, Integration, Secret, Source, SourceAddress, SourceSecret, Store, User, Group)
+    return tuple(model.objects.count() for model in models)
 
 
 @pytest.mark.parametrize(
     "what",
-    ["token", "rule", "store", "secret", "integration", "user", "new user", "user's password", "users", "role",
+    ["token", "rule", "store", "secret", "source", "source's secret", "source's address", "integration", "user", "new user", "user's password", "users", "role",
      "own password"],
 )  # fmt: skip
 def test_delicate_forms_ask_unless_the_password_was_given_lately(clock: Any, what: str) -> None:

@@ -255,6 +255,8 @@ def test_nothing_deadlocks_and_no_push_is_refused(quick_detection, receiver, set
     token = AccessTokenFactory()
     desk = Desk(token.store, receiver)
     desk.subscribe_all()
+    source = create_source(store=token.store, actor=STAFF_ACTOR, name="Hub", kind="hub")
+    proof, address = {"X-Hub-Access-Token": source.active_secrets(timezone.now())[0]}, urlsplit(source.address).path
     before = deadlocks()
     everybody = Everybody(SECONDS)
 
@@ -268,9 +270,6 @@ def test_nothing_deadlocks_and_no_push_is_refused(quick_detection, receiver, set
         )
         assert response.status_code == 202, response.content
 
-    source = create_source(store=token.store, actor=STAFF_ACTOR, name="Hub", kind="hub")
-    proof = {"X-Hub-Access-Token": source.active_secrets(timezone.now())[0]}
-
     def receive():
         one = {
             "request_id": str(random.randrange(200)),
@@ -278,9 +277,7 @@ def test_nothing_deadlocks_and_no_push_is_refused(quick_detection, receiver, set
             "thing": objects(1, OBJECTS)[0],
         }
         many = {"loads": objects(4, OBJECTS), "things": objects(4, OBJECTS)}
-        response = Client().generic(
-            "POST", urlsplit(source.address).path, json.dumps(random.choice([one, many])), headers=proof
-        )
+        response = Client().generic("POST", address, json.dumps(random.choice([one, many])), headers=proof)
         assert response.status_code in (200, 202), response.content
 
     def send():

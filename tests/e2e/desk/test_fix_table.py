@@ -60,7 +60,7 @@ def test_an_operator_fixes_37_different_numbers_and_the_next_days_fix_themselves
     wanted = [good(rng) for _ in range(77)][40:]
     page, hands = visit("Operator", theme=theme, name="anna"), Hands()
     hands.click(page.get_by_role("link", name="Resolve…").first)
-    hands.click(page.get_by_role("link", name="Fix all 37 in a table"))
+    hands.click(page.get_by_role("button", name="Fix all 37 in a table"))
     hands.click(page.get_by_role("button", name="Use these rules"))
     page.locator(".counts", has_text="37 fit").wait_for()
     if theme == "light":
@@ -128,7 +128,7 @@ def paste(page: Any, text: str) -> None:
 def open_table(page: Any) -> None:
     page.goto("/admin/")
     page.get_by_role("link", name="Resolve…").first.click()
-    page.get_by_role("link", name="Fix all 37 in a table").click()
+    page.get_by_role("button", name="Fix all 37 in a table").click()
     page.locator("#table-form").wait_for()
 
 
