@@ -199,7 +199,7 @@ def test_a_table_of_several_groups_or_of_none_is_one_of_no_group(world: Fleet) -
         first_at=group.first_at, last_at=group.last_at,
     )  # fmt: skip
     for text in (f"{group.pk},{other.pk}", f"none,{group.pk}"):
-        answer = client.get(f"/admin/deliveries/bulkfix/add/?group={text}&store={world.store.pk}")
+        answer = client.post(f"/admin/deliveries/bulkfix/add/?group={text}&store={world.store.pk}")
         assert client.get(answer["Location"]).status_code == 200, text
     fix = BulkFix.objects.latest("created_at")
     assert client.post(table(fix), form(do="send", keep="on", reason="because")).status_code in (200, 302)

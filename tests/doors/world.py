@@ -9,7 +9,7 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.auth.models import Group, User
-from django.db.models import Model, Q
+from django.db.models import Model
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
 
@@ -187,11 +187,6 @@ def make_person(role: str | None, stores: list[Store] | None, *, is_superuser: b
     return user
 
 
-#: Drafts are their author's own: opening the table of a bulk fix begins one, and opens that again.
-_DRAFTS = {
-    "deliveries.bulkfix": Q(status=BulkFix.Status.DRAFT),
-    "deliveries.bulkfix_people": Q(bulkfix__status=BulkFix.Status.DRAFT),
-}
 #: Tables that merely looking may write to: sessions, who is on a page, and statistics, which are added up when read.
 #: What somebody was told is read by looking. And the count of wrong passwords, which is a form's own doing.
 _MOVING = {
@@ -207,6 +202,5 @@ def snapshot() -> dict[str, list[Any]]:
         if model._meta.label_lower in _MOVING or model._meta.proxy or not model._meta.managed:
             continue
         names = [each.attname for each in model._meta.concrete_fields if each.attname != "last_login"]
-        rows = model._base_manager.exclude(_DRAFTS.get(model._meta.label_lower, Q(pk=None)))
-        found[model._meta.label_lower] = sorted(map(repr, rows.values_list(*names)))
+        found[model._meta.label_lower] = sorted(map(repr, model._base_manager.values_list(*names)))
     return found
