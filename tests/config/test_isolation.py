@@ -7,14 +7,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
 from config.urls import api_v1
-from deliveries.models import Attempt, Delivery, Event, Record
+from deliveries.models import (
+    Attempt,
+    BulkFix,
+    CaseComment,
+    CaseRule,
+    Delivery,
+    Event,
+    FailureGroup,
+    Recipe,
+    Record,
+    Replay,
+)
 from integrations.models import AccessToken, AuditEntry, Integration, Source, SourceAddress, SourceSecret
 from notifications.models import Notification
 from subscriptions.models import Subscription, Topic
@@ -22,6 +35,7 @@ from tests.api_client import ApiClient
 from tests.factories import (
     AttemptFactory,
     DeliveryFactory,
+    FailureGroupFactory,
     IntegrationFactory,
     NotificationFactory,
     SourceFactory,
@@ -33,7 +47,7 @@ pytestmark = pytest.mark.django_db
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MODELS = (
     AccessToken, Integration, Source, SourceAddress, SourceSecret, Subscription, Topic, Delivery, Attempt, Event, Record,
-    Notification,
+    Notification, FailureGroup, CaseComment, CaseRule, BulkFix, Recipe, Replay,
 )  # fmt: skip
 
 HOSTILE_BODIES = {
@@ -75,7 +89,15 @@ def populate(store: Any) -> dict[str, str]:
     """One of everything in this store; the values of the routes' parameters."""
     integration = IntegrationFactory(store=store, slug="theirs", url="http://127.0.0.1:1/", wire_format="turn")
     subscription = SubscriptionFactory(integration=integration)
-    delivery = DeliveryFactory(subscription=subscription, status="failed", attempt_count=1)
+    group = FailureGroupFactory(integration=integration)
+    delivery = DeliveryFactory(subscription=subscription, status="failed", attempt_count=1, failure_group=group)
+    now = timezone.now()
+    fix = BulkFix.objects.create(store=store, status="sent", place="/status", author_name="anna", created_at=now)
+    recipe = Recipe.objects.create(
+        store=store, name="theirs", integration=integration, kind=group.kind, fingerprint=group.fingerprint,
+        topic=delivery.topic, place="/status", rules=[{"rule": "trim"}], owner_name="anna", daily_cap=10,
+        expires_at=now + timedelta(days=1), created_at=now,
+    )  # fmt: skip
     AttemptFactory(delivery=delivery)
     SourceFactory(store=store, slug="theirs")
     return {
@@ -87,6 +109,10 @@ def populate(store: Any) -> dict[str, str]:
         "token_id": str(AccessToken.objects.filter(store=store).first().id),
         "name": TopicFactory(store=store, name="theirs.only").name,
         "code": "x",
+        "case_id": group.public_id,
+        "other_case": FailureGroupFactory(integration=integration).public_id,
+        "fix_id": fix.public_id,
+        "recipe_id": recipe.public_id,
     }
 
 
@@ -136,7 +162,10 @@ def test_lists_hold_only_what_is_mine() -> None:
     theirs, mine = ApiClient(), ApiClient()
     populate(theirs.store)
 
-    for route in ("integrations", "sources", "tokens", "subscriptions", "topics", "deliveries", "notifications"):
+    for route in (
+        "integrations", "sources", "tokens", "subscriptions", "topics", "deliveries", "notifications", "recipes",
+        "cases?view=all",
+    ):  # fmt: skip
         items = mine.get(route).json()["items"]
         assert [item["name"] for item in items] == ([mine.token.name] if route == "tokens" else [])
 

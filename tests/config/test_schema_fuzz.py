@@ -47,7 +47,8 @@ CHECKS = [
 ]
 TURN = {"version": "1", "capabilities": {}, "context_objects": {}, "actions": {"x": {"url": "/a"}}}
 
-#: A body with which the operation must succeed.
+SAME_FIX = {"field": "status", "rules": [{"rule": "case", "to": "upper"}]}
+#: A body with which the operation must succeed; a text that is `{name}` is the value of that parameter.
 GOOD: dict[str, Any] = {
     "push": {"shipments": [{"id": "1"}, {"id": 2}]},
     "publish_events": [{"topic": "user.created", "data": {"id": "7"}}],
@@ -65,6 +66,14 @@ GOOD: dict[str, Any] = {
     "resolve_delivery": {"action": "edit", "payload": {"id": "7", "changed": True}, "reason": "wrong"},
     "request_context": {"chat": {}, "messages": []},
     "run_action": {"option": "a"},
+    "assign_case": {"assignee": None, "note": "nobody's for now"},
+    "comment_on_case": {"text": "The printer is empty."},
+    "snooze_case": {"more": 5},
+    "link_case_ticket": {"url": "https://tickets.example.com/7"},
+    "merge_case": {"into": "{other_case}"},
+    "split_case": {"field": "status", "operator": "is", "value": "sent"},
+    "preview_recipe": {"like": "{delivery_id}", **SAME_FIX},
+    "apply_recipe": {"like": "{delivery_id}", **SAME_FIX, "include_unlike": True, "keep": {"days": 3}},
 }
 
 
@@ -102,6 +111,19 @@ def equipped(server: Receiver) -> tuple[ApiClient, dict[str, str]]:
     return client, known
 
 
+def good(name: str, known: dict[str, str]) -> dict[str, Any]:
+    """The parts of a request with which the operation must succeed."""
+    if name not in GOOD:
+        return {}
+    body = GOOD[name]
+    if isinstance(body, dict):
+        body = {
+            key: known[value[1:-1]] if isinstance(value, str) and value[1:-1] in known else value
+            for key, value in body.items()
+        }
+    return {"body": body}
+
+
 def called(operation: Any, known: dict[str, str], headers: dict[str, str], **parts: Any) -> Any:
     path = {name: known[name] for name in known if f"{{{name}}}" in operation.path}
     case = operation.Case(path_parameters=path, headers=headers, media_type="application/json" if parts else None)
@@ -116,7 +138,7 @@ def test_every_operation_succeeds_as_it_is_described(turn_receiver: Receiver) ->
     reached = {}
     for name, operation in operations().items():
         client, known = equipped(turn_receiver)
-        parts = {"body": GOOD[name]} if name in GOOD else {}
+        parts = good(name, known)
         reached[name] = called(operation, known, client.token.headers, **parts).status_code
     assert not {name: status for name, status in reached.items() if not 200 <= status < 300}
     assert len(reached) > 38
@@ -128,7 +150,7 @@ def test_every_operation_describes_how_it_refuses(turn_receiver: Receiver) -> No
         client, known = equipped(turn_receiver)
         is_push = name in ("push", "publish_events")
         weak = AccessTokenFactory(store=client.store, scopes=["manage"] if is_push else ["push"])
-        parts = {"body": GOOD[name]} if name in GOOD else {}
+        parts = good(name, known)
         assert called(operation, known, {}, **parts).status_code == 401
         assert called(operation, known, weak.headers, **parts).status_code == 403
         if known_names := [each for each in known if f"{{{each}}}" in operation.path]:

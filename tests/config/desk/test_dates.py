@@ -14,7 +14,7 @@ MOMENT = datetime(2026, 11, 7, 15, 4, 5, tzinfo=UTC)
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(MOMENT, "2026-11-07 15:04"), (date(2026, 11, 7), "2026-11-07"), (time(15, 4), "15:04")],
+    [(MOMENT, "2026-11-07 15:04:05"), (date(2026, 11, 7), "2026-11-07"), (time(15, 4), "15:04:00")],
 )
 def test_what_django_shows_is_in_the_style_of_the_desk(value: object, shown: str) -> None:
     assert localize(value) == shown
@@ -22,7 +22,7 @@ def test_what_django_shows_is_in_the_style_of_the_desk(value: object, shown: str
 
 
 def test_the_filter_without_a_format_is_too() -> None:
-    assert Template("{{ value|date }} {{ value|time }}").render(Context({"value": MOMENT})) == "2026-11-07 15:04"
+    assert Template("{{ value|date }} {{ value|time }}").render(Context({"value": MOMENT})) == "2026-11-07 15:04:05"
 
 
 @pytest.mark.parametrize("typed", ["2026-11-07 15:04", "2026-11-07 15:04:05", "11/07/2026 15:04"])
