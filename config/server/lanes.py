@@ -43,7 +43,7 @@ class Lanes:
     ) -> None:
         self._respond = respond
         self._pushes = DaemonPool(push_threads or threads, "push")
-        self._direct = PushLane(connections, self._push_by_view, self._pushes)
+        self._direct = PushLane(connections, respond, self._pushes)
         self._pages = DaemonPool(threads, "page")
         self._receivers = DaemonPool(max(2, threads // 2), "receiver")
         self._probes = DaemonPool(1, "probe")
@@ -66,9 +66,6 @@ class Lanes:
         else:
             lane = self._pages
         lane.submit(partial(self._respond, request))
-
-    def _push_by_view(self, request: Request) -> None:
-        self._pushes.submit(partial(self._respond, request))
 
     def stop(self) -> None:
         self._direct.stop()

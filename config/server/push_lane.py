@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from django.db import DatabaseError
@@ -45,18 +46,20 @@ _Envelope = tuple[bytes | None, ...]
 
 
 class PushLane:
-    """`admit` is called in the event loop. `by_view(request)` has Django answer, in one of the `threads`."""
+    """`admit` is called in the event loop. `respond(request)` has Django answer, in one of the `threads`."""
 
-    def __init__(self, connections: Connections, by_view: Callable[[Request], None], threads: DaemonPool) -> None:
+    def __init__(self, connections: Connections, respond: Callable[[Request], None], threads: DaemonPool) -> None:
         self._connections = connections
         self._threads = threads
-        self._by_view = by_view
+        self._respond = respond
         self._commit = GroupCommit[DirectPush](self._written)
         self._engines = HandoverClient(connections.loop, release=self._release, on_room=self._go_on)
         #: Pushes whose deliveries an engine is to get that is behind, and when they go on without.
         self._held: deque[tuple[float, DirectPush, Request]] = deque()
         self._requests: dict[DirectPush, Request] = {}
         self._heads: dict[_Envelope, bytes] = {}
+        #: Pushes of a kind of which Django is answering the first.
+        self._behind_first: dict[_Envelope, list[Request]] = {}
 
     def admit(self, request: Request) -> None:
         headers = _headers_of(request)
@@ -65,8 +68,7 @@ class PushLane:
             return
         envelope = (request.target, *map(headers.get, _ENVELOPE))
         if (head := self._heads.get(envelope)) is None:
-            request.learn = lambda status, fields: self._learn(envelope, status, fields)
-            self._by_view(request)
+            self._learn_from(envelope, request)
             return
         push = direct.accept(headers, request.body, is_objects=PATHS[request.target])
         if push is None:
@@ -81,6 +83,25 @@ class PushLane:
     def stop(self) -> None:
         self._commit.stop()
         self._engines.close()
+
+    def _by_view(self, request: Request) -> None:
+        self._threads.submit(partial(self._respond, request))
+
+    def _learn_from(self, envelope: _Envelope, request: Request) -> None:
+        """Django answers one of a kind. Others that come meanwhile would queue there, and be overtaken by all later."""
+        request.learn = lambda status, fields: self._learn(envelope, status, fields)
+        if (behind := self._behind_first.get(envelope)) is not None:
+            behind.append(request)
+            return
+        self._behind_first[envelope] = []
+        self._threads.submit(partial(self._answer_first, envelope, request))
+
+    def _go_behind(self, envelope: _Envelope) -> None:
+        for request in self._behind_first.pop(envelope):
+            if envelope in self._heads:
+                self.admit(request)
+            else:  # it was refused, which says nothing of these
+                self._by_view(request)
 
     def _hold(self, push: DirectPush, request: Request) -> None:
         """Whoever sends as fast as it is answered slows down to what can be delivered, instead of making a backlog."""
@@ -161,6 +182,11 @@ class PushLane:
         request.connection.finish(request, answer)
 
     # --- In Django's threads -------------------------------------------------------------------------------
+
+    def _answer_first(self, envelope: _Envelope, request: Request) -> None:
+        self._respond(request)
+        with suppress(RuntimeError):  # closed: the process is ending
+            self._connections.loop.call_soon_threadsafe(self._go_behind, envelope)
 
     def _learn(self, envelope: _Envelope, status: str, headers: Sequence[tuple[str, str]]) -> None:
         if not status.startswith("202 "):
