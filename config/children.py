@@ -22,6 +22,7 @@ from config.supervisor import FORK, Child
 from deliveries.runtime.gc_tuning import freeze_and_tune_gc
 from deliveries.runtime.parent_death import die_with_parent
 from deliveries.runtime.process_name import name_process
+from deliveries.storage import backend
 
 #: What web server, engines and tasks import when they begin, and some of it later.
 _MODULES = (
@@ -46,7 +47,7 @@ def load_everything() -> None:
     for name in _MODULES:
         importlib.import_module(name)
     assert get_resolver().url_patterns  # every view
-    importlib.import_module(f"{settings.DATABASES['default']['ENGINE']}.base")
+    backend()  # the half for this database, and Django's; neither connects
     if settings.TRANSPORT == "curl":
         importlib.import_module("integrations.transport.curl.transport")
     connections.close_all()

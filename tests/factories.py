@@ -91,7 +91,7 @@ class SourceFactory(DjangoModelFactory):
     slug = factory.Sequence(lambda number: f"repository-{number}")
     kind = "github"
 
-    @factory.post_generation
+    @factory.post_generation  # type: ignore[untyped-decorator]
     def address_and_secret(self: Any, create: bool, given: Any, **_: Any) -> None:
         token = secrets.token_urlsafe(24)
         SourceAddress.objects.create(source=self, token=token, digest=SourceAddress.digest_of(token))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from rest_framework.response import Response
 
 from config.server.answers import http_date
@@ -157,7 +157,10 @@ class PushLane:
             self._engines.give_up(push.waiting.rows, push.born)
         if isinstance(result, RecordsExist) and push.replanned(result):
             self._submit(push, request)
-        elif isinstance(result, DatabaseError) and (refusal := error_list_handler(result, {})) is not None:
+        elif (
+            isinstance(result, DatabaseError | InterfaceError)
+            and (refusal := error_list_handler(result, {})) is not None
+        ):
             self._refuse(request, refusal)
         else:
             direct.left_to_view(push)

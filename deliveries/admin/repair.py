@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 from django.contrib import messages
@@ -103,7 +102,9 @@ def _integration(request: HttpRequest, pk: int) -> Integration:
 
 
 def _tested(request: HttpRequest, integration: Integration) -> Delivery | None:
-    pk: uuid.UUID | None = parse_uuid(request.GET.get("tested", ""))
+    pk = parse_uuid(request.GET.get("tested", ""))
+    if pk is None:
+        return None
     rows = visible_to(Delivery.objects.filter(integration=integration), request.user)
     return rows.select_related("event", "store", "integration__health", "subscription").filter(pk=pk).first()
 

@@ -16,12 +16,12 @@ from django.views.decorators.http import require_POST
 
 from deliveries.access import visible_to
 from deliveries.admin.access import render, require
-from deliveries.admin.readonly import drawn
 from deliveries.ingest.service import TooMuchContention
 from deliveries.models import SourceRequest
 from deliveries.sources.preview import as_received, latest_request, preview, sample_of
 from deliveries.sources.receive import Refused, receive
 from integrations.admin.base import ReadOnlyAdmin
+from integrations.admin.cells import drawn
 from integrations.foundation.hooks import expression_given
 from integrations.models import Source
 from integrations.security.encryption import DecryptionError

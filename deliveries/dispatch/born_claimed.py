@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from django.db import InterfaceError, OperationalError
+
 from deliveries.dispatch.pacing import Pacer
 from deliveries.dispatch.reservations import LIFETIME, RENEW_EVERY, SAFETY, UNUSED_AFTER, Reserved, reserve
 from deliveries.dispatch.types import ClaimedDelivery
@@ -52,7 +54,11 @@ class BornClaimed:
         self._note(found)
         if time.monotonic() > self._changed_at + RENEW_EVERY:
             # Nobody has looked at the integrations for a while.
-            self._change(now, time.monotonic())
+            try:
+                self._change(now, time.monotonic())
+            except (OperationalError, InterfaceError):
+                # It cannot be known whether these may be sent. They are given back when the database is there again.
+                self.withdraw(list(self._reserved))
         unwanted = [c for handed in found for c in handed.deliveries if c.integration_id not in self._reserved]
         if unwanted:
             self.ended(unwanted)

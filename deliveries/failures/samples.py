@@ -42,7 +42,7 @@ def findings_for(delivery: Delivery) -> list[Finding]:
 
 
 def _same(delivery: Delivery) -> DeliveryQuerySet:
-    rows = Delivery.objects.filter(subscription_id=delivery.subscription_id, topic=delivery.topic)
+    rows = Delivery.objects.filter(subscription=delivery.subscription_id, topic=delivery.topic)
     return rows.exclude(trigger=Delivery.Trigger.TEST)
 
 

@@ -32,7 +32,7 @@ MOST_ROWS = 2_000
 TRIED_AFTER = 1.0
 
 #: Besides a verdict: an error of the database, after which nobody knows what is stored, or of this push alone.
-Result = Verdict | DatabaseError
+Result = Verdict | DatabaseError | InterfaceError
 
 
 @dataclass(slots=True, eq=False)

@@ -122,7 +122,7 @@ def _is_behind(delivery: Delivery) -> bool:
     """Whether its ordered subscription would hold it."""
     if delivery.order_key is None:
         return False
-    line = Delivery.objects.filter(subscription_id=delivery.subscription_id, order_key=delivery.order_key)
+    line = Delivery.objects.filter(subscription=delivery.subscription_id, order_key=delivery.order_key)
     return line.filter(status__in=Delivery.HOLDING, pk__lt=delivery.pk).exists()
 
 

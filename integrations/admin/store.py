@@ -247,9 +247,10 @@ class WhenFilter(admin.SimpleListFilter):
         return [("1", "last 24 hours"), ("7", "last 7 days"), ("30", "last 30 days")]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        if self.value() not in ("1", "7", "30"):
+        days = self.value()
+        if days not in ("1", "7", "30"):
             return queryset
-        return queryset.filter(created_at__gte=timezone.now() - timedelta(days=int(self.value())))
+        return queryset.filter(created_at__gte=timezone.now() - timedelta(days=int(days)))
 
 
 @admin.register(AuditEntry)

@@ -29,7 +29,9 @@ for name in set(os.listdir("/proc/self/fd")) - before:
 def draw(pipe):
     imported = len(sys.modules)
     from deliveries.runtime.process import run_engine_here
+    from deliveries.storage import backend
     from integrations.transport import current_policy, make_transport
+    backend()
     pipe.send([random.random(), uuid7().hex[16:], secrets.token_hex(8)])
     make_transport(os.environ["TRANSPORT"], current_policy(), 10).close()
     pipe.send(len(sys.modules) - imported)

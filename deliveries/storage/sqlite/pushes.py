@@ -143,7 +143,7 @@ def _verdict(cursor: Any, push: WaitingPush) -> Verdict:
     found = {}
     for row in push.rows.records:
         cursor.execute(_LOOK_UP, [store, row.type, row.external_id])
-        version, data = cursor.fetchone() or (0, None)
+        version, data = cursor.fetchone() or (0, "")
         if version and not row.read_version:
             found[row.type, row.external_id] = (version, json.loads(data))
         elif version != row.read_version:

@@ -128,6 +128,7 @@ class HeldTransport:
     """A transport whose requests are answered by the machine, when and in the order it likes."""
 
     capacity = 64
+    waited = 0.0
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
@@ -143,6 +144,12 @@ class HeldTransport:
         return found
 
     def wake(self) -> None:
+        pass
+
+    def watch(self, descriptor: int) -> None:
+        pass
+
+    def unwatch(self, descriptor: int) -> None:
         pass
 
     def close(self) -> None:
