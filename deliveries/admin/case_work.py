@@ -134,7 +134,7 @@ def _assign(request: HttpRequest, case: FailureGroup, actor: Actor, rows: Any) -
     assign_case(case=case, assignee=person, actor=actor, note=request.POST.get("note", ""))
     if person is None:
         return "The case is nobody's."
-    return "The case is yours." if person == request.user else f"{person} has the case now, and is notified."
+    return "The case is yours." if person == request.user else f"The case is with {person} now. They are notified."
 
 
 def _comment(request: HttpRequest, case: FailureGroup, actor: Actor, rows: Any) -> str:
