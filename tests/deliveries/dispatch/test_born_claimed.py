@@ -193,8 +193,9 @@ def paused(subscription: Subscription) -> None:
 
 
 def broken(subscription: Subscription) -> None:
+    probe_at = timezone.now() + timedelta(minutes=1)
     IntegrationHealth.objects.update_or_create(
-        integration_id=subscription.integration_id, defaults={"breaker": "half_open", "probe_at": timezone.now()}
+        integration_id=subscription.integration_id, defaults={"breaker": "open", "probe_at": probe_at}
     )
 
 
