@@ -52,7 +52,9 @@ class PushLane:
         self._connections = connections
         self._threads = threads
         self._respond = respond
-        self._commit = GroupCommit[DirectPush](self._written)
+        #: Pushes that Django is answering: its threads write as well.
+        self._in_views: set[Request] = set()
+        self._commit = GroupCommit[DirectPush](self._written, others_write=lambda: bool(self._in_views))
         self._engines = HandoverClient(connections.loop, release=self._release, on_room=self._go_on)
         #: Pushes whose deliveries an engine is to get that is behind, and when they go on without.
         self._held: deque[tuple[float, DirectPush, Request]] = deque()
@@ -85,7 +87,8 @@ class PushLane:
         self._engines.close()
 
     def _by_view(self, request: Request) -> None:
-        self._threads.submit(partial(self._respond, request))
+        self._in_views.add(request)
+        self._threads.submit(partial(self._answer_by_view, request))
 
     def _learn_from(self, envelope: _Envelope, request: Request) -> None:
         """Django answers one of a kind. Others that come meanwhile would queue there, and be overtaken by all later."""
@@ -94,6 +97,7 @@ class PushLane:
             behind.append(request)
             return
         self._behind_first[envelope] = []
+        self._in_views.add(request)
         self._threads.submit(partial(self._answer_first, envelope, request))
 
     def _go_behind(self, envelope: _Envelope) -> None:
@@ -186,8 +190,12 @@ class PushLane:
 
     # --- In Django's threads -------------------------------------------------------------------------------
 
-    def _answer_first(self, envelope: _Envelope, request: Request) -> None:
+    def _answer_by_view(self, request: Request) -> None:
         self._respond(request)
+        self._in_views.discard(request)
+
+    def _answer_first(self, envelope: _Envelope, request: Request) -> None:
+        self._answer_by_view(request)
         with suppress(RuntimeError):  # closed: the process is ending
             self._connections.loop.call_soon_threadsafe(self._go_behind, envelope)
 

@@ -30,6 +30,8 @@ MOST_PUSHES = 200
 MOST_ROWS = 2_000
 #: After so many seconds without a push, the connection is tried before it is used.
 TRIED_AFTER = 1.0
+#: Seconds for which it gives way to others between two transactions.
+LONGEST_WAY = 0.03
 
 #: Besides a verdict: an error of the database, after which nobody knows what is stored, or of this push alone.
 Result = Verdict | DatabaseError | InterfaceError
@@ -52,10 +54,16 @@ Push = TypeVar("Push", bound=GroupedPush)
 
 
 class GroupCommit(Generic[Push]):
-    """`finish(pushes)` is called in the thread that writes, with the pushes of one transaction."""
+    """`finish(pushes)` is called in the thread that writes, with the pushes of one transaction.
 
-    def __init__(self, finish: Callable[[Sequence[Push]], None]) -> None:
+    `others_write` says whether other threads want to write, too: they get their turn after each transaction.
+    """
+
+    def __init__(
+        self, finish: Callable[[Sequence[Push]], None], others_write: Callable[[], bool] = lambda: False
+    ) -> None:
         self._finish = finish
+        self._others_write = others_write
         self._line: deque[Push] = deque()
         #: Something for each time that the line was empty before.
         self._bell: SimpleQueue[None] = SimpleQueue()
@@ -84,8 +92,15 @@ class GroupCommit(Generic[Push]):
             while group := self._next():
                 self._write(group)
                 self._finish(group)
+                self._give_way()
         finally:
             connection.close()
+
+    def _give_way(self) -> None:
+        """Where one transaction writes at a time, a thread that begins the next at once would keep all others out."""
+        until = time.monotonic() + LONGEST_WAY
+        while self._others_write() and backend().has_one_writer and time.monotonic() < until:
+            time.sleep(0.002)
 
     def _next(self) -> list[Push]:
         """The next ones in line that may be written together; empty when stopped.

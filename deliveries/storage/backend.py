@@ -51,6 +51,10 @@ class Backend(Protocol):
     # --- pushes ---------------------------------------------------------------------------------------------------
 
     @property
+    def has_one_writer(self) -> bool:
+        """Whether one transaction writes at a time, and those that wait for it only look now and then."""
+
+    @property
     def can_guess_new(self) -> bool:
         """Whether `write_push` accepts rows that assume that their records are new."""
 

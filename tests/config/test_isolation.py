@@ -95,7 +95,7 @@ def populate(store: Any) -> dict[str, str]:
     fix = BulkFix.objects.create(store=store, status="sent", place="/status", author_name="anna", created_at=now)
     recipe = Recipe.objects.create(
         store=store, name="theirs", integration=integration, kind=group.kind, fingerprint=group.fingerprint,
-        topic=delivery.topic, place="/status", rules=[{"rule": "trim"}], owner_name="anna", daily_cap=10,
+        topic="theirs.only", place="/status", rules=[{"rule": "trim"}], owner_name="anna", daily_cap=10,
         expires_at=now + timedelta(days=1), created_at=now,
     )  # fmt: skip
     AttemptFactory(delivery=delivery)

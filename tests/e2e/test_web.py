@@ -54,7 +54,10 @@ def status_of(client: socket.socket) -> int:
 def test_each_of_many_keep_alive_clients_gets_its_share(
     installation: Installation, headers: dict[str, str], count: int, rounds: int
 ) -> None:
-    """They push one after another. Counted in answers of all clients: with equal shares, each waits for `count`."""
+    """They push one after another. Counted in answers of all clients: with equal shares, each waits for `count`.
+
+    Each is answered once before that: a process answers its first push later than its neighbour hundreds.
+    """
     answers: Counter[int] = Counter()
     last = dict.fromkeys(range(count), 0)
     longest = total = 0
@@ -62,6 +65,16 @@ def test_each_of_many_keep_alive_clients_gets_its_share(
         clients = [connect(installation, stack) for _ in range(count)]
         for number, client in enumerate(clients):
             selector.register(client, selectors.EVENT_READ, number)
+            client.sendall(push(headers))
+        waiting = set(clients)
+        while waiting:
+            ready = selector.select(60)
+            assert ready, "nobody is answered any more"
+            for key, _ in ready:
+                assert isinstance(key.fileobj, socket.socket)
+                assert status_of(key.fileobj) == 202
+                waiting.remove(key.fileobj)
+        for client in clients:
             client.sendall(push(headers))
         new, new_since, new_waited = None, 0, None
         while total < rounds * count or new_waited is None:

@@ -93,6 +93,7 @@ _COUNT = (
 
 
 class Pushes:
+    has_one_writer = False
     #: While it writes, the database finds out whether records are new.
     can_guess_new = True
 

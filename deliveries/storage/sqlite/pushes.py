@@ -66,6 +66,7 @@ _COUNT = (
 
 
 class Pushes:
+    has_one_writer = True
     #: Records must be looked up before they are written.
     can_guess_new = False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from queue import Queue
+from queue import Empty, Queue
 
 import pytest
 from django.db import DatabaseError, DataError, OperationalError
@@ -23,6 +23,7 @@ class Database:
     """Stands in for the storage: transactions that take as long as the test wants."""
 
     can_guess_new = True
+    has_one_writer = True
     commits_wake = True
 
     def __init__(self) -> None:
@@ -138,3 +139,23 @@ def test_without_a_database_each_is_told_and_the_next_ones_are_tried_again(commi
     database.may_end.release()
     commit.submit(push("c"))
     assert results_of(finished, 1) == {"c": None}
+
+
+@pytest.mark.parametrize("has_one_writer", [True, False])
+def test_others_that_want_to_write_get_their_turn_between_two_transactions(
+    database, finished, monkeypatch, has_one_writer
+):
+    monkeypatch.setattr(group_commit, "LONGEST_WAY", 30)
+    database.has_one_writer = has_one_writer
+    others = ["a push that a view answers"]
+    commit = GroupCommit(finished.put, others_write=lambda: bool(others))
+    database.may_end.release(2)
+    commit.submit(push("a"))
+    assert results_of(finished, 1) == {"a": None}
+    commit.submit(push("b"))
+    if has_one_writer:
+        with pytest.raises(Empty):
+            finished.get(timeout=0.05)
+        others.clear()
+    assert results_of(finished, 1) == {"b": None}
+    commit.stop()

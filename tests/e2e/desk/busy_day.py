@@ -123,6 +123,7 @@ def addresses(rows: dict[str, Model]) -> dict[str, str]:
     delivery = f"/admin/deliveries/delivery/{rows['delivery'].pk}"
     return {
         **pages,
+        "deliveries_replay_repair_result": f"{pages['deliveries_replay_repair_result']}?tested={rows['delivery'].pk}",
         "all deliveries": "/admin/deliveries/delivery/?tab=all",
         "discard": f"{delivery}/resolve/confirm/?action=discard",
         "revisions": f"{delivery}/compare/?of=revisions",
