@@ -253,7 +253,7 @@ def test_what_the_payloads_that_fail_have_in_common_is_shown_and_suspected(
     Delivery.objects.update(last_error="oops")
     for number in range(30):
         data = {
-            "id": "7",
+            "id": str(12_800 + number),
             "status": "ready",
             "shipping_address": {"firstname": "Joe", "phone": f"555-{number * 37 % 101}"},
         }
