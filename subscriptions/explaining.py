@@ -111,8 +111,8 @@ def explain_at(
     terms = terms_at(history, event.at)
     if terms is None:
         now = match(event, history[0], singular=singular, allowance=allowance)
-        text = f"The subscription was changed since, and what it wanted then was not kept. By its first known version: {now.text}"
-        return Reason(Code.UNKNOWN, text, is_certain=False)
+        text = "The subscription was changed since, and what it wanted then was not kept. By its first known version: "
+        return Reason(Code.UNKNOWN, f"{text}{now.text}", is_certain=False)
     if terms.is_deleted:
         return Reason(Code.DELETED, "The subscription had been deleted before the event.")
     if not terms.is_active:

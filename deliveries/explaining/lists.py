@@ -171,7 +171,8 @@ def _possible(names: Sequence[str]) -> list[dict[str, Any]]:
 
 #: The most telling first: a filter can be corrected.
 _TELLING: Final = (
-    Code.FILTER, Code.EVENT_NAME, Code.INACTIVE, "loop", "own_answer", "gone", "too_dear", Code.UNKNOWN, Code.MADE_LATER,
+    Code.FILTER, Code.EVENT_NAME, Code.INACTIVE, "loop", "own_answer", "gone", "too_dear", Code.UNKNOWN,
+    Code.MADE_LATER,
 )  # fmt: skip
 
 

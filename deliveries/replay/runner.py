@@ -25,6 +25,7 @@ from deliveries.dispatch import ordering
 from deliveries.failures import groups as failures
 from deliveries.filters import apply_filters
 from deliveries.models import Delivery, Replay, ReplayItem
+from deliveries.replay.backfilling import look_ahead, make_next, problem_of, subscription_of
 from deliveries.replay.canary import Verdict, judge, results_of
 from deliveries.replay.stopping import stop_replay
 from deliveries.resolution.approval import awaiting_among
@@ -74,6 +75,7 @@ def matching(*, filters: Mapping[str, Any], action: str) -> QuerySet[Delivery]:
 
 def step(replay_id: uuid.UUID, now: datetime) -> Step:
     """Process as many as the rate allows. Safe to run at any time, concurrently and repeatedly."""
+    ahead = look_ahead(replay_id)
     with transaction.atomic():
         replay = Replay.objects.select_for_update(of=("self",)).filter(pk=replay_id).first()
         if replay is None or replay.status != Replay.Status.RUNNING:
@@ -89,14 +91,23 @@ def step(replay_id: uuid.UUID, now: datetime) -> Step:
         allowance = min(room, _allowance(replay, rate, now))
         if allowance < 1:
             return Step(0, 1 / rate, False)
-        batch = _next_batch(replay, allowance)
-        changed = _apply(replay, batch, now) if batch else 0
-        replay.done += len(batch)
-        replay.skipped += len(batch) - changed
+        if replay.is_backfill:
+            if problem := problem_of(subscription_of(replay)):
+                stop_replay(replay, problem, now)
+                return Step(0, 0.0, True)
+            if ahead is None:  # it was resumed a moment ago
+                return Step(0, RESULTS_AWAITED, False)
+            handled, changed, is_over = make_next(replay, ahead, allowance, now)
+            allowance = changed
+        else:
+            batch = _next_batch(replay, allowance)
+            changed = _apply(replay, batch, now) if batch else 0
+            handled, is_over = len(batch), len(batch) < allowance
+            if batch:
+                replay.cursor = batch[-1].pk
+        replay.done += handled
+        replay.skipped += handled - changed
         replay.stepped_at = now
-        if batch:
-            replay.cursor = batch[-1].pk
-        is_over = len(batch) < allowance
         if is_over:
             replay.status = Replay.Status.DONE
             replay.finished_at = now
@@ -105,7 +116,7 @@ def step(replay_id: uuid.UUID, now: datetime) -> Step:
         replay.save(update_fields=["done", "skipped", "stepped_at", "cursor", "status", "finished_at", "total"])
         if changed:
             notify.wake_on_commit()
-    return Step(len(batch), 0.0 if is_over else min(1.0, allowance / rate), is_over)
+    return Step(handled, 0.0 if is_over else min(1.0, allowance / rate), is_over)
 
 
 def _heed_canary(replay: Replay, now: datetime) -> Verdict:

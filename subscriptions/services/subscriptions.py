@@ -24,8 +24,8 @@ from integrations.services.values import check_destination
 from integrations.wire_formats.notification import NotificationFormat
 from subscriptions.hooks import subscription_created, subscription_deleted
 from subscriptions.models import Subscription
-from subscriptions.services.versions import keep_first_versions, keep_versions
 from subscriptions.services.values import SubscriptionValues, check_together, clean_values
+from subscriptions.services.versions import keep_first_versions, keep_versions
 
 #: Subscriptions with an integration of their own, per store (docs/contract.md#subscriptions-api).
 OWN_LIMIT = 250
