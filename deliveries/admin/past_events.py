@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -56,7 +56,7 @@ def _moment(text: str) -> datetime | None:
     try:
         moment = parse_datetime(text.strip())
         if moment is None and (day := parse_date(text.strip())):
-            moment = datetime(day.year, day.month, day.day)
+            moment = datetime.combine(day, time.min)
         if moment is None or not 1970 < moment.year < 9000:
             return None
         return moment if moment.tzinfo else timezone.make_aware(moment)

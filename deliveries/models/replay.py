@@ -15,8 +15,8 @@ class Replay(models.Model):
     """A bulk action on "all that match", by filter and not by ids, worked off in small steps.
 
     `cursor` is the id of the last delivery handled: a step that is run twice goes on from there. A backfill goes
-    through events and not deliveries: `cursor`, `until_id`, `total` and `done` are about events; `skipped` of them needed
-    no delivery.
+    through events and not deliveries: `cursor`, `until_id`, `total` and `done` are about events; `skipped` of them
+    needed no delivery.
     """
 
     class Action(models.TextChoices):

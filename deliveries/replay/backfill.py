@@ -178,8 +178,8 @@ def _check(subscription: Subscription, wanted: Wanted, now: datetime) -> None:
     kept = now - timedelta(days=settings.RETENTION_DAYS)
     if wanted.since < kept and not wanted.is_again:
         raise ReplayError(
-            f"Deliveries that finished before {kept:%Y-%m-%d %H:%M} UTC may have been deleted (RETENTION_DAYS), so what "
-            "is missing from before is not known. Begin later, or include what was delivered."
+            f"Deliveries that finished before {kept:%Y-%m-%d %H:%M} UTC may have been deleted (RETENTION_DAYS), so "
+            "what is missing from before is not known. Begin later, or include what was delivered."
         )
 
 

@@ -271,3 +271,19 @@ class TestPrune:
     def test_nonsense_is_refused(self):
         with pytest.raises(CommandError):
             run("prune", "--days", "-1")
+
+
+def test_backfill_makes_what_is_missing_once(run_json: Any = run_json) -> None:
+    subscription = SubscriptionFactory(filter="status == 'sent'")
+    EventFactory(store=subscription.store)
+    EventFactory(store=subscription.store, data={"status": "lost"})
+    name = f"nsub_{subscription.pk}"
+    seen = run_json("backfill", name, "--since", "1h", "--dry-run")
+    assert (seen["events"], seen["missing"], seen["counts"]) == (2, 1, {"missing": 1, "filter": 1})
+    assert run_json("backfill", name, "--since", "1h", "--no-canary")["made"] == 1
+    assert run_json("backfill", name, "--since", "1h", "--no-canary")["made"] == 0
+    assert Delivery.objects.get().backfilled_by == "manage.py backfill"
+    with pytest.raises(CommandError, match="Unknown subscription"):
+        run_json("backfill", "nsub_x", "--since", "1h")
+    with pytest.raises(CommandError, match="--since"):
+        run_json("backfill", name, "--since", "x")
