@@ -14,7 +14,14 @@ from django.utils import timezone
 from deliveries.models import Attempt, Delivery, Event, Record, Replay
 from integrations.models import AccessToken, Store
 from integrations.security.tokens import authenticate
-from tests.factories import AccessTokenFactory, DeliveryFactory, IntegrationFactory, StoreFactory, SubscriptionFactory
+from tests.factories import (
+    AccessTokenFactory,
+    DeliveryFactory,
+    EventFactory,
+    IntegrationFactory,
+    StoreFactory,
+    SubscriptionFactory,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -273,7 +280,7 @@ class TestPrune:
             run("prune", "--days", "-1")
 
 
-def test_backfill_makes_what_is_missing_once(run_json: Any = run_json) -> None:
+def test_backfill_makes_what_is_missing_once():
     subscription = SubscriptionFactory(filter="status == 'sent'")
     EventFactory(store=subscription.store)
     EventFactory(store=subscription.store, data={"status": "lost"})
