@@ -111,7 +111,7 @@ def _wanted(body: dict[str, Any]) -> Wanted:
     return Wanted(
         since=since,
         until=moment(body, "until") or timezone.now(),
-        topic=text(body, "topic", default="", limit=255).strip(),
+        topic=text(body, "topic", default="", limit=255).replace("\0", "").strip(),
         q=text(body, "contains", default="", limit=1_000).replace("\0", "").strip(),
         is_again=boolean(body, "again", default=False),
     )

@@ -27,6 +27,7 @@ from deliveries.models import (
 from deliveries.recipes.drafts import DRAFT_KEPT, prune_drafts, prune_values
 from deliveries.storage.locks import lock_groups
 from integrations.foundation.identifiers import first_id_at
+from subscriptions.services.versions import prune_versions
 
 #: Idempotency keys are kept for 24 hours at least (docs/contract.md#guarantees).
 KEYS_KEPT = timedelta(hours=24)
@@ -94,6 +95,8 @@ def prune(
         pass
     prune_drafts(now - DRAFT_KEPT)
     for _ in _until_none(lambda: _prune_origins(before, batch)):
+        pass
+    for _ in _until_none(lambda: prune_versions(before, batch)):
         pass
     SourceRequest.objects.filter(received_at__lt=before).delete()  # a few hundred of each source
     WizardPresence.objects.filter(at__lt=now - VISITS_KEPT).delete()

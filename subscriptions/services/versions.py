@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from django.db.models import Exists, OuterRef
+
 from subscriptions.explaining import Terms
 from subscriptions.matching import Interest
 from subscriptions.models import Subscription, SubscriptionVersion
@@ -69,6 +71,15 @@ def terms_of(row: Subscription | SubscriptionVersion, since: datetime) -> Terms:
         is_deleted=row.is_deleted if is_version else row.deleted_at is not None,
         number=row.number if is_version else 0,
     )
+
+
+def prune_versions(before: datetime, batch: int) -> int:
+    """Delete versions that had been replaced before that time, whose events are gone; returns how many."""
+    later = SubscriptionVersion.objects.filter(
+        subscription=OuterRef("subscription"), number=OuterRef("number") + 1, since__lt=before
+    )
+    ids = list(SubscriptionVersion.objects.filter(Exists(later)).order_by("pk").values_list("pk", flat=True)[:batch])
+    return SubscriptionVersion.objects.filter(pk__in=ids).delete()[0] if ids else 0
 
 
 def _history(row: Subscription, versions: list[SubscriptionVersion]) -> list[Terms]:

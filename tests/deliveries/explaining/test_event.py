@@ -11,6 +11,7 @@ from django.utils import timezone
 from deliveries.explaining.event import explain_event
 from deliveries.explaining.lists import nobody_got, turned_away
 from deliveries.ingest import push_objects
+from deliveries.maintenance.retention import prune
 from deliveries.models import Delivery, Event
 from integrations.foundation.audit import Actor
 from integrations.security.tokens import authenticate, create_token
@@ -83,6 +84,16 @@ def test_saving_without_a_change_makes_no_version() -> None:
     found = subscribed(StoreFactory())
     update_subscription(subscription=found, actor=ADA, topics=["shipment.*"])
     assert SubscriptionVersion.objects.count() == 1
+
+
+def test_versions_are_pruned_once_their_events_are_gone() -> None:
+    found = subscribed(StoreFactory())
+    for text in ("a", "b", "c"):
+        update_subscription(subscription=found, actor=ADA, filter=text)
+    now = timezone.now()
+    found.versions.filter(number__lte=3).update(since=now - timedelta(days=9))
+    prune(before=now - timedelta(days=2), batch=1, now=now)
+    assert list(found.versions.values_list("number", flat=True)) == [3, 4]
 
 
 def test_a_deleted_subscription_is_explained_for_what_came_before_only() -> None:
