@@ -25,7 +25,7 @@ from deliveries.dispatch import ordering
 from deliveries.failures import groups as failures
 from deliveries.filters import apply_filters
 from deliveries.models import Delivery, Replay, ReplayItem
-from deliveries.replay.backfilling import look_ahead, make_next, problem_of, subscription_of
+from deliveries.replay.backfilling import Ahead, look_ahead, make_next, problem_of, subscription_of
 from deliveries.replay.canary import Verdict, judge, results_of
 from deliveries.replay.stopping import stop_replay
 from deliveries.resolution.approval import awaiting_among
@@ -75,7 +75,15 @@ def matching(*, filters: Mapping[str, Any], action: str) -> QuerySet[Delivery]:
 
 def step(replay_id: uuid.UUID, now: datetime) -> Step:
     """Process as many as the rate allows. Safe to run at any time, concurrently and repeatedly."""
-    ahead = look_ahead(replay_id)
+    done = _step(replay_id, now, None)
+    if done is None:
+        # Outside the transaction: filters take time.
+        done = _step(replay_id, now, look_ahead(replay_id))
+    return done or Step(0, RESULTS_AWAITED, False)
+
+
+def _step(replay_id: uuid.UUID, now: datetime, ahead: Ahead | None) -> Step | None:
+    """None: it is a backfill, and the events `ahead` are wanted."""
     with transaction.atomic():
         replay = Replay.objects.select_for_update(of=("self",)).filter(pk=replay_id).first()
         if replay is None or replay.status != Replay.Status.RUNNING:
@@ -95,8 +103,8 @@ def step(replay_id: uuid.UUID, now: datetime) -> Step:
             if problem := problem_of(subscription_of(replay)):
                 stop_replay(replay, problem, now)
                 return Step(0, 0.0, True)
-            if ahead is None:  # it was resumed a moment ago
-                return Step(0, RESULTS_AWAITED, False)
+            if ahead is None:
+                return None
             handled, changed, is_over = make_next(replay, ahead, allowance, now)
             allowance = changed
         else:

@@ -89,9 +89,9 @@ def test_the_same_event_is_never_made_twice_unless_asked(subscription: Any) -> N
 
 
 def test_topic_and_object_narrow_it(subscription: Any) -> None:
-    missed(subscription, object_id="7", data={"status": "sent", "phone": "+4917112345"})
+    missed(subscription, object_id="parcel-seven", data={"status": "sent", "phone": "+4917112345"})
     missed(subscription, topic="shipment.created")
-    assert preview_backfill(subscription=subscription, wanted=wanted(q="7")).missing == 1
+    assert preview_backfill(subscription=subscription, wanted=wanted(q="parcel-seven")).missing == 1
     assert preview_backfill(subscription=subscription, wanted=wanted(q="+4917112345")).missing == 1
     assert preview_backfill(subscription=subscription, wanted=wanted(topic="shipment.created")).missing == 1
     assert preview_backfill(subscription=subscription, wanted=wanted(topic="shipment.*")).missing == 2
@@ -200,6 +200,6 @@ def test_what_was_made_is_sent(subscription: Any, receiver: Any, deliver: Any) -
     type(subscription.integration).objects.update(url=receiver.url("/hook"))
     (event,) = missed(subscription)
     run(started(subscription))
-    deliver()
+    deliver(later=timedelta(minutes=1))
     (made,) = Delivery.objects.filter(event=event)
     assert (made.status, made.backfilled_by) == ("succeeded", "ada")
