@@ -91,7 +91,8 @@ def match(event: Seen, terms: Terms, *, singular: Singular, allowance: Allowance
         # As ingest does: not dropped silently.
         text = f"The filter cannot be evaluated on it: {error.message}. A delivery is made, and fails."
         return Reason(Code.FILTER_ERROR, text)
-    return Reason(Code.WANTED if is_passed else Code.FILTER, f"The filter: {text[0].lower()}{text[1:]}")
+    verdict = "It passes" if is_passed else "It does not pass"
+    return Reason(Code.WANTED if is_passed else Code.FILTER, f"{verdict} the filter{text.removeprefix(verdict)}")
 
 
 def explain_at(

@@ -86,7 +86,7 @@ def test_a_revoked_token_reads_nothing(client: ApiClient) -> None:
 def test_an_event_is_explained_exactly_so(client: ApiClient, subscription: Any) -> None:
     event = EventFactory(store=client.store, data={"status": "lost"}, occurred_at=timezone.now() + timedelta(seconds=1))
     (item,) = client.get(f"events/{event.public_id}/explain").json()["items"]
-    assert item.pop("message").startswith("The filter: it does not pass: status == 'sent' is false")
+    assert item.pop("message").startswith("It does not pass the filter: status == 'sent' is false")
     assert item == {
         "subscription": public_id("nsub", subscription.pk),
         "integration": "mirror",

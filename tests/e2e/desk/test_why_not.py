@@ -61,7 +61,7 @@ def test_a_customer_got_nothing_and_support_finds_out_why(
     page.get_by_role("link", name="Events nobody got").click()
     page.get_by_label("Object or text").fill("+4917100007")
     page.get_by_role("button", name="Show").click()
-    why = "Twilio SMS: The filter: it does not pass: status == 'ready' is false"
+    why = "Twilio SMS: It does not pass the filter: status == 'ready' is false"
     page.get_by_text(why).wait_for()
     assert page.locator("tr[data-rows], table[data-rows] tbody tr").count() == 1
     assert is_fit(page)
