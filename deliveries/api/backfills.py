@@ -6,6 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -134,7 +135,7 @@ def _backfill(request: Request, backfill_id: str) -> Replay:
     return found
 
 
-def _mine(request: Request) -> Any:
+def _mine(request: Request) -> QuerySet[Replay]:
     return Replay.objects.filter(store_id=principal_of(request).store_id, action=Replay.Action.BACKFILL)
 
 

@@ -112,7 +112,7 @@ def subscription_of(replay: Replay) -> Subscription | None:
     """The backfill's subscription, without credentials."""
     wanted = parse_public_id("nsub", str(replay.filters.get("subscription", "")))
     rows = Subscription.objects.without_credentials().select_related("store", "integration")
-    return rows.filter(pk=wanted).first()
+    return rows.filter(pk=wanted).first() if wanted is not None else None
 
 
 def look_ahead(replay_id: uuid.UUID) -> Ahead | None:

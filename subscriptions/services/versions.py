@@ -62,14 +62,15 @@ def histories_of(rows: Iterable[Subscription]) -> dict[uuid.UUID, list[Terms]]:
 
 
 def terms_of(row: Subscription | SubscriptionVersion, since: datetime) -> Terms:
-    is_version = isinstance(row, SubscriptionVersion)
+    """What a version wants, or the subscription as it is now."""
+    is_deleted = row.is_deleted if isinstance(row, SubscriptionVersion) else row.deleted_at is not None
     return Terms(
         since=since,
         interest=Interest(tuple(row.topics), tuple(row.intents), tuple(row.event_names)),
         filter=row.filter,
         is_active=row.is_active,
-        is_deleted=row.is_deleted if is_version else row.deleted_at is not None,
-        number=row.number if is_version else 0,
+        is_deleted=is_deleted,
+        number=row.number if isinstance(row, SubscriptionVersion) else 0,
     )
 
 
