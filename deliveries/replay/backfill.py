@@ -111,13 +111,7 @@ def start_backfill(
     """
     now = now or timezone.now()
     _check(subscription, wanted, now)
-    if not 1 <= per_second <= MOST_PER_SECOND:
-        raise ReplayError(f"The rate must be between 1 and {MOST_PER_SECOND} deliveries per second.")
-    if not 0 <= stop_above < 100:
-        raise ReplayError("The percentage that may fail must be between 0 and 99.")
-    if canary and not subscription.integration.is_enabled:
-        name = subscription.integration.name
-        raise ReplayError(f"{name} is disabled, so there would be no results. Enable it first.")
+    _check_course(subscription, per_second, canary, stop_above)
     if subscription.store.is_reason_required and not reason.strip():
         raise ReplayError("This store requires a reason.")
     filters = wanted.filters(subscription)
@@ -181,6 +175,16 @@ def _check(subscription: Subscription, wanted: Wanted, now: datetime) -> None:
             f"Deliveries that finished before {kept:%Y-%m-%d %H:%M} UTC may have been deleted (RETENTION_DAYS), so "
             "what is missing from before is not known. Begin later, or include what was delivered."
         )
+
+
+def _check_course(subscription: Subscription, per_second: int, canary: bool, stop_above: int) -> None:
+    if not 1 <= per_second <= MOST_PER_SECOND:
+        raise ReplayError(f"The rate must be between 1 and {MOST_PER_SECOND} deliveries per second.")
+    if not 0 <= stop_above < 100:
+        raise ReplayError("The percentage that may fail must be between 0 and 99.")
+    if canary and not subscription.integration.is_enabled:
+        name = subscription.integration.name
+        raise ReplayError(f"{name} is disabled, so there would be no results. Enable it first.")
 
 
 def shown_filters(replay: Replay) -> Mapping[str, Any]:

@@ -117,14 +117,18 @@ def _step(replay_id: uuid.UUID, now: datetime, ahead: Ahead | None) -> Step | No
         replay.skipped += handled - changed
         replay.stepped_at = now
         if is_over:
-            replay.status = Replay.Status.DONE
-            replay.finished_at = now
-            # Deliveries that finished on their own since the start are not counted as missing.
-            replay.total = replay.done
+            _finish(replay, now)
         replay.save(update_fields=["done", "skipped", "stepped_at", "cursor", "status", "finished_at", "total"])
         if changed:
             notify.wake_on_commit()
     return Step(handled, 0.0 if is_over else min(1.0, allowance / rate), is_over)
+
+
+def _finish(replay: Replay, now: datetime) -> None:
+    replay.status = Replay.Status.DONE
+    replay.finished_at = now
+    # Deliveries that finished on their own since the start are not counted as missing.
+    replay.total = replay.done
 
 
 def _heed_canary(replay: Replay, now: datetime) -> Verdict:
