@@ -131,16 +131,17 @@ def _topic(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
 
 
 def _since(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
-    since = _moment("since", text)
+    since = moment_of("since", text)
     return queryset.filter(created_at__gte=since, id__gte=first_id_at(since - ID_SLACK))
 
 
 def _until(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
-    until = _moment("until", text)
+    until = moment_of("until", text)
     return queryset.filter(created_at__lt=until, id__lt=first_id_at(until + ID_SLACK))
 
 
-def _moment(field: str, text: str) -> datetime:
+def moment_of(field: str, text: str) -> datetime:
+    """A time or a day (its beginning) in ISO 8601; UTC if no zone is given. Raises FilterError."""
     try:
         # A plus sign that was not escaped in a URL arrives as a space.
         moment = parse_datetime(re.sub(r" (\d\d:?\d\d)$", r"+\1", text) if "T" in text else text)

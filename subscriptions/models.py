@@ -95,3 +95,35 @@ class Subscription(models.Model):
     def __str__(self) -> str:
         wanted = ", ".join([*self.topics, *(f"intent {intent}" for intent in self.intents)])
         return f"{wanted or 'polling'} → {self.integration.name}"
+
+
+class SubscriptionVersion(models.Model):
+    """What a subscription was from `since` on, until its next version: for explaining past events.
+
+    Written by the services with each change. A subscription that was made before versions were kept has its first one
+    from its next change on. Parameters are not kept, because they may hold credentials.
+    """
+
+    subscription = models.ForeignKey(Subscription, models.CASCADE, related_name="versions", db_index=False)
+    number = models.PositiveIntegerField()
+    since = models.DateTimeField()
+    integration = models.ForeignKey(Integration, models.CASCADE, related_name="+", db_index=False)
+    topics = models.JSONField(default=list)
+    intents = models.JSONField(default=list)
+    event_names = models.JSONField(default=list)
+    path = models.CharField(max_length=500, blank=True)
+    filter = models.TextField(blank=True)
+    transform = models.TextField(blank=True)
+    is_ordered = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    is_deleted = models.BooleanField(default=False)
+    changed_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["subscription", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["subscription", "number"], name="subscription_version_is_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"version {self.number}"

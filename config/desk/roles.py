@@ -23,6 +23,7 @@ HIDDEN = {
     "integrations.sourcecount",
     "integrations.sourcesecret",
     "integrations.staffprofile",
+    "subscriptions.subscriptionversion",
     "deliveries.idempotencykey",
     "deliveries.replayitem",
     "deliveries.bulkfixitem",

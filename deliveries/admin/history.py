@@ -19,6 +19,7 @@ LISTED = 200
 RESENDS_COMPARED = 5
 ATTEMPTS_LOOKED_AT = 200
 WORDS = {
+    "backfill": "had it made for a past event",
     "retry": "resent the same payload",
     "edit": "edited the payload",
     "discard": "discarded it",

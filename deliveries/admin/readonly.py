@@ -9,10 +9,13 @@ from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.urls import URLPattern
 from django.utils.safestring import SafeString
 
+from deliveries.admin import past_events
 from deliveries.admin.access import render, require
 from deliveries.admin.detail import in_full
+from deliveries.explaining.event import explain_event
 from deliveries.ingest.loops import why_stopped
 from deliveries.models import Attempt, Delivery, Engine, Event, Record, SourceEvent
 from integrations.admin.base import ReadOnlyAdmin
@@ -30,6 +33,14 @@ class EventAdmin(ReadOnlyAdmin):
     search_fields = ["object_id"]
     search_help_text = "Exact object id."
     ordering = ["-id"]
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            self.route("nobody/", past_events.nobody_view, "nobody"),
+            self.route("turned-away/<uuid:subscription>/", past_events.turned_away_view, "turned_away"),
+            self.route("<uuid:pk>/deliver/", past_events.deliver_view, "deliver"),
+            *super().get_urls(),
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         return super().get_queryset(request).defer("data")
@@ -51,12 +62,15 @@ class EventAdmin(ReadOnlyAdmin):
         if event is None:
             raise Http404("This event does not exist. It may have been pruned.")
         rows = Delivery.objects.filter(event=event).select_related("integration", "store", "event")
+        lines = explain_event(event)
         stopped = why_stopped(event.hops) if event.is_stopped else None
         context = {
             "event": event,
             "stopped": stopped,
             "origin": SourceEvent.objects.filter(event_id=event.pk).select_related("source").first(),
             "rows": rows.defer("event__data").order_by("-id")[:DELIVERIES_SHOWN],
+            "lines": [line for line in lines if not line.is_about_topic and line.delivery is None],
+            "others": [line for line in lines if line.is_about_topic],
         }
         return render(request, "admin/deliveries/event/change_form.html", f"{event.name} {event.object_id}", context)
 

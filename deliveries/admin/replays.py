@@ -17,7 +17,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
 from deliveries.access import sees_all, stores_for
-from deliveries.admin import repair
+from deliveries.admin import backfills, repair
 from deliveries.admin.access import render, require
 from deliveries.admin.changelist import chosen_filters, described, resolved
 from deliveries.admin.replay_form import DEFAULT_RATE, RATES, canary_context, chosen_canary
@@ -37,11 +37,13 @@ from deliveries.replay import (
     start_replay,
     with_status,
 )
+from deliveries.replay.backfill import shown_filters
 from deliveries.replay.canary import TRIALS, results_of
 from integrations.admin.base import LISTED_ROWS, ReadOnlyAdmin, visible_store_ids
 from integrations.admin.keys import parse_uuid
 from integrations.foundation.audit import Actor
 
+TITLES = {"discard": "Bulk discard", "backfill": "Backfill"}
 STEPS = {"pause": pause_replay, "resume": resume_replay, "cancel": cancel_replay}
 
 
@@ -71,6 +73,7 @@ class ReplayAdmin(ReadOnlyAdmin):
             own("repair/<number:pk>/", repair.repair_view, "repair"),
             own("repair/<number:pk>/test/", repair.test_repair_view, "repair_test"),
             own("repair/<number:pk>/result/", repair.test_result_view, "repair_result"),
+            own("backfill/<uuid:subscription>/", backfills.backfill_view, "backfill"),
             own("<uuid:pk>/change/", self.progress_view, "change"),
             own("<uuid:pk>/live/", self.live_view, "live"),
             own("<uuid:pk>/step/", self.step_view, "step"),
@@ -161,7 +164,7 @@ class ReplayAdmin(ReadOnlyAdmin):
     def progress_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         require(request, "deliveries.view_replay")
         replay = get_object_or_404(self.get_queryset(request), pk=pk)
-        title = "Bulk discard" if replay.action == "discard" else "Bulk resend"
+        title = TITLES.get(replay.action, "Bulk resend")
         return render(request, "admin/deliveries/replay/change_form.html", title, _progress(replay))
 
     def live_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
@@ -226,6 +229,6 @@ def _progress(replay: Replay) -> dict[str, Any]:
         "is_over": replay.is_over,
         "not_sent": max(0, left),
         "trial": _trial(replay),
-        "filters": described(clean_filters(replay.filters)),
+        "filters": described(clean_filters(shown_filters(replay))),
         "outcome": outcome_of(replay),
     }

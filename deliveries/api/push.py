@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from deliveries.api.limits import check_rate
+from deliveries.api.past_events import EventsList
 from deliveries.ingest import Receipt, publish_events, push_objects
 from deliveries.ingest.loops import stated_hops
 from deliveries.ingest.parsing import CONTROL, MAX_BATCH, MAX_NAME, Invalid
@@ -160,8 +161,12 @@ class PushView(IngestView):
         parameters=[KEY_PARAMETER, HOPS_PARAMETER],
     )
 )
-class EventsView(IngestView):
+class EventsView(EventsList, IngestView):
     ingest = staticmethod(publish_events)
+
+    @property
+    def required_scope(self) -> str:  # type: ignore[override]  # reading takes another scope
+        return AccessToken.Scope.PUSH if self.request.method == "POST" else AccessToken.Scope.MANAGE
 
 
 def _hops(request: Request) -> int:

@@ -48,7 +48,7 @@ class DeliveriesOfEventField(serializers.ListField):
         return [public_id("dlv", key) for key in ids[:DELIVERIES_SHOWN]]
 
 
-class WholeEventSerializer(EventSerializer):
+class ListedEventSerializer(EventSerializer):
     object = ObjectSerializer(source="*", allow_null=True)
     origin = serializers.ChoiceField(Event.Origin.values)
     source = TextOfRowField(  # type: ignore[assignment]  # the contract's word
@@ -62,6 +62,9 @@ class WholeEventSerializer(EventSerializer):
     )
     occurred_at = serializers.DateTimeField()
     created_at = serializers.DateTimeField()
+
+
+class WholeEventSerializer(ListedEventSerializer):
     deliveries = DeliveriesOfEventField(source="*", child=serializers.CharField())
 
 
@@ -77,6 +80,9 @@ class DeliverySerializer(serializers.Serializer[Any]):
     next_attempt_at = serializers.DateTimeField(allow_null=True)
     last_status = serializers.IntegerField(allow_null=True)
     last_error = TextOrNullField()
+    backfilled_by = serializers.CharField(
+        allow_null=True, help_text="Who had it made for a past event; null: it was made when the event came."
+    )
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
 

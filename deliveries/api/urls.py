@@ -1,6 +1,6 @@
 """Paths below `/api/v1/` that belong to deliveries: ingest, what happened, and feeds and pings of others' resources."""
 
-from deliveries.api import cases, feeds, recipes, views
+from deliveries.api import backfills, cases, feeds, past_events, recipes, views
 from deliveries.api.push import EventsView, PushView
 from deliveries.api.source_requests import SourceRequestsView
 from integrations.api.routes import both
@@ -9,6 +9,14 @@ urlpatterns = [
     *both("push", PushView.as_view(), "push"),
     *both("events", EventsView.as_view(), "events"),
     *both("events/<str:event_id>", views.EventView.as_view(), "event"),
+    *both("events/<str:event_id>/explain", past_events.ExplainView.as_view(), "explain-event"),
+    *both("events/<str:event_id>/deliver", past_events.DeliverView.as_view(), "deliver-event"),
+    *both("backfills", backfills.BackfillsView.as_view(), "backfills"),
+    *both("backfills/preview", backfills.BackfillPreviewView.as_view(), "preview-backfill"),
+    *both("backfills/<str:backfill_id>", backfills.BackfillView.as_view(), "backfill"),
+    *both("backfills/<str:backfill_id>/pause", backfills.PauseView.as_view(), "pause-backfill"),
+    *both("backfills/<str:backfill_id>/resume", backfills.ResumeView.as_view(), "resume-backfill"),
+    *both("backfills/<str:backfill_id>/cancel", backfills.CancelView.as_view(), "cancel-backfill"),
     *both("deliveries", views.DeliveriesView.as_view(), "deliveries"),
     *both("deliveries/<str:delivery_id>", views.DeliveryView.as_view(), "delivery"),
     *both("deliveries/<str:delivery_id>/attempts", views.AttemptsView.as_view(), "attempts"),

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
@@ -27,6 +28,7 @@ from deliveries.models import (
 from deliveries.recipes.drafts import DRAFT_KEPT, prune_drafts, prune_values
 from deliveries.storage.locks import lock_groups
 from integrations.foundation.identifiers import first_id_at
+from subscriptions.services.versions import prune_versions
 
 #: Idempotency keys are kept for 24 hours at least (docs/contract.md#guarantees).
 KEYS_KEPT = timedelta(hours=24)
@@ -88,13 +90,10 @@ def prune(
     for count in _until_none(lambda: _prune_keys(SourceKey, now - SOURCE_KEYS_KEPT, batch)):
         pruned.idempotency_keys += count
         progress(count)
-    for _ in _until_none(lambda: _prune_items(before, batch)):
-        pass
-    for _ in _until_none(lambda: prune_values(before, batch)):
-        pass
+    for step in (_prune_items, prune_values, prune_versions, _prune_origins):
+        for _ in _until_none(partial(step, before, batch)):
+            pass
     prune_drafts(now - DRAFT_KEPT)
-    for _ in _until_none(lambda: _prune_origins(before, batch)):
-        pass
     SourceRequest.objects.filter(received_at__lt=before).delete()  # a few hundred of each source
     WizardPresence.objects.filter(at__lt=now - VISITS_KEPT).delete()
     return pruned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,16 @@ from deliveries.ingest.service import KeyConflict, Revoked, TooMuchContention
 from integrations.models import Store
 from integrations.security.tokens import Principal, authenticate, create_token
 from subscriptions.routing import SchemaViolation
+
+_AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def moment_or_ago(text: str) -> str:
+    """`24h` as a time; anything else is passed on for the filters to validate."""
+    if match := _AGO.fullmatch(text.strip()):
+        return (timezone.now() - timedelta(**{_UNITS[match[2]]: float(match[1])})).isoformat()
+    return text
 
 
 @contextmanager

@@ -102,6 +102,9 @@ class Delivery(models.Model):
     failure_group = models.ForeignKey(
         FailureGroup, models.SET_NULL, null=True, related_name="deliveries", db_constraint=False, db_index=False
     )
+    backfilled_by = models.CharField(
+        max_length=200, null=True, help_text="Who had it made after its event; empty: it came with its event."
+    )
     created_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
 

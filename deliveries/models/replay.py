@@ -14,13 +14,16 @@ from integrations.models import Store
 class Replay(models.Model):
     """A bulk action on "all that match", by filter and not by ids, worked off in small steps.
 
-    `cursor` is the id of the last delivery handled: a step that is run twice goes on from there.
+    `cursor` is the id of the last delivery handled: a step that is run twice goes on from there. A backfill goes
+    through events and not deliveries: `cursor`, `until_id`, `total` and `done` are about events; `skipped` of them
+    needed no delivery.
     """
 
     class Action(models.TextChoices):
         RETRY = "retry", "resend"
         DISCARD = "discard", "discard"
         FIX = "fix", "fix and resend"
+        BACKFILL = "backfill", "backfill"
 
     class Status(models.TextChoices):
         RUNNING = "running", "running"
@@ -61,7 +64,17 @@ class Replay(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_action_display()} {self.total} deliveries"
+        what = "events" if self.is_backfill else "deliveries"
+        return f"{self.get_action_display()} {self.total} {what}"
+
+    @property
+    def is_backfill(self) -> bool:
+        return self.action == self.Action.BACKFILL
+
+    @property
+    def made(self) -> int:
+        """Of a backfill: deliveries made so far."""
+        return self.done - self.skipped
 
     @property
     def has_canary(self) -> bool:

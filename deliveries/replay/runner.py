@@ -25,6 +25,7 @@ from deliveries.dispatch import ordering
 from deliveries.failures import groups as failures
 from deliveries.filters import apply_filters
 from deliveries.models import Delivery, Replay, ReplayItem
+from deliveries.replay.backfilling import Ahead, look_ahead, make_next, problem_of, subscription_of
 from deliveries.replay.canary import Verdict, judge, results_of
 from deliveries.replay.stopping import stop_replay
 from deliveries.resolution.approval import awaiting_among
@@ -74,6 +75,15 @@ def matching(*, filters: Mapping[str, Any], action: str) -> QuerySet[Delivery]:
 
 def step(replay_id: uuid.UUID, now: datetime) -> Step:
     """Process as many as the rate allows. Safe to run at any time, concurrently and repeatedly."""
+    done = _step(replay_id, now, None)
+    if done is None:
+        # Outside the transaction: filters take time.
+        done = _step(replay_id, now, look_ahead(replay_id))
+    return done or Step(0, RESULTS_AWAITED, False)
+
+
+def _step(replay_id: uuid.UUID, now: datetime, ahead: Ahead | None) -> Step | None:
+    """None: it is a backfill, and the events `ahead` are wanted."""
     with transaction.atomic():
         replay = Replay.objects.select_for_update(of=("self",)).filter(pk=replay_id).first()
         if replay is None or replay.status != Replay.Status.RUNNING:
@@ -89,23 +99,36 @@ def step(replay_id: uuid.UUID, now: datetime) -> Step:
         allowance = min(room, _allowance(replay, rate, now))
         if allowance < 1:
             return Step(0, 1 / rate, False)
-        batch = _next_batch(replay, allowance)
-        changed = _apply(replay, batch, now) if batch else 0
-        replay.done += len(batch)
-        replay.skipped += len(batch) - changed
+        if replay.is_backfill:
+            if problem := problem_of(subscription_of(replay)):
+                stop_replay(replay, problem, now)
+                return Step(0, 0.0, True)
+            if ahead is None:
+                return None
+            handled, changed, is_over = make_next(replay, ahead, allowance, now)
+            allowance = changed
+        else:
+            batch = _next_batch(replay, allowance)
+            changed = _apply(replay, batch, now) if batch else 0
+            handled, is_over = len(batch), len(batch) < allowance
+            if batch:
+                replay.cursor = batch[-1].pk
+        replay.done += handled
+        replay.skipped += handled - changed
         replay.stepped_at = now
-        if batch:
-            replay.cursor = batch[-1].pk
-        is_over = len(batch) < allowance
         if is_over:
-            replay.status = Replay.Status.DONE
-            replay.finished_at = now
-            # Deliveries that finished on their own since the start are not counted as missing.
-            replay.total = replay.done
+            _finish(replay, now)
         replay.save(update_fields=["done", "skipped", "stepped_at", "cursor", "status", "finished_at", "total"])
         if changed:
             notify.wake_on_commit()
-    return Step(len(batch), 0.0 if is_over else min(1.0, allowance / rate), is_over)
+    return Step(handled, 0.0 if is_over else min(1.0, allowance / rate), is_over)
+
+
+def _finish(replay: Replay, now: datetime) -> None:
+    replay.status = Replay.Status.DONE
+    replay.finished_at = now
+    # Deliveries that finished on their own since the start are not counted as missing.
+    replay.total = replay.done
 
 
 def _heed_canary(replay: Replay, now: datetime) -> Verdict:

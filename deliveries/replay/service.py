@@ -120,7 +120,7 @@ def start_replay(
     retry; not tried yet, with discard) requires `confirmed`: how many of them the caller expects.
     """
     now = now or timezone.now()
-    if action not in Replay.Action.values:
+    if action not in Replay.Action.values or action == Replay.Action.BACKFILL:
         raise ReplayError(f"Unknown action {action!r}. Available actions: {', '.join(Replay.Action.values)}.")
     if (action == Replay.Action.FIX) != ("bulk_fix" in filters):
         raise ReplayError("A bulk fix is started from its table.")
@@ -217,7 +217,9 @@ def _change(
         found.stepped_at = now
         found.finished_at = now if status == Replay.Status.CANCELLED else None
         if status == Replay.Status.RUNNING:
-            found.judged_after, found.rate, found.rate_since, found.stopped_because = found.cursor, None, None, ""
+            # Judged are deliveries; the cursor of a backfill is an event.
+            judged_after = uuid7() if found.is_backfill else found.cursor
+            found.judged_after, found.rate, found.rate_since, found.stopped_because = judged_after, None, None, ""
         found.save(update_fields=_CHANGED)
         audit_replay(found, actor, action, before)
         if status == Replay.Status.RUNNING:

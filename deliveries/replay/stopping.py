@@ -42,7 +42,10 @@ def _announce(replay: Replay, why: str, now: datetime) -> None:
     failing = Delivery.objects.filter(id__in=latest).failing()
     integrations = set(failing.values_list("integration_id", flat=True))
     left = max(0, replay.total - replay.done)
-    text = f"A bulk resend stopped by itself: {why}. {left:,} of {replay.total:,} deliveries have not been resent."
+    if replay.is_backfill:
+        text = f"A backfill stopped by itself: {why}. {left:,} of {replay.total:,} events have not been looked at."
+    else:
+        text = f"A bulk resend stopped by itself: {why}. {left:,} of {replay.total:,} deliveries have not been resent."
     integration_id = integrations.pop() if len(integrations) == 1 else None
     hooks.announced(store_id, integration_id, _key_of(replay), "error", text, now)
 

@@ -48,7 +48,7 @@ class CachedStoreAuthentication(StoreAuthentication):
     """For ingest only: its write statement verifies that the cached principal is still valid."""
 
     def is_cache_allowed(self, request: Request) -> bool:
-        return True
+        return request.method == "POST"
 
 
 class HasScope(BasePermission):

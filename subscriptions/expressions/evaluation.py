@@ -79,14 +79,26 @@ def holds(condition: str, old: Any, new: Any, budget: Budget | None = None) -> b
     return is_true(work_out(Interpreter(budget=budget), compiled(condition), {"old": old, "new": new}))
 
 
-def explain(filter_text: str, data: Any, context: Context | None = None) -> tuple[bool, str]:
-    """Return whether the data passes the filter, and the reason in words. Never raises: an error is the reason."""
+def explain(
+    filter_text: str,
+    data: Any,
+    context: Context | None = None,
+    budget: Budget | None = None,
+    *,
+    is_strict: bool = False,
+) -> tuple[bool, str]:
+    """Return whether the data passes the filter, and the reason in words.
+
+    An error is a reason too; with `is_strict`, ExpressionError is raised instead.
+    """
     if not filter_text.strip():
         return True, "There is no filter: everything passes."
     try:
-        node, interpreter = compiled(filter_text), Interpreter(context)
+        node, interpreter = compiled(filter_text), Interpreter(context, budget)
         verdict = is_true(work_out(interpreter, node, data))
     except ExpressionError as error:
+        if is_strict:
+            raise
         place = f" (column {error.column})" if error.column else ""
         return False, f"The filter cannot be used{place}: {error.message}"
     outcome = "It passes" if verdict else "It does not pass"

@@ -25,6 +25,7 @@ from integrations.wire_formats.notification import NotificationFormat
 from subscriptions.hooks import subscription_created, subscription_deleted
 from subscriptions.models import Subscription
 from subscriptions.services.values import SubscriptionValues, check_together, clean_values
+from subscriptions.services.versions import keep_first_versions, keep_versions
 
 #: Subscriptions with an integration of their own, per store (docs/contract.md#subscriptions-api).
 OWN_LIMIT = 250
@@ -63,6 +64,7 @@ def create_subscription(*, store: Store, actor: Actor, **values: Unpack[Subscrip
         record_change(
             actor=actor, action="create", target=subscription, store=store, after=_shown(subscription, _FIELDS)
         )
+        keep_versions([subscription.pk], by=actor.name, now=subscription.created_at)
         subscription_created(subscription, now)
     return subscription
 
@@ -77,6 +79,7 @@ def update_subscription(
     now = timezone.now()
     with transaction.atomic():
         current = locked(subscription, related=_RELATED)
+        keep_first_versions([current.pk])
         before = {name: getattr(current, name) for name in _FIELDS} | {"integration": current.integration}
         if cleaned.get("parameters"):
             cleaned["parameters"] = unmask_parameters(cleaned["parameters"], current.parameters)
@@ -99,12 +102,15 @@ def update_subscription(
                 before=_shown(old, changed),
                 after=_shown(current, changed),
             )
+            keep_versions([current.pk], by=actor.name, now=timezone.now())
     return current
 
 
 def delete_subscription(*, subscription: Subscription, actor: Actor, reason: str = "") -> None:
     """Nothing more is sent for it. An integration of its own goes with it."""
     with transaction.atomic():
+        ConfigVersion.lock()
+        keep_first_versions([subscription.pk])
         deleted = mark_deleted(
             subscription,
             actor=actor,
@@ -114,6 +120,7 @@ def delete_subscription(*, subscription: Subscription, actor: Actor, reason: str
             shown=lambda row: _shown(row, _FIELDS),
             related=_RELATED,
         )
+        keep_versions([deleted.pk], by=actor.name, now=timezone.now())
         if has_own_integration(deleted) and deleted.integration.deleted_at is None:
             delete_integration(integration=deleted.integration, actor=actor, reason=reason)
 
@@ -123,23 +130,31 @@ def deactivate_subscription(*, subscription: Subscription, reason: str, actor: A
 
     False, and nothing is changed, if it is inactive already or was deleted.
     """
-    return switch_off(
-        subscription,
-        flag="is_active",
-        reason_field="inactive_reason",
-        action="deactivate",
-        reason=reason,
-        actor=actor,
-        related=_RELATED,
-    )
+    with transaction.atomic():
+        ConfigVersion.lock()
+        keep_first_versions([subscription.pk])
+        is_changed = switch_off(
+            subscription,
+            flag="is_active",
+            reason_field="inactive_reason",
+            action="deactivate",
+            reason=reason,
+            actor=actor,
+            related=_RELATED,
+        )
+        if is_changed:
+            keep_versions([subscription.pk], by=actor.name, now=timezone.now())
+    return is_changed
 
 
 def delete_subscriptions_of(integration: Integration, now: datetime) -> None:
     """Listens to `integration_deleted`."""
     found = Subscription.objects.alive().filter(integration=integration)
     # In one order: engines lock subscriptions whose polls succeeded.
-    list(found.order_by("id").select_for_update(no_key=True).values_list("id"))
+    ids = list(found.order_by("id").select_for_update(no_key=True).values_list("id", flat=True))
+    keep_first_versions(ids)
     found.update(deleted_at=now, updated_at=now)
+    keep_versions(ids, by=HOOKDESK.name, now=timezone.now())
 
 
 def has_own_integration(subscription: Subscription) -> bool:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import time
 from argparse import BooleanOptionalAction
-from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from deliveries.filters import FilterError
-from deliveries.management.cli import progress_bar
+from deliveries.management.cli import moment_or_ago, progress_bar
 from deliveries.models import Delivery, Engine, Replay
 from deliveries.replay import (
     CANARY_ABOVE,
@@ -31,8 +29,6 @@ from integrations.foundation.identifiers import parse_public_id
 from integrations.management.base import ReportCommand, find_store
 
 ACTOR = Actor(None, "manage.py resend")
-_AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Command(ReportCommand):
@@ -145,17 +141,10 @@ def _filters(options: dict[str, Any]) -> dict[str, str]:
     filters["status"] = options["status"] or Delivery.Status.FAILED.value
     for name in ("since", "until"):
         if options[name]:
-            filters[name] = _moment(options[name])
+            filters[name] = moment_or_ago(options[name])
     if options["store"]:
         filters["store"] = str(find_store(options["store"]).id)
     return filters
-
-
-def _moment(text: str) -> str:
-    """`24h` as a time; anything else is passed on for the filters to validate."""
-    if match := _AGO.fullmatch(text.strip()):
-        return (timezone.now() - timedelta(**{_UNITS[match[2]]: float(match[1])})).isoformat()
-    return text
 
 
 def _delivery(text: str) -> Delivery:

@@ -14,7 +14,14 @@ from django.utils import timezone
 from deliveries.models import Attempt, Delivery, Event, Record, Replay
 from integrations.models import AccessToken, Store
 from integrations.security.tokens import authenticate
-from tests.factories import AccessTokenFactory, DeliveryFactory, IntegrationFactory, StoreFactory, SubscriptionFactory
+from tests.factories import (
+    AccessTokenFactory,
+    DeliveryFactory,
+    EventFactory,
+    IntegrationFactory,
+    StoreFactory,
+    SubscriptionFactory,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -271,3 +278,19 @@ class TestPrune:
     def test_nonsense_is_refused(self):
         with pytest.raises(CommandError):
             run("prune", "--days", "-1")
+
+
+def test_backfill_makes_what_is_missing_once():
+    subscription = SubscriptionFactory(filter="status == 'sent'")
+    EventFactory(store=subscription.store)
+    EventFactory(store=subscription.store, data={"status": "lost"})
+    name = f"nsub_{subscription.pk}"
+    seen = run_json("backfill", name, "--since", "1h", "--dry-run")
+    assert (seen["events"], seen["missing"], seen["counts"]) == (2, 1, {"missing": 1, "filter": 1})
+    assert run_json("backfill", name, "--since", "1h", "--no-canary")["made"] == 1
+    assert run_json("backfill", name, "--since", "1h", "--no-canary")["made"] == 0
+    assert Delivery.objects.get().backfilled_by == "manage.py backfill"
+    with pytest.raises(CommandError, match="Unknown subscription"):
+        run_json("backfill", "nsub_x", "--since", "1h")
+    with pytest.raises(CommandError, match="--since"):
+        run_json("backfill", name, "--since", "x")

@@ -1,0 +1,1 @@
+"""Why an event has the deliveries that it has: computed from what is stored."""
