@@ -22,7 +22,7 @@ class Webhook(Provider):
     fields = (
         Field("url", "URL", "Where the messages are posted."),
         Field(
-            "secret", "Signing secret", "whsec_…; the receiver verifies messages with it. Empty: one is made.", False,
+            "secret", "Signing secret", "whsec_…; the receiver verifies messages with it. Empty: unsigned.", False,
             True,
         ),
     )  # fmt: skip
