@@ -30,6 +30,9 @@ from notifications.personal import mark_read
 from notifications.services import reopen_notification, resolve_notification
 
 
+_CARD = ("name", "label", "description", "icon")
+
+
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin):
     stock_pages = ("changelist",)
@@ -116,7 +119,9 @@ class ChannelAdmin(DeskAdmin):
         """First choose the kind on cards; then fill in its form."""
         if request.method == "GET" and request.GET.get("kind") not in CHANNEL_KINDS:
             _require(request, "notifications.add_channel")
-            return _page(self, request, "channel/kinds", "Add a channel", {"kinds": list(CHANNEL_KINDS.values())})
+            # Not the classes themselves: a template would call them.
+            cards = [{name: getattr(kind, name) for name in _CARD} for kind in CHANNEL_KINDS.values()]
+            return _page(self, request, "channel/kinds", "Add a channel", {"kinds": cards})
         return super().add_view(request, form_url, extra_context)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -161,7 +166,7 @@ class ChannelAdmin(DeskAdmin):
             own, when = ["recipients"], ["window_minutes", "digest_minutes"]
         else:
             # With view permission only, what is encrypted is not shown at all.
-            own = option_names(kind) if self._may_write(request, obj) else ["recipients"]
+            own = option_names(kind) if self._may_write(request, obj) else []
             when = ["digest_minutes"] if kind.gathers else []
         found = [
             (None, {"fields": ["name", "kind", *own, "level", "is_enabled"]}),

@@ -63,6 +63,11 @@ class ChannelForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        kind = CHANNEL_KINDS.get(self.initial_kind)
+        if kind is not None and not kind.has_recipients:
+            # Declared fields are there even if the page does not ask for them.
+            for name in ("recipients", "window_minutes", *(() if kind.gathers else ("digest_minutes",))):
+                self.fields.pop(name, None)
         if "auth_token" in self.fields:
             self.fields["auth_token"].required = False
             self.fields["auth_token"].help_text = "Leave empty to keep it, or to use the installation's token."
@@ -72,7 +77,7 @@ class ChannelForm(forms.ModelForm):
                 self.initial.setdefault(name, value)
             elif value:
                 self.fields[name].help_text = f"{option.help} Leave empty to keep it.".strip()
-        if self.instance.pk:
+        if self.instance.pk and "recipients" in self.fields:
             self.initial["recipients"] = "\n".join(self.instance.recipients)
 
     def clean_auth_token(self) -> str:
@@ -81,7 +86,7 @@ class ChannelForm(forms.ModelForm):
 
     def _options(self) -> dict[str, Field]:
         """The kind's own fields that this form asks for, by their name here."""
-        kind = CHANNEL_KINDS.get(str(self.initial_kind))
+        kind = CHANNEL_KINDS.get(self.initial_kind)
         found = {OPTION + each.name: each for each in kind.fields} if kind and not kind.has_recipients else {}
         return {name: option for name, option in found.items() if name in self.fields}
 

@@ -142,8 +142,8 @@ def _give_up_interrupted(now: datetime) -> None:
     lost.update(status=Status.FAILED, error="The worker stopped while sending this message; it may have arrived.")
 
 
-def send_test(*, channel: Channel, recipient: str, now: datetime | None = None) -> None:
-    """Send a test message immediately, ignoring quiet hours.
+def send_test(*, channel: Channel, recipient: str, now: datetime | None = None) -> int | None:
+    """Send a test message immediately, ignoring quiet hours; returns the receiver's status, if the kind learns it.
 
     Raises ChannelError; records the outcome on the channel.
     """
@@ -160,6 +160,7 @@ def send_test(*, channel: Channel, recipient: str, now: datetime | None = None) 
         found.update(last_error=error.message)
         raise
     found.update(last_error="", last_sent_at=now)
+    return provider.status
 
 
 def prune_messages(before: datetime, limit: int = 1_000) -> int:

@@ -85,6 +85,8 @@ class Provider:
     """
 
     channel: Channel = field(repr=False)
+    #: The receiver's latest HTTP status, or the mail server's code; None where the kind does not learn it.
+    status: int | None = field(default=None, init=False)
 
     name: ClassVar[str]
     label: ClassVar[str]
@@ -120,6 +122,18 @@ class Provider:
         """Return where messages go, as shown to staff: nothing secret."""
         return cls.label
 
+    def call(
+        self, method: str, url: str, body: Any, *, headers: Headers = (), secrets: tuple[str, ...] = ()
+    ) -> Response:
+        """Send `body` (JSON, unless it is bytes) and return the response if it is 2xx; raises ChannelError."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        common = (("Content-Type", "application/json"), ("Accept", "application/json"), ("User-Agent", USER_AGENT))
+        response = transmit(Request(method, url, (*common, *headers), content, TIMEOUT, secrets))
+        self.status = response.status
+        if not 200 <= response.status < 300:
+            raise refused(self.label, response, secrets)
+        return response
+
     def option(self, name: str) -> str:
         """Return a field's value, or the empty string."""
         return str((self.channel.options or {}).get(name, ""))
@@ -131,18 +145,6 @@ def transmit(request: Request) -> Response:
         return send(request, current_policy())
     except TransportError as error:
         raise ChannelError(redact_text(error.message, request.secrets), permanent=error.permanent) from error
-
-
-def call(
-    vendor: str, method: str, url: str, body: Any, *, headers: Headers = (), secrets: tuple[str, ...] = ()
-) -> Response:
-    """Send `body` as JSON and return the response if its status is 2xx; raises ChannelError."""
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    sent = (("Content-Type", "application/json"), ("Accept", "application/json"), ("User-Agent", USER_AGENT), *headers)
-    response = transmit(Request(method, url, sent, content, TIMEOUT, secrets))
-    if not 200 <= response.status < 300:
-        raise refused(vendor, response, secrets)
-    return response
 
 
 def refused(

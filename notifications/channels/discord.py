@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from integrations.foundation.texts import shortened
-from notifications.channels.base import Field, OutgoingMessage, Provider, call, json_object, url_error
+from notifications.channels.base import Field, OutgoingMessage, Provider, json_object, url_error
 from notifications.texts import lines, title
 
 _COLOURS = {"opened": 0xD92D20, "resolved": 0x079455, "test": 0x475467}
@@ -33,9 +33,9 @@ class Discord(Provider):
     def send(self, message: OutgoingMessage) -> str:
         url, content = self.option("url"), _content(message)
         if message.reference:
-            call(self.label, "PATCH", _address(url, f"/messages/{message.reference}"), content, secrets=(url,))
+            self.call("PATCH", _address(url, f"/messages/{message.reference}"), content, secrets=(url,))
             return message.reference
-        answer = json_object(call(self.label, "POST", _address(url, wait="true"), content, secrets=(url,)))
+        answer = json_object(self.call("POST", _address(url, wait="true"), content, secrets=(url,)))
         return str(answer.get("id", "")) if str(answer.get("id", "")).isdecimal() else ""
 
 

@@ -50,6 +50,7 @@ class Email(Provider):
         }
         url = f"mailto:{quote(message.recipient, safe='@+')}"
         answer = transmit(Request("MAIL", url, (), json.dumps(mail).encode(), TIMEOUT))
+        self.status = answer.status
         if answer.status != _TAKEN:
             raise ChannelError(f"The mail server answered {answer.status}.", permanent=answer.status >= 500)
         return ""

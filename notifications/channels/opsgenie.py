@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from integrations.connectors.base import base_url
 from integrations.foundation.texts import shortened
-from notifications.channels.base import Field, OutgoingMessage, Provider, call
+from notifications.channels.base import Field, OutgoingMessage, Provider
 from notifications.texts import Incident, how_many
 
 VENDOR_URL = "https://api.opsgenie.com"
@@ -49,7 +49,7 @@ class Opsgenie(Provider):
     def _post(self, path: str, content: dict[str, Any]) -> None:
         key = self.option("api_key")
         url = f"{base_url('OPSGENIE_BASE_URL', VENDOR_URL)}/v2/alerts{path}"
-        call(self.label, "POST", url, content, headers=(("Authorization", f"GenieKey {key}"),), secrets=(key,))
+        self.call("POST", url, content, headers=(("Authorization", f"GenieKey {key}"),), secrets=(key,))
 
 
 def _alert(incident: Incident) -> dict[str, Any]:

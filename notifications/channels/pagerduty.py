@@ -9,7 +9,7 @@ from typing import Any
 
 from integrations.connectors.base import base_url
 from integrations.foundation.texts import shortened
-from notifications.channels.base import Field, OutgoingMessage, Provider, call
+from notifications.channels.base import Field, OutgoingMessage, Provider
 from notifications.texts import Incident
 
 VENDOR_URL = "https://events.pagerduty.com"
@@ -46,7 +46,7 @@ class PagerDuty(Provider):
     def _event(self, event: dict[str, Any]) -> None:
         key = self.option("routing_key")
         url = f"{base_url('PAGERDUTY_BASE_URL', VENDOR_URL)}/v2/enqueue"
-        call(self.label, "POST", url, {"routing_key": key, **event}, secrets=(key,))
+        self.call("POST", url, {"routing_key": key, **event}, secrets=(key,))
 
 
 def _details(incident: Incident) -> dict[str, Any]:

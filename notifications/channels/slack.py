@@ -10,7 +10,7 @@ from typing import Any
 
 from integrations.connectors.base import base_url
 from integrations.foundation.texts import shortened
-from notifications.channels.base import ChannelError, Field, OutgoingMessage, Provider, call, json_object, url_error
+from notifications.channels.base import ChannelError, Field, OutgoingMessage, Provider, json_object, url_error
 from notifications.texts import how_many, lines, title
 
 VENDOR_URL = "https://slack.com"
@@ -49,7 +49,7 @@ class Slack(Provider):
     def send(self, message: OutgoingMessage) -> str:
         content = _content(message)
         if url := self.option("url"):
-            call(self.label, "POST", url, content, secrets=(url,))
+            self.call("POST", url, content, secrets=(url,))
             return ""
         place, _, stamp = message.reference.partition(":")
         if stamp:
@@ -60,7 +60,7 @@ class Slack(Provider):
         token = self.option("token")
         url = f"{base_url('SLACK_BASE_URL', VENDOR_URL)}/api/{method}"
         headers = (("Authorization", f"Bearer {token}"),)
-        response = call(self.label, "POST", url, content, headers=headers, secrets=(token,))
+        response = self.call("POST", url, content, headers=headers, secrets=(token,))
         answer = json_object(response)
         if answer.get("ok") is not True:
             error = str(answer.get("error", "no answer that can be read"))[:100]

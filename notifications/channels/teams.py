@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from integrations.foundation.texts import shortened
-from notifications.channels.base import Field, OutgoingMessage, Provider, call, refused, url_error
+from notifications.channels.base import Field, OutgoingMessage, Provider, refused, url_error
 from notifications.texts import lines, title
 
 _COLOURS = {"opened": "Attention", "resolved": "Good", "test": "Accent"}
@@ -40,7 +40,7 @@ class Teams(Provider):
             "contentUrl": None,
             "content": _card(message),
         }
-        response = call(self.label, "POST", url, {"type": "message", "attachments": [attachment]}, secrets=(url,))
+        response = self.call("POST", url, {"type": "message", "attachments": [attachment]}, secrets=(url,))
         # Connectors of the older sort answer 200 and say in the body that Teams refused.
         if b"returned HTTP error" in response.body:
             raise refused(self.label, response, (url,), permanent=b"429" not in response.body)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.utils import timezone
 
 from integrations.security.signing import check_secret, standard_signature
-from notifications.channels.base import ChannelError, Field, OutgoingMessage, Provider, call, url_error
+from notifications.channels.base import ChannelError, Field, OutgoingMessage, Provider, url_error
 from notifications.texts import Incident
 
 
@@ -66,7 +66,7 @@ class Webhook(Provider):
                 headers.append(("webhook-signature", standard_signature([secret], message_id, stamp, body)))
             except ValueError as error:
                 raise ChannelError(f"The signing secret cannot be used. {error}", permanent=True) from error
-        call("The webhook", "POST", url, body, headers=tuple(headers), secrets=(secret,) if secret else ())
+        self.call("POST", url, body, headers=tuple(headers), secrets=(secret,) if secret else ())
 
 
 def _shown(incident: Incident) -> dict[str, Any]:
