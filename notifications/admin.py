@@ -29,7 +29,6 @@ from notifications.outbox import send_test
 from notifications.personal import mark_read
 from notifications.services import reopen_notification, resolve_notification
 
-
 _CARD = ("name", "label", "description", "icon")
 
 
