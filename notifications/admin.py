@@ -5,9 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -23,17 +22,14 @@ from integrations.admin.lists import tab_page
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import Store
 from integrations.security.redaction import MASK
-from notifications.channels import ChannelError, provider_for
+from notifications.channel_form import ChannelForm, form_of, option_names, shown_options
+from notifications.channels import CHANNEL_KINDS, ChannelError
 from notifications.models import Channel, ChannelMessage, Notification, PersonalNotice
 from notifications.outbox import send_test
 from notifications.personal import mark_read
 from notifications.services import reopen_notification, resolve_notification
 
-#: 30 days. What is longer was a slip, and no date could be reckoned with it.
-MINUTES_LIMIT = 30 * 24 * 60
-#: Recipients of one channel, and characters of one (as messages keep them).
-RECIPIENTS_LIMIT = 100
-RECIPIENT_LENGTH = 200
+_CARD = ("name", "label", "description", "icon")
 
 
 @admin.register(Notification)
@@ -106,91 +102,34 @@ def _page_of(notification: Notification) -> str:
     return reverse("admin:notifications_notification_change", args=[notification.pk])
 
 
-class ChannelForm(forms.ModelForm):
-    """Recipients are entered one per line; a token left empty stays unchanged."""
-
-    recipients = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="One per line: +15551234567 for SMS, an address for e-mail.",
-    )
-
-    window_minutes = forms.IntegerField(
-        min_value=1,
-        max_value=MINUTES_LIMIT,
-        initial=60,
-        help_text="Deduplication window, in minutes: at most one message per incident and recipient.",
-    )
-    digest_minutes = forms.IntegerField(
-        min_value=0,
-        max_value=MINUTES_LIMIT,
-        initial=0,
-        help_text="Digest interval, in minutes. 0 sends each message immediately.",
-    )
-
-    class Meta:
-        model = Channel
-        fields = (
-            "name", "kind", "recipients", "level", "stores", "integrations", "account_sid", "auth_token", "sender",
-            "quiet_from", "quiet_until", "window_minutes", "digest_minutes", "is_enabled",
-        )  # fmt: skip
-        widgets = {
-            "auth_token": forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-            "quiet_from": forms.TimeInput(attrs={"type": "time"}),
-            "quiet_until": forms.TimeInput(attrs={"type": "time"}),
-        }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "auth_token" in self.fields:
-            self.fields["auth_token"].required = False
-            self.fields["auth_token"].help_text = "Leave empty to keep it, or to use the installation's token."
-        if self.instance.pk:
-            self.initial["recipients"] = "\n".join(self.instance.recipients)
-
-    def clean_auth_token(self) -> str:
-        given: str = self.cleaned_data["auth_token"]
-        return given or (Channel.objects.get(pk=self.instance.pk).auth_token if self.instance.pk else "")
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        found = [line.strip() for line in str(cleaned.get("recipients", "")).replace(",", "\n").splitlines()]
-        cleaned["recipients"] = list(dict.fromkeys(line for line in found if line))
-        if len(cleaned["recipients"]) > RECIPIENTS_LIMIT or any(
-            len(one) > RECIPIENT_LENGTH for one in cleaned["recipients"]
-        ):
-            raise ValidationError(
-                {
-                    "recipients": f"{RECIPIENTS_LIMIT} recipients of {RECIPIENT_LENGTH} characters each are "
-                    f"allowed at most."
-                }
-            )
-        if "kind" in cleaned:
-            provider = provider_for(Channel(kind=cleaned["kind"]))
-            for recipient in cleaned["recipients"]:
-                try:
-                    provider.check_recipient(recipient)
-                except ValueError as error:
-                    raise ValidationError({"recipients": str(error)}) from None
-        return cleaned
-
-
 @admin.register(Channel)
 class ChannelAdmin(DeskAdmin):
     store_path = None
     form = ChannelForm
-    list_display = ["name", "kind", "level", "enabled", "last_sent", "last_error"]
-    empty_text = "A channel sends an e-mail or an SMS when deliveries fail, for all stores or for some."
+    list_display = ["name", "kind_label", "level", "enabled", "last_sent", "last_error"]
+    empty_text = "A channel tells people or their pager when deliveries fail, for all stores or for some."
     change_form_template = "admin/notifications/channel/change_form.html"
-    fieldsets = [
-        (None, {"fields": ["name", "kind", "recipients", "level", "is_enabled"]}),
-        ("Limit to", {"fields": ["stores", "integrations"]}),
-        ("When", {"fields": ["window_minutes", "digest_minutes", "quiet_from", "quiet_until"]}),
-        ("Sender", {"fields": ["sender", "account_sid", "auth_token"]}),
-    ]
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.test_view)
         return [path("<number:pk>/test/", view, name="notifications_channel_test"), *super().get_urls()]
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """First choose the kind on cards; then fill in its form."""
+        if request.method == "GET" and request.GET.get("kind") not in CHANNEL_KINDS:
+            _require(request, "notifications.add_channel")
+            # Not the classes themselves: a template would call them.
+            cards = [{name: getattr(kind, name) for name in _CARD} for kind in CHANNEL_KINDS.values()]
+            return _page(self, request, "channel/kinds", "Add a channel", {"kinds": cards})
+        return super().add_view(request, form_url, extra_context)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change=change, **{**kwargs, "form": form_of(_kind_of(request, obj))})
+
+    @admin.display(description="kind", ordering="kind")
+    def kind_label(self, channel: Channel) -> str:
+        kind = CHANNEL_KINDS.get(channel.kind)
+        return kind.label if kind else channel.kind
 
     @admin.display(description="state", ordering="is_enabled")
     def enabled(self, channel: Channel) -> SafeString:
@@ -221,11 +160,23 @@ class ChannelAdmin(DeskAdmin):
         return [] if self._may_write(request, obj) else ["auth_token"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        left_out = self.get_exclude(request, obj)
-        return [
-            (title, {**options, "fields": [name for name in options["fields"] if name not in left_out]})
-            for title, options in super().get_fieldsets(request, obj)
+        kind = CHANNEL_KINDS.get(_kind_of(request, obj))
+        if kind is None or kind.has_recipients:
+            own, when = ["recipients"], ["window_minutes", "digest_minutes"]
+        else:
+            # With view permission only, what is encrypted is not shown at all.
+            own = option_names(kind) if self._may_write(request, obj) else []
+            when = ["digest_minutes"] if kind.gathers else []
+        found = [
+            (None, {"fields": ["name", "kind", *own, "level", "is_enabled"]}),
+            ("Limit to", {"fields": ["stores", "integrations"]}),
+            ("When", {"fields": [*when, "quiet_from", "quiet_until"]}),
         ]
+        if kind is None or kind.has_recipients:
+            names = ["sender", "account_sid", "auth_token"]
+            left_out = self.get_exclude(request, obj)
+            found.append(("Sender", {"fields": [name for name in names if name not in left_out]}))
+        return found
 
     def _may_write(self, request: HttpRequest, channel: Channel | None) -> bool:
         return self.has_change_permission(request) if channel else self.has_add_permission(request)
@@ -293,11 +244,16 @@ def _shown(channel: Channel) -> dict[str, Any]:
         "account_sid": channel.account_sid,
         "auth_token": MASK if channel.auth_token else "",
         "sender": channel.sender,
+        "options": shown_options(channel),
         "quiet": [str(channel.quiet_from or ""), str(channel.quiet_until or "")],
         "window_minutes": channel.window_minutes,
         "digest_minutes": channel.digest_minutes,
         "is_enabled": channel.is_enabled,
     }
+
+
+def _kind_of(request: HttpRequest, channel: Channel | None) -> str:
+    return channel.kind if channel else str(request.POST.get("kind") or request.GET.get("kind") or "email")
 
 
 def _require(request: HttpRequest, permission: str) -> None:

@@ -7,13 +7,14 @@ class NotificationsConfig(AppConfig):
 
     def ready(self) -> None:
         from deliveries import hooks
-        from notifications import personal, services
+        from notifications import follow_ups, personal, services
 
         hooks.settled.connect(services.on_settled)
         hooks.groups_resolved.connect(services.on_groups_resolved)
         hooks.groups_reopened.connect(services.on_groups_reopened)
         hooks.cases_woken.connect(services.on_cases_woken)
         hooks.case_assigned.connect(personal.on_case_assigned)
+        hooks.case_assigned.connect(follow_ups.on_case_assigned)
         hooks.page_opened.connect(personal.on_page_opened)
         hooks.announced.connect(services.on_announced)
         hooks.announcement_settled.connect(services.on_announcement_settled)

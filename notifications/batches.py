@@ -1,7 +1,8 @@
 """Combines due messages, so that an outage does not cause hundreds of them.
 
 A recipient of a channel gets single messages for the first few incidents. Further incidents within some minutes are
-combined into one message every few minutes. Channels with a digest always combine all incidents of a slot.
+combined into one message every few minutes. Channels with a digest always combine all incidents of a slot; kinds that
+track incidents never do.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Max, QuerySet
 
+from notifications.channels import CHANNEL_KINDS
 from notifications.models import ChannelMessage
 
 Status = ChannelMessage.Status
@@ -56,7 +58,10 @@ def batches_of(due: Sequence[ChannelMessage], now: datetime) -> list[list[Channe
     for pair, messages in pairs.items():
         told = recent.get(pair, _Recent())
         room = ALONE_LIMIT - told.count
-        if messages[0].channel.digest_minutes:
+        kind = CHANNEL_KINDS.get(messages[0].channel.kind)
+        if kind is not None and not kind.gathers:
+            batches += [[message] for message in messages]
+        elif messages[0].channel.digest_minutes:
             batches.append(_all_due(pair, now))
         elif len(messages) <= room and _count_due(pair, now) <= room:
             batches += [[message] for message in messages]

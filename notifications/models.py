@@ -11,7 +11,7 @@ from django.db.models import Q
 from deliveries.models import Delivery, FailureGroup
 from integrations.foundation.identifiers import public_id
 from integrations.models import Integration, Store
-from integrations.security.encrypted_fields import EncryptedTextField
+from integrations.security.encrypted_fields import EncryptedJSONField, EncryptedTextField
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
@@ -92,13 +92,12 @@ class Notification(models.Model):
 class Channel(models.Model):
     """Where notifications go in addition to the admin."""
 
-    class Kind(models.TextChoices):
-        SMS = "sms", "SMS (Twilio)"
-        EMAIL = "email", "e-mail"
-
     name = models.CharField(max_length=100)
-    kind = models.CharField(max_length=10, choices=Kind.choices)
-    recipients = models.JSONField(default=list, help_text="Phone numbers (+15551234567) or e-mail addresses.")
+    kind = models.CharField(max_length=10, help_text="A name of notifications.channels.CHANNEL_KINDS.")
+    recipients = models.JSONField(
+        default=list, help_text="Phone numbers (+15551234567) or e-mail addresses; of other kinds, where messages go."
+    )
+    options = EncryptedJSONField(default=dict, blank=True, null=True, help_text="The kind's own fields.")
     level = models.CharField(
         "minimum level", max_length=10, choices=Notification.Level.choices, default=Notification.Level.ERROR
     )
@@ -165,6 +164,28 @@ class ChannelMessage(models.Model):
             ),
             # Pruning.
             models.Index(fields=["created_at"], name="channel_message_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} → {self.recipient}"
+
+
+class OpenIncident(models.Model):
+    """An incident that a receiver was told of, and not yet that it is over."""
+
+    channel = models.ForeignKey(Channel, models.CASCADE, related_name="+", db_index=False)
+    notification = models.ForeignKey(Notification, models.CASCADE, related_name="+")
+    recipient = models.CharField(max_length=200)
+    reference = models.CharField(max_length=300, blank=True, help_text="What the receiver calls the message.")
+    acknowledged_by = models.CharField(max_length=200, blank=True, help_text="Who has the case since it was told.")
+    is_acknowledged = models.BooleanField(default=False, help_text="The receiver knows who has it.")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    try_after = models.DateTimeField(help_text="A follow-up is sent then at the earliest.")
+    told_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["channel", "recipient", "notification"], name="open_incident_is_unique")
         ]
 
     def __str__(self) -> str:

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from notifications import follow_ups
 from notifications.batches import WITH_OTHERS, batches_of, due_messages
-from notifications.channels import ChannelError, OutgoingMessage, provider_for
+from notifications.channels import ChannelError, provider_for
+from notifications.messages import compose, test_message
 from notifications.models import Channel, ChannelMessage, Notification
-from notifications.texts import Incident, email_text, harmless, sms_text, subject
 
 logger = logging.getLogger("hookdesk.notifications")
 
@@ -102,9 +102,10 @@ def _claim(messages: Sequence[ChannelMessage], now: datetime) -> list[ChannelMes
 def _send(messages: Sequence[ChannelMessage], now: datetime, count: SentCount) -> bool:
     """Send as one message and record; False if the channel cannot be reached now."""
     channel, recipient = messages[0].channel, messages[0].recipient
-    outgoing = _compose(messages)
+    told = [message.notification for message in messages if message.notification is not None]
+    outgoing = compose(channel, recipient, told, "opened", now, key=f"{messages[0].pk}")
     try:
-        provider_for(channel).send(outgoing)
+        reference = provider_for(channel).send(outgoing)
     except ChannelError as error:
         _record_failure(messages, error, now, count)
         return error.permanent
@@ -115,6 +116,7 @@ def _send(messages: Sequence[ChannelMessage], now: datetime, count: SentCount) -
     _sending(messages[1:]).update(status=Status.SENT, sent_at=now, text=WITH_OTHERS, error="")
     _sending(messages[:1]).update(status=Status.SENT, sent_at=now, text=outgoing.text, error="")
     Channel.objects.filter(pk=channel.pk).update(last_error="", last_sent_at=now)
+    follow_ups.remember(channel, recipient, told, reference if len(told) == 1 else "", now)
     count.sent += 1
     logger.info("sent a message to %s through %s", recipient, channel)
     return True
@@ -140,32 +142,12 @@ def _give_up_interrupted(now: datetime) -> None:
     lost.update(status=Status.FAILED, error="The worker stopped while sending this message; it may have arrived.")
 
 
-def _compose(messages: Sequence[ChannelMessage]) -> OutgoingMessage:
-    channel, recipient = messages[0].channel, messages[0].recipient
-    incidents = [_incident(message.notification) for message in messages if message.notification is not None]
-    link = f"{settings.PUBLIC_URL}/admin/notifications/notification/"
-    is_sms = channel.kind == Channel.Kind.SMS
-    text = sms_text(incidents, link) if is_sms else email_text(incidents, link)
-    return OutgoingMessage(recipient, subject(incidents), text)
-
-
-def _incident(notification: Notification) -> Incident:
-    return Incident(
-        level=notification.level,
-        store=harmless(notification.store.name),
-        integration=harmless(notification.integration.name) if notification.integration else "",
-        summary=harmless(notification.summary),
-        occurrences=notification.count,
-        link=f"{settings.PUBLIC_URL}/admin/notifications/notification/{notification.pk}/change/",
-    )
-
-
-def send_test(*, channel: Channel, recipient: str, now: datetime | None = None) -> None:
-    """Send a test message immediately, ignoring quiet hours.
+def send_test(*, channel: Channel, recipient: str, now: datetime | None = None) -> int | None:
+    """Send a test message immediately, ignoring quiet hours; returns the receiver's status, if the kind learns it.
 
     Raises ChannelError; records the outcome on the channel.
     """
-    text = f"Hookdesk: this is a test of the channel {channel.name}. {settings.PUBLIC_URL}/admin/"
+    now = now or timezone.now()
     found = Channel.objects.filter(pk=channel.pk)
     try:
         provider = provider_for(channel)
@@ -173,11 +155,12 @@ def send_test(*, channel: Channel, recipient: str, now: datetime | None = None) 
             provider.check_recipient(recipient)
         except ValueError as error:
             raise ChannelError(str(error), permanent=True) from error
-        provider.send(OutgoingMessage(recipient, "[Hookdesk] test", text))
+        provider.send(test_message(channel, recipient, now))
     except ChannelError as error:
         found.update(last_error=error.message)
         raise
-    found.update(last_error="", last_sent_at=now or timezone.now())
+    found.update(last_error="", last_sent_at=now)
+    return provider.status
 
 
 def prune_messages(before: datetime, limit: int = 1_000) -> int:

@@ -153,7 +153,7 @@ def send_mails(now: datetime) -> int:
             continue  # another worker has it
         mine = PersonalNotice.objects.filter(pk=notice.pk, mail=Mail.SENDING)
         try:
-            provider_for(Channel(kind=Channel.Kind.EMAIL)).send(_message_of(notice))
+            provider_for(Channel(kind="email")).send(_message_of(notice))
         except ChannelError as error:
             logger.warning("a notice could not be mailed to %s: %s", notice.user, error.message)
             mine.update(mail=Mail.FAILED, mail_error=error.message.replace("\0", ""))

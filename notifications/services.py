@@ -29,8 +29,8 @@ from deliveries.storage import backend
 from deliveries.storage.counters import Counters
 from deliveries.storage.locks import lock_groups
 from integrations.foundation.audit import Actor, record_change
-from notifications import personal
-from notifications.models import Notification
+from notifications import follow_ups, personal
+from notifications.models import Notification, OpenIncident
 from notifications.routing import queue_messages
 
 logger = logging.getLogger("hookdesk.notifications")
@@ -106,6 +106,7 @@ def on_groups_resolved(group_ids: Sequence[int], by: str, now: datetime) -> None
         if len(group_ids) > 1:
             list(_in_order(found).values_list("id"))
         found.update(status=Status.RESOLVED, resolved_by=by[:200], resolved_at=now)
+        follow_ups.expect(OpenIncident.objects.filter(notification__failure_group_id__in=group_ids))
 
 
 def on_groups_reopened(group_ids: Sequence[int], now: datetime) -> None:
@@ -126,7 +127,7 @@ def on_cases_woken(group_ids: Sequence[int], now: datetime) -> None:
     """Listener of `hooks.cases_woken`: their messages go out now, and whoever has the case is told."""
     with _harmless("cases whose snooze is over"):
         found = Notification.objects.open().filter(failure_group_id__in=group_ids)
-        queue_messages(list(found.values_list("id", flat=True)), now)
+        queue_messages(list(found.values_list("id", flat=True)), now, again=True)
         personal.tell_assignees(group_ids, "woke", now)
 
 
@@ -161,7 +162,10 @@ def _in_order(found: QuerySet[Notification], *, is_waiting: bool = True) -> Quer
 def resolve_announced(store_id: uuid.UUID, key: str, by: str, now: datetime) -> bool:
     """Resolve what was announced under this key. False if it was not open."""
     announced = Notification.objects.open().filter(store_id=store_id, key=key[:200])
-    return bool(announced.update(status=Status.RESOLVED, resolved_by=by[:200], resolved_at=now))
+    changed = bool(announced.update(status=Status.RESOLVED, resolved_by=by[:200], resolved_at=now))
+    if changed:
+        follow_ups.expect(OpenIncident.objects.filter(notification__store_id=store_id, notification__key=key[:200]))
+    return changed
 
 
 @contextmanager
@@ -244,6 +248,7 @@ def resolve_notification(*, notification: Notification, actor: Actor, now: datet
         if changed:
             if group is not None:
                 failures.resolve_group(group=group, actor=actor, now=now)
+            follow_ups.expect(OpenIncident.objects.filter(notification=notification))
             _audit(notification, actor, "resolve", Status.OPEN, Status.RESOLVED)
     notification.refresh_from_db()
     return bool(changed)

@@ -7,15 +7,17 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from notifications import outbox, personal, services
+from notifications import follow_ups, outbox, personal, services
 
 
 def send_waiting() -> str:
     """Runs when a notification opens, and each minute for messages held by quiet hours or a digest.
 
-    Also tells those who may approve what awaits approval, and sends what is meant for one person.
+    Also tells receivers what became of the incidents they know, tells those who may approve what awaits approval, and
+    sends what is meant for one person.
     """
     count = outbox.send_waiting()
+    count.sent += follow_ups.send_follow_ups()
     personal.tell_approvers(timezone.now())
     count.sent += personal.send_mails(timezone.now())
     return f"{count.sent} sent, {count.failed} failed, {count.dropped} dropped"

@@ -15,6 +15,9 @@ SMS_LIMIT = 320
 DIGEST_LIMIT = 20
 #: Maximum characters of an incident's summary in an e-mail.
 SUMMARY_LIMIT = 500
+#: Maximum characters of a chat message's title, and of an incident's summary among others.
+TITLE_LIMIT = 150
+LINE_LIMIT = 80
 _LINK = re.compile(
     r"[a-z][a-z0-9+.-]*://\S+"
     r"|(?:www\.|(?:[\w-]+\.)+(?=[\w-]+/|(?:com|net|org|io|info|biz|app|dev|co|me|xyz|top|site|online|link|shop)\b))\S+",
@@ -32,6 +35,10 @@ class Incident:
     summary: str
     occurrences: int
     link: str
+    key: str = ""  #: the same for all messages about it, for receivers that track incidents
+    case: str = ""  #: the id of its case, case_…; empty if it has none
+    since: str = ""  #: RFC 3339, UTC
+    by: str = ""  #: who acknowledged or resolved it
 
     @property
     def place(self) -> str:
@@ -52,6 +59,30 @@ def subject(incidents: Sequence[Incident]) -> str:
         return f"[Hookdesk] {len(incidents)} incidents"
     [incident] = incidents
     return shortened(f"[Hookdesk] {incident.level}: {incident.place}", 150)
+
+
+def title(incidents: Sequence[Incident], event: str) -> str:
+    """Return one line that says what happened to which incidents: `event` is opened, acknowledged or resolved."""
+    if len(incidents) > 1:
+        return f"{len(incidents)} incidents {event}"
+    [incident] = incidents
+    state = incident.level if event == "opened" else event
+    return shortened(f"{state.capitalize()}: {incident.place}", TITLE_LIMIT)
+
+
+def how_many(incident: Incident) -> str:
+    return f"{incident.occurrences} {'failure' if incident.occurrences == 1 else 'failures'} so far"
+
+
+def lines(incidents: Sequence[Incident]) -> list[str]:
+    """Return a line per incident of a message about several; the last one counts those that are not named."""
+    found = [
+        f"{incident.place}: {shortened(incident.summary, LINE_LIMIT)} ({how_many(incident)})"
+        for incident in incidents[:DIGEST_LIMIT]
+    ]
+    if len(incidents) > DIGEST_LIMIT:
+        found.append(f"… and {len(incidents) - DIGEST_LIMIT} more")
+    return found
 
 
 def sms_text(incidents: Sequence[Incident], link: str) -> str:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deliveries', '0150_attempts_written_once'),
+        ("deliveries", "0150_attempts_written_once"),
     ]
 
     operations = [

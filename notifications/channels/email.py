@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from integrations.transport import Request
-from notifications.channels.base import TIMEOUT, ChannelError, OutgoingMessage, transmit
+from notifications.channels.base import TIMEOUT, ChannelError, Field, OutgoingMessage, Provider, transmit
 
 if TYPE_CHECKING:
     from notifications.models import Channel
@@ -19,10 +19,19 @@ if TYPE_CHECKING:
 _TAKEN = 250  #: status returned by the mail transport
 
 
-class Email:
+class Email(Provider):
     """Sends from the channel's sender, or from `DEFAULT_FROM_EMAIL`."""
 
+    name = "email"
+    label = "E-mail"
+    description = "Mail to one or more addresses, through the installation's mail server."
+    icon = '<path d="M4 6h16v12H4zM4 7l8 6 8-6"/>'
+    fields = (Field("sender", "From", "Empty: the installation's sender.", is_required=False),)
+    columns = frozenset({"sender"})
+    has_recipients = True
+
     def __init__(self, channel: Channel) -> None:
+        super().__init__(channel)
         self._sender = channel.sender or settings.DEFAULT_FROM_EMAIL
 
     def check_recipient(self, recipient: str) -> None:
@@ -31,7 +40,7 @@ class Email:
         except ValidationError:
             raise ValueError(f"{recipient!r} is not an e-mail address.") from None
 
-    def send(self, message: OutgoingMessage) -> None:
+    def send(self, message: OutgoingMessage) -> str:
         mail = {
             "from": self._sender,
             "to": [message.recipient],
@@ -41,5 +50,7 @@ class Email:
         }
         url = f"mailto:{quote(message.recipient, safe='@+')}"
         answer = transmit(Request("MAIL", url, (), json.dumps(mail).encode(), TIMEOUT))
+        self.status = answer.status
         if answer.status != _TAKEN:
             raise ChannelError(f"The mail server answered {answer.status}.", permanent=answer.status >= 500)
+        return ""

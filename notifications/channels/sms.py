@@ -12,7 +12,7 @@ from django.conf import settings
 from integrations.connectors.base import base_url
 from integrations.transport import Request
 from integrations.wire_formats.base import USER_AGENT
-from notifications.channels.base import TIMEOUT, ChannelError, OutgoingMessage, transmit
+from notifications.channels.base import TIMEOUT, ChannelError, Field, OutgoingMessage, Provider, transmit
 
 if TYPE_CHECKING:
     from notifications.models import Channel
@@ -21,10 +21,23 @@ VENDOR_URL = "https://api.twilio.com"
 _NUMBER = re.compile(r"\+[1-9][0-9]{5,14}")
 
 
-class TwilioSms:
+class TwilioSms(Provider):
     """Uses the channel's credentials and sender, or those of the installation (`TWILIO_…`)."""
 
+    name = "sms"
+    label = "SMS (Twilio)"
+    description = "Short messages to phones, through Twilio."
+    icon = '<path d="M8 3h8v18H8zM11 18h2"/>'
+    fields = (
+        Field("sender", "From", "Empty: the installation's number.", is_required=False),
+        Field("account_sid", "Twilio account SID", "Empty: the installation's.", is_required=False),
+        Field("auth_token", "Twilio auth token", "Empty: the installation's.", is_required=False, is_secret=True),
+    )
+    columns = frozenset({"sender", "account_sid", "auth_token"})
+    has_recipients = True
+
     def __init__(self, channel: Channel) -> None:
+        super().__init__(channel)
         self._account_sid = channel.account_sid or settings.TWILIO_ACCOUNT_SID
         self._auth_token = channel.auth_token or settings.TWILIO_AUTH_TOKEN
         self._sender = channel.sender or settings.TWILIO_FROM
@@ -33,7 +46,7 @@ class TwilioSms:
         if not _NUMBER.fullmatch(recipient):
             raise ValueError(f"{recipient!r} is not a phone number in international form: +15551234567.")
 
-    def send(self, message: OutgoingMessage) -> None:
+    def send(self, message: OutgoingMessage) -> str:
         missing = [
             name
             for name, value in (
@@ -59,6 +72,7 @@ class TwilioSms:
         except TwilioRestException as error:
             is_permanent = 400 <= error.status < 500 and error.status not in (408, 429)
             raise ChannelError(f"Twilio answered {error.status}: {error.msg}", permanent=is_permanent) from error
+        return ""
 
 
 class _TransportClient:

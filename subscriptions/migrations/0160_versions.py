@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('integrations', '0120_sources'),
-        ('subscriptions', '0101_words'),
+        ("subscriptions", "0101_words"),
     ]
 
     operations = [

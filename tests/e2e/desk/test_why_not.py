@@ -83,13 +83,13 @@ def test_the_filter_was_wrong_and_what_is_missing_is_delivered_once(
 ) -> None:
     page = visit("Manager", theme=theme, width=width, name="mia")
     page.goto(f"/admin/subscriptions/subscription/{shop.pk}/change/")
-    page.get_by_role("link", name="turned away by its filter").click()
+    page.get_by_role("link", name="Turned away by its filter").click()
     page.get_by_text('status is "shipped"').first.wait_for()
     picture(page, f"turned-away-{theme}-{width}")
     page.goto(f"/admin/subscriptions/subscription/{shop.pk}/change/")
     page.locator("#id_filter").fill("status == 'shipped'")
     page.get_by_role("button", name="Save").click()
-    page.get_by_role("link", name="backfill…").click()
+    page.get_by_role("link", name="Backfill…").click()
     page.get_by_text("37 deliveries missing").or_(page.get_by_role("button", name="Deliver 37 events")).first.wait_for()
     assert is_fit(page)
     assert violations(page) == []

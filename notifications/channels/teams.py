@@ -1,0 +1,82 @@
+"""Microsoft Teams: an Adaptive Card to a webhook of the Workflows app.
+
+https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from integrations.foundation.texts import shortened
+from notifications.channels.base import Field, OutgoingMessage, Provider, refused, url_error
+from notifications.texts import lines, title
+
+_COLOURS = {"opened": "Attention", "resolved": "Good", "test": "Accent"}
+_TEXT_LIMIT = 2_000
+
+
+class Teams(Provider):
+    name = "teams"
+    label = "Microsoft Teams"
+    description = "Cards in a channel or chat, and another card when the case is resolved."
+    icon = '<path d="M4 6h10v12H4zM14 9h6v7h-6M7 10h4M9 10v5"/>'
+    fields = (
+        Field(
+            "url", "Webhook URL", "Of the workflow “Send webhook alerts to a channel” in the Workflows app.", True, True
+        ),
+    )
+    follows = frozenset({"resolved"})
+
+    @classmethod
+    def check(cls, options: Mapping[str, str]) -> dict[str, str]:
+        wrong = url_error(options["url"]) if options.get("url") else "Webhook URL is required."
+        return {"url": wrong} if wrong else {}
+
+    def send(self, message: OutgoingMessage) -> str:
+        url = self.option("url")
+        attachment = {
+            "contentType": "application/vnd.microsoft.card.adaptive",
+            "contentUrl": None,
+            "content": _card(message),
+        }
+        response = self.call("POST", url, {"type": "message", "attachments": [attachment]}, secrets=(url,))
+        # Connectors of the older sort answer 200 and say in the body that Teams refused.
+        if b"returned HTTP error" in response.body:
+            raise refused(self.label, response, (url,), permanent=b"429" not in response.body)
+        return ""
+
+
+def _card(message: OutgoingMessage) -> dict[str, Any]:
+    heading = title(message.incidents, message.event) if message.incidents else "Test"
+    body: list[dict[str, Any]] = [_text(heading, size="Large", weight="Bolder", color=_COLOURS.get(message.event))]
+    link = message.link
+    if not message.incidents:
+        body.append(_text(message.text))
+    elif len(message.incidents) > 1:
+        body += [_text(line) for line in lines(message.incidents)]
+    else:
+        [incident] = message.incidents
+        link = incident.link
+        facts = {
+            "Store": incident.store,
+            "Integration": incident.integration,
+            "Failures": str(incident.occurrences),
+            "Since": incident.since,
+            f"{message.event.capitalize()} by": incident.by,
+        }
+        body.append(_text(shortened(incident.summary or "No message.", _TEXT_LIMIT)))
+        body.append({"type": "FactSet", "facts": [{"title": key, "value": facts[key]} for key in facts if facts[key]]})
+    card: dict[str, Any] = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": body,
+    }
+    if link:
+        card["actions"] = [{"type": "Action.OpenUrl", "title": "Open in Hookdesk", "url": link}]
+    return card
+
+
+def _text(text: str, **more: Any) -> dict[str, Any]:
+    return {"type": "TextBlock", "text": text, "wrap": True, **{key: value for key, value in more.items() if value}}
