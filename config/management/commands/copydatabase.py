@@ -38,7 +38,7 @@ class Command(ReportCommand):
         lines += [
             "",
             f"Copied {rows} rows of {len(reports)} tables; counts and checksums are the same in both databases.",
-            "Switch: set DATABASE_URL to the new database, keep SECRET_KEY and ENCRYPTION_KEYS as they are, then start.",
+            "Switch: set DATABASE_URL to the new database, keep SECRET_KEY and ENCRYPTION_KEYS, then start.",
             "Keep the old database until you have looked at the new one; never run both.",
         ]
         document = {"ok": True, "rows": rows, "tables": [asdict(report) for report in reports]}

@@ -19,7 +19,9 @@ ANSWER_SECONDS = 5.0
 
 
 class Command(PlainCommand):
-    help = "Exit 0 if the web server answers and an engine of this host is alive; otherwise say which is not, and exit 1."
+    help = (
+        "Exit 0 if the web server answers and an engine of this host is alive; otherwise say which is not, and exit 1."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000)
