@@ -36,7 +36,7 @@ print(json.dumps([
     sorted([str(event.id), event.topic, event.data, event.created_at.isoformat()] for event in Event.objects.all()),
     sorted([str(delivery.id), delivery.status] for delivery in Delivery.objects.all()),
     [secret.value for secret in Secret.objects.order_by("id")],
-    [[one.slug, one.url, one.headers, str(one.uuid)] for one in Integration.objects.all()],
+    [[one.slug, one.url, sorted(one.headers.items()), str(one.uuid)] for one in Integration.objects.all()],
     [[user.username, user.check_password("a long password 1")] for user in User.objects.all()],
 ]))
 """
