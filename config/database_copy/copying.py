@@ -17,6 +17,11 @@ SOURCE, TARGET = "default", "copy_target"
 _SEEDED = {
     "auth_group", "auth_group_permissions", "auth_permission", "django_content_type", "integrations_configclock",
 }  # fmt: skip
+#: Schemes of URLs, with what their connections need besides.
+_POSTGRES: dict[str, Any] = {"connect_timeout": 5}
+_EXTRA: dict[str, dict[str, Any]] = {
+    "postgres": _POSTGRES, "postgresql": _POSTGRES, "sqlite": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
+}  # fmt: skip
 
 
 class CopyError(Exception):
@@ -34,17 +39,14 @@ class TableReport:
 
 def open_target(url: str) -> Any:
     """The connection to the database at `url`. Raises CopyError if that is no URL, or nobody answers there."""
+    kind = url.partition(":")[0]
+    if kind not in _EXTRA:
+        raise CopyError("--to must begin with postgres:// or sqlite:///.")
     try:
         configuration: dict[str, Any] = environ.Env.db_url_config(url)
     except Exception as error:  # whatever is wrong with it
         raise CopyError(f"--to is not the URL of a database: {error}") from error
-    extra: dict[str, Any]
-    if configuration.get("ENGINE") == "django.db.backends.sqlite3":
-        extra = {"timeout": 20, "transaction_mode": "IMMEDIATE"}
-    elif configuration.get("ENGINE") == "django.db.backends.postgresql":
-        extra = {"connect_timeout": 5}
-    else:
-        raise CopyError("--to must begin with postgres:// or sqlite:///.")
+    extra = _EXTRA[kind]
     configuration["OPTIONS"] = {**extra, **configuration.get("OPTIONS", {})}
     connections.settings[TARGET] = ConnectionHandler({"default": configuration}).settings["default"]
     target = connections[TARGET]
