@@ -4,7 +4,7 @@ MINUTES ?= 60
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help setup demo test run check bench faults soak fmt docs openapi lock
+.PHONY: help setup demo test run check bench faults soak fmt docs openapi lock release release-draft
 
 help:
 	@echo "make demo     the main job in one command: push, fail, fix, resend"
@@ -18,6 +18,7 @@ help:
 	@echo "make docs     the documentation as a site: build/docs/index.html"
 	@echo "make openapi  update docs/openapi.yaml"
 	@echo "make lock     update the requirements locks"
+	@echo "make release  check everything, then build source archive, wheel and bill of materials"
 
 # The lock that was installed is kept beside it; only another lock installs again.
 setup:
@@ -63,3 +64,10 @@ lock:
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	$(COMPILE) --output-file requirements.lock
 	$(COMPILE) --group dev --group docs --output-file requirements-dev.lock
+
+# Needs uv. Says what keeps this commit from being released; release-draft builds without asking.
+release: setup
+	@exec $(PYTHON) -m tests.release
+
+release-draft: setup
+	@exec $(PYTHON) -m tests.release --draft

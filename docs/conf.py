@@ -22,6 +22,8 @@ include_patterns = [
     "CODE_OF_CONDUCT.md",
     "docs/*.md",
     "docs/adr/*.md",
+    "docs/deployment/*.md",
+    "docs/operations/*.md",
 ]
 include_patterns += ["tests/systems/programs/README.md"]
 exclude_patterns = ["build", ".*", "templates"]

@@ -1,0 +1,82 @@
+"""Installations and databases of their own."""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.services import POSTGRESQL_URL, own_database
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Site:
+    """Hookdesk's commands on one database, in processes of their own."""
+
+    url: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "ENV_FILE": os.devnull,
+            "SECRET_KEY": "a-secret-key-for-tests-that-is-long-enough-for-the-checks",
+            "ENCRYPTION_KEYS": "a-passphrase-for-the-tests",
+            "DATABASE_URL": self.url,
+            **self.environment,
+        }
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+
+    def manage(self, *arguments: str) -> str:
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def refuses(self, *arguments: str) -> str:
+        """What it says on stderr when it exits 1."""
+        done = self.run(*arguments)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.manage(*arguments, "--json"))
+
+    def python(self, code: str) -> str:
+        return self.manage("shell", "-v", "0", "-c", code).strip()
+
+
+@pytest.fixture
+def sqlite_site(tmp_path: Path) -> Site:
+    """Migrated, with nothing in it."""
+    site = Site(f"sqlite:///{tmp_path / 'hookdesk.sqlite3'}")
+    site.manage("migrate", "--verbosity", "0")
+    return site
+
+
+@pytest.fixture
+def postgresql_site() -> Iterator[Site]:
+    """Migrated, with nothing in it."""
+    import psycopg
+
+    name = f"ship_{uuid.uuid4().hex[:12]}"
+    server = POSTGRESQL_URL.replace("postgres://", "postgresql://", 1)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        try:
+            site = Site(own_database(POSTGRESQL_URL, name))
+            site.manage("migrate", "--verbosity", "0")
+            yield site
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
