@@ -250,7 +250,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": [],
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     # Cases and notifications have the same two; without a name of ours they would get one made of digits.
-    "ENUM_NAME_OVERRIDES": {"OpenOrResolvedEnum": [("open", "open"), ("resolved", "resolved")]},
+    "ENUM_NAME_OVERRIDES": {
+        "OpenOrResolvedEnum": [("open", "open"), ("resolved", "resolved")],
+        "KindEnum": "integrations.sources.SOURCE_KINDS",
+        "ChannelKindEnum": "notifications.channels.CHANNEL_KINDS",
+        "LevelEnum": "notifications.models.Notification.Level",
+    },
 }
 
 # --- Security headers ---------------------------------------------------------------------------------
