@@ -34,6 +34,7 @@ HIDDEN = {
     "deliveries.caserule",
     "deliveries.failurehour",
     "notifications.personalnotice",
+    "notifications.openincident",
 }
 #: An Operator resolves failures.
 OPERATOR = {
