@@ -140,9 +140,9 @@ def _set_options(row: Channel, given: Any) -> None:
     if wrong := kind.check(options):
         raise ValidationError({"options": [f"{name}: {sentence}" for name, sentence in wrong.items()]})
     for name in kind.columns:
-        column = Channel._meta.get_field(name)
-        if column.max_length and len(options[name]) > column.max_length:
-            raise ValidationError({"options": f"{name} has more than {column.max_length} characters."})
+        longest = getattr(Channel._meta.get_field(name), "max_length", None)
+        if longest and len(options[name]) > longest:
+            raise ValidationError({"options": f"{name} has more than {longest} characters."})
         setattr(row, name, options[name])
     row.options = {name: value for name, value in options.items() if value and name not in kind.columns}
     _set_recipients(row, kind, given, options)

@@ -35,6 +35,7 @@ HIDDEN = {
     "deliveries.caserule",
     "deliveries.failurehour",
     "notifications.personalnotice",
+    "notifications.openincident",
 }
 #: An Operator resolves failures.
 OPERATOR = {

@@ -14,7 +14,7 @@ order:
 7.  attempts of those deliveries
 8.  records, by type and id as Python sorts them (PostgreSQL: `COLLATE "C"`); all that one transaction writes at once
 9.  idempotency keys
-10. notifications, by store and key, then their messages
+10. notifications, by store and key, then their messages and open incidents
 11. the health of integrations, by id: nothing is waited for after it, except by engines, which hold the claim lock;
     likewise the counts of a source, one row by `sources.requests`
 
