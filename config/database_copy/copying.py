@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import environ
-from django.db import ConnectionHandler, DatabaseError, DataError, IntegrityError, connections, transaction
+from django.db import DatabaseError, DataError, IntegrityError, connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.utils import ConnectionHandler
 
 from config.database_copy.tables import Checksum, Table, all_tables
 from deliveries.storage.bulk_load import continue_ids, last_id, one_snapshot, resting_triggers

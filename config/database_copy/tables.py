@@ -96,9 +96,9 @@ def all_tables() -> list[Table]:
         is_given_out = options.pk.get_internal_type() in ("AutoField", "BigAutoField")
         found[options.db_table] = Table(
             options.db_table,
-            tuple(of.column for of in columns),
+            tuple(str(of.column) for of in columns),
             tuple(_value_field(of) for of in columns),
-            options.pk.column if is_given_out else "",
+            str(options.pk.column) if is_given_out else "",
         )
     return [found[name] for name in sorted(found)]
 
@@ -125,7 +125,7 @@ def _reader(connection: Any, of: Any) -> Callable[[Any], Any]:
 
 def _writer(connection: Any, of: Any) -> Callable[[Any], Any]:
     kind = of.get_internal_type()
-    adapters = {
+    adapters: dict[str, Callable[[Any], Any]] = {
         "DateTimeField": connection.ops.adapt_datetimefield_value,
         "DateField": connection.ops.adapt_datefield_value,
         "TimeField": connection.ops.adapt_timefield_value,
