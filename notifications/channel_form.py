@@ -21,7 +21,7 @@ RECIPIENTS_LIMIT = 100
 RECIPIENT_LENGTH = 200
 
 
-class ChannelForm(forms.ModelForm):
+class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
     """Recipients are entered one per line; a token left empty stays unchanged."""
 
     #: Which kind's fields the form has.
