@@ -29,7 +29,7 @@ from deliveries.models import (
     Replay,
 )
 from integrations.models import AccessToken, AuditEntry, Integration, Source, SourceAddress, SourceSecret
-from notifications.models import Notification
+from notifications.models import Channel, Notification
 from subscriptions.models import Subscription, Topic
 from tests.api_client import ApiClient
 from tests.factories import (
@@ -100,6 +100,14 @@ def populate(store: Any) -> dict[str, str]:
     )  # fmt: skip
     AttemptFactory(delivery=delivery)
     SourceFactory(store=store, slug="theirs")
+    backfill = Replay.objects.create(
+        store=store,
+        action="backfill",
+        filters={"subscription": str(subscription.id), "since": now.isoformat(), "until": now.isoformat()},
+        created_by_name="anna",  # as `replay.backfill` makes them
+    )
+    channel = Channel.objects.create(name="theirs", kind="email", recipients=["ops@example.com"], level="error")
+    channel.stores.add(store)
     return {
         "slug": integration.slug,
         "subscription_id": f"nsub_{subscription.id}",
@@ -113,6 +121,8 @@ def populate(store: Any) -> dict[str, str]:
         "other_case": FailureGroupFactory(integration=integration).public_id,
         "fix_id": fix.public_id,
         "recipe_id": recipe.public_id,
+        "backfill_id": f"bf_{backfill.id.hex}",
+        "channel_id": str(channel.id),
     }
 
 
