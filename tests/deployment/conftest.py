@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,26 +59,50 @@ class Site:
         return self.manage("shell", "-v", "0", "-c", code).strip()
 
 
-@pytest.fixture
-def sqlite_site(tmp_path: Path) -> Site:
-    """Migrated, with nothing in it."""
-    site = Site(f"sqlite:///{tmp_path / 'hookdesk.sqlite3'}")
-    site.manage("migrate", "--verbosity", "0")
-    return site
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Migrating takes longest: it is done once, and tests copy the file."""
+    file = tmp_path_factory.mktemp("migrated") / "hookdesk.sqlite3"
+    Site(f"sqlite:///{file}").manage("migrate", "--verbosity", "0")
+    return file
 
 
 @pytest.fixture
-def postgresql_site() -> Iterator[Site]:
+def sqlite_site(tmp_path: Path, migrated_file: Path) -> Site:
     """Migrated, with nothing in it."""
+    return Site(f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'hookdesk.sqlite3')}")
+
+
+@pytest.fixture
+def empty_copy(tmp_path: Path, migrated_file: Path) -> Site:
+    """Another one, to copy into."""
+    return Site(f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'target.sqlite3')}")
+
+
+@contextmanager
+def _database(template: str = "template1") -> Iterator[Site]:
     import psycopg
 
     name = f"ship_{uuid.uuid4().hex[:12]}"
     server = POSTGRESQL_URL.replace("postgres://", "postgresql://", 1)
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         try:
-            site = Site(own_database(POSTGRESQL_URL, name))
-            site.manage("migrate", "--verbosity", "0")
-            yield site
+            yield Site(own_database(POSTGRESQL_URL, name))
         finally:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def migrated_database() -> Iterator[str]:
+    """The name of the database that tests copy."""
+    with _database() as site:
+        site.manage("migrate", "--verbosity", "0")
+        yield site.url.rpartition("/")[2]
+
+
+@pytest.fixture
+def postgresql_site(migrated_database: str) -> Iterator[Site]:
+    """Migrated, with nothing in it."""
+    with _database(migrated_database) as site:
+        yield site

@@ -87,35 +87,30 @@ def test_the_new_database_notices_configuration_changes_as_the_old_one_did(
 ) -> None:
     sqlite_site.manage("createstore", "Shop")
     sqlite_site.manage("copydatabase", "--to", postgresql_site.url)
-    clock = "from integrations.models import ConfigClock; print(ConfigClock.objects.get().version)"
+    clock = (
+        "from django.db import connection; cursor = connection.cursor();"
+        " cursor.execute('SELECT version FROM integrations_configclock'); print(cursor.fetchone()[0])"
+    )
     before = int(postgresql_site.python(clock))
     assert before == int(sqlite_site.python(clock))
     postgresql_site.manage("createstore", "Another")
     assert int(postgresql_site.python(clock)) > before
 
 
-def empty_copy(site: Site, folder: Path) -> Site:
-    target = Site(f"sqlite:///{folder / 'target.sqlite3'}")
-    target.manage("migrate", "--verbosity", "0")
-    return target
-
-
-def test_a_copy_into_sqlite_has_the_same_triggers(sqlite_site: Site, tmp_path: Path) -> None:
-    target = empty_copy(sqlite_site, tmp_path)
+def test_a_copy_into_sqlite_has_the_same_triggers(sqlite_site: Site, empty_copy: Site) -> None:
     sqlite_site.manage("createstore", "Shop")
-    sqlite_site.manage("copydatabase", "--to", target.url)
+    sqlite_site.manage("copydatabase", "--to", empty_copy.url)
     listed = []
-    for site in (sqlite_site, target):
+    for site in (sqlite_site, empty_copy):
         with closing(sqlite3.connect(site.url.removeprefix("sqlite:///"))) as database:
             listed.append(sorted(database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")))
     assert listed[0] == listed[1] != []
 
 
-def test_a_database_that_is_in_use_is_not_overwritten(sqlite_site: Site, tmp_path: Path) -> None:
-    target = empty_copy(sqlite_site, tmp_path)
-    target.manage("createstore", "Somebody's")
-    assert "not empty" in sqlite_site.refuses("copydatabase", "--to", target.url)
-    assert target.python("from integrations.models import Store; print(Store.objects.get().name)") == "Somebody's"
+def test_a_database_that_is_in_use_is_not_overwritten(sqlite_site: Site, empty_copy: Site) -> None:
+    empty_copy.manage("createstore", "Somebody's")
+    assert "not empty" in sqlite_site.refuses("copydatabase", "--to", empty_copy.url)
+    assert empty_copy.python("from integrations.models import Store; print(Store.objects.get().name)") == "Somebody's"
 
 
 def test_a_database_without_tables_is_to_be_migrated_first(sqlite_site: Site, tmp_path: Path) -> None:
@@ -123,25 +118,23 @@ def test_a_database_without_tables_is_to_be_migrated_first(sqlite_site: Site, tm
     assert "manage.py migrate" in said
 
 
-def test_nothing_is_copied_under_engines_that_run(sqlite_site: Site, tmp_path: Path) -> None:
-    target = empty_copy(sqlite_site, tmp_path)
+def test_nothing_is_copied_under_engines_that_run(sqlite_site: Site, empty_copy: Site) -> None:
     sqlite_site.python(
         "import uuid\nfrom django.utils import timezone\nfrom deliveries.models import Engine\nnow = timezone.now()\n"
         "Engine.objects.create(host='a', slot=0, token=uuid.uuid4(), pid=1, started_at=now, beat_at=now)"
     )
-    assert "Stop all web servers and workers first" in sqlite_site.refuses("copydatabase", "--to", target.url)
+    assert "Stop all web servers and workers first" in sqlite_site.refuses("copydatabase", "--to", empty_copy.url)
 
 
 def test_a_row_that_refers_to_nothing_stops_the_copy_and_the_target_stays_empty(
-    sqlite_site: Site, tmp_path: Path
+    sqlite_site: Site, empty_copy: Site
 ) -> None:
-    target = empty_copy(sqlite_site, tmp_path)
     sqlite_site.manage("createstore", "Shop")
     with closing(sqlite3.connect(sqlite_site.url.removeprefix("sqlite:///"))) as database:
         database.execute("DELETE FROM integrations_store")
         database.commit()
-    sqlite_site.refuses("copydatabase", "--to", target.url)
-    assert target.python("from integrations.models import AccessToken; print(AccessToken.objects.count())") == "0"
+    sqlite_site.refuses("copydatabase", "--to", empty_copy.url)
+    assert empty_copy.python("from integrations.models import AccessToken; print(AccessToken.objects.count())") == "0"
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://root@127.0.0.1/x", "postgres://nobody@127.0.0.1:9/x"])
