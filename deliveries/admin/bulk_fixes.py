@@ -30,7 +30,7 @@ from deliveries.resolution.bulk_fixes import value_of
 from deliveries.stats.queries import capped_count, shown_count
 from integrations.admin.base import ReadOnlyAdmin
 from integrations.foundation.audit import Actor
-from integrations.foundation.json_places import MISSING, look_up, parse_place, spelled
+from integrations.foundation.json_places import MISSING, PlaceError, as_spelled, look_up, parse_place
 
 LISTED: Final = 100
 SAMPLE: Final = 25
@@ -164,7 +164,7 @@ def _progress(request: HttpRequest, fix: BulkFix) -> dict[str, Any]:
 
 
 def _field(fix: BulkFix) -> str:
-    return spelled(parse_place(fix.place)) if fix.place else ""
+    return as_spelled(fix.place) if fix.place else ""
 
 
 def _sentences(fix: BulkFix) -> list[str]:
@@ -178,7 +178,10 @@ def _sample(fix: BulkFix) -> list[dict[str, Any]]:
     """Some of what is sent, as it was pushed and as it will be: what a second approver looks at."""
     items = list(fix.items.order_by("-is_typed", "delivery_id")[:SAMPLE])
     events = _events([item.delivery_id for item in items])
-    place = parse_place(fix.place)
+    try:
+        place = parse_place(fix.place)
+    except PlaceError:
+        return []
     shown = []
     for item in items:
         event = events.get(item.delivery_id)

@@ -15,10 +15,10 @@ from django.views.decorators.http import require_POST
 from deliveries.admin.access import render, require
 from deliveries.models import Delivery, Recipe
 from deliveries.recipes.keeping import USED_OFTEN, group_of, switch_off, transform_of
-from deliveries.recipes.rules import parse_rules
+from deliveries.recipes.rules import RuleError, parse_rules
 from integrations.admin.base import ReadOnlyAdmin
 from integrations.foundation.audit import Actor
-from integrations.foundation.json_places import parse_place, spelled
+from integrations.foundation.json_places import PlaceError, as_spelled
 from subscriptions.models import Subscription
 
 LISTED: Final = 100
@@ -42,7 +42,7 @@ class RecipeAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         require(request, "deliveries.view_recipe")
         rows = self.get_queryset(request).select_related("store", "integration").order_by("-is_active", "-created_at")
-        context = {"rows": [(one, spelled(parse_place(one.place))) for one in rows[:LISTED]]}
+        context = {"rows": [(one, as_spelled(one.place)) for one in rows[:LISTED]]}
         return render(request, "admin/deliveries/recipe/change_list.html", "Recipes", context)
 
     def recipe_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
@@ -56,12 +56,12 @@ class RecipeAdmin(ReadOnlyAdmin):
         ).first()
         context = {
             "recipe": recipe,
-            "field": spelled(parse_place(recipe.place)),
-            "sentences": [step.sentence for step in parse_rules(recipe.rules)],
+            "field": as_spelled(recipe.place),
+            "sentences": _sentences(recipe),
             "group": group_of(recipe),
             "uses": [(use, deliveries.get(use.delivery_id)) for use in uses],
             "is_used_often": recipe.uses >= USED_OFTEN,
-            "transform": transform_of(recipe),
+            "transform": _transform(recipe),
             "subscription": subscription,
         }
         return render(request, "admin/deliveries/recipe/change_form.html", recipe.name, context)
@@ -79,3 +79,18 @@ class RecipeAdmin(ReadOnlyAdmin):
     def _recipe(self, request: HttpRequest, pk: uuid.UUID) -> Recipe:
         found: Recipe = get_object_or_404(self.get_queryset(request).select_related("store", "integration"), pk=pk)
         return found
+
+
+def _sentences(recipe: Recipe) -> list[str]:
+    """What its rules do; nothing if they cannot be read: a page must not fail over what is in one row."""
+    try:
+        return [step.sentence for step in parse_rules(recipe.rules)]
+    except RuleError:
+        return []
+
+
+def _transform(recipe: Recipe) -> str | None:
+    try:
+        return transform_of(recipe)
+    except (RuleError, PlaceError):
+        return None

@@ -126,6 +126,9 @@ def sample_view(request: HttpRequest, source: int) -> HttpResponse:
     except DecryptionError:
         messages.error(request, UNREADABLE)
         return redirect("admin:integrations_source_change", source)
+    except LookupError as unknown:
+        messages.error(request, str(unknown))
+        return redirect("admin:integrations_source_change", source)
     if incoming is None:
         messages.error(request, NO_SAMPLE)
         return redirect("admin:integrations_source_change", source)

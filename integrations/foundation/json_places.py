@@ -74,6 +74,14 @@ def spelled(place: Place) -> str:
     return pointer(place)
 
 
+def as_spelled(text: str) -> str:
+    """A place that was kept, as people write it. As it is, if it names no field: no page is to fail over one row."""
+    try:
+        return spelled(parse_place(text))
+    except PlaceError:
+        return text
+
+
 def pointer(place: Place) -> str:
     return "".join("/" + jsonpointer.escape(str(part)) for part in place)
 

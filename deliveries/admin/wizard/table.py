@@ -32,7 +32,7 @@ from deliveries.recipes.suggestions import SAMPLE, suggest
 from deliveries.resolution import ResolutionError
 from integrations.admin.keys import parse_number
 from integrations.foundation.audit import Actor
-from integrations.foundation.json_places import PlaceError, parse_place, spelled
+from integrations.foundation.json_places import PlaceError, as_spelled
 from integrations.models import Store
 
 PERMISSIONS: Final = ("deliveries.resolve_delivery", "deliveries.replay_delivery")
@@ -128,7 +128,7 @@ def table_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             page.problem = _send(request, fix)
             if page.problem is None:
                 return redirect("admin:deliveries_bulkfix_change", pk)
-    title = f"Fix {spelled(parse_place(fix.place))}" if fix.place else "Fix in a table"
+    title = f"Fix {as_spelled(fix.place)}" if fix.place else "Fix in a table"
     context = {**_builder(fix), **_result(fix, page), "keep": KeepForm.of(request.POST, fix)}
     # A rule that was added this moment is not wrong yet; the cursor stands in it.
     context["is_new"] = request.POST.get("add") in RULES
@@ -202,7 +202,7 @@ def _send(request: HttpRequest, fix: BulkFix) -> Problem | None:
 
 def _builder(fix: BulkFix) -> dict[str, Any]:
     found = drafts.fields(fix.scope, fix.store)
-    chosen = spelled(parse_place(fix.place)) if fix.place else ""
+    chosen = as_spelled(fix.place) if fix.place else ""
     suggestion = None
     if fix.place and not fix.rules:
         suggestion = suggest(drafts.values_now(fix, SAMPLE), drafts.shape_for(fix))
