@@ -94,7 +94,7 @@ def test_from_the_integration_to_everything_delivered_in_two_clicks(
     page.wait_for_url("**/change/")
     assert work_off(running).status == "done"
     page.get_by_text("39 of 39", exact=True).wait_for()
-    page.get_by_text("done", exact=True).first.wait_for()
+    page.locator(".pill", has_text="done").first.wait_for()
     shot(page, "outage-3-watch", theme, width)
     assert Delivery.objects.filter(status="succeeded").count() == 40
     assert FailureGroup.objects.filter(status="open").count() == 0
@@ -133,7 +133,7 @@ def test_one_that_goes_down_again_stops_the_resend_which_says_so_and_goes_on(
     page.goto(f"/admin/deliveries/replay/{Replay.objects.get().pk}/change/")
     page.get_by_role("button", name="Resume").click()
     assert work_off(running).status == "done"
-    page.get_by_text("done", exact=True).first.wait_for()
+    page.locator(".pill", has_text="done").first.wait_for()
 
 
 def shot(page: Any, name: str, theme: str, width: int = 1280) -> None:
