@@ -65,6 +65,7 @@ def work_off(running: Callable[[], None]) -> Replay:
             break
         running()
         now += timedelta(seconds=1)
+    running()  # what the last step made due
     replay.refresh_from_db()
     return replay
 
