@@ -40,13 +40,10 @@ class NotificationAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).select_related("integration", "store", "failure_group")
 
     def get_urls(self) -> list[URLPattern]:
-        def own(route: str, view: Any, name: str) -> URLPattern:
-            return path(route, self.admin_site.admin_view(view), name=f"notifications_notification_{name}")
-
         return [
-            own("<uuid:pk>/change/", self.notification_page, "change"),
-            own("<uuid:pk>/resolve/", self.resolve_view, "resolve"),
-            own("notices/<number:number>/read/", self.notice_view, "notice"),
+            self.route("<uuid:pk>/change/", self.notification_page, "change"),
+            self.route("<uuid:pk>/resolve/", self.resolve_view, "resolve"),
+            self.route("notices/<number:number>/read/", self.notice_view, "notice"),
             *super().get_urls(),
         ]
 

@@ -42,8 +42,10 @@ class Lanes:
         push_threads: int | None = None,
     ) -> None:
         self._respond = respond
+        #: Requests being answered that may write.
+        self._writing: set[Request] = set()
         self._pushes = DaemonPool(push_threads or threads, "push")
-        self._direct = PushLane(connections, respond, self._pushes)
+        self._direct = PushLane(connections, self._answer, self._pushes, others_write=lambda: bool(self._writing))
         self._pages = DaemonPool(threads, "page")
         self._receivers = DaemonPool(max(2, threads // 2), "receiver")
         self._probes = DaemonPool(1, "probe")
@@ -53,19 +55,30 @@ class Lanes:
         if path in PUSH_PATHS:
             self._direct.admit(request)
             return
-        if path.startswith(_SOURCES):
-            lane = self._pushes
-        elif path == b"/healthz" and request.method in ("GET", "HEAD"):
+        if path == b"/healthz" and request.method in ("GET", "HEAD"):
             # The process is up if this loop runs. Nothing else is checked, so nothing else can delay the answer.
             request.connection.finish(request, _HEALTHZ if request.method == "HEAD" else _HEALTHZ + _ALIVE)
             return
-        if path in (b"/readyz", b"/metrics"):
+        if path.startswith(_SOURCES):
+            lane = self._pushes
+        elif path in (b"/readyz", b"/metrics"):
             lane = self._probes
         elif request.method != "GET" and _WAITS_FOR_RECEIVERS.fullmatch(path):
             lane = self._receivers
         else:
             lane = self._pages
-        lane.submit(partial(self._respond, request))
+        lane.submit(partial(self._answer, request))
+
+    def _answer(self, request: Request) -> None:
+        """In a thread of a lane."""
+        if request.method in ("GET", "HEAD"):
+            self._respond(request)
+            return
+        self._writing.add(request)
+        try:
+            self._respond(request)
+        finally:
+            self._writing.discard(request)
 
     def stop(self) -> None:
         self._direct.stop()

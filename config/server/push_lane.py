@@ -46,15 +46,22 @@ _Envelope = tuple[bytes | None, ...]
 
 
 class PushLane:
-    """`admit` is called in the event loop. `respond(request)` has Django answer, in one of the `threads`."""
+    """`admit` is called in the event loop. `respond(request)` has Django answer, in one of the `threads`.
 
-    def __init__(self, connections: Connections, respond: Callable[[Request], None], threads: DaemonPool) -> None:
+    `others_write`: see `GroupCommit`.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        respond: Callable[[Request], None],
+        threads: DaemonPool,
+        others_write: Callable[[], bool],
+    ) -> None:
         self._connections = connections
         self._threads = threads
         self._respond = respond
-        #: Pushes that Django is answering: its threads write as well.
-        self._in_views: set[Request] = set()
-        self._commit = GroupCommit[DirectPush](self._written, others_write=lambda: bool(self._in_views))
+        self._commit = GroupCommit[DirectPush](self._written, others_write)
         self._engines = HandoverClient(connections.loop, release=self._release, on_room=self._go_on)
         #: Pushes whose deliveries an engine is to get that is behind, and when they go on without.
         self._held: deque[tuple[float, DirectPush, Request]] = deque()
@@ -87,8 +94,7 @@ class PushLane:
         self._engines.close()
 
     def _by_view(self, request: Request) -> None:
-        self._in_views.add(request)
-        self._threads.submit(partial(self._answer_by_view, request))
+        self._threads.submit(partial(self._respond, request))
 
     def _learn_from(self, envelope: _Envelope, request: Request) -> None:
         """Django answers one of a kind. Others that come meanwhile would queue there, and be overtaken by all later."""
@@ -97,7 +103,6 @@ class PushLane:
             behind.append(request)
             return
         self._behind_first[envelope] = []
-        self._in_views.add(request)
         self._threads.submit(partial(self._answer_first, envelope, request))
 
     def _go_behind(self, envelope: _Envelope) -> None:
@@ -190,12 +195,8 @@ class PushLane:
 
     # --- In Django's threads -------------------------------------------------------------------------------
 
-    def _answer_by_view(self, request: Request) -> None:
-        self._respond(request)
-        self._in_views.discard(request)
-
     def _answer_first(self, envelope: _Envelope, request: Request) -> None:
-        self._answer_by_view(request)
+        self._respond(request)
         with suppress(RuntimeError):  # closed: the process is ending
             self._connections.loop.call_soon_threadsafe(self._go_behind, envelope)
 

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
@@ -42,18 +42,15 @@ class BulkFixAdmin(ReadOnlyAdmin):
     stock_pages = ("changelist",)
 
     def get_urls(self) -> list[URLPattern]:
-        def own(route: str, view: Any, name: str) -> URLPattern:
-            return path(route, self.admin_site.admin_view(view), name=f"deliveries_bulkfix_{name}")
-
         return [
-            own("add/", table.begin_matching_view, "add"),
-            own("<uuid:pk>/table/", table.table_view, "table"),
-            own("<uuid:pk>/table/live/", table.live_view, "table_live"),
-            own("<uuid:pk>/table/export/", table.export_view, "export"),
-            own("<uuid:pk>/change/", self.fix_page, "change"),
-            own("<uuid:pk>/live/", self.live_view, "live"),
-            own("<uuid:pk>/decide/", self.decide_view, "decide"),
-            own("<uuid:pk>/undo/", self.undo_view, "undo"),
+            self.route("add/", table.begin_matching_view, "add"),
+            self.route("<uuid:pk>/table/", table.table_view, "table"),
+            self.route("<uuid:pk>/table/live/", table.live_view, "table_live"),
+            self.route("<uuid:pk>/table/export/", table.export_view, "export"),
+            self.route("<uuid:pk>/change/", self.fix_page, "change"),
+            self.route("<uuid:pk>/live/", self.live_view, "live"),
+            self.route("<uuid:pk>/decide/", self.decide_view, "decide"),
+            self.route("<uuid:pk>/undo/", self.undo_view, "undo"),
             *super().get_urls(),
         ]
 

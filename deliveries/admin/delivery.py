@@ -43,31 +43,28 @@ class DeliveryAdmin(ReadOnlyAdmin):
     stock_pages = ("changelist",)
 
     def get_urls(self) -> list[URLPattern]:
-        def own(route: str, view: Any, name: str) -> URLPattern:
-            return path(route, self.admin_site.admin_view(view), name=f"deliveries_delivery_{name}")
-
         return [
-            own("selection/", selection_view, "selection"),
+            self.route("selection/", selection_view, "selection"),
             path("approvals/", self.admin_site.admin_view(approvals_view), name="deliveries_approvals"),
             path("<uuid:pk>/approvals/", self.admin_site.admin_view(batch_view), name="deliveries_approval_batch"),
-            own("preview/", test_and_preview.preview_view, "preview"),
-            own("test/<number:pk>/", test_and_preview.test_view, "test"),
-            own("<uuid:pk>/resolve/", steps.diagnose_step, "resolve"),
-            own("<uuid:pk>/resolve/edit/", steps.edit_step, "edit"),
-            own("<uuid:pk>/resolve/table/", table.begin_view, "table"),
-            own("<uuid:pk>/resolve/check/", steps.check_payload_view, "check"),
-            own("<uuid:pk>/resolve/review/", steps.review_step, "review"),
-            own("<uuid:pk>/resolve/confirm/", outcome.confirm_view, "confirm"),
-            own("<uuid:pk>/resolve/watch/", outcome.watch_step, "watch"),
-            own("<uuid:pk>/resolve/watch/live/", outcome.watch_fragment, "watch_live"),
-            own("<uuid:pk>/approval/", self.approval_view, "approval"),
-            own("<uuid:pk>/status/", self.status_view, "status"),
-            own("<uuid:pk>/attempts/<number:number>/", self.attempt_view, "attempt"),
-            own("<uuid:pk>/attempts/<number:number>/raw/", texts.attempt_text, "raw"),
-            own("<uuid:pk>/payload/", texts.payload_text, "payload"),
-            own("<uuid:pk>/payload/<number:number>/", texts.payload_text, "revision"),
-            own("<uuid:pk>/compare/", compare_view, "compare"),
-            own("<uuid:pk>/change/", self.delivery_page, "change"),
+            self.route("preview/", test_and_preview.preview_view, "preview"),
+            self.route("test/<number:pk>/", test_and_preview.test_view, "test"),
+            self.route("<uuid:pk>/resolve/", steps.diagnose_step, "resolve"),
+            self.route("<uuid:pk>/resolve/edit/", steps.edit_step, "edit"),
+            self.route("<uuid:pk>/resolve/table/", table.begin_view, "table"),
+            self.route("<uuid:pk>/resolve/check/", steps.check_payload_view, "check"),
+            self.route("<uuid:pk>/resolve/review/", steps.review_step, "review"),
+            self.route("<uuid:pk>/resolve/confirm/", outcome.confirm_view, "confirm"),
+            self.route("<uuid:pk>/resolve/watch/", outcome.watch_step, "watch"),
+            self.route("<uuid:pk>/resolve/watch/live/", outcome.watch_fragment, "watch_live"),
+            self.route("<uuid:pk>/approval/", self.approval_view, "approval"),
+            self.route("<uuid:pk>/status/", self.status_view, "status"),
+            self.route("<uuid:pk>/attempts/<number:number>/", self.attempt_view, "attempt"),
+            self.route("<uuid:pk>/attempts/<number:number>/raw/", texts.attempt_text, "raw"),
+            self.route("<uuid:pk>/payload/", texts.payload_text, "payload"),
+            self.route("<uuid:pk>/payload/<number:number>/", texts.payload_text, "revision"),
+            self.route("<uuid:pk>/compare/", compare_view, "compare"),
+            self.route("<uuid:pk>/change/", self.delivery_page, "change"),
             *super().get_urls(),
         ]
 

@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
@@ -32,14 +32,11 @@ class FailureGroupAdmin(ReadOnlyAdmin):
     stock_pages = ("changelist",)
 
     def get_urls(self) -> list[URLPattern]:
-        def own(route: str, view: Any, name: str) -> URLPattern:
-            return path(route, self.admin_site.admin_view(view), name=f"deliveries_failuregroup_{name}")
-
         return [
-            own("<number:pk>/resolve/", self.resolve_view, "resolve"),
-            own("<number:pk>/close/", self.close_view, "close"),
-            own("<number:pk>/work/", self.work_view, "work"),
-            own("<number:pk>/change/", self.group_page, "change"),
+            self.route("<number:pk>/resolve/", self.resolve_view, "resolve"),
+            self.route("<number:pk>/close/", self.close_view, "close"),
+            self.route("<number:pk>/work/", self.work_view, "work"),
+            self.route("<number:pk>/change/", self.group_page, "change"),
             *super().get_urls(),
         ]
 

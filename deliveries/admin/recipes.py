@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
@@ -30,12 +30,9 @@ class RecipeAdmin(ReadOnlyAdmin):
     stock_pages = ("changelist",)
 
     def get_urls(self) -> list[URLPattern]:
-        def own(route: str, view: Any, name: str) -> URLPattern:
-            return path(route, self.admin_site.admin_view(view), name=f"deliveries_recipe_{name}")
-
         return [
-            own("<uuid:pk>/change/", self.recipe_page, "change"),
-            own("<uuid:pk>/off/", self.off_view, "off"),
+            self.route("<uuid:pk>/change/", self.recipe_page, "change"),
+            self.route("<uuid:pk>/off/", self.off_view, "off"),
             *super().get_urls(),
         ]
 

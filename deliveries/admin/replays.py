@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
@@ -65,18 +65,15 @@ class ReplayAdmin(ReadOnlyAdmin):
         return [pk for pk, stores in asked.items() if stores <= mine]
 
     def get_urls(self) -> list[URLPattern]:
-        def own(route: str, view: Any, name: str) -> URLPattern:
-            return path(route, self.admin_site.admin_view(view), name=f"deliveries_replay_{name}")
-
         return [
-            own("add/", self.preview_view, "add"),
-            own("repair/<number:pk>/", repair.repair_view, "repair"),
-            own("repair/<number:pk>/test/", repair.test_repair_view, "repair_test"),
-            own("repair/<number:pk>/result/", repair.test_result_view, "repair_result"),
-            own("backfill/<uuid:subscription>/", backfills.backfill_view, "backfill"),
-            own("<uuid:pk>/change/", self.progress_view, "change"),
-            own("<uuid:pk>/live/", self.live_view, "live"),
-            own("<uuid:pk>/step/", self.step_view, "step"),
+            self.route("add/", self.preview_view, "add"),
+            self.route("repair/<number:pk>/", repair.repair_view, "repair"),
+            self.route("repair/<number:pk>/test/", repair.test_repair_view, "repair_test"),
+            self.route("repair/<number:pk>/result/", repair.test_result_view, "repair_result"),
+            self.route("backfill/<uuid:subscription>/", backfills.backfill_view, "backfill"),
+            self.route("<uuid:pk>/change/", self.progress_view, "change"),
+            self.route("<uuid:pk>/live/", self.live_view, "live"),
+            self.route("<uuid:pk>/step/", self.step_view, "step"),
             *super().get_urls(),
         ]
 

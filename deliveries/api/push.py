@@ -17,8 +17,8 @@ from deliveries.ingest import Receipt, publish_events, push_objects
 from deliveries.ingest.loops import stated_hops
 from deliveries.ingest.parsing import CONTROL, MAX_BATCH, MAX_NAME, Invalid
 from deliveries.ingest.plan import TooMuchWork
-from deliveries.ingest.service import KeyConflict, Revoked, TooMuchContention
-from integrations.api.authentication import MESSAGE, CachedStoreAuthentication, principal_of
+from deliveries.ingest.service import KeyConflict, Revoked, ScopeRevoked, TooMuchContention
+from integrations.api.authentication import MESSAGE, CachedStoreAuthentication, lacks_scope, principal_of
 from integrations.api.errors import APIError
 from integrations.api.openapi import answers
 from integrations.api.parsing import as_api_error, read_body
@@ -124,6 +124,8 @@ class IngestView(APIView):
             raise APIError(400, error.message, code="parameter_invalid", field=error.path or None) from None
         except KeyConflict:
             raise APIError(409, "This Idempotency-Key was used with another body.", field="Idempotency-Key") from None
+        except ScopeRevoked:
+            raise lacks_scope(AccessToken.Scope.PUSH) from None
         except Revoked:
             raise exceptions.AuthenticationFailed(MESSAGE) from None
         except TooMuchContention:

@@ -24,7 +24,7 @@ from deliveries.filters import FilterError
 from deliveries.models import BulkFix, Recipe
 from deliveries.recipes.keeping import CAP, DAYS, check_limits, switch_off
 from deliveries.recipes.plan import Row
-from deliveries.recipes.requests import keep_after, request_fix, request_preview, scope_of
+from deliveries.recipes.requests import check_may_keep, keep_after, request_fix, request_preview, scope_of
 from deliveries.recipes.rules import RuleError
 from deliveries.resolution import ResolutionError
 from integrations.api.authentication import principal_of
@@ -118,6 +118,8 @@ class ApplyView(APIView):
             scope = scope_of(body, store)
             if keep is not None and "group" not in scope:
                 raise invalid("keep needs like: the failures that the rules are kept for.", "keep")
+            if keep is not None:
+                check_may_keep(scope=scope, store=store, rules=_rules(body))
             fix = request_fix(
                 scope=scope,
                 store=store,

@@ -32,8 +32,8 @@ from deliveries.runtime.handover_server import Handed
 from deliveries.runtime.listener import WakeupListener
 from deliveries.runtime.registry import deregister, heartbeat, stopping
 from deliveries.storage import backend
-from deliveries.storage.engine_lock import EngineWriteLock
 from deliveries.storage.rows.pushes import OrderKey
+from deliveries.storage.write_lock import WriteLock
 from integrations.transport import Request, Result, current_policy, make_transport
 from integrations.wire_formats.base import Outcome
 
@@ -62,7 +62,7 @@ class DeliveryEngine:
         self.concurrency = AdaptiveConcurrency(capacity)
         self.config = ConfigCache()
         self.clock = ClockJumpDetector()
-        self.write_lock = EngineWriteLock(backend().database_file())
+        self.write_lock = WriteLock(backend().database_file())
         self.rng = random.Random()  # noqa: S311 - jitter
         self.dispatches: dict[object, Dispatch] = {}
         self.results: list[AttemptResult] = []

@@ -22,6 +22,7 @@ from deliveries.runtime.failpoints import failpoint
 from deliveries.runtime.notify import may_notify_inline, wake
 from deliveries.storage import backend
 from deliveries.storage.rows.pushes import Verdict, WaitingPush
+from deliveries.storage.write_lock import WriteLock
 
 logger = logging.getLogger("hookdesk.ingest")
 
@@ -65,10 +66,10 @@ class GroupCommit(Generic[Push]):
         self._finish = finish
         self._others_write = others_write
         self._line: deque[Push] = deque()
-        #: Something for each time that the line was empty before.
+        #: What the thread waits for while `_is_waiting`.
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._is_started = self._is_stopped = False
+        self._is_started = self._is_stopped = self._is_waiting = False
         self._used_at = 0.0
 
     def submit(self, push: Push) -> None:
@@ -78,22 +79,29 @@ class GroupCommit(Generic[Push]):
                 self._is_started = True
                 threading.Thread(target=self._run, name="group commit", daemon=True).start()
             self._line.append(push)
-            is_first = len(self._line) == 1
-        if is_first:
-            self._bell.put(None)
+            self._ring()
 
     def stop(self) -> None:
         """End the thread when nothing is left to write."""
-        self._is_stopped = True
-        self._bell.put(None)
+        with self._lock:
+            self._is_stopped = True
+            self._ring()
+
+    def _ring(self) -> None:
+        if self._is_waiting:
+            self._is_waiting = False
+            self._bell.put(None)
 
     def _run(self) -> None:
+        write_lock = WriteLock(backend().database_file())
         try:
             while group := self._next():
-                self._write(group)
+                with write_lock.acquire():
+                    self._write(group)
                 self._finish(group)
                 self._give_way()
         finally:
+            write_lock.close()
             connection.close()
 
     def _give_way(self) -> None:
@@ -108,26 +116,29 @@ class GroupCommit(Generic[Push]):
         Those that share a record or an idempotency key with one of them, and all of that key behind it, keep their
         place in the line.
         """
-        while not self._line:
-            if self._is_stopped:
-                return []
+        while True:
+            with self._lock:
+                if self._line or self._is_stopped:
+                    return self._taken()
+                self._is_waiting = True
             self._bell.get()
-        with self._lock:
-            group: list[Push] = []
-            left: list[Push] = []
-            taken: set[tuple[object, ...]] = set()
-            size = 0
-            while self._line and len(group) < MOST_PUSHES and size < MOST_ROWS:
-                push = self._line.popleft()
-                keys = set(push.waiting.keys())
-                if keys and not taken.isdisjoint(keys):
-                    left.append(push)
-                else:
-                    group.append(push)
-                    size += push.size
-                taken |= keys
-            self._line.extendleft(reversed(left))
-            return group
+
+    def _taken(self) -> list[Push]:
+        group: list[Push] = []
+        left: list[Push] = []
+        taken: set[tuple[object, ...]] = set()
+        size = 0
+        while self._line and len(group) < MOST_PUSHES and size < MOST_ROWS:
+            push = self._line.popleft()
+            keys = set(push.waiting.keys())
+            if keys and not taken.isdisjoint(keys):
+                left.append(push)
+            else:
+                group.append(push)
+                size += push.size
+            taken |= keys
+        self._line.extendleft(reversed(left))
+        return group
 
     def _write(self, group: Sequence[Push]) -> None:
         """Sets what became of each."""

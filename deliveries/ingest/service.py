@@ -49,6 +49,10 @@ class Revoked(Exception):
     """The caller's token has been revoked, has expired or lost its push scope since it was cached."""
 
 
+class ScopeRevoked(Revoked):
+    """The caller's token is valid, but may not push any more."""
+
+
 class KeyConflict(Exception):
     """The idempotency key was used with another body."""
 
@@ -233,8 +237,10 @@ def _holding(store_id: uuid.UUID, keys: Collection[OrderKey]) -> Iterator[None]:
 
 def _refreshed(principal: Principal) -> Principal:
     current = refresh(principal)
-    if current is None or AccessToken.Scope.PUSH not in current.scopes:
+    if current is None:
         raise Revoked
+    if AccessToken.Scope.PUSH not in current.scopes:
+        raise ScopeRevoked
     return current
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,6 +17,9 @@ from deliveries.ingest import Receipt
 from deliveries.ingest.parsing import Invalid
 from deliveries.ingest.plan import TooMuchWork
 from deliveries.ingest.service import KeyConflict, Revoked, TooMuchContention
+from deliveries.models import Engine, Replay
+from deliveries.replay import step
+from deliveries.runtime.registry import is_alive
 from integrations.models import Store
 from integrations.security.tokens import Principal, authenticate, create_token
 from subscriptions.routing import SchemaViolation
@@ -66,6 +70,26 @@ def accepted(ingest: Callable[[], Receipt]) -> Any:
         raise CommandError("The token was revoked or has expired.") from None
     except TooMuchContention:
         raise CommandError("The records change too fast at the moment. Nothing of this part was stored.") from None
+
+
+def work_off(replay: Replay, label: str) -> None:
+    """Run it in this process, so that no worker is needed to put deliveries in line; a running worker helps, and goes
+    on if this process is stopped.
+    """
+    with progress_bar(label, replay.total) as advance:
+        while True:
+            before = replay.done
+            done = step(replay.id, timezone.now())
+            replay.refresh_from_db()
+            advance(replay.done - before)
+            if done.is_over:
+                return
+            time.sleep(done.wait_seconds)
+
+
+def waits_in_vain(replay: Replay) -> bool:
+    """Whether its canary waits for results, and no worker runs that could bring them."""
+    return replay.has_canary and not any(is_alive(engine, timezone.now()) for engine in Engine.objects.all())
 
 
 @contextmanager

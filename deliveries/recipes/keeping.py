@@ -51,12 +51,7 @@ def keep_recipe(
     with transaction.atomic():
         # One after the other: two people keep the same at the same time.
         FailureGroup.objects.select_for_update(no_key=True, of=("self",)).get(pk=group.pk)
-        active = Recipe.objects.filter(store_id=group.store_id, is_active=True)
-        same = active.filter(integration_id=group.integration_id, topic=topic)
-        if (other := next((one for one in same if group_of(one) == group), None)) is not None:
-            raise ResolutionError("conflict", f"“{other.name}” fixes these already. Switch it off first.")
-        if active.count() >= ACTIVE_LIMIT:
-            raise ResolutionError("too_many", f"A store has at most {ACTIVE_LIMIT} active recipes. Switch one off.")
+        refuse_second(group, topic)
         recipe = Recipe.objects.create(
             store_id=group.store_id,
             name=(name.strip() or _name(field, group))[:200],
@@ -128,6 +123,16 @@ def rival_of(recipe: Recipe) -> Recipe | None:
 def transform_of(recipe: Recipe) -> str | None:
     """The same as a transform of the subscription (JMESPath); None if its rules cannot be said so."""
     return expression_of(parse_rules(recipe.rules), parse_place(recipe.place))
+
+
+def refuse_second(group: FailureGroup, topic: str) -> None:
+    """Raises ResolutionError if a recipe for these failures is active, or if the store has no room for another."""
+    active = Recipe.objects.filter(store_id=group.store_id, is_active=True)
+    same = active.filter(integration_id=group.integration_id, topic=topic)
+    if (other := next((one for one in same if group_of(one) == group), None)) is not None:
+        raise ResolutionError("conflict", f"“{other.name}” fixes these already. Switch it off first.")
+    if active.count() >= ACTIVE_LIMIT:
+        raise ResolutionError("too_many", f"A store has at most {ACTIVE_LIMIT} active recipes. Switch one off.")
 
 
 def topics_of(scope_ids: Sequence[Any]) -> list[str]:

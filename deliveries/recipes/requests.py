@@ -14,8 +14,8 @@ from deliveries.failures.cases import case_of
 from deliveries.filters import FilterError
 from deliveries.models import BulkFix, Delivery, FailureGroup, Recipe
 from deliveries.recipes.drafts import field_fix, make_draft, preview, save_draft
-from deliveries.recipes.keeping import check_limits, keep_recipe, topics_of
-from deliveries.recipes.members import IDS, clean_scope
+from deliveries.recipes.keeping import check_limits, keep_recipe, refuse_second, topics_of
+from deliveries.recipes.members import IDS, clean_scope, members_of
 from deliveries.recipes.plan import Plan, Row
 from deliveries.recipes.sending import send_fix
 from deliveries.resolution import ResolutionError
@@ -115,6 +115,20 @@ def _typed(values: Mapping[str, Any], rows: Sequence[Row]) -> dict[uuid.UUID, di
     if unknown := [key for key in values if not key or key not in by_key]:
         raise FilterError(f"values.{unknown[0]}", f"No failing delivery of this scope has the id {unknown[0][:60]!r}.")
     return {pk: {"value": value} for key, value in values.items() for pk in by_key[key]}
+
+
+def check_may_keep(*, scope: Mapping[str, Any], store: Store, rules: Sequence[Mapping[str, Any]]) -> None:
+    """Before a fix is sent: whether its rules can be kept for later failures of its group.
+
+    Raises ResolutionError. Somebody may still be quicker, so `keep_after` can refuse too.
+    """
+    group = case_of(scope.get("group"))
+    if group is None:
+        raise ResolutionError("invalid", "Only rules for deliveries with one failure can be kept.", "keep")
+    if not rules:
+        raise ResolutionError("invalid", "Values typed by hand cannot be kept for other deliveries: add rules.")
+    for topic in members_of(scope, store).order_by().values_list("topic", flat=True).distinct():
+        refuse_second(group, topic)
 
 
 def keep_after(

@@ -13,14 +13,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from deliveries.models import Delivery, Event, Replay
-from deliveries.replay import runner
 from deliveries.replay.backfilling import Choice, Chooser, candidates, make_deliveries, problem_of, write_history
 from deliveries.replay.canary import STOP_ABOVE
-from deliveries.replay.service import MOST_PER_SECOND, ReplayError
-from deliveries.replay.stopping import audit_replay
+from deliveries.replay.service import MOST_PER_SECOND, ReplayError, begin_replay
 from deliveries.runtime import notify
 from integrations.foundation.audit import Actor
-from integrations.foundation.identifiers import public_id, uuid7
+from integrations.foundation.identifiers import public_id
 from subscriptions.models import Subscription
 
 #: Events that a preview looks at, and for how many seconds of the processor; beyond, it estimates.
@@ -116,22 +114,16 @@ def start_backfill(
         raise ReplayError("This store requires a reason.")
     filters = wanted.filters(subscription)
     total = candidates(subscription, filters).order_by().values("pk")[:COUNTED].count()
-    with transaction.atomic():
-        replay = Replay.objects.create(
-            store=subscription.store,
-            action=Replay.Action.BACKFILL,
-            filters=filters,
-            reason=reason.strip(),
-            per_second=per_second,
-            total=total,
-            until_id=uuid7(),
-            stop_above=stop_above if canary else None,
-            created_by=actor.user,
-            created_by_name=actor.name,
-        )
-        audit_replay(replay, actor, "start", None)
-        transaction.on_commit(lambda: runner.enqueue(replay.id))
-    return replay
+    return begin_replay(
+        actor=actor,
+        store=subscription.store,
+        action=Replay.Action.BACKFILL,
+        filters=filters,
+        reason=reason.strip(),
+        per_second=per_second,
+        total=total,
+        stop_above=stop_above if canary else None,
+    )
 
 
 def deliver_event(

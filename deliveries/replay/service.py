@@ -138,19 +138,22 @@ def start_replay(
         raise ReplayError("A store in this selection requires a reason.")
     if canary is None:
         canary = action != Replay.Action.DISCARD and total > CANARY_ABOVE
+    return begin_replay(
+        actor=actor,
+        store=store,
+        action=action,
+        filters=cleaned,
+        reason=reason.strip(),
+        per_second=per_second,
+        total=total,
+        stop_above=stop_above if canary else None,
+    )
+
+
+def begin_replay(*, actor: Actor, **values: Any) -> Replay:
+    """Make the row of a replay that was checked, and put it in line. `values`: fields of `Replay`."""
     with transaction.atomic():
-        replay = Replay.objects.create(
-            store=store,
-            action=action,
-            filters=cleaned,
-            reason=reason.strip(),
-            per_second=per_second,
-            total=total,
-            until_id=uuid7(),
-            stop_above=stop_above if canary else None,
-            created_by=actor.user,
-            created_by_name=actor.name,
-        )
+        replay = Replay.objects.create(until_id=uuid7(), created_by=actor.user, created_by_name=actor.name, **values)
         audit_replay(replay, actor, "start", None)
         transaction.on_commit(lambda: runner.enqueue(replay.id))
     return replay

@@ -28,6 +28,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.db import connection
 
 from deliveries.runtime.registry import host_name
 
@@ -60,7 +61,7 @@ def is_possible() -> bool:
 
 def address(slot: int) -> bytes:
     """Of the engine in this slot of this host. Abstract: it needs no folder that both may write to."""
-    database = settings.DATABASES["default"]
+    database = connection.settings_dict
     key = f"{settings.SECRET_KEY}\n{database['HOST']}:{database['PORT']}/{database['NAME']}\n{host_name()}"
     return b"\0hookdesk/%b/%d" % (hashlib.sha256(key.encode()).hexdigest()[:32].encode(), slot)
 

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
@@ -46,16 +46,13 @@ class IntegrationAdmin(DeskAdmin):
         return super().get_queryset(request).filter(deleted_at=None).select_related("store", "health")
 
     def get_urls(self) -> list[URLPattern]:
-        def own(route: str, view: Any, name: str) -> URLPattern:
-            return path(route, self.admin_site.admin_view(view), name=f"integrations_integration_{name}")
-
         return [
-            own("<number:pk>/change/", self.edit_view, "change"),
-            own("<number:pk>/switch/", self.switch_view, "switch"),
-            own("<number:pk>/secret/", self.secret_view, "secret"),
-            own("<number:pk>/delete/", self.remove_view, "delete"),
-            own("<number:pk>/handshake/", self.handshake_view, "handshake"),
-            own("<number:pk>/turn/", self.turn_view, "turn"),
+            self.route("<number:pk>/change/", self.edit_view, "change"),
+            self.route("<number:pk>/switch/", self.switch_view, "switch"),
+            self.route("<number:pk>/secret/", self.secret_view, "secret"),
+            self.route("<number:pk>/delete/", self.remove_view, "delete"),
+            self.route("<number:pk>/handshake/", self.handshake_view, "handshake"),
+            self.route("<number:pk>/turn/", self.turn_view, "turn"),
             *super().get_urls(),
         ]
 

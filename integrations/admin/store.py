@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.decorators import method_decorator
@@ -91,13 +91,10 @@ class StoreAdmin(DeskAdmin):
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        def own(route: str, view: Any, name: str) -> URLPattern:
-            return path(route, self.admin_site.admin_view(view), name=f"integrations_store_{name}")
-
         return [
-            own("<uuid:pk>/tokens/", self.issue_view, "issue"),
-            own("<uuid:pk>/tokens/<uuid:token>/revoke/", self.revoke_view, "revoke"),
-            own("<uuid:pk>/approval-rule/", self.approval_rule_view, "approval_rule"),
+            self.route("<uuid:pk>/tokens/", self.issue_view, "issue"),
+            self.route("<uuid:pk>/tokens/<uuid:token>/revoke/", self.revoke_view, "revoke"),
+            self.route("<uuid:pk>/approval-rule/", self.approval_rule_view, "approval_rule"),
             *super().get_urls(),
         ]
 

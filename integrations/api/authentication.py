@@ -51,13 +51,18 @@ class CachedStoreAuthentication(StoreAuthentication):
         return request.method == "POST"
 
 
+def lacks_scope(scope: str) -> exceptions.PermissionDenied:
+    """The error for a caller whose token is valid, but not for this."""
+    return exceptions.PermissionDenied(f'This access token lacks the scope "{scope}".')
+
+
 class HasScope(BasePermission):
     """The view's `required_scope` (default: manage)."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         scope = getattr(view, "required_scope", AccessToken.Scope.MANAGE)
         if scope not in principal_of(request).scopes:
-            raise exceptions.PermissionDenied(f'This access token lacks the scope "{scope}".')
+            raise lacks_scope(scope)
         return True
 
 

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 
 from integrations.foundation.hooks import expression_given
 from integrations.models import Source
-from integrations.services.values import clean_line, is_integer
+from integrations.services.values import clean_each, clean_line, is_integer
 from integrations.sources import SOURCE_KINDS
 from integrations.sources.base import Option, SourceKind
 
@@ -41,16 +41,7 @@ class SourceValues(TypedDict, total=False):
 
 def clean_source_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as they are stored. Raises ValidationError, by field, for all that are wrong."""
-    cleaned: dict[str, Any] = {}
-    errors: dict[str, ValidationError] = {}
-    for field, value in values.items():
-        try:
-            cleaned[field] = None if value is None and field in _MAY_BE_NONE else _CLEANERS[field](value)
-        except ValueError as error:
-            errors[field] = ValidationError(str(error), code="invalid")
-    if errors:
-        raise ValidationError(errors)
-    return cleaned
+    return clean_each(values, _CLEANERS, may_be_none=_MAY_BE_NONE)
 
 
 def check_options(kind: SourceKind, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ sentence that says what is wrong. Django's ValidationError carries all of them b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypedDict
 
 from django.core.exceptions import ValidationError
@@ -59,11 +59,18 @@ class IntegrationValues(TypedDict, total=False):
 
 def clean_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as they are stored. Raises ValidationError, by field, for all that are wrong."""
+    return clean_each(values, _CLEANERS, may_be_none=_MAY_BE_NONE)
+
+
+def clean_each(
+    values: Mapping[str, Any], cleaners: Mapping[str, Callable[[Any], Any]], *, may_be_none: Collection[str]
+) -> dict[str, Any]:
+    """Each value by the cleaner of its field. Raises ValidationError, by field, for all that are wrong."""
     cleaned: dict[str, Any] = {}
     errors: dict[str, ValidationError] = {}
     for field, value in values.items():
         try:
-            cleaned[field] = None if value is None and field in _MAY_BE_NONE else _CLEANERS[field](value)
+            cleaned[field] = None if value is None and field in may_be_none else cleaners[field](value)
         except ValueError as error:
             errors[field] = ValidationError(str(error), code="invalid")
     if errors:

@@ -110,12 +110,15 @@ class Provider:
 
     @classmethod
     def check(cls, options: Mapping[str, str]) -> dict[str, str]:
-        """Return what is wrong with the fields, by field, in sentences for staff."""
-        return {
+        """Return what is wrong with the fields, by field, in sentences for staff. `url` must be one to send to."""
+        wrong = {
             each.name: f"{each.label} is required."
             for each in cls.fields
             if each.is_required and not options.get(each.name)
         }
+        if (url := options.get("url")) and (error := url_error(url)):
+            wrong["url"] = error
+        return wrong
 
     @classmethod
     def target(cls, options: Mapping[str, str]) -> str:

@@ -5,12 +5,11 @@ https://discord.com/developers/docs/resources/webhook, "Execute Webhook" and "Ed
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from integrations.foundation.texts import shortened
-from notifications.channels.base import Field, OutgoingMessage, Provider, json_object, url_error
+from notifications.channels.base import Field, OutgoingMessage, Provider, json_object
 from notifications.texts import lines, title
 
 _COLOURS = {"opened": 0xD92D20, "resolved": 0x079455, "test": 0x475467}
@@ -24,11 +23,6 @@ class Discord(Provider):
     icon = '<path d="M5 7c4-2 10-2 14 0l1 10-4 2-1-2H9l-1 2-4-2zM9 12v1M15 12v1"/>'
     fields = (Field("url", "Webhook URL", "Channel settings, Integrations, Webhooks, Copy Webhook URL.", True, True),)
     follows = frozenset({"resolved"})
-
-    @classmethod
-    def check(cls, options: Mapping[str, str]) -> dict[str, str]:
-        wrong = url_error(options["url"]) if options.get("url") else "Webhook URL is required."
-        return {"url": wrong} if wrong else {}
 
     def send(self, message: OutgoingMessage) -> str:
         url, content = self.option("url"), _content(message)

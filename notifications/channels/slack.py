@@ -10,7 +10,7 @@ from typing import Any
 
 from integrations.connectors.base import base_url
 from integrations.foundation.texts import shortened
-from notifications.channels.base import ChannelError, Field, OutgoingMessage, Provider, json_object, url_error
+from notifications.channels.base import ChannelError, Field, OutgoingMessage, Provider, json_object
 from notifications.texts import how_many, lines, title
 
 VENDOR_URL = "https://slack.com"
@@ -35,9 +35,8 @@ class Slack(Provider):
 
     @classmethod
     def check(cls, options: Mapping[str, str]) -> dict[str, str]:
-        if url := options.get("url"):
-            wrong = url_error(url)
-            return {"url": wrong} if wrong else {}
+        if options.get("url"):
+            return super().check(options)
         if options.get("token"):
             return {} if options.get("channel") else {"channel": "Channel is required with a bot token."}
         return {"url": "Enter a webhook URL, or a bot token and a channel."}

@@ -5,11 +5,10 @@ https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from integrations.foundation.texts import shortened
-from notifications.channels.base import Field, OutgoingMessage, Provider, refused, url_error
+from notifications.channels.base import Field, OutgoingMessage, Provider, refused
 from notifications.texts import lines, title
 
 _COLOURS = {"opened": "Attention", "resolved": "Good", "test": "Accent"}
@@ -27,11 +26,6 @@ class Teams(Provider):
         ),
     )
     follows = frozenset({"resolved"})
-
-    @classmethod
-    def check(cls, options: Mapping[str, str]) -> dict[str, str]:
-        wrong = url_error(options["url"]) if options.get("url") else "Webhook URL is required."
-        return {"url": wrong} if wrong else {}
 
     def send(self, message: OutgoingMessage) -> str:
         url = self.option("url")

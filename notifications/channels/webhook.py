@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.utils import timezone
 
 from integrations.security.signing import check_secret, standard_signature
-from notifications.channels.base import ChannelError, Field, OutgoingMessage, Provider, url_error
+from notifications.channels.base import ChannelError, Field, OutgoingMessage, Provider
 from notifications.texts import Incident
 
 
@@ -21,10 +21,7 @@ class Webhook(Provider):
     icon = '<path d="M9 8a3 3 0 1 1 5 2l3 5M7 17h8M10 11l-3 6"/>'
     fields = (
         Field("url", "URL", "Where the messages are posted."),
-        Field(
-            "secret", "Signing secret", "whsec_…; the receiver verifies messages with it. Empty: unsigned.", False,
-            True,
-        ),
+        Field("secret", "Signing secret", "whsec_…; the receiver verifies messages with it.", True, True),
     )  # fmt: skip
     follows = frozenset({"acknowledged", "resolved"})
     gathers = False
@@ -32,8 +29,6 @@ class Webhook(Provider):
     @classmethod
     def check(cls, options: Mapping[str, str]) -> dict[str, str]:
         wrong = super().check(options)
-        if options.get("url") and (error := url_error(options["url"])):
-            wrong["url"] = error
         if options.get("secret"):
             try:
                 check_secret("standard", options["secret"])

@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 
 from integrations.admin.base import DeskAdmin
 from integrations.admin.fields import KnownRowField
@@ -110,12 +110,9 @@ class SubscriptionAdmin(DeskAdmin):
         return super().get_queryset(request).filter(deleted_at=None).select_related("integration", "store")
 
     def get_urls(self) -> list[URLPattern]:
-        def own(route: str, view: Any, name: str) -> URLPattern:
-            return path(route, self.admin_site.admin_view(view), name=f"subscriptions_subscription_{name}")
-
         return [
-            own("<uuid:pk>/change/", self.edit_view, "change"),
-            own("<uuid:pk>/delete/", self.remove_view, "delete"),
+            self.route("<uuid:pk>/change/", self.edit_view, "change"),
+            self.route("<uuid:pk>/delete/", self.remove_view, "delete"),
             *super().get_urls(),
         ]
 

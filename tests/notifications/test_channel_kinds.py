@@ -354,6 +354,7 @@ def test_secrets_are_encrypted_in_the_database(vendor: Receiver) -> None:
         ("discord", {"url": "nowhere"}, ["url"]),
         ("pagerduty", {}, ["routing_key"]),
         ("opsgenie", {}, ["api_key"]),
+        ("webhook", {"url": "https://example.com/"}, ["secret"]),
         ("webhook", {"url": "https://example.com/", "secret": "short"}, ["secret"]),
         ("webhook", {"url": "https://example.com/", "secret": SECRET}, []),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from argparse import BooleanOptionalAction
 from datetime import datetime
 from typing import Any
@@ -11,11 +10,9 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from deliveries.filters import FilterError, moment_of
-from deliveries.management.cli import moment_or_ago, progress_bar
-from deliveries.models import Engine, Replay
-from deliveries.replay import STOP_ABOVE, ReplayError, step
+from deliveries.management.cli import moment_or_ago, waits_in_vain, work_off
+from deliveries.replay import STOP_ABOVE, ReplayError
 from deliveries.replay.backfill import BackfillPreview, Wanted, preview_backfill, start_backfill
-from deliveries.runtime.registry import is_alive
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import parse_public_id, public_id
 from integrations.management.base import ReportCommand
@@ -78,24 +75,13 @@ class Command(ReportCommand):
             )
         except ReplayError as error:
             raise CommandError(str(error)) from None
-        self._work_off(replay)
+        if waits_in_vain(replay):
+            self.stderr.write("No worker is running: the canary waits for results. Start it, or pass --no-canary.")
+        work_off(replay, "Looking at events")
         document = {"backfill": public_id("bf", replay.pk), "status": replay.status, "made": replay.made}
         self.report(options, document, f"{replay.made:,} deliveries were made for {replay.done:,} events.")
         if replay.stopped_because:
             raise CommandError(f"It stopped by itself: {replay.stopped_because}. Resume or cancel it in the admin.")
-
-    def _work_off(self, replay: Replay) -> None:
-        """Run in this process; a running worker helps, and continues if this process is stopped."""
-        if replay.has_canary and not any(is_alive(engine, timezone.now()) for engine in Engine.objects.all()):
-            self.stderr.write("No worker is running: the canary waits for results. Start it, or pass --no-canary.")
-        with progress_bar("looking at events", replay.total) as advance:
-            while True:
-                done = step(replay.id, timezone.now())
-                advance(done.handled)
-                if done.is_over:
-                    replay.refresh_from_db()
-                    return
-                time.sleep(done.wait_seconds)
 
 
 def _subscription(text: str) -> Subscription:

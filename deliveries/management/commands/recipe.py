@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-import time
 from pathlib import Path
 from typing import Any, Final
 
 from django.core.management.base import CommandError, CommandParser
-from django.utils import timezone
 
 from deliveries.filters import FilterError
-from deliveries.management.cli import progress_bar
+from deliveries.management.cli import work_off
 from deliveries.models import BulkFix, Delivery, Recipe
 from deliveries.recipes.keeping import switch_off
 from deliveries.recipes.requests import request_fix, request_preview, scope_of
 from deliveries.recipes.rules import RULES, RuleError, parse_rules
 from deliveries.recipes.sheets import SheetError, cell_text, read_csv
-from deliveries.replay import step
 from deliveries.resolution import ResolutionError
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import parse_public_id
@@ -126,7 +123,7 @@ class Command(ReportCommand):
             reason=options["reason"],
         )
         if fix.replay is not None:
-            _work_off(fix)
+            work_off(fix.replay, "Fixing")
         done = fix.items.filter(is_written=True).count()
         document = {"fix": fix.public_id, "status": fix.status, "total": fix.total, "sent": done, "counts": fix.counts}
         if fix.status == BulkFix.Status.AWAITING:
@@ -207,18 +204,3 @@ def _described(recipe: Recipe) -> dict[str, Any]:
         "failed_again": recipe.failed_again,
         "expires_at": recipe.expires_at,
     }
-
-
-def _work_off(fix: BulkFix) -> None:
-    """Run in this process, so that no worker is needed to put it in line."""
-    replay = fix.replay
-    assert replay is not None
-    with progress_bar("Fixing", replay.total) as advance:
-        while True:
-            before = replay.done
-            done = step(replay.id, timezone.now())
-            replay.refresh_from_db()
-            advance(replay.done - before)
-            if done.is_over:
-                return
-            time.sleep(done.wait_seconds)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from argparse import BooleanOptionalAction
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.utils import timezone
 
 from deliveries.filters import FilterError
-from deliveries.management.cli import moment_or_ago, progress_bar
-from deliveries.models import Delivery, Engine, Replay
+from deliveries.management.cli import moment_or_ago, waits_in_vain, work_off
+from deliveries.models import Delivery, Replay
 from deliveries.replay import (
     CANARY_ABOVE,
     STOP_ABOVE,
@@ -20,10 +18,8 @@ from deliveries.replay import (
     UnconfirmedError,
     preview,
     start_replay,
-    step,
 )
 from deliveries.resolution import ResolutionError, retry_delivery
-from deliveries.runtime.registry import is_alive
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import parse_public_id
 from integrations.management.base import ReportCommand, find_store
@@ -92,7 +88,12 @@ class Command(ReportCommand):
             raise CommandError(f"{error} To confirm, pass --confirm-delivered {error.guarded}.") from None
         except (ReplayError, FilterError) as error:
             raise CommandError(str(error)) from None
-        self._work_off(replay)
+        if waits_in_vain(replay):
+            self.stderr.write(
+                "No worker is running. The canary waits for the result of the first delivery: start one with "
+                "`manage.py run --only worker`, or resend with --no-canary."
+            )
+        work_off(replay, "Resending")
         resent = replay.done - replay.skipped
         document = {"replay": str(replay.id), "status": replay.status, "resent": resent, "skipped": replay.skipped}
         self.report(options, document, f"{resent:,} deliveries were queued again, {replay.skipped:,} were skipped.")
@@ -101,25 +102,6 @@ class Command(ReportCommand):
                 f"It stopped by itself: {replay.stopped_because}. {replay.total - replay.done:,} were not resent. "
                 "Resume or cancel it in the admin under Bulk resends."
             )
-
-    def _work_off(self, replay: Replay) -> None:
-        """Run in this process, so that no worker is needed without a canary; a running worker helps, and continues if
-        this is interrupted.
-        """
-        if replay.has_canary and not any(is_alive(engine, timezone.now()) for engine in Engine.objects.all()):
-            self.stderr.write(
-                "No worker is running. The canary waits for the result of the first delivery: start one with "
-                "`manage.py run --only worker`, or resend with --no-canary."
-            )
-        with progress_bar("Resending", replay.total) as advance:
-            while True:
-                before = replay.done
-                done = step(replay.id, timezone.now())
-                replay.refresh_from_db()
-                advance(replay.done - before)
-                if done.is_over:
-                    return
-                time.sleep(done.wait_seconds)
 
     def _resend_each(self, options: dict[str, Any]) -> None:
         chosen = [_delivery(text) for text in options["delivery"]]

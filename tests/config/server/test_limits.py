@@ -127,6 +127,24 @@ def test_health_is_answered_while_every_thread_is_busy() -> None:
         assert all(client.answer()[0] == 200 for client in busy)
 
 
+@pytest.mark.parametrize(
+    ("path", "lane"),
+    [
+        (b"/in/abc", b"push"),
+        (b"/admin/", b"page"),
+        (b"/api/v1/integrations/x/ping", b"receiver"),
+        (b"/readyz", b"probe"),
+    ],
+)
+def test_each_kind_of_request_has_threads_of_its_own(path, lane):
+    def name(environ, start_response):
+        start_response("200 OK", [])
+        return [threading.current_thread().name.encode()]
+
+    with Server(name) as server:
+        assert server.client().send(post(b"{}", target=path)).answer()[2].startswith(lane)
+
+
 def test_requests_that_wait_for_receivers_keep_neither_pages_nor_pushes_waiting() -> None:
     release = threading.Event()
     waiting = [b"/api/v1/integrations/crm/context", b"/api/v1/integrations/crm/ping", b"/api/v1/subscriptions/x/ping"]

@@ -11,7 +11,7 @@ import pytest
 
 from deliveries.dispatch.pacing import FIRST_REACH, FIRST_WINDOW, AdaptiveConcurrency, Pacer
 from deliveries.dispatch.types import IntegrationQueue
-from deliveries.storage.engine_lock import EngineWriteLock
+from deliveries.storage.write_lock import WriteLock
 
 
 def test_a_fast_receiver_is_served_over_few_connections():
@@ -53,7 +53,7 @@ def test_it_never_passes_the_capacity():
 
 
 def _hold_for_ever(path, is_held):
-    with EngineWriteLock(path).acquire():
+    with WriteLock(path).acquire():
         is_held.set()
         signal.pause()
 
@@ -67,7 +67,7 @@ def test_the_turn_of_an_engine_that_is_killed_passes_to_the_next(tmp_path):
     holder.start()
     assert is_held.wait(10)
     os.kill(holder.pid, signal.SIGKILL)
-    write_lock = EngineWriteLock(str(database))
+    write_lock = WriteLock(str(database))
     with write_lock.acquire():
         holder.join(10)
     write_lock.close()
@@ -76,7 +76,7 @@ def test_the_turn_of_an_engine_that_is_killed_passes_to_the_next(tmp_path):
 
 def test_where_there_is_no_file_there_are_no_turns(tmp_path):
     for path in (None, "file:memory?mode=memory&cache=shared", str(tmp_path / "absent")):
-        with EngineWriteLock(path).acquire():
+        with WriteLock(path).acquire():
             pass
     assert list(tmp_path.iterdir()) == []
 

@@ -24,6 +24,10 @@ class Database:
 
     can_guess_new = True
     has_one_writer = True
+
+    def database_file(self) -> None:
+        return None
+
     commits_wake = True
 
     def __init__(self) -> None:

@@ -294,12 +294,10 @@ class TestIdempotency:
             mine.update(scopes=["manage"])
         else:
             mine.delete()
-        response = post(EVENTS, body, **{"Idempotency-Key": "k1"})
-        assert response.status_code == 401, response.content
-        assert "Idempotent-Replay" not in response
-        # This process had cached the scope; from now on it knows.
-        again = post(EVENTS, body, **{"Idempotency-Key": "k1"})
-        assert again.status_code == (403 if change == "weakened" else 401), again.content
+        for _ in range(2):  # this process has cached the scope; after the first answer it knows better
+            response = post(EVENTS, body, **{"Idempotency-Key": "k1"})
+            assert response.status_code == (403 if change == "weakened" else 401), response.content
+            assert "Idempotent-Replay" not in response
         assert Event.objects.count() == 1
 
     def test_a_key_that_is_too_long_is_400(self, post):

@@ -143,6 +143,21 @@ def test_nothing_that_fits_is_a_conflict(call: Any) -> None:
     assert (status, answer["errors"][0]["code"]) == (409, "conflict")
 
 
+def test_rules_that_cannot_be_kept_send_nothing(call: Any, world: Fleet, deliver: Any) -> None:
+    body = {"like": like(), "field": FIELD, "rules": RULES, "keep": {}}
+    _, answer = call("post", "recipes/apply", body)
+    work_off_replay(answer["fix"]["id"])
+    deliver()
+    world.ship(3000, "0712345678")
+    deliver()
+    failing = Delivery.objects.filter(status="failed").latest("created_at")
+    status, answer = call("post", "recipes/apply", {**body, "like": failing.public_id})
+    assert (status, answer["errors"][0]["code"]) == (409, "conflict")
+    assert BulkFix.objects.count() == 1
+    failing.refresh_from_db()
+    assert (failing.status, failing.revision) == ("failed", 0)
+
+
 def test_another_stores_fixes_and_recipes_are_not_found(call: Any, client: Client, world: Fleet) -> None:
     _, answer = call("post", "recipes/apply", {"like": like(), "field": FIELD, "rules": RULES, "keep": {}})
     headers = AccessTokenFactory(store=StoreFactory()).headers

@@ -1,8 +1,8 @@
-"""A queue for the write lock among the engines of one SQLite database.
+"""A queue for the write lock among those who write constantly: the engines and the web processes of a SQLite database.
 
-SQLite lets one process write at a time; the others sleep, longer with each try. Engines that write constantly would
-sleep half of the time. They queue for a file lock instead, which the kernel passes on immediately, even if its holder
-dies. Correctness does not depend on it: without it, writers wait in SQLite as usual.
+SQLite lets one process write at a time; the others sleep, longer with each try, and would sleep most of the time. They
+queue for a file lock instead, which the kernel passes on immediately, even if its holder dies. Correctness does not
+depend on it: without it, writers wait in SQLite as usual.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ except ImportError:  # Windows: SQLite's own waiting is enough
     fcntl = None  # type: ignore[assignment]
 
 
-class EngineWriteLock:
+class WriteLock:
     """The lock of the database file `path`; does nothing for an in-memory database."""
 
     def __init__(self, path: str | None) -> None:
