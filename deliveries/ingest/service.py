@@ -158,10 +158,8 @@ class _Events:
 
 
 def _are_likely_new(config: StoreConfig, objects: Collection[PushedObject]) -> bool:
-    """Whether the records are taken for new without a look: if the last push's were, and the database can tell while
-    it writes.
-    """
-    return backend().can_guess_new and bool(objects) and _was_new.get(config.store_id, True)
+    """Whether the records are taken for new without a look, as the last push's were: the write finds out."""
+    return bool(objects) and _was_new.get(config.store_id, True)
 
 
 def _remember(store_id: uuid.UUID, *, is_new: bool) -> None:

@@ -54,10 +54,6 @@ class Backend(Protocol):
     def has_one_writer(self) -> bool:
         """Whether one transaction writes at a time, and those that wait for it only look now and then."""
 
-    @property
-    def can_guess_new(self) -> bool:
-        """Whether `write_push` accepts rows that assume that their records are new."""
-
     def write_push(
         self, rows: PushRows, repetition: IdempotencyRecord | None = None, *, notifies: bool = False
     ) -> None:

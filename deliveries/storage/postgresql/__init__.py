@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from deliveries.storage.postgresql.claims import Claims
 from deliveries.storage.postgresql.expressions import Expressions
-from deliveries.storage.postgresql.push_groups import PushGroups
 from deliveries.storage.postgresql.pushes import Pushes
 from deliveries.storage.postgresql.results import Results
 from deliveries.storage.postgresql.wakeups import Wakeups
 
 
-class PostgreSQL(Claims, Pushes, PushGroups, Results, Wakeups, Expressions):
+class PostgreSQL(Claims, Pushes, Results, Wakeups, Expressions):
     def database_file(self) -> str | None:
         return None

@@ -1,4 +1,4 @@
-"""Many pushes in PostgreSQL by one statement: one round trip and one commit for all of them.
+"""Pushes in PostgreSQL, one or many, by one statement: one round trip and one commit for all of them.
 
 Every row carries the number of its push, and only rows of pushes whose premises hold are written.
 """
@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
 
-from django.db import DataError, OperationalError, connection, transaction
+from django.db import DataError, connection, transaction
 
 from deliveries.runtime.failpoints import failpoint
 from deliveries.storage.arrays import big_numbers_array, keys_array, numbers_array, texts_array, times_array
@@ -26,9 +26,10 @@ from deliveries.storage.rows.pushes import (
     Verdict,
     WaitingPush,
 )
-from deliveries.storage.sql import execute_prepared, use_for_groups
+from deliveries.storage.sql import execute_prepared
 
-_EVENTS = Written(EventRow, without=("hops", "cascade_left", "is_stopped"))
+#: Only what came back from a receiver says how far it came: of anything else the columns' defaults are true.
+_EVENTS = {True: Written(EventRow), False: Written(EventRow, without=("hops", "cascade_left", "is_stopped"))}
 _DELIVERIES, _RECORDS = Written(DeliveryRow), Written(RecordRow)
 
 
@@ -47,7 +48,7 @@ _FOUND = (
     f"pushed AS (SELECT p.store, p.now, r.* FROM {_rows(_RECORDS, 'r')} JOIN p USING (push)),"
     " found AS (SELECT r.push, r.type, r.external_id, o.version, o.data FROM pushed r CROSS JOIN LATERAL"
     " (SELECT version, data FROM deliveries_record WHERE store_id = r.store AND type = r.type"
-    " AND external_id = r.external_id OFFSET 0) o WHERE r.read_version = 0)"
+    " AND external_id = r.external_id OFFSET 0) o WHERE r.read_version = 0 AND o.version > 0)"
 )
 _CURRENT = (
     "current AS (SELECT p.* FROM p CROSS JOIN LATERAL (SELECT 1 FROM integrations_store s"
@@ -63,10 +64,11 @@ _KEYS = (
     " WHERE NOT EXISTS (SELECT 1 FROM key WHERE key.store_id = k.store AND key.key = k.key))))"
 )
 _NO_KEYS = "good AS (SELECT * FROM current)"
-_EVENT = (
-    f"event AS (INSERT INTO deliveries_event ({_EVENTS.columns}, store_id, origin, created_at)"
-    f" SELECT {_EVENTS.columns}, g.store, g.origin, g.now FROM {_rows(_EVENTS, 'e')} JOIN good g USING (push))"
-)
+_EVENT = {
+    has_hops: f"event AS (INSERT INTO deliveries_event ({events.columns}, store_id, origin, created_at)"
+    f" SELECT {events.columns}, g.store, g.origin, g.now FROM {_rows(events, 'e')} JOIN good g USING (push))"
+    for has_hops, events in _EVENTS.items()
+}
 _DELIVERY = (
     f"delivery AS (INSERT INTO deliveries_delivery ({_DELIVERIES.columns}, store_id, status, first_sent_at,"
     " attempt_count, trigger, retry_count, crash_count, revision, is_awaiting_source, last_error, created_at)"
@@ -89,52 +91,45 @@ _RECORD = (
 _PROOF = "1 / (CASE WHEN (SELECT count(*) FROM record) = (SELECT count(*) FROM written) THEN 1 ELSE 0 END)"
 
 
-class PushGroups:
-    def write_pushes(self, pushes: Sequence[WaitingPush], *, notifies: bool = False) -> list[Verdict]:
-        # A record that was written since it was looked at fails the statement as a whole, by a division by zero.
-        from psycopg.errors import DeadlockDetected, DivisionByZero, LockNotAvailable
+def write_together(pushes: Sequence[WaitingPush], *, notifies: bool) -> list[Verdict] | None:
+    """What became of each. None: a record was written since one of them looked at it, and nothing is stored."""
+    from psycopg.errors import DivisionByZero
 
-        use_for_groups()
-        failpoint("ingest.before_commit")
-        try:
-            # A savepoint only where a transaction is open: alone, the statement is its own transaction.
-            with transaction.atomic() if connection.in_atomic_block else nullcontext():
-                return self._write(pushes, notifies=notifies)
-        except DataError as error:
-            if not isinstance(error.__cause__, DivisionByZero):
-                raise
-        except OperationalError as error:
-            if not isinstance(error.__cause__, LockNotAvailable | DeadlockDetected):
-                raise
-            # Somebody holds on to what one of them writes. Each is to wait by itself.
-            return [PlanIsStale() for _ in pushes]
-        if len(pushes) == 1:
-            return [PlanIsStale()]
-        return [verdict for push in pushes for verdict in self.write_pushes([push], notifies=notifies)]
-
-    def _write(self, pushes: Sequence[WaitingPush], *, notifies: bool) -> list[Verdict]:
-        query = _query(
-            any(push.rows.events for push in pushes),
-            any(push.rows.deliveries for push in pushes),
-            any(push.rows.records for push in pushes),
-            any(push.repetition for push in pushes),
-            notifies=notifies,
-        )
-        stored: set[int] = set()
-        found: dict[int, dict[tuple[str, str], tuple[int, Any]]] = {}
-        for number, kind, external_id, version, data, *_ in execute_prepared(query, _values(pushes)):
-            if kind is None:
-                stored.add(number)
-            else:
-                found.setdefault(number, {})[kind, external_id] = (version, json.loads(data))
-        return [
-            None if number in stored else RecordsExist(found[number]) if number in found else PlanIsStale()
-            for number in range(len(pushes))
-        ]
+    query = _query(
+        has_events=any(push.rows.events for push in pushes),
+        has_deliveries=any(push.rows.deliveries for push in pushes),
+        has_records=any(push.rows.records for push in pushes),
+        has_keys=any(push.repetition for push in pushes),
+        has_hops=any(push.rows.has_hops for push in pushes),
+        notifies=notifies,
+    )
+    failpoint("ingest.before_commit")
+    try:
+        # A savepoint only where a transaction is open: alone, the statement is its own transaction.
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():
+            rows = execute_prepared(query, _values(pushes))
+    except DataError as error:
+        # A record that changed fails the statement as a whole, by a division by zero.
+        if isinstance(error.__cause__, DivisionByZero):
+            return None
+        raise
+    stored: set[int] = set()
+    found: dict[int, dict[tuple[str, str], tuple[int, Any]]] = {}
+    for number, kind, external_id, version, data, *_ in rows:
+        if kind is None:
+            stored.add(number)
+        else:
+            found.setdefault(number, {})[kind, external_id] = (version, json.loads(data))
+    return [
+        None if number in stored else RecordsExist(found[number]) if number in found else PlanIsStale()
+        for number in range(len(pushes))
+    ]
 
 
 @lru_cache
-def _query(has_events: bool, has_deliveries: bool, has_records: bool, has_keys: bool, *, notifies: bool) -> str:
+def _query(
+    *, has_events: bool, has_deliveries: bool, has_records: bool, has_keys: bool, has_hops: bool, notifies: bool
+) -> str:
     """The text, which is one of a few; `_values` gives what it asks for, in the same order."""
     parts = [_PUSHES]
     if has_records:
@@ -142,7 +137,7 @@ def _query(has_events: bool, has_deliveries: bool, has_records: bool, has_keys: 
     parts.append(_CURRENT.format(unless=_UNLESS_FOUND if has_records else ""))
     parts.append(_KEYS if has_keys else _NO_KEYS)
     if has_events:
-        parts.append(_EVENT)
+        parts.append(_EVENT[has_hops])
     if has_deliveries:
         parts.append(_DELIVERY)
     if has_records:
@@ -174,7 +169,8 @@ def _values(pushes: Sequence[WaitingPush]) -> list[Any]:
             texts_array([json.dumps(repetition.response) for _, repetition in keyed]),
             numbers_array([number for number, _ in keyed]),
         ]
-    values += _numbered(_EVENTS, [row.events for row in rows])
+    has_hops = any(row.has_hops for row in rows)
+    values += _numbered(_EVENTS[has_hops], [row.events for row in rows])
     values += _numbered(_DELIVERIES, [row.deliveries for row in rows])
     return values
 

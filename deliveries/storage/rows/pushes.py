@@ -92,7 +92,7 @@ class IdempotencyRecord:
 
 
 class WaitingPush(NamedTuple):
-    """A push that is written together with others. None of its events has hops, and none of its deliveries an order."""
+    """A push as it is written, alone or together with others."""
 
     rows: PushRows
     repetition: IdempotencyRecord | None = None
@@ -128,3 +128,11 @@ class RecordsExist(Exception):
 
 #: What became of one push of a group: stored (None), or nothing of it, for this reason.
 Verdict = PlanIsStale | RecordsExist | None
+
+
+def raise_unless_stored(verdict: Verdict, rows: PushRows) -> None:
+    """What became of a push that was written alone. Only one that took its records for new is told which exist."""
+    if isinstance(verdict, RecordsExist) and not rows.assumes_new:
+        raise PlanIsStale
+    if verdict is not None:
+        raise verdict

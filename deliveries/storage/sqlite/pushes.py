@@ -25,6 +25,7 @@ from deliveries.storage.rows.pushes import (
     RecordsExist,
     Verdict,
     WaitingPush,
+    raise_unless_stored,
 )
 from deliveries.storage.sqlite.values import as_time
 
@@ -67,20 +68,12 @@ _COUNT = (
 
 class Pushes:
     has_one_writer = True
-    #: Records must be looked up before they are written.
-    can_guess_new = False
 
     def write_push(
         self, rows: PushRows, repetition: IdempotencyRecord | None = None, *, notifies: bool = False
     ) -> None:
-        """`notifies` makes no difference: engines see each commit."""
-        with transaction.atomic(), connection.cursor() as cursor:
-            if not _is_current(cursor, rows):
-                raise PlanIsStale
-            _write_shared(cursor, rows, repetition)
-            cursor.executemany(_INSERT_EVENT, _event_cells(rows))
-            cursor.executemany(_INSERT_DELIVERY, _delivery_cells(rows))
-            failpoint("ingest.before_commit")
+        (verdict,) = self.write_pushes([WaitingPush(rows, repetition)])
+        raise_unless_stored(verdict, rows)
 
     def write_pushes(self, pushes: Sequence[WaitingPush], *, notifies: bool = False) -> list[Verdict]:
         """`notifies` makes no difference: engines see each commit."""

@@ -188,6 +188,8 @@
       const number = Number(sum.dataset.sum) + more, nouns = sum.dataset.noun ? sum.dataset.noun.split(",") : null;
       sum.textContent = number.toLocaleString("en") + (nouns ? " " + nouns[number === 1 ? 0 : 1] : "");
       if (typed && typed.type === "text") { typed.required = ticks.some((tick) => tick.checked); }
+      const button = sum.closest("button");
+      if (button) { button.disabled = number === 0; }
     };
     ticks.forEach((tick) => tick.addEventListener("change", show));
     show();

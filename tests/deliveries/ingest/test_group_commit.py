@@ -22,7 +22,6 @@ STORE = uuid.uuid4()
 class Database:
     """Stands in for the storage: transactions that take as long as the test wants."""
 
-    can_guess_new = True
     has_one_writer = True
 
     def database_file(self) -> None:

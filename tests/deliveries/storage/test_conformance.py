@@ -268,8 +268,6 @@ def test_a_record_is_written_over_the_version_that_was_read(storage, subscriptio
 
 
 def test_a_wrong_guess_stores_nothing_and_gives_what_there_is(storage, subscription):
-    if not storage.can_guess_new:
-        pytest.skip("this database does not guess")
     rows = rows_for(subscription)
     rows.assumes_new = True
     storage.write_push(rows)
