@@ -17,7 +17,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.expressions import RawSQL
 from django.utils.dateparse import parse_date, parse_datetime
 
-from deliveries.models import BulkFixItem, Delivery, Event, ReplayItem, Revision
+from deliveries.models import BulkFixItem, Delivery, Event, ReplayItem, Revision, SimulationItem
 from deliveries.stats.topics import known_names
 from integrations.foundation.identifiers import first_id_at, parse_public_id
 from integrations.models import Integration, Store
@@ -58,6 +58,7 @@ def apply_filters(queryset: Deliveries, params: Mapping[str, Any]) -> Deliveries
     `shipment.*`), `since` and `until` (ISO 8601, the latter exclusive), `q` (an id of delivery, event or request,
     an object's id, or how a topic begins), `store` (one or several), `group` (one or several), `subscription`,
     `replay` (what a bulk action processed), `left_alone` (what it skipped), `bulk_fix` (what a bulk fix is for),
+    `simulation` (whose requests a simulated change makes different),
     `approval` (`awaited`: an edited payload waits for a second person).
     Raises FilterError, a ValueError, for unknown names and values.
     """
@@ -199,6 +200,17 @@ def _bulk_fix(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveri
     return queryset.filter(id__in=BulkFixItem.objects.filter(fix_id=wanted).values("delivery_id"))
 
 
+def _simulation(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
+    """Whose requests would differ. By event and subscription together: one event may go to several."""
+    try:
+        simulation_id = uuid.UUID(text)
+    except ValueError:
+        raise FilterError("simulation", f"{text!r} is not the id of a simulation.") from None
+    items = SimulationItem.objects.filter(simulation_id=simulation_id, verdict="changed")
+    mine = items.filter(event_id=OuterRef("event_id"), subscription_id=OuterRef("subscription_id"))
+    return queryset.filter(Exists(mine), event_id__in=items.values("event_id"))
+
+
 def _search(queryset: Deliveries, text: str, cleaned: Mapping[str, str]) -> Deliveries:
     """The most exact interpretation that has results. Each uses an index, so a search is cheap."""
     for prefix in ("dlv", "notif"):
@@ -230,6 +242,7 @@ _FILTERS: dict[str, Callable[[Deliveries, str, Mapping[str, str]], Deliveries]] 
     "left_alone": _left_alone,
     "approval": _approval,
     "bulk_fix": _bulk_fix,
+    "simulation": _simulation,
     "since": _since,
     "until": _until,
     "q": _search,

@@ -22,13 +22,15 @@ def run_engine() -> str:
 
 
 def sweep() -> None:
-    """Scheduled safety net: continue replays and recipes, roll up statistics for the dashboard."""
+    """Scheduled safety net: continue replays, simulations and recipes, roll up statistics for the dashboard."""
     from deliveries.recipes.applying import apply_recipes
     from deliveries.replay import run_waiting
+    from deliveries.simulation import runner as simulations
     from deliveries.stats.rollups import fill
 
     fill(timezone.now())
     run_waiting()
+    simulations.run_waiting()
     apply_recipes(timezone.now())
 
 

@@ -28,6 +28,7 @@ HIDDEN = {
     "deliveries.replayitem",
     "deliveries.bulkfixitem",
     "deliveries.recipeuse",
+    "deliveries.simulationitem",
     "deliveries.sourceevent",
     "deliveries.sourcekey",
     "deliveries.wizardpresence",

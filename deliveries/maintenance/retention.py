@@ -26,6 +26,7 @@ from deliveries.models import (
     WizardPresence,
 )
 from deliveries.recipes.drafts import DRAFT_KEPT, prune_drafts, prune_values
+from deliveries.simulation.runner import prune_simulations
 from deliveries.storage.locks import lock_groups
 from integrations.foundation.identifiers import first_id_at
 from subscriptions.services.versions import prune_versions
@@ -34,6 +35,8 @@ from subscriptions.services.versions import prune_versions
 KEYS_KEPT = timedelta(hours=24)
 #: What sources sent is recognised for 72 hours at least.
 SOURCE_KEYS_KEPT = timedelta(hours=72)
+#: Simulations say what would have happened; what is saved is in the history.
+SIMULATIONS_KEPT = timedelta(days=7)
 VISITS_KEPT = timedelta(days=1)
 
 
@@ -90,6 +93,8 @@ def prune(
     for count in _until_none(lambda: _prune_keys(SourceKey, now - SOURCE_KEYS_KEPT, batch)):
         pruned.idempotency_keys += count
         progress(count)
+    for _ in _until_none(lambda: prune_simulations(now - SIMULATIONS_KEPT, batch)):
+        pass
     for step in (_prune_items, prune_values, prune_versions, _prune_origins):
         for _ in _until_none(partial(step, before, batch)):
             pass

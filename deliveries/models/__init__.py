@@ -7,6 +7,7 @@ from deliveries.models.failure_group import FailureGroup
 from deliveries.models.push_window import PushWindow
 from deliveries.models.recipes import BulkFix, BulkFixItem, Recipe, RecipeUse
 from deliveries.models.replay import Replay, ReplayItem
+from deliveries.models.simulation import Simulation, SimulationItem
 from deliveries.models.source import SourceEvent, SourceKey, SourceRequest
 from deliveries.models.stats import StatsBucket
 from deliveries.models.visit import WizardPresence
@@ -32,6 +33,8 @@ __all__ = [
     "ReplayItem",
     "Reservation",
     "Revision",
+    "Simulation",
+    "SimulationItem",
     "SourceEvent",
     "SourceKey",
     "SourceRequest",

@@ -7,15 +7,17 @@ in between.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from integrations.foundation.json_documents import describe_patch, json_patch
+from integrations.foundation.json_documents import describe_patch, is_same, json_patch
 
 #: Differences that are listed; larger bodies are only reported as different.
 LISTED = 8
 COMPARED_BYTES = 200_000
+#: Kinds of change of one pair of requests that are named.
+KINDS = 6
 #: Headers that differ between any two attempts and mean nothing.
 _EVERY_TIME = frozenset({"content-length", "date", "traceparent"})
 _EVERY_TIME_PARTS = ("signature", "timestamp")
@@ -41,6 +43,64 @@ def request_changes(before: SentRequest, after: SentRequest) -> list[str]:
         lines.append(f"URL: {before.url} → {after.url}")
     lines += _header_changes(before.headers, after.headers)
     return [*lines, *_body_changes(before.body, after.body)][:LISTED]
+
+
+def kinds_of_change(before: SentRequest, after: SentRequest) -> tuple[str, ...]:
+    """What differs without the values, so that alike differences of many pairs can be counted together: `body.phone
+    removed`, `body.items[].sku changed`, `header x-team added`. Empty if a receiver could not tell them apart.
+    """
+    kinds = []
+    if before.method != after.method:
+        kinds.append("method changed")
+    if before.url != after.url:
+        kinds.append("URL changed")
+    old, new = _by_name(before.headers), _by_name(after.headers)
+    kinds += [f"header {name} {how}" for name, how in sorted(_members(old, new))]
+    kinds += _kinds_of_body(before.body, after.body)
+    return tuple(kinds) if len(kinds) <= KINDS else (*kinds[:KINDS], f"{len(kinds) - KINDS} more")
+
+
+def _members(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Of the members that differ: the name, and how."""
+    for name in old.keys() | new.keys():
+        if name not in new:
+            yield name, "removed"
+        elif name not in old:
+            yield name, "added"
+        elif not is_same(old[name], new[name]):
+            yield name, "changed"
+
+
+def _kinds_of_body(before: str, after: str) -> list[str]:
+    if before == after:
+        return []
+    old, new = (_parsed(text) if len(text) <= COMPARED_BYTES else None for text in (before, after))
+    if old is None or new is None:
+        return ["body changed"]
+    kinds: set[str] = set()
+    _add_kinds(old, new, "", kinds)
+    return [f"body{kind}" for kind in sorted(kinds)]
+
+
+def _add_kinds(old: Any, new: Any, place: str, kinds: set[str]) -> None:
+    """Add the places below `place` in which two JSON values differ; those of an array's items are one place."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name, how in _members(old, new):
+            if not place and f"/{name}" in _EVERY_TIME_PATHS:
+                continue
+            below = f"{place}.{name}"
+            if how == "changed":
+                _add_kinds(old[name], new[name], below, kinds)
+            else:
+                kinds.add(f"{below} {how}")
+    elif isinstance(old, list) and isinstance(new, list):
+        if len(old) != len(new):
+            kinds.add(f"{place}[] {'longer' if len(new) > len(old) else 'shorter'}")
+        for one, other in zip(old, new, strict=False):
+            if not is_same(one, other):
+                _add_kinds(one, other, f"{place}[]", kinds)
+    else:
+        kinds.add(f"{place} changed")
 
 
 def _header_changes(before: Iterable[Sequence[str]], after: Iterable[Sequence[str]]) -> list[str]:

@@ -42,7 +42,7 @@ _PLAIN_DEFAULTS: dict[str, Any] = {
 _OF_THE_FORMAT = ("retry_policy", "timeout", "permanent_statuses")
 #: Shown as a mask; one that is sent back means "as it is".
 _MASKED = ("token", "secret", "additional_data")
-_FIELDS = ("name", "slug", *_PLAIN_DEFAULTS, *_OF_THE_FORMAT)
+FIELDS = ("name", "slug", *_PLAIN_DEFAULTS, *_OF_THE_FORMAT)
 
 
 def create_integration(
@@ -70,7 +70,9 @@ def create_integration(
         _save(integration)
         if secret:
             replace_secret(integration, secret, timezone.now())
-        record_change(actor=actor, action="create", target=integration, store=store, after=_shown(integration, _FIELDS))
+        record_change(
+            actor=actor, action="create", target=integration, store=store, after=shown_fields(integration, FIELDS)
+        )
         if integration.adapter.has_handshake:
             transaction.on_commit(partial(_greet, integration.id), robust=True)
     return integration
@@ -89,31 +91,21 @@ def update_integration(
         check_destination(cleaned["url"])
     with transaction.atomic():
         found = locked(integration)
-        before = {name: getattr(found, name) for name in _FIELDS}
-        old_adapter = found.adapter
-        cleaned = {name: value for name, value in cleaned.items() if name not in _MASKED or value != MASK}
-        if isinstance(cleaned.get("parameters"), dict):
-            cleaned["parameters"] = unmask_parameters(cleaned["parameters"], found.parameters)
-        given = {name: value for name, value in cleaned.items() if name not in ("slug", "secret", *_OF_THE_FORMAT)}
-        _apply(found, {name: _PLAIN_DEFAULTS[name] if value is None else value for name, value in given.items()})
-        if cleaned.get("slug"):
-            found.slug = cleaned["slug"]
-        _apply(found, {name: cleaned[name] for name in _OF_THE_FORMAT if cleaned.get(name) is not None})
-        _apply_format_defaults(found, keep=_kept(cleaned, found, old_adapter))
-        _check_together(found)
+        before = {name: getattr(found, name) for name in FIELDS}
+        cleaned = apply_changes(found, cleaned)
         _note_switch(found, before["is_enabled"])
         _renew_secret(found, cleaned)
-        changed = [name for name in _FIELDS if getattr(found, name) != before[name]]
+        changed = [name for name in FIELDS if getattr(found, name) != before[name]]
         _save(found)
         if changed or cleaned.get("secret"):
-            old = Integration(**{name: before[name] for name in _FIELDS})
+            old = Integration(**{name: before[name] for name in FIELDS})
             record_change(
                 actor=actor,
                 action="change",
                 target=found,
                 store=found.store,
-                before=_shown(old, changed),
-                after=_shown(found, changed) | ({"secret": MASK} if cleaned.get("secret") else {}),
+                before=shown_fields(old, changed),
+                after=shown_fields(found, changed) | ({"secret": MASK} if cleaned.get("secret") else {}),
             )
     integration.refresh_from_db()
     return integration
@@ -128,7 +120,7 @@ def delete_integration(*, integration: Integration, actor: Actor, reason: str = 
             reason=reason,
             now=timezone.now(),
             announce=integration_deleted,
-            shown=lambda row: _shown(row, _FIELDS),
+            shown=lambda row: shown_fields(row, FIELDS),
         )
 
 
@@ -159,9 +151,27 @@ def enable_integration(*, integration: Integration, actor: Actor, reason: str = 
     return True
 
 
+def apply_changes(found: Integration, cleaned: dict[str, Any]) -> dict[str, Any]:
+    """Change the row, which is not saved, as `update_integration` does; returns the values without those that are
+    masked. `cleaned`: by `clean_values`. Raises ValidationError.
+    """
+    old_adapter = found.adapter
+    cleaned = {name: value for name, value in cleaned.items() if name not in _MASKED or value != MASK}
+    if isinstance(cleaned.get("parameters"), dict):
+        cleaned["parameters"] = unmask_parameters(cleaned["parameters"], found.parameters)
+    given = {name: value for name, value in cleaned.items() if name not in ("slug", "secret", *_OF_THE_FORMAT)}
+    _apply(found, {name: _PLAIN_DEFAULTS[name] if value is None else value for name, value in given.items()})
+    if cleaned.get("slug"):
+        found.slug = cleaned["slug"]
+    _apply(found, {name: cleaned[name] for name in _OF_THE_FORMAT if cleaned.get(name) is not None})
+    _apply_format_defaults(found, keep=_kept(cleaned, found, old_adapter))
+    _check_together(found)
+    return cleaned
+
+
 def _apply(integration: Integration, values: dict[str, Any]) -> None:
     for name, value in values.items():
-        if name in _FIELDS:
+        if name in FIELDS:
             setattr(integration, name, value)
 
 
@@ -254,7 +264,7 @@ def _greet(integration_id: int) -> None:
         handshake(integration=integration, now=timezone.now())
 
 
-def _shown(integration: Integration, names: Any) -> dict[str, Any]:
+def shown_fields(integration: Integration, names: Any) -> dict[str, Any]:
     """Fields for the history, credentials masked."""
     shown: dict[str, Any] = {}
     for name in names:

@@ -30,7 +30,7 @@ from subscriptions.services.versions import keep_first_versions, keep_versions
 #: Subscriptions with an integration of their own, per store (docs/contract.md#subscriptions-api).
 OWN_LIMIT = 250
 
-_FIELDS = (
+FIELDS = (
     "topics", "intents", "event_names", "path", "filter", "transform", "parameters", "is_ordered", "poll_every",
     "is_active",
 )  # fmt: skip
@@ -50,19 +50,19 @@ def create_subscription(*, store: Store, actor: Actor, **values: Unpack[Subscrip
     with transaction.atomic():
         ConfigVersion.lock()  # also prevents two concurrent requests from both taking the last free place
         subscription = Subscription(id=uuid.uuid4(), store=store)
-        _apply(subscription, cleaned)
+        apply_values(subscription, cleaned)
         integration = cleaned.get("integration")
         if integration is None:
             _check_limit(store)
             subscription.integration = _own_integration(subscription, actor, cleaned)
         else:
-            _check_usable(integration, store, cleaned)
+            check_usable(integration, store, cleaned)
             subscription.integration = integration
         check_together(subscription)
         subscription.next_poll_at = now if subscription.poll_every else None
         subscription.save(force_insert=True)
         record_change(
-            actor=actor, action="create", target=subscription, store=store, after=_shown(subscription, _FIELDS)
+            actor=actor, action="create", target=subscription, store=store, after=shown_fields(subscription, FIELDS)
         )
         keep_versions([subscription.pk], by=actor.name, now=subscription.created_at)
         subscription_created(subscription, now)
@@ -80,10 +80,10 @@ def update_subscription(
     with transaction.atomic():
         current = locked(subscription, related=_RELATED)
         keep_first_versions([current.pk])
-        before = {name: getattr(current, name) for name in _FIELDS} | {"integration": current.integration}
+        before = {name: getattr(current, name) for name in FIELDS} | {"integration": current.integration}
         if cleaned.get("parameters"):
             cleaned["parameters"] = unmask_parameters(cleaned["parameters"], current.parameters)
-        _apply(current, cleaned)
+        apply_values(current, cleaned)
         _redirect(current, actor, cleaned)
         check_together(current)
         if current.is_active:
@@ -91,16 +91,16 @@ def update_subscription(
         if current.poll_every != before["poll_every"]:
             current.next_poll_at = now if current.poll_every else None
         current.save()
-        changed = [name for name in _FIELDS if getattr(current, name) != before[name]]
+        changed = [name for name in FIELDS if getattr(current, name) != before[name]]
         if changed or current.integration != before["integration"]:
-            old = Subscription(**{name: before[name] for name in _FIELDS}, integration=before["integration"])
+            old = Subscription(**{name: before[name] for name in FIELDS}, integration=before["integration"])
             record_change(
                 actor=actor,
                 action="change",
                 target=current,
                 store=current.store,
-                before=_shown(old, changed),
-                after=_shown(current, changed),
+                before=shown_fields(old, changed),
+                after=shown_fields(current, changed),
             )
             keep_versions([current.pk], by=actor.name, now=timezone.now())
     return current
@@ -117,7 +117,7 @@ def delete_subscription(*, subscription: Subscription, actor: Actor, reason: str
             reason=reason,
             now=timezone.now(),
             announce=subscription_deleted,
-            shown=lambda row: _shown(row, _FIELDS),
+            shown=lambda row: shown_fields(row, FIELDS),
             related=_RELATED,
         )
         keep_versions([deleted.pk], by=actor.name, now=timezone.now())
@@ -162,8 +162,8 @@ def has_own_integration(subscription: Subscription) -> bool:
     return subscription.integration.slug == public_id("nsub", subscription.id)
 
 
-def _apply(subscription: Subscription, cleaned: dict[str, Any]) -> None:
-    for name in _FIELDS:
+def apply_values(subscription: Subscription, cleaned: dict[str, Any]) -> None:
+    for name in FIELDS:
         if name in cleaned:
             setattr(subscription, name, cleaned[name])
 
@@ -197,7 +197,7 @@ def _redirect(subscription: Subscription, actor: Actor, cleaned: dict[str, Any])
     """Another integration, or another URL or secret of its own one."""
     wanted: Integration | None = cleaned.get("integration")
     if wanted is not None and wanted != subscription.integration:
-        _check_usable(wanted, subscription.store, cleaned)
+        check_usable(wanted, subscription.store, cleaned)
         old, was_own = subscription.integration, has_own_integration(subscription)
         subscription.integration = wanted
         if was_own:
@@ -224,7 +224,7 @@ def _redirect(subscription: Subscription, actor: Actor, cleaned: dict[str, Any])
         )
 
 
-def _check_usable(integration: Integration, store: Store, cleaned: dict[str, Any]) -> None:
+def check_usable(integration: Integration, store: Store, cleaned: dict[str, Any]) -> None:
     if integration.store_id != store.id or integration.deleted_at is not None:
         raise ValidationError({"integration": "There is no such integration in this store."})
     if cleaned.get("url") and cleaned["url"] != integration.url:
@@ -255,7 +255,7 @@ def _name_of(url: Any) -> str:
     return "".join(character for character in name if character.isprintable())[:200] or "Webhook"
 
 
-def _shown(subscription: Subscription, names: Iterable[str]) -> dict[str, Any]:
+def shown_fields(subscription: Subscription, names: Iterable[str]) -> dict[str, Any]:
     """Fields for the history, credentials masked."""
     shown = {name: readable(subscription, name) for name in names}
     if shown.get("parameters", UNREADABLE) is not UNREADABLE:

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from integrations.foundation.audit import Actor, record_change
 from integrations.foundation.strict_json import DocumentError, dump_document
 from integrations.models import ConfigVersion, Store
+from integrations.services.proposals import unsaved_copy
 from subscriptions.expressions.evaluation import ExpressionError, check_expression
 from subscriptions.json_schema import SchemaError, compile_schema
 from subscriptions.matching import check_topic
@@ -57,6 +58,20 @@ def update_topic(*, topic: Topic, actor: Actor, **values: Unpack[TopicValues]) -
         if before != after:
             record_change(actor=actor, action="change", target=current, store=current.store, before=before, after=after)
     return current
+
+
+def proposed_topic(*, topic: Topic, **values: Unpack[TopicValues]) -> Topic:
+    """What `update_topic` would make of it, not saved. Raises ValidationError."""
+    found = unsaved_copy(topic)
+    for name, value in _clean(values).items():
+        setattr(found, name, value)
+    return found
+
+
+def changes_of_topic(before: Topic, after: Topic) -> dict[str, tuple[Any, Any]]:
+    """The fields that differ."""
+    old, new = _shown(before), _shown(after)
+    return {name: (old[name], new[name]) for name in _FIELDS if old[name] != new[name]}
 
 
 def delete_topic(*, topic: Topic, actor: Actor, reason: str = "") -> None:
