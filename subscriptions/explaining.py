@@ -126,6 +126,18 @@ def terms_at(history: Sequence[Terms], at: datetime) -> Terms | None:
     return next((terms for terms in reversed(history) if terms.since <= at), None)
 
 
+def version_between(history: Sequence[Terms], earliest: datetime, latest: datetime) -> tuple[int | None, bool]:
+    """The number of the version that was read at some time between the two, and whether it is certain: it was changed
+    between them otherwise. `history`: as in `explain_at`; None if it is not known that far back.
+    """
+    first, last = terms_at(history, earliest), terms_at(history, latest)
+    if last is None:
+        return None, True
+    # What is read from the subscription itself, because nobody kept it, would be the next version.
+    number = last.number or max((terms.number for terms in history), default=0) + 1
+    return number, first is last
+
+
 def _why_not_subscribed(event: Seen, interest: Interest, singular: Singular) -> Reason:
     if event.topic and normalise_topic(event.topic, singular) == CUSTOM_EVENT and _wants_custom(interest, singular):
         name = event.data.get("event_name") if isinstance(event.data, dict) else None

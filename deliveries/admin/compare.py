@@ -11,10 +11,10 @@ from django.http import HttpRequest, HttpResponse
 
 from deliveries.admin.access import open_delivery, render
 from deliveries.admin.detail import ATTEMPTS_LISTED
-from deliveries.admin.diff import Row, side_by_side
 from deliveries.models import Attempt, Delivery
 from deliveries.resolution import payload_of
 from deliveries.results.attempt_bodies import readable_body, readable_response
+from integrations.admin.diff import Row, side_by_side
 
 #: Characters of each side that are compared.
 TEXT_LIMIT = 200_000
@@ -76,7 +76,7 @@ def _revisions(delivery: Delivery) -> list[tuple[int, str]]:
 
 
 def _revision_sections(delivery: Delivery, left: int, right: int) -> list[Section]:
-    return [_section("Payload", *(_pretty(payload_of(delivery, number)) for number in (left, right)))]
+    return [section_of("Payload", *(_pretty(payload_of(delivery, number)) for number in (left, right)))]
 
 
 def _attempt_sections(delivery: Delivery, left: int, right: int) -> list[Section]:
@@ -85,10 +85,10 @@ def _attempt_sections(delivery: Delivery, left: int, right: int) -> list[Section
     for attempt in sides:
         attempt.delivery = delivery
     return [
-        _section("Request", *(_head(f"{each.method} {each.url}", each.request_headers) for each in sides)),
-        _section("Request body", *(_readable(readable_body(each)) for each in sides)),
-        _section("Response", *(_head(_answer_line(each), each.response_headers) for each in sides)),
-        _section("Response body", *(_readable(readable_response(each) or "") for each in sides)),
+        section_of("Request", *(head_of(f"{each.method} {each.url}", each.request_headers) for each in sides)),
+        section_of("Request body", *(readable_text(readable_body(each)) for each in sides)),
+        section_of("Response", *(head_of(_answer_line(each), each.response_headers) for each in sides)),
+        section_of("Response body", *(readable_text(readable_response(each) or "") for each in sides)),
     ]
 
 
@@ -98,11 +98,11 @@ def _answer_line(attempt: Attempt) -> str:
     return f"No response. {attempt.error_message}".strip()
 
 
-def _head(first: str, headers: Any) -> str:
+def head_of(first: str, headers: Any) -> str:
     return "\n".join([first, *(f"{pair[0]}: {pair[1]}" for pair in headers or [] if len(pair) == 2)])
 
 
-def _readable(text: str) -> str:
+def readable_text(text: str) -> str:
     """JSON with one value per line, so that a difference is that of values."""
     try:
         return _pretty(json.loads(text)) if len(text) <= TEXT_LIMIT else text
@@ -114,6 +114,6 @@ def _pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _section(title: str, left: str, right: str) -> Section:
+def section_of(title: str, left: str, right: str) -> Section:
     rows = [] if left == right else side_by_side(left[:TEXT_LIMIT], right[:TEXT_LIMIT])
     return Section(title, rows, left == right, max(len(left), len(right)) > TEXT_LIMIT)

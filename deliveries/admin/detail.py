@@ -8,6 +8,7 @@ from typing import Any
 
 from deliveries.access import visible_to
 from deliveries.admin.history import history
+from deliveries.explaining.made_by import MadeBy, Version
 from deliveries.failures.contrast import Finding, place_in
 from deliveries.failures.diagnosis import Diagnosis, diagnose
 from deliveries.failures.samples import findings_for
@@ -38,6 +39,7 @@ class ShownAttempt:
     body: str | None = None
     answer: str | None = None
     is_full: bool = False
+    version: Version | None = None
 
     @property
     def answer_type(self) -> str:
@@ -60,7 +62,11 @@ def shown_attempts(delivery: Delivery) -> list[ShownAttempt]:
         rows.insert(0, under_way)
     full = {row.pk: row for row in Attempt.objects.filter(pk__in=[row.pk for row in rows[:ATTEMPTS_IN_FULL]])}
     full |= {row.pk: row for row in rows[:1] if row.outcome == Attempt.Outcome.RUNNING}
-    return [in_full(full[row.pk], delivery) if row.pk in full else ShownAttempt(row) for row in rows]
+    made_by = MadeBy(delivery.subscription_id)
+    shown = [in_full(full[row.pk], delivery) if row.pk in full else ShownAttempt(row) for row in rows]
+    for each in shown:
+        each.version = made_by.version_of(each.attempt)
+    return shown
 
 
 def in_full(attempt: Attempt, delivery: Delivery) -> ShownAttempt:
@@ -123,6 +129,7 @@ def page_context(delivery: Delivery, user: Any) -> dict[str, Any]:
     return {
         "delivery": delivery,
         "attempts": attempts,
+        "made_by": MadeBy(delivery.subscription_id).version_at(delivery.created_at),
         "revisions": revisions,
         "awaiting": next((revision for revision in revisions if revision.is_awaiting_approval), None),
         "payload": payload_of(delivery),

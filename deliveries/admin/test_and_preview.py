@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from django.contrib import messages
@@ -17,8 +18,10 @@ from deliveries.admin.access import render, require
 from deliveries.admin.detail import in_full
 from deliveries.models import Attempt, Event
 from deliveries.previews.ping import ping_now
-from deliveries.previews.preview import preview
-from integrations.admin.keys import parse_number
+from deliveries.previews.preview import Preview, preview
+from deliveries.simulation.choosing import find_events
+from integrations.admin.keys import parse_number, parse_uuid
+from integrations.admin.lists import SEARCH_LIMIT
 from integrations.models import Integration
 from integrations.wire_formats.base import PayloadError
 from subscriptions.models import Subscription
@@ -74,16 +77,43 @@ def _previewed(request: HttpRequest) -> dict[str, Any]:
     subscription = Subscription(store=integration.store, integration=integration, **cleaned)
     if not subscription.topics and not subscription.intents:
         return {"hint": "Write a topic or an intent."}
+    written = request.POST.get("event", "").replace("\0", "").strip()[:SEARCH_LIMIT]
+    saved = _saved(request, integration)
+    candidates = find_events(store=integration.store, text=written, subscription=saved)
+    if written and not candidates:
+        return {"hint": f"No event of {integration.store.name} is found by “{written}”."}
+    found, shown = _first_match(subscription, candidates, is_picked=bool(written))
+    if found is None or shown is None:
+        return {"hint": f"{integration.store.name} has no event yet. Push one to see it here."}
+    text = shown.request.body.decode(errors="replace") if shown.request else ""
+    return {
+        "preview": shown,
+        "event": found,
+        "body_text": text,
+        "looked_at": EVENTS_LOOKED_AT,
+        "is_picked": bool(written),
+        "others": [event for event in candidates if event.pk != found.pk],
+    }
+
+
+def _saved(request: HttpRequest, integration: Integration) -> Subscription | None:
+    """The subscription that the form is about: its own last event comes first."""
+    rows = visible_to(Subscription.objects.alive().without_credentials(), request.user)
+    pk = parse_uuid(request.POST.get("subscription", ""))
+    return rows.filter(pk=pk, store=integration.store).first() if pk is not None else None
+
+
+def _first_match(
+    subscription: Subscription, candidates: list[Event], *, is_picked: bool
+) -> tuple[Event | None, Preview | None]:
+    """The chosen event; or the subscription's own last one, and if it does not match, the latest that does."""
     now = timezone.now()
-    events = Event.objects.filter(store=integration.store).order_by("-id")[:EVENTS_LOOKED_AT]
     found, shown = None, None
-    for event in events:
+    others = Event.objects.filter(store=subscription.store).order_by("-id")
+    for event in candidates[:1] if is_picked else chain(candidates[:1], others[:EVENTS_LOOKED_AT]):
         candidate = preview(subscription=subscription, event=event, now=now)
         if shown is None or candidate.matches:
             found, shown = event, candidate
         if candidate.matches:
             break
-    if shown is None:
-        return {"hint": f"{integration.store.name} has no event yet. Push one to see it here."}
-    text = shown.request.body.decode(errors="replace") if shown.request else ""
-    return {"preview": shown, "event": found, "body_text": text, "looked_at": EVENTS_LOOKED_AT}
+    return found, shown

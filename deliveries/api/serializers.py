@@ -139,9 +139,16 @@ class AttemptSerializer(serializers.Serializer[Any]):
     outcome = serializers.ChoiceField(Attempt.Outcome.values)
     started_at = serializers.DateTimeField()
     duration_ms = serializers.IntegerField(allow_null=True)
+    subscription_version = serializers.SerializerMethodField(
+        help_text="Which version of the subscription it was made by; null: not known."
+    )
     request = RequestSerializer(source="*", allow_null=True)
     response = ResponseSerializer(source="*", allow_null=True)
     error = AttemptErrorSerializer(source="*", allow_null=True)
+
+    def get_subscription_version(self, attempt: Attempt) -> int | None:
+        made_by = self.context.get("made_by")
+        return made_by.version_of(attempt).number if made_by is not None else None
 
 
 def notification_json(delivery: Delivery, app_id: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from deliveries.api.serializers import (
     ResolveBodySerializer,
     WholeEventSerializer,
 )
+from deliveries.explaining.made_by import MadeBy
 from deliveries.filters import FilterError, apply_filters
 from deliveries.models import Attempt, Delivery, Event
 from deliveries.resolution import ResolutionError, discard_delivery, edit_delivery, retry_delivery
@@ -103,8 +104,9 @@ class AttemptsView(APIView):
         delivery = delivery_of(request, delivery_id)
         rows = Attempt.objects.filter(delivery=delivery)
         rows = rows.select_related("delivery__integration", "delivery__subscription")
-        show = AttemptSerializer().to_representation
-        return page(request, rows, show, by=("number",), is_descending=False, last=attempt_under_way(delivery))
+        made_by = MadeBy(delivery.subscription_id)
+        shown = AttemptSerializer(context={"made_by": made_by}).to_representation
+        return page(request, rows, shown, by=("number",), is_descending=False, last=attempt_under_way(delivery))
 
 
 class ResolveView(APIView):

@@ -142,6 +142,7 @@ def _as_claimed(
     integration: Integration, event: Event, data_json: str, now: datetime, delivery: Delivery | None
 ) -> ClaimedDelivery:
     values: dict[str, Any] = {
+        "id": event.pk,  # two previews of one event differ in what was changed, and in nothing else
         "event_topic": event.topic,
         "event_intent": event.intent,
         "object_type": event.object_type,

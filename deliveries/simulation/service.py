@@ -47,6 +47,7 @@ def start_simulation(
 ) -> Simulation:
     """Start; it goes on in the background. Nothing is changed or sent. Raises SimulationError and ValidationError."""
     now = now or timezone.now()
+    proposed: Any = dict(values)
     changes = target.changes(values)
     target.look_up(values)
     if not changes:
@@ -63,7 +64,7 @@ def start_simulation(
             target_id=target.id,
             target_name=str(target.row)[:300],
             base=target.base,
-            proposed=dict(values),
+            proposed=proposed,
             changes={name: list(pair) for name, pair in changes.items()},
             events=choice.kept(),
             limit=choice.limit,

@@ -17,7 +17,7 @@ from deliveries.simulation.comparers import (
 from integrations.foundation.audit import Actor
 from integrations.models import Integration, Store
 from integrations.services import update_integration
-from integrations.services.proposals import changes_of_integration, proposed_integration
+from integrations.services.proposals import changes_of_integration, proposed_integration, unsaved_copy
 from integrations.services.values import check_destination
 from subscriptions.models import Subscription, Topic
 from subscriptions.routing import TopicRule
@@ -60,6 +60,10 @@ class Target:
         """Raises ValidationError."""
         raise NotImplementedError
 
+    def pair(self, values: Mapping[str, Any], subscription_id: uuid.UUID | None) -> tuple[Subscription, Subscription]:
+        """The subscription today and with the change, for the page of one event. Raises ValidationError."""
+        raise NotImplementedError
+
     def save(self, values: Mapping[str, Any], actor: Actor) -> None:
         """After `look_up`. Raises ValidationError."""
         raise NotImplementedError
@@ -83,6 +87,9 @@ class SubscriptionTarget(Target):
 
     def save(self, values: Mapping[str, Any], actor: Actor) -> None:
         update_subscription(subscription=self.row, actor=actor, **self._read(values))
+
+    def pair(self, values: Mapping[str, Any], subscription_id: uuid.UUID | None) -> tuple[Subscription, Subscription]:
+        return self.row, self._proposed(values)
 
     def _proposed(self, values: Mapping[str, Any]) -> Subscription:
         return proposed_subscription(subscription=self.row, **self._read(values))
@@ -115,6 +122,14 @@ class IntegrationTarget(Target):
         known: Any = dict(values)
         update_integration(integration=self.row, actor=actor, is_looked_up=True, **known)
 
+    def pair(self, values: Mapping[str, Any], subscription_id: uuid.UUID | None) -> tuple[Subscription, Subscription]:
+        assert subscription_id is not None
+        before = Subscription.objects.select_related("store").get(integration_id=self.row.pk, pk=subscription_id)
+        after = unsaved_copy(before)
+        after.store = before.store
+        before.integration, after.integration = self.row, self._proposed(values)
+        return before, after
+
     def _proposed(self, values: Mapping[str, Any]) -> Integration:
         known: Any = dict(values)
         return proposed_integration(integration=self.row, **known)
@@ -130,8 +145,12 @@ class TopicTarget(Target):
         return changes_of_topic(self.row, self._proposed(values))
 
     def comparer(self, values: Mapping[str, Any], now: datetime) -> Comparer:
+        return SchemaComparer(self.store, *self.rules(values))
+
+    def rules(self, values: Mapping[str, Any]) -> tuple[TopicRule, TopicRule]:
+        """Today's, and with the change. Raises ValidationError."""
         before, after = (TopicRule(row.name, row.schema, row.condition) for row in (self.row, self._proposed(values)))
-        return SchemaComparer(self.store, before, after)
+        return before, after
 
     def save(self, values: Mapping[str, Any], actor: Actor) -> None:
         known: Any = dict(values)

@@ -133,6 +133,12 @@ class IntegrationForm(forms.Form):
     def has_advanced_errors(self) -> bool:
         return any(self[name].errors for name in self.advanced_names)
 
+    @property
+    def is_other_format(self) -> bool:
+        """Whether the form is that of another wire format than the integration has."""
+        row = self.integration
+        return row is not None and not row.connector and not self.is_connector and row.wire_format != self.kind
+
     def values(self) -> IntegrationValues:
         """The submitted values, for the services. A token left empty stays unchanged."""
         data = dict(self.cleaned_data)
@@ -140,7 +146,7 @@ class IntegrationForm(forms.Form):
         values: dict[str, Any] = {name: value for name, value in data.items() if not name.startswith(PARAMETER)}
         if self.integration is not None and not values.get("token"):
             values.pop("token", None)
-        if self.integration is None:
+        if self.integration is None or self.is_other_format:
             values["connector" if self.is_connector else "wire_format"] = self.kind
         if self.is_connector:
             given = {key.removeprefix(PARAMETER): text for key, text in data.items() if key.startswith(PARAMETER)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -32,6 +33,7 @@ from integrations.services import (
     rotate_secret,
     update_integration,
 )
+from integrations.services.proposals import proposed_integration
 from integrations.wire_formats import WIRE_FORMATS
 
 LISTED = 200
@@ -94,6 +96,8 @@ class IntegrationAdmin(DeskAdmin):
         """Page and form in one. With view permission only, there are no buttons."""
         integration = self._open(request, pk, "view")
         kind = integration.connector or integration.wire_format
+        if not integration.connector and request.GET.get("kind") in WIRE_FORMATS:
+            kind = request.GET["kind"]
         may_change = self.has_change_permission(request)
         initial = initial_of(integration, mask_parameters(integration.parameters))
         form = IntegrationForm(
@@ -102,7 +106,10 @@ class IntegrationAdmin(DeskAdmin):
         back = request.POST.get("resolve") or request.GET.get("resolve", "")
         if request.method == "POST":
             self._require(request, "change")
-            if form.is_valid() and self._save(request, integration, form):
+            if request.POST.get("then") == "try" and form.is_valid() and self._is_possible(integration, form):
+                address = reverse("admin:deliveries_simulation_add", args=["integration", pk])
+                return redirect(f"{address}?{urlencode({'kind': kind})}", preserve_request=True)
+            if request.POST.get("then") != "try" and form.is_valid() and self._save(request, integration, form):
                 if request.POST.get("then") == "test":
                     # The same form goes on to the test as a POST: it sends a delivery.
                     return redirect("admin:deliveries_replay_repair_test", pk, preserve_request=True)
@@ -111,6 +118,8 @@ class IntegrationAdmin(DeskAdmin):
                 return redirect("admin:integrations_integration_change", pk)
         facts = self._facts(request, integration)
         context = {**facts, "form": form, "may_change": may_change, "resolve": back}
+        if not integration.connector:
+            context |= {"formats": list(WIRE_FORMATS.values()), "kind": kind}
         return self._page(request, "change_form", integration.name, context)
 
     def _save(self, request: HttpRequest, integration: Integration, form: IntegrationForm) -> bool:
@@ -120,6 +129,14 @@ class IntegrationAdmin(DeskAdmin):
             form.take_errors(error)
             return False
         messages.success(request, "Saved. Used from the next attempt.")
+        return True
+
+    def _is_possible(self, integration: Integration, form: IntegrationForm) -> bool:
+        try:
+            proposed_integration(integration=integration, **form.values())
+        except ValidationError as error:
+            form.take_errors(error)
+            return False
         return True
 
     def _wizard(self, delivery: str) -> str:

@@ -6,7 +6,7 @@ import os
 import re
 import threading
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -88,6 +88,11 @@ def uuid7(now_ms: int | None = None) -> UUID:
 def first_id_at(moment: datetime) -> UUID:
     """Return the lowest id of that millisecond: all ids created earlier are less."""
     return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
+
+
+def made_at(uuid: UUID) -> datetime:
+    """Return when a version 7 UUID was created, to the millisecond, in UTC."""
+    return datetime.fromtimestamp((uuid.int >> 80) / 1000, UTC)
 
 
 def public_id(prefix: str, uuid: UUID) -> str:

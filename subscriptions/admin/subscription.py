@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 
 from integrations.admin.base import DeskAdmin
 from integrations.admin.fields import KnownRowField
@@ -22,12 +22,14 @@ from integrations.admin.lists import SEARCH_LIMIT
 from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry, Integration
 from integrations.parameters import mask_parameters
+from subscriptions.admin.versions import back_context, put_back, versions_context
 from subscriptions.models import Subscription
 from subscriptions.services import (
     create_subscription,
     delete_subscription,
     update_subscription,
 )
+from subscriptions.services.proposals import proposed_subscription
 
 LISTED = 200
 
@@ -113,6 +115,8 @@ class SubscriptionAdmin(DeskAdmin):
         return [
             self.route("<uuid:pk>/change/", self.edit_view, "change"),
             self.route("<uuid:pk>/delete/", self.remove_view, "delete"),
+            self.route("<uuid:pk>/versions/", self.versions_view, "versions"),
+            self.route("<uuid:pk>/versions/<number:number>/back/", self.back_view, "back"),
             *super().get_urls(),
         ]
 
@@ -149,16 +153,8 @@ class SubscriptionAdmin(DeskAdmin):
         form = SubscriptionForm(
             request.POST or None, integrations=self._integrations(request, found), initial=_initial(found)
         )
-        if request.method == "POST":
-            self._require(request, "change")
-            if form.is_valid():
-                try:
-                    update_subscription(subscription=found, actor=Actor.of_user(request.user), **form.values())
-                except ValidationError as error:
-                    form.take_errors(error)
-                else:
-                    messages.success(request, "Saved. Applies to events from now on.")
-                    return redirect("admin:subscriptions_subscription_change", pk)
+        if request.method == "POST" and (answer := self._submitted(request, found, form)) is not None:
+            return answer
         history = AuditEntry.objects.filter(target_type="subscription", target_id=str(pk))[:10]
         context = {
             "form": form,
@@ -167,6 +163,38 @@ class SubscriptionAdmin(DeskAdmin):
             "may_change": self.has_change_permission(request),
         }
         return self._page(request, "form", str(found), context)
+
+    def _submitted(self, request: HttpRequest, found: Subscription, form: SubscriptionForm) -> HttpResponse | None:
+        """Save, or try it on past events first; None if there are errors to show."""
+        is_tried = request.POST.get("then") == "try"
+        if not is_tried:
+            self._require(request, "change")
+        if not form.is_valid():
+            return None
+        try:
+            if is_tried:
+                proposed_subscription(subscription=found, **form.values())
+                # The same form goes on to the time machine.
+                return redirect("admin:deliveries_simulation_add", "subscription", found.pk, preserve_request=True)
+            update_subscription(subscription=found, actor=Actor.of_user(request.user), **form.values())
+        except ValidationError as error:
+            form.take_errors(error)
+            return None
+        messages.success(request, "Saved. Applies to events from now on.")
+        return redirect("admin:subscriptions_subscription_change", found.pk)
+
+    def versions_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        found = self._open(request, pk, "view")
+        return self._page(request, "versions", "Versions", versions_context(request, found))
+
+    def back_view(self, request: HttpRequest, pk: uuid.UUID, number: int) -> HttpResponse:
+        found = self._open(request, pk, "change")
+        if request.method == "POST" and request.POST.get("then") == "try":
+            address = reverse("admin:deliveries_simulation_add", args=["subscription", found.pk])
+            return redirect(f"{address}?version={number}", preserve_request=True)
+        if request.method == "POST" and put_back(request, found, number):
+            return redirect("admin:subscriptions_subscription_versions", pk)
+        return self._page(request, "back", f"Put version {number} back", back_context(request, found, number))
 
     def remove_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         found = self._open(request, pk, "delete")

@@ -9,6 +9,7 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.shortcuts import redirect
 
 from integrations.admin.base import DeskAdmin
 from integrations.admin.fields import StrictJSONField
@@ -92,6 +93,19 @@ class TopicAdmin(DeskAdmin):
         rejected.
         """
         return problem_of_topic(topic)
+
+    def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        if request.method == "POST" and request.POST.get("then") == "try" and object_id is not None:
+            found = self.get_object(request, object_id)
+            form_class = self.get_form(request, found, change=True)
+            if (
+                found is not None
+                and self.has_view_permission(request)
+                and form_class(request.POST, instance=found).is_valid()
+            ):
+                # The same form goes on to the time machine; with errors, it shows them as if it were saved.
+                return redirect("admin:deliveries_simulation_add", "topic", object_id, preserve_request=True)
+        return super().changeform_view(request, object_id, *args, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ["store"] if obj is not None else []

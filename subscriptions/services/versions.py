@@ -42,7 +42,7 @@ def keep_versions(ids: Collection[uuid.UUID], *, by: str, now: datetime) -> None
     made = []
     for row in _rows(ids):
         last = latest.get(row.pk)
-        if last is None or not _is_same(row, last):
+        if last is None or not is_same(row, last):
             made.append(_version(row, last.number + 1 if last else 1, now, by))
     SubscriptionVersion.objects.bulk_create(made)
 
@@ -85,7 +85,7 @@ def prune_versions(before: datetime, batch: int) -> int:
 
 def _history(row: Subscription, versions: list[SubscriptionVersion]) -> list[Terms]:
     history = [terms_of(version, version.since) for version in versions]
-    if not versions or not _is_same(row, versions[-1]):
+    if not versions or not is_same(row, versions[-1]):
         # Nobody kept it: read from the row, which is certain from its last change on.
         since = row.deleted_at or (known_since(row) if not versions else row.updated_at)
         history.append(terms_of(row, since))
@@ -101,7 +101,7 @@ def _latest(ids: Collection[uuid.UUID]) -> dict[uuid.UUID, SubscriptionVersion]:
     return {version.subscription_id: version for version in versions}
 
 
-def _is_same(row: Subscription, version: SubscriptionVersion) -> bool:
+def is_same(row: Subscription, version: SubscriptionVersion) -> bool:
     fields: list[tuple[Any, Any]] = [(getattr(row, name), getattr(version, name)) for name in _SAME]
     return all(one == other for one, other in fields) and version.is_deleted == (row.deleted_at is not None)
 

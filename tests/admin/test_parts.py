@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.templatetags import desk, documents
-from deliveries.admin.diff import side_by_side
 from deliveries.admin.json_pointers import existing_pointers
 from deliveries.admin.wizard.schema_help import schema_lines
+from integrations.admin.diff import side_by_side
 from integrations.foundation.json_paths import pointer_of
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"

@@ -13,7 +13,18 @@ from django.db.models import Model
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
 
-from deliveries.models import BulkFix, CaseComment, CaseRule, Engine, Recipe, Replay, Revision, SourceRequest
+from deliveries.models import (
+    BulkFix,
+    CaseComment,
+    CaseRule,
+    Engine,
+    Recipe,
+    Replay,
+    Revision,
+    Simulation,
+    SimulationItem,
+    SourceRequest,
+)
 from integrations.foundation.audit import HOOKDESK, record_change
 from integrations.models import StaffProfile, Store
 from integrations.services import create_source
@@ -147,11 +158,37 @@ def make_side(mark: str) -> Side:
             daily_cap=10,
             created_at=timezone.now(),
         ),
+        "simulation": _simulation(mark, subscription, event),
         "auditentry": record_change(
             actor=HOOKDESK, action="change", target=side.store, store=side.store, after={"name": f"{mark} store"}
         ),
     }
     return side
+
+
+def _simulation(mark: str, subscription: Any, event: Any) -> Model:
+    """One that is over, with an effect on the event."""
+    found = Simulation.objects.create(
+        store=subscription.store,
+        kind="subscription",
+        target_id=str(subscription.pk),
+        target_name=f"{mark} change",
+        base="",
+        proposed={"filter": f"{mark.lower()}", "parameters": {"password": f"{SECRET}-proposed"}},
+        changes={"filter": ["", mark.lower()]},
+        events={"last": 10},
+        limit=10,
+        looked_at=1,
+        counts={"changed": 1},
+        steps_left=1,
+        status="done",
+        created_by_name=f"{mark}-person",
+        created_at=timezone.now(),
+    )
+    SimulationItem.objects.create(
+        simulation=found, event_id=event.pk, subscription_id=subscription.pk, verdict="changed", kind="body.id changed"
+    )
+    return found
 
 
 def make_shared() -> dict[str, Model]:

@@ -14,7 +14,6 @@ from django.views.decorators.http import require_POST
 
 from deliveries.admin.access import open_delivery, render
 from deliveries.admin.detail import diagnosis_by_contrast, diagnosis_of, possible_actions, record_of, shown_attempts
-from deliveries.admin.diff import side_by_side
 from deliveries.admin.json_pointers import existing_pointers
 from deliveries.admin.wizard import drafts
 from deliveries.admin.wizard.schema_help import schema_lines
@@ -32,6 +31,7 @@ from deliveries.resolution import (
     visit,
 )
 from deliveries.stats.queries import capped_count, shown_count, throughput
+from integrations.admin.diff import side_by_side
 from integrations.foundation.json_paths import pointer_of
 from integrations.foundation.strict_json import DocumentError, parse_document
 from subscriptions.routing import config_of

@@ -221,6 +221,14 @@
     };
     form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, 400); });
     form.addEventListener("change", () => { clearTimeout(timer); timer = setTimeout(ask, 100); });
+    /* Fields of the form that stand elsewhere on the page. */
+    for (const field of form.elements) {
+      if (!form.contains(field)) { field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, 400); }); }
+    }
+    box.addEventListener("click", (event) => {
+      const pick = event.target.closest("[data-pick]");
+      if (pick) { form.elements.event.value = pick.dataset.pick; ask(); }
+    });
     ask();
   }
 

@@ -1,0 +1,91 @@
+"""One group of alike effects, and one event both ways: its requests are built again, credentials masked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest
+
+from deliveries.admin.compare import Section, head_of, readable_text, section_of
+from deliveries.admin.simulation_texts import SECTIONS
+from deliveries.models import Delivery, Event, Simulation, SimulationItem
+from deliveries.previews.preview import Preview, preview
+from deliveries.simulation.targets import TopicTarget, target_of
+from integrations.admin.keys import parse_number
+from subscriptions.routing import TopicRule
+
+SHOWN = 50
+TITLES = {verdict: title for verdict, title, _ in SECTIONS}
+
+
+def group_context(request: HttpRequest, simulation: Simulation) -> dict[str, Any]:
+    """`?verdict=` and `kind=`, the events of which are listed, from the item `after` on."""
+    verdict, kind = request.GET.get("verdict", ""), request.GET.get("kind", "").replace("\0", "")
+    if verdict not in TITLES:
+        raise Http404("There is no such list.")
+    rows = SimulationItem.objects.filter(simulation=simulation, verdict=verdict, kind=kind).order_by("id")
+    if after := parse_number(request.GET.get("after", "")):
+        rows = rows.filter(id__gt=after)
+    found = list(rows[: SHOWN + 1])
+    events = Event.objects.defer("data").in_bulk([item.event_id for item in found[:SHOWN]])
+    more = urlencode({"verdict": verdict, "kind": kind, "after": found[SHOWN - 1].pk}) if len(found) > SHOWN else ""
+    return {
+        "simulation": simulation,
+        "section": TITLES[verdict],
+        "kind": kind,
+        "rows": [(item, events.get(item.event_id)) for item in found[:SHOWN]],
+        "more": more,
+    }
+
+
+def item_context(simulation: Simulation, number: int, now: datetime) -> dict[str, Any]:
+    """Raises Http404."""
+    item = SimulationItem.objects.filter(simulation=simulation, pk=number).first()
+    event = Event.objects.select_related("store").filter(pk=item.event_id).first() if item is not None else None
+    if item is None or event is None:
+        raise Http404("This event does not exist. It may have been pruned.")
+    alike = SimulationItem.objects.filter(simulation=simulation, verdict=item.verdict, kind=item.kind)
+    context = {
+        "simulation": simulation,
+        "item": item,
+        "event": event,
+        "section": TITLES[item.verdict],
+        "group": urlencode({"verdict": item.verdict, "kind": item.kind}),
+        "previous": alike.filter(pk__lt=number).order_by("-pk").first(),
+        "following": alike.filter(pk__gt=number).order_by("pk").first(),
+    }
+    target = target_of(simulation)
+    if target is None:
+        return context | {"problem": "What was to be changed was deleted meanwhile."}
+    try:
+        if isinstance(target, TopicTarget):
+            return context | {"sections": _schema_sections(event, *target.rules(simulation.proposed))}
+        before, after = target.pair(simulation.proposed, item.subscription_id)
+    except ValidationError as error:
+        return context | {"problem": f"The change cannot be made any more: {' '.join(error.messages)}"}
+    sides = [preview(subscription=row, event=event, now=now) for row in (before, after)]
+    return context | {
+        "is_stale": target.base != simulation.base,
+        "sides": list(zip(("Today", "With the change"), sides, strict=True)),
+        "sections": _request_sections(*sides),
+        "delivery": Delivery.objects.filter(event=event, subscription=before.pk).order_by("-id").first(),
+    }
+
+
+def _request_sections(before: Preview, after: Preview) -> list[Section]:
+    """Nothing stands for what would not be sent."""
+    sides = [side.request if side.matches else None for side in (before, after)]
+    heads = [head_of(f"{side.method} {side.url}", side.headers) if side else "" for side in sides]
+    bodies = [readable_text(side.body.decode(errors="replace")) if side else "" for side in sides]
+    return [section_of("Request", heads[0], heads[1]), section_of("Body", bodies[0], bodies[1])]
+
+
+def _schema_sections(event: Event, before: TopicRule, after: TopicRule) -> list[Section]:
+    texts = [
+        "\n".join(f"{found.place() or 'the data'}: {found.message}" for found in rule.violations(event.data))
+        for rule in (before, after)
+    ]
+    return [section_of("Violations", texts[0] or "none", texts[1] or "none")]

@@ -1,0 +1,183 @@
+"""The time machine in the desk: a change of a form runs over past events, and is saved from what it showed."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, reverse
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_POST
+
+from deliveries.admin import simulation_items, simulation_saving
+from deliveries.admin.access import render, require
+from deliveries.admin.proposals import chosen_events, proposal_of
+from deliveries.admin.simulation_texts import SECTIONS, events_named, needed_to_see
+from deliveries.models import Simulation
+from deliveries.simulation.choosing import DEFAULT, MOST, ChoiceError, EventChoice
+from deliveries.simulation.service import SimulationError, cancel_simulation, groups_of, start_simulation
+from deliveries.simulation.targets import target_of
+from integrations.admin.base import ReadOnlyAdmin
+from integrations.admin.keys import parse_number
+from integrations.foundation.audit import Actor
+
+LISTED = 100
+
+
+@admin.register(Simulation)
+class SimulationAdmin(ReadOnlyAdmin):
+    stock_pages = ("changelist",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Simulation]:
+        return super().get_queryset(request).select_related("store")
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            self.route("add/<word:kind>/<word:key>/", self.start_view, "add"),
+            self.route("<uuid:pk>/change/", self.page_view, "change"),
+            self.route("<uuid:pk>/live/", self.live_view, "live"),
+            self.route("<uuid:pk>/cancel/", self.cancel_view, "cancel"),
+            self.route("<uuid:pk>/again/", self.again_view, "again"),
+            self.route("<uuid:pk>/group/", self.group_view, "group"),
+            self.route("<uuid:pk>/item/<number:number>/", self.item_view, "item"),
+            self.route("<uuid:pk>/save/", self.save_view, "save"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        require(request, "deliveries.view_simulation")
+        rows = self.get_queryset(request).defer("proposed").order_by("-created_at")[:LISTED]
+        context = {"rows": [(row, events_named(row)) for row in rows]}
+        return render(request, "admin/deliveries/simulation/change_list.html", "Time machine", context)
+
+    @method_decorator(require_POST)
+    def start_view(self, request: HttpRequest, kind: str, key: str) -> HttpResponse:
+        """The form of a subscription, an integration or a topic, on the latest events; nothing is saved by it."""
+        if kind not in Simulation.Kind.values:
+            raise Http404("There is no time machine for this.")
+        _require_to_see(request, kind)
+        target, values, problem = proposal_of(request, kind, key)
+        back = redirect(f"admin:{needed_to_see(kind)[0]}_{kind}_change", key)
+        try:
+            if problem:
+                raise SimulationError(problem)
+            found = start_simulation(
+                target=target, values=values, choice=EventChoice(last=DEFAULT), actor=Actor.of_user(request.user)
+            )
+        except (SimulationError, ValidationError) as error:
+            messages.error(request, _sentence(error))
+            return back
+        return redirect("admin:deliveries_simulation_change", found.pk)
+
+    def page_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        simulation = self._open(request, pk)
+        kept = simulation.events
+        context = {
+            **_progress(request, simulation),
+            "changes": [(name, _shown(before), _shown(after)) for name, (before, after) in simulation.changes.items()],
+            "most": MOST,
+            "last": kept.get("last", DEFAULT),
+        }
+        return render(request, "admin/deliveries/simulation/change_form.html", "What would change", context)
+
+    def live_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        simulation = self._open(request, pk)
+        context = _progress(request, simulation)
+        response = TemplateResponse(request, "admin/deliveries/simulation/live.html", context)
+        if simulation.is_over:
+            response["X-Desk-Over"] = "1"
+        return response
+
+    @method_decorator(require_POST)
+    def cancel_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        cancel_simulation(self._open(request, pk))
+        return redirect("admin:deliveries_simulation_change", pk)
+
+    @method_decorator(require_POST)
+    def again_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        """The same change on other events, beside what holds now."""
+        simulation = self._open(request, pk)
+        try:
+            if (target := target_of(simulation)) is None:
+                raise SimulationError("It was deleted meanwhile.")
+            choice = chosen_events(request, simulation.store)
+            found = start_simulation(
+                target=target, values=simulation.proposed, choice=choice, actor=Actor.of_user(request.user)
+            )
+        except (SimulationError, ChoiceError, ValidationError) as error:
+            messages.error(request, _sentence(error))
+            return redirect("admin:deliveries_simulation_change", pk)
+        return redirect("admin:deliveries_simulation_change", found.pk)
+
+    def group_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        simulation = self._open(request, pk)
+        context = simulation_items.group_context(request, simulation)
+        return render(request, "admin/deliveries/simulation/group.html", context["section"], context)
+
+    def item_view(self, request: HttpRequest, pk: uuid.UUID, number: int) -> HttpResponse:
+        simulation = self._open(request, pk)
+        context = simulation_items.item_context(simulation, number, timezone.now())
+        return render(request, "admin/deliveries/simulation/item.html", "One event, both ways", context)
+
+    def save_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        simulation = self._open(request, pk)
+        app, action = needed_to_see(simulation.kind)[0], simulation.kind
+        require(request, f"{app}.change_{action}")
+        return simulation_saving.save_view(request, simulation)
+
+    def _open(self, request: HttpRequest, pk: uuid.UUID) -> Simulation:
+        require(request, "deliveries.view_simulation")
+        found = self.get_queryset(request).filter(pk=pk).first()
+        if found is None:
+            raise Http404("This simulation does not exist. They are deleted after a week.")
+        _require_to_see(request, found.kind)
+        return found
+
+
+def _require_to_see(request: HttpRequest, kind: str) -> None:
+    """What a person may not see is not computed for them."""
+    app, permission = needed_to_see(kind)
+    for needed in ("deliveries.view_simulation", "deliveries.view_event", f"{app}.{permission}"):
+        require(request, needed)
+
+
+def _progress(request: HttpRequest, simulation: Simulation) -> dict[str, Any]:
+    counts = simulation.counts
+    sections = []
+    if simulation.is_over:
+        for verdict, title, hint in SECTIONS:
+            if counts.get(verdict):
+                sections.append((verdict, title, hint, counts[verdict], groups_of(simulation, verdict)))
+    app, _ = needed_to_see(simulation.kind)
+    return {
+        "simulation": simulation,
+        "events": events_named(simulation),
+        "percent": min(100, simulation.looked_at * 100 // max(1, simulation.limit)),
+        "figures": [(verdict, title, counts.get(verdict, 0)) for verdict, title, _ in SECTIONS if counts.get(verdict)],
+        "same": counts.get("same", 0),
+        "unwanted": counts.get("unwanted", 0),
+        "sections": sections,
+        "may_save": request.user.has_perm(f"{app}.change_{simulation.kind}"),
+        "target_url": reverse(f"admin:{app}_{simulation.kind}_change", args=[_key(simulation)]),
+    }
+
+
+def _key(simulation: Simulation) -> Any:
+    is_number = simulation.kind != Simulation.Kind.SUBSCRIPTION
+    return parse_number(simulation.target_id) if is_number else uuid.UUID(simulation.target_id)
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
