@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -41,7 +42,9 @@ class SimulationAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         return [
-            self.route("add/<word:kind>/<word:key>/", self.start_view, "add"),
+            self.route("of/subscription/<uuid:subscription>/", self._starter("subscription"), "of_subscription"),
+            self.route("of/integration/<number:integration>/", self._starter("integration"), "of_integration"),
+            self.route("of/topic/<number:topic>/", self._starter("topic"), "of_topic"),
             self.route("<uuid:pk>/change/", self.page_view, "change"),
             self.route("<uuid:pk>/live/", self.live_view, "live"),
             self.route("<uuid:pk>/cancel/", self.cancel_view, "cancel"),
@@ -58,11 +61,15 @@ class SimulationAdmin(ReadOnlyAdmin):
         context = {"rows": [(row, events_named(row)) for row in rows]}
         return render(request, "admin/deliveries/simulation/change_list.html", "Time machine", context)
 
+    def _starter(self, kind: str) -> Callable[..., HttpResponse]:
+        def view(request: HttpRequest, **keys: Any) -> HttpResponse:
+            return self.start_view(request, kind, str(keys[kind]))
+
+        return view
+
     @method_decorator(require_POST)
     def start_view(self, request: HttpRequest, kind: str, key: str) -> HttpResponse:
         """The form of a subscription, an integration or a topic, on the latest events; nothing is saved by it."""
-        if kind not in Simulation.Kind.values:
-            raise Http404("There is no time machine for this.")
         _require_to_see(request, kind)
         target, values, problem = proposal_of(request, kind, key)
         back = redirect(f"admin:{needed_to_see(kind)[0]}_{kind}_change", key)

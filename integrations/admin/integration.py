@@ -107,7 +107,7 @@ class IntegrationAdmin(DeskAdmin):
         if request.method == "POST":
             self._require(request, "change")
             if request.POST.get("then") == "try" and form.is_valid() and self._is_possible(integration, form):
-                address = reverse("admin:deliveries_simulation_add", args=["integration", pk])
+                address = reverse("admin:deliveries_simulation_of_integration", args=[pk])
                 return redirect(f"{address}?{urlencode({'kind': kind})}", preserve_request=True)
             if request.POST.get("then") != "try" and form.is_valid() and self._save(request, integration, form):
                 if request.POST.get("then") == "test":

@@ -175,7 +175,7 @@ class SubscriptionAdmin(DeskAdmin):
             if is_tried:
                 proposed_subscription(subscription=found, **form.values())
                 # The same form goes on to the time machine.
-                return redirect("admin:deliveries_simulation_add", "subscription", found.pk, preserve_request=True)
+                return redirect("admin:deliveries_simulation_of_subscription", found.pk, preserve_request=True)
             update_subscription(subscription=found, actor=Actor.of_user(request.user), **form.values())
         except ValidationError as error:
             form.take_errors(error)
@@ -190,7 +190,7 @@ class SubscriptionAdmin(DeskAdmin):
     def back_view(self, request: HttpRequest, pk: uuid.UUID, number: int) -> HttpResponse:
         found = self._open(request, pk, "change")
         if request.method == "POST" and request.POST.get("then") == "try":
-            address = reverse("admin:deliveries_simulation_add", args=["subscription", found.pk])
+            address = reverse("admin:deliveries_simulation_of_subscription", args=[found.pk])
             return redirect(f"{address}?version={number}", preserve_request=True)
         if request.method == "POST" and put_back(request, found, number):
             return redirect("admin:subscriptions_subscription_versions", pk)

@@ -104,7 +104,7 @@ class TopicAdmin(DeskAdmin):
                 and form_class(request.POST, instance=found).is_valid()
             ):
                 # The same form goes on to the time machine; with errors, it shows them as if it were saved.
-                return redirect("admin:deliveries_simulation_add", "topic", object_id, preserve_request=True)
+                return redirect("admin:deliveries_simulation_of_topic", found.pk, preserve_request=True)
         return super().changeform_view(request, object_id, *args, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
