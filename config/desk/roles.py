@@ -38,11 +38,12 @@ HIDDEN = {
     "notifications.personalnotice",
     "notifications.openincident",
 }
-#: An Operator resolves failures.
+#: An Operator resolves failures, and tries changes on past events.
 OPERATOR = {
     "deliveries.resolve_delivery",
     "deliveries.replay_delivery",
     "deliveries.release_delivery",
+    "deliveries.add_simulation",
     "notifications.change_notification",
 }
 #: A Manager also sets things up, and is the second person who approves an edited payload.

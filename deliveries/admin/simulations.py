@@ -71,6 +71,7 @@ class SimulationAdmin(ReadOnlyAdmin):
     def start_view(self, request: HttpRequest, kind: str, key: str) -> HttpResponse:
         """The form of a subscription, an integration or a topic, on the latest events; nothing is saved by it."""
         _require_to_see(request, kind)
+        require(request, "deliveries.add_simulation")
         target, values, problem = proposal_of(request, kind, key)
         back = redirect(f"admin:{needed_to_see(kind)[0]}_{kind}_change", key)
         try:
@@ -105,12 +106,14 @@ class SimulationAdmin(ReadOnlyAdmin):
 
     @method_decorator(require_POST)
     def cancel_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        require(request, "deliveries.add_simulation")
         cancel_simulation(self._open(request, pk))
         return redirect("admin:deliveries_simulation_change", pk)
 
     @method_decorator(require_POST)
     def again_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         """The same change on other events, beside what holds now."""
+        require(request, "deliveries.add_simulation")
         simulation = self._open(request, pk)
         try:
             if (target := target_of(simulation)) is None:

@@ -187,12 +187,15 @@ def test_an_invalid_form_is_shown_again_and_nothing_runs(shop: Any) -> None:
     assert not Simulation.objects.exists()
 
 
-def test_who_may_only_look_may_try_but_not_save_and_others_see_nothing(shop: Any) -> None:
+def test_an_operator_may_try_but_not_save_a_viewer_may_look_and_others_see_nothing(shop: Any) -> None:
     EventFactory(store=shop.store, data={"status": "shipped"})
-    found = tried(client("Viewer", shop.store), shop, filter="status == 'shipped'")
-    viewer, stranger = client("Operator", shop.store), client("Manager", StoreFactory())
-    assert "Save…" not in viewer.get(f"{BASE}/{found.pk}/change/").content.decode()
-    assert viewer.post(f"{BASE}/{found.pk}/save/", {"then": "save"}).status_code == 403
+    operator = client("Operator", shop.store)
+    found = tried(operator, shop, filter="status == 'shipped'")
+    viewer, stranger = client("Viewer", shop.store), client("Manager", StoreFactory())
+    assert "Save…" not in operator.get(f"{BASE}/{found.pk}/change/").content.decode()
+    assert operator.post(f"{BASE}/{found.pk}/save/", {"then": "save"}).status_code == 403
+    assert "Newly matched" in viewer.get(f"{BASE}/{found.pk}/change/").content.decode()
+    assert viewer.post(f"{BASE}/{found.pk}/again/", {"last": "10"}).status_code == 403
     for address in ("change", "live", "group", "save", f"item/{found.items.get().pk}"):
         assert stranger.get(f"{BASE}/{found.pk}/{address}/").status_code == 404
     assert stranger.post(f"{BASE}/of/subscription/{shop.pk}/", form(shop, filter="")).status_code == 404
