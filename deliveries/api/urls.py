@@ -1,6 +1,6 @@
 """Paths below `/api/v1/` that belong to deliveries: ingest, what happened, and feeds and pings of others' resources."""
 
-from deliveries.api import backfills, cases, feeds, past_events, recipes, views
+from deliveries.api import backfills, cases, feeds, past_events, recipes, simulations, views
 from deliveries.api.push import EventsView, PushView
 from deliveries.api.source_requests import SourceRequestsView
 from integrations.api.routes import both
@@ -44,6 +44,14 @@ urlpatterns = [
     # The same feed under the name that `links` uses; the schema lists only one of them.
     *both("subscriptions/<str:subscription_id>/errors", feeds.ErrorsView.as_view(schema=None), "subscription-errors"),
     *both("subscriptions/<str:subscription_id>/ping", feeds.SubscriptionPingView.as_view(), "subscription-ping"),
+    *both(
+        "subscriptions/<str:subscription_id>/simulate",
+        simulations.SimulateSubscriptionView.as_view(),
+        "simulate-subscription",
+    ),
+    *both("integrations/<slug:slug>/simulate", simulations.SimulateIntegrationView.as_view(), "simulate-integration"),
+    *both("topics/<str:name>/simulate", simulations.SimulateTopicView.as_view(), "simulate-topic"),
+    *both("simulations/<str:simulation_id>", simulations.SimulationView.as_view(), "simulation"),
     *both("sources/<slug:slug>/requests", SourceRequestsView.as_view(), "source-requests"),
     *both("integrations/<slug:slug>/ping", feeds.IntegrationPingView.as_view(), "integration-ping"),
 ]

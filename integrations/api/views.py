@@ -60,7 +60,7 @@ def integration_json(integration: Integration) -> dict[str, Any]:
     return dict(IntegrationSerializer(integration).data)
 
 
-def _values(request: Request) -> Any:
+def values_of(request: Request) -> Any:
     """The settable fields; other members of the body are ignored."""
     return {name: value for name, value in body_of(request).items() if name in IntegrationValues.__annotations__}
 
@@ -81,7 +81,7 @@ class IntegrationsView(APIView):
         responses=answers(NewIntegrationSerializer, status=201, more=(400, 409)),
     )
     def post(self, request: Request) -> Response:
-        integration = create_integration(store=store_of(request), actor=actor_of(request), **_values(request))
+        integration = create_integration(store=store_of(request), actor=actor_of(request), **values_of(request))
         # The handshake of a turn integration ran after the commit.
         integration.refresh_from_db()
         secrets = integration.active_secrets(timezone.now())
@@ -101,7 +101,7 @@ class IntegrationView(APIView):
     def patch(self, request: Request, slug: str) -> Response:
         integration = integration_of(request, slug)
         return Response(
-            integration_json(update_integration(integration=integration, actor=actor_of(request), **_values(request)))
+            integration_json(update_integration(integration=integration, actor=actor_of(request), **values_of(request)))
         )
 
     @extend_schema(operation_id="delete_integration", responses=answers(None, status=204, more=(404, 409)))

@@ -28,7 +28,7 @@ def topic_of(request: Request, name: str) -> Topic:
     return found
 
 
-def _values(request: Request) -> Any:
+def values_of(request: Request) -> Any:
     return {name: value for name, value in body_of(request).items() if name in TopicValues.__annotations__}
 
 
@@ -48,7 +48,7 @@ class TopicsView(APIView):
         responses=answers(TopicSerializer, status=201, more=(400, 409)),
     )
     def post(self, request: Request) -> Response:
-        topic = create_topic(store=store_of(request), actor=actor_of(request), **_values(request))
+        topic = create_topic(store=store_of(request), actor=actor_of(request), **values_of(request))
         return Response(topic_json(topic), status=201)
 
 
@@ -64,7 +64,7 @@ class TopicView(APIView):
     )
     def patch(self, request: Request, name: str) -> Response:
         topic = topic_of(request, name)
-        return Response(topic_json(update_topic(topic=topic, actor=actor_of(request), **_values(request))))
+        return Response(topic_json(update_topic(topic=topic, actor=actor_of(request), **values_of(request))))
 
     @extend_schema(operation_id="delete_topic", responses=answers(None, status=204, more=(404,)))
     def delete(self, request: Request, name: str) -> Response:

@@ -85,8 +85,8 @@ class SubscriptionsView(APIView):
         responses=answers(SubscriptionSerializer, more=(400, 409)),
     )
     def post(self, request: Request) -> Response:
-        values = _values(request)
-        with _api_names():
+        values = values_of(request)
+        with api_names():
             subscription = create_subscription(store=store_of(request), actor=actor_of(request), **values)
         return Response(subscription_json(subscription, request))
 
@@ -130,13 +130,13 @@ class SubscriptionView(APIView):
     def _update(self, request: Request, subscription_id: str) -> Response:
         """Intercom's clients POST or PUT what changed; all three change what is given and nothing else."""
         subscription = subscription_of(request, subscription_id)
-        values = _values(request)
-        with _api_names():
+        values = values_of(request)
+        with api_names():
             subscription = update_subscription(subscription=subscription, actor=actor_of(request), **values)
         return Response(subscription_json(subscription, request))
 
 
-class _api_names:  # noqa: N801 - reads as a statement
+class api_names:  # noqa: N801 - reads as a statement
     """Errors under the names that the API uses."""
 
     def __enter__(self) -> None: ...
@@ -147,7 +147,7 @@ class _api_names:  # noqa: N801 - reads as a statement
             raise ValidationError(renamed) from None
 
 
-def _values(request: Request) -> dict[str, Any]:
+def values_of(request: Request) -> dict[str, Any]:
     """The body's fields under the model's names. What a client only sends back (id, links, …) is ignored."""
     body = body_of(request)
     values = {ours: body[theirs] for theirs, ours in _NAMES.items() if theirs in body}

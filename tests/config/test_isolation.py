@@ -27,10 +27,11 @@ from deliveries.models import (
     Recipe,
     Record,
     Replay,
+    Simulation,
 )
 from integrations.models import AccessToken, AuditEntry, Integration, Source, SourceAddress, SourceSecret
 from notifications.models import Channel, Notification
-from subscriptions.models import Subscription, Topic
+from subscriptions.models import Subscription, SubscriptionVersion, Topic
 from tests.api_client import ApiClient
 from tests.factories import (
     AttemptFactory,
@@ -48,6 +49,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MODELS = (
     AccessToken, Integration, Source, SourceAddress, SourceSecret, Subscription, Topic, Delivery, Attempt, Event, Record,
     Notification, FailureGroup, CaseComment, CaseRule, BulkFix, Recipe, Replay,
+    Simulation, SubscriptionVersion,
 )  # fmt: skip
 
 HOSTILE_BODIES = {
@@ -106,6 +108,12 @@ def populate(store: Any) -> dict[str, str]:
         filters={"subscription": str(subscription.id), "since": now.isoformat(), "until": now.isoformat()},
         created_by_name="anna",  # as `replay.backfill` makes them
     )
+    version = SubscriptionVersion.objects.create(
+        subscription=subscription, number=1, since=now, integration=integration, topics=["shipment.*"]
+    )
+    simulation = Simulation.objects.create(
+        store=store, kind="subscription", target_id=str(subscription.id), limit=1, steps_left=1, created_at=now
+    )
     channel = Channel.objects.create(name="theirs", kind="email", recipients=["ops@example.com"], level="error")
     channel.stores.add(store)
     return {
@@ -123,6 +131,8 @@ def populate(store: Any) -> dict[str, str]:
         "recipe_id": recipe.public_id,
         "backfill_id": f"bf_{backfill.id.hex}",
         "channel_id": str(channel.id),
+        "number": str(version.number),
+        "simulation_id": simulation.public_id,
     }
 
 
