@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from deliveries.models import Simulation
 from deliveries.simulation.comparing import Verdict
+from subscriptions.admin.subscription import TYPED
+
+#: Characters of a query; longer changes are typed again.
+QUERY_LIMIT = 4_000
 
 #: Verdicts with something to see: what they are called, and what that means.
 SECTIONS = (
@@ -42,6 +48,18 @@ def events_named(simulation: Simulation) -> str:
         words = f"the last {kept.get('last', 0):,} events"
     words += f" of {kept['topic']}" if "topic" in kept else ""
     return words + (f" with {kept['q']}" if "q" in kept else "")
+
+
+def as_typed(simulation: Simulation) -> str:
+    """What the form of a subscription, or of another wire format, is opened with again: a query, or nothing."""
+    if simulation.kind == Simulation.Kind.INTEGRATION:
+        after = simulation.changes.get("wire_format", ["", ""])[1]
+        return f"?{urlencode({'kind': after})}" if after else ""
+    if simulation.kind == Simulation.Kind.TOPIC:
+        return ""
+    texts = {name: after for name, (_, after) in simulation.changes.items() if name in TYPED}
+    found = urlencode({name: " ".join(text) if isinstance(text, list) else text for name, text in texts.items()})
+    return f"?{found}" if 0 < len(found) <= QUERY_LIMIT else ""
 
 
 def _moment(text: str) -> str:

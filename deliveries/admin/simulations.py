@@ -21,10 +21,10 @@ from django.views.decorators.http import require_POST
 from deliveries.admin import simulation_items, simulation_saving
 from deliveries.admin.access import render, require
 from deliveries.admin.proposals import chosen_events, proposal_of
-from deliveries.admin.simulation_texts import SECTIONS, events_named, needed_to_see
+from deliveries.admin.simulation_texts import SECTIONS, as_typed, events_named, needed_to_see
 from deliveries.models import Simulation
 from deliveries.simulation.choosing import DEFAULT, MOST, ChoiceError, EventChoice
-from deliveries.simulation.service import SimulationError, cancel_simulation, groups_of, start_simulation
+from deliveries.simulation.service import SimulationError, cancel_simulation, differing, groups_of, start_simulation
 from deliveries.simulation.targets import target_of
 from integrations.admin.base import ReadOnlyAdmin
 from integrations.admin.keys import parse_number
@@ -167,6 +167,9 @@ def _progress(request: HttpRequest, simulation: Simulation) -> dict[str, Any]:
             if counts.get(verdict):
                 sections.append((verdict, title, hint, counts[verdict], groups_of(simulation, verdict)))
     app, _ = needed_to_see(simulation.kind)
+    may_save = request.user.has_perm(f"{app}.change_{simulation.kind}")
+    may_resend = may_save and simulation.is_over and request.user.has_perm("deliveries.replay_delivery")
+    address = reverse(f"admin:{app}_{simulation.kind}_change", args=[_key(simulation)])
     return {
         "simulation": simulation,
         "events": events_named(simulation),
@@ -175,8 +178,10 @@ def _progress(request: HttpRequest, simulation: Simulation) -> dict[str, Any]:
         "same": counts.get("same", 0),
         "unwanted": counts.get("unwanted", 0),
         "sections": sections,
-        "may_save": request.user.has_perm(f"{app}.change_{simulation.kind}"),
-        "target_url": reverse(f"admin:{app}_{simulation.kind}_change", args=[_key(simulation)]),
+        "may_save": may_save,
+        "resent": differing(simulation).count() if may_resend and counts.get("changed") else 0,
+        "target_url": address,
+        "form_url": f"{address}{as_typed(simulation)}",
     }
 
 

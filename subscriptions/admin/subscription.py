@@ -32,6 +32,8 @@ from subscriptions.services import (
 from subscriptions.services.proposals import proposed_subscription
 
 LISTED = 200
+#: What the address of a form may give instead of what is saved: a change that was tried, and is not saved yet.
+TYPED = ("topics", "intents", "event_names", "path", "filter", "transform")
 
 
 class SubscriptionForm(forms.Form):
@@ -151,7 +153,9 @@ class SubscriptionAdmin(DeskAdmin):
     def edit_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         found = self._open(request, pk, "view")
         form = SubscriptionForm(
-            request.POST or None, integrations=self._integrations(request, found), initial=_initial(found)
+            request.POST or None,
+            integrations=self._integrations(request, found),
+            initial=_initial(found) | {name: request.GET[name] for name in TYPED if name in request.GET},
         )
         if request.method == "POST" and (answer := self._submitted(request, found, form)) is not None:
             return answer

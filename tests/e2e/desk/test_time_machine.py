@@ -78,7 +78,7 @@ def test_a_field_is_renamed_and_what_differs_is_sent_again(
     page.get_by_role("heading", name="One event, both ways").wait_for()
     look("time-machine-event")
     page.go_back()
-    page.get_by_role("link", name="Save and resend what differs…").click()
+    page.get_by_role("link", name="Save and resend the 30 that differ…").click()
     page.get_by_label("To resend: type 30").fill("30")
     look("time-machine-save")
     page.get_by_role("button", name="Save").click()
