@@ -62,11 +62,7 @@ def shown_attempts(delivery: Delivery) -> list[ShownAttempt]:
         rows.insert(0, under_way)
     full = {row.pk: row for row in Attempt.objects.filter(pk__in=[row.pk for row in rows[:ATTEMPTS_IN_FULL]])}
     full |= {row.pk: row for row in rows[:1] if row.outcome == Attempt.Outcome.RUNNING}
-    made_by = MadeBy(delivery.subscription_id)
-    shown = [in_full(full[row.pk], delivery) if row.pk in full else ShownAttempt(row) for row in rows]
-    for each in shown:
-        each.version = made_by.version_of(each.attempt)
-    return shown
+    return [in_full(full[row.pk], delivery) if row.pk in full else ShownAttempt(row) for row in rows]
 
 
 def in_full(attempt: Attempt, delivery: Delivery) -> ShownAttempt:
@@ -121,7 +117,9 @@ def neighbours(delivery: Delivery, user: Any) -> tuple[Delivery | None, Delivery
 
 
 def page_context(delivery: Delivery, user: Any) -> dict[str, Any]:
-    attempts = shown_attempts(delivery)
+    attempts, made_by = shown_attempts(delivery), MadeBy(delivery.subscription_id)
+    for each in attempts:
+        each.version = made_by.version_of(each.attempt)
     revisions = list(delivery.revisions.order_by("-number"))
     following, previous = neighbours(delivery, user)
     number = capped_count(alike(delivery)) if delivery.failure_group_id else 0
@@ -129,7 +127,7 @@ def page_context(delivery: Delivery, user: Any) -> dict[str, Any]:
     return {
         "delivery": delivery,
         "attempts": attempts,
-        "made_by": MadeBy(delivery.subscription_id).version_at(delivery.created_at),
+        "made_by": made_by.version_at(delivery.created_at),
         "revisions": revisions,
         "awaiting": next((revision for revision in revisions if revision.is_awaiting_approval), None),
         "payload": payload_of(delivery),

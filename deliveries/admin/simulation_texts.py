@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from urllib.parse import urlencode
 
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from deliveries.models import Simulation
+from deliveries.simulation.choosing import EventChoice
 from deliveries.simulation.comparing import Verdict
+from integrations.foundation.identifiers import made_at
 from subscriptions.admin.subscription import TYPED
 
 #: Characters of a query; longer changes are typed again.
@@ -48,6 +51,21 @@ def events_named(simulation: Simulation) -> str:
         words = f"the last {kept.get('last', 0):,} events"
     words += f" of {kept['topic']}" if "topic" in kept else ""
     return words + (f" with {kept['q']}" if "q" in kept else "")
+
+
+def percent_of(simulation: Simulation) -> int:
+    """How far it has come: by number, or through a period, of which nobody has counted the events."""
+    if simulation.is_over:
+        return 100
+    percent = simulation.looked_at * 100 // max(1, simulation.limit)
+    if "since" in simulation.events and simulation.cursor is not None:
+        choice = EventChoice.of(simulation.events)
+        assert choice.since is not None
+        until = min(choice.until or simulation.created_at, simulation.created_at)
+        percent = max(
+            percent, int((until - made_at(simulation.cursor)) * 100 / max(until - choice.since, timedelta(seconds=1)))
+        )
+    return max(0, min(99, percent))
 
 
 def as_typed(simulation: Simulation) -> str:

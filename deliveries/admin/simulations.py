@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST
 from deliveries.admin import simulation_items, simulation_saving
 from deliveries.admin.access import render, require
 from deliveries.admin.proposals import chosen_events, proposal_of
-from deliveries.admin.simulation_texts import SECTIONS, as_typed, events_named, needed_to_see
+from deliveries.admin.simulation_texts import SECTIONS, as_typed, events_named, needed_to_see, percent_of
 from deliveries.models import Simulation
 from deliveries.simulation.choosing import DEFAULT, MOST, ChoiceError, EventChoice
 from deliveries.simulation.service import SimulationError, cancel_simulation, differing, groups_of, start_simulation
@@ -71,7 +71,7 @@ class SimulationAdmin(ReadOnlyAdmin):
     def start_view(self, request: HttpRequest, kind: str, key: str) -> HttpResponse:
         """The form of a subscription, an integration or a topic, on the latest events; nothing is saved by it."""
         _require_to_see(request, kind)
-        require(request, "deliveries.add_simulation")
+        _require_to_start(request, kind)
         target, values, problem = proposal_of(request, kind, key)
         back = redirect(f"admin:{needed_to_see(kind)[0]}_{kind}_change", key)
         try:
@@ -113,8 +113,8 @@ class SimulationAdmin(ReadOnlyAdmin):
     @method_decorator(require_POST)
     def again_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         """The same change on other events, beside what holds now."""
-        require(request, "deliveries.add_simulation")
         simulation = self._open(request, pk)
+        _require_to_start(request, simulation.kind)
         try:
             if (target := target_of(simulation)) is None:
                 raise SimulationError("It was deleted meanwhile.")
@@ -159,6 +159,13 @@ def _require_to_see(request: HttpRequest, kind: str) -> None:
         require(request, needed)
 
 
+def _require_to_start(request: HttpRequest, kind: str) -> None:
+    require(request, "deliveries.add_simulation")
+    if kind == Simulation.Kind.INTEGRATION:
+        # Its form is only for those who may change it: the host of a new URL is looked up.
+        require(request, "integrations.change_integration")
+
+
 def _progress(request: HttpRequest, simulation: Simulation) -> dict[str, Any]:
     counts = simulation.counts
     sections = []
@@ -173,7 +180,7 @@ def _progress(request: HttpRequest, simulation: Simulation) -> dict[str, Any]:
     return {
         "simulation": simulation,
         "events": events_named(simulation),
-        "percent": min(100, simulation.looked_at * 100 // max(1, simulation.limit)),
+        "percent": percent_of(simulation),
         "figures": [(verdict, title, counts.get(verdict, 0)) for verdict, title, _ in SECTIONS if counts.get(verdict)],
         "same": counts.get("same", 0),
         "unwanted": counts.get("unwanted", 0),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from subscriptions.budget import Allowance, BudgetExceeded
-from subscriptions.explaining import Code, Seen, Terms, explain_at, match
+from subscriptions.explaining import Code, Seen, Terms, explain_at, match, version_between
 from subscriptions.matching import Interest
 
 AT = datetime(2026, 1, 31, 8, tzinfo=UTC)
@@ -50,6 +50,21 @@ def test_the_reason_names_what_decided(event: Seen, wanted: Terms, code: Code, w
     found = reason(event, wanted)
     assert found.code == code
     assert words.lower() in found.text.lower().replace('"', "'"), found.text
+
+
+def test_the_version_that_made_something_is_certain_unless_it_changed_at_that_moment() -> None:
+    old, new = (
+        terms("a", since=AT + timedelta(minutes=minutes), number=number) for number, minutes in ((1, 0), (2, 5))
+    )
+
+    def made(earliest: int, latest: int, history: Any = (old, new)) -> Any:
+        return version_between(history, *(AT + timedelta(minutes=minutes) for minutes in (earliest, latest)))
+
+    assert made(-2, -1) == (None, True)
+    assert made(1, 2) == (1, True)
+    assert made(4, 6) == (2, False)
+    assert made(6, 7) == (2, True)
+    assert made(6, 7, (old, terms("a", since=AT))) == (2, True)  # what nobody kept is the next one
 
 
 def at(history: list[Terms], created_at: datetime = AT - timedelta(days=9), **event: Any) -> Any:
