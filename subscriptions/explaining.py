@@ -135,7 +135,7 @@ def version_between(history: Sequence[Terms], earliest: datetime, latest: dateti
         return None, True
     # What is read from the subscription itself, because nobody kept it, would be the next version.
     number = last.number or max((terms.number for terms in history), default=0) + 1
-    return number, first is last
+    return number, first is last or number == 1  # before the first, there was no subscription
 
 
 def _why_not_subscribed(event: Seen, interest: Interest, singular: Singular) -> Reason:

@@ -168,13 +168,14 @@ def make_side(mark: str) -> Side:
 
 def _simulation(mark: str, subscription: Any, event: Any) -> Model:
     """One that is over, with an effect on the event."""
+    proposed: Any = {"filter": f"{mark.lower()}", "parameters": {"password": f"{SECRET}-proposed"}}
     found = Simulation.objects.create(
         store=subscription.store,
         kind="subscription",
         target_id=str(subscription.pk),
         target_name=f"{mark} change",
         base="",
-        proposed={"filter": f"{mark.lower()}", "parameters": {"password": f"{SECRET}-proposed"}},
+        proposed=proposed,
         changes={"filter": ["", mark.lower()]},
         events={"last": 10},
         limit=10,

@@ -10,7 +10,14 @@ from deliveries.models import Delivery, Simulation
 from deliveries.simulation import runner
 from subscriptions.models import SubscriptionVersion
 from tests.api_client import ApiClient, only_error
-from tests.factories import EventFactory, IntegrationFactory, SubscriptionFactory, TopicFactory
+from tests.factories import (
+    AttemptFactory,
+    DeliveryFactory,
+    EventFactory,
+    IntegrationFactory,
+    SubscriptionFactory,
+    TopicFactory,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -99,6 +106,7 @@ def test_a_background_run_of_no_change_is_refused(client: ApiClient, address: st
 
 def test_versions_are_listed_and_put_back_and_attempts_name_theirs(client: ApiClient, subscription: Any) -> None:
     address = f"subscriptions/nsub_{subscription.pk}"
+    attempt = AttemptFactory(delivery=DeliveryFactory(subscription=subscription, attempt_count=1))
     client.patch(address, {"filter": "id"})
     versions = client.get(f"{address}/versions").json()["items"]
     assert [(each["number"], each["filter"], each["current"]) for each in versions] == [
@@ -106,6 +114,8 @@ def test_versions_are_listed_and_put_back_and_attempts_name_theirs(client: ApiCl
         (1, "status == 'sent'", False),
     ]
     assert versions[0]["changed"] == ["filter"]
+    attempts = client.get(f"deliveries/{attempt.delivery.public_id}/attempts").json()["items"]
+    assert attempts[0]["subscription_version"] == 1
     assert client.post(f"{address}/versions/1/restore", {}).json()["filter"] == "status == 'sent'"
     assert SubscriptionVersion.objects.filter(subscription=subscription).count() == 3
     for number in ("9", "x"):
