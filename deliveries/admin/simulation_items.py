@@ -18,20 +18,26 @@ from integrations.admin.keys import parse_number
 from subscriptions.routing import TopicRule
 
 SHOWN = 50
+#: Of the numbers that the column holds.
+LARGEST = 2**31 - 1
 TITLES = {verdict: title for verdict, title, _ in SECTIONS}
 
 
 def group_context(request: HttpRequest, simulation: Simulation) -> dict[str, Any]:
-    """`?verdict=` and `kind=`, the events of which are listed, from the item `after` on."""
+    """`?verdict=` and `kind=` (any, if it is absent), the events of which are listed, from the item `after` on."""
     verdict, kind = request.GET.get("verdict", ""), request.GET.get("kind", "").replace("\0", "")
     if verdict not in TITLES:
-        raise Http404("There is no such list.")
-    rows = SimulationItem.objects.filter(simulation=simulation, verdict=verdict, kind=kind).order_by("id")
-    if after := parse_number(request.GET.get("after", "")):
-        rows = rows.filter(id__gt=after)
+        verdict = SECTIONS[0][0]
+    rows = SimulationItem.objects.filter(simulation=simulation, verdict=verdict).order_by("number")
+    if "kind" in request.GET:
+        rows = rows.filter(kind=kind)
+    after = parse_number(request.GET.get("after", ""))
+    if after is not None:
+        rows = rows.filter(number__gt=min(after, LARGEST))
     found = list(rows[: SHOWN + 1])
     events = Event.objects.defer("data").in_bulk([item.event_id for item in found[:SHOWN]])
-    more = urlencode({"verdict": verdict, "kind": kind, "after": found[SHOWN - 1].pk}) if len(found) > SHOWN else ""
+    asked = {"verdict": verdict} | ({"kind": kind} if "kind" in request.GET else {})
+    more = urlencode(asked | {"after": found[SHOWN - 1].number}) if len(found) > SHOWN else ""
     return {
         "simulation": simulation,
         "section": TITLES[verdict],
@@ -43,7 +49,7 @@ def group_context(request: HttpRequest, simulation: Simulation) -> dict[str, Any
 
 def item_context(simulation: Simulation, number: int, now: datetime) -> dict[str, Any]:
     """Raises Http404."""
-    item = SimulationItem.objects.filter(simulation=simulation, pk=number).first()
+    item = SimulationItem.objects.filter(simulation=simulation, number=min(number, LARGEST)).first()
     event = Event.objects.select_related("store").filter(pk=item.event_id).first() if item is not None else None
     if item is None or event is None:
         raise Http404("This event does not exist. It may have been pruned.")
@@ -54,8 +60,8 @@ def item_context(simulation: Simulation, number: int, now: datetime) -> dict[str
         "event": event,
         "section": TITLES[item.verdict],
         "group": urlencode({"verdict": item.verdict, "kind": item.kind}),
-        "previous": alike.filter(pk__lt=number).order_by("-pk").first(),
-        "following": alike.filter(pk__gt=number).order_by("pk").first(),
+        "previous": alike.filter(number__lt=item.number).order_by("-number").first(),
+        "following": alike.filter(number__gt=item.number).order_by("number").first(),
     }
     target = target_of(simulation)
     if target is None:

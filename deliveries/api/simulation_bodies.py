@@ -138,7 +138,9 @@ def report_of(simulation: Simulation) -> dict[str, Any]:
         if not (count := simulation.counts.get(verdict.value, 0)):
             continue
         groups = groups_of(simulation, verdict)
-        items = SimulationItem.objects.filter(pk__in=[group.sample for group in groups[:SAMPLE]]).order_by("id")
+        items = SimulationItem.objects.filter(
+            simulation=simulation, number__in=[group.sample for group in groups[:SAMPLE]]
+        ).order_by("number")
         sample = [Found(item.event_id, item.subscription_id, Finding(verdict, item.kind)) for item in items]
         lists[verdict] = Listed(count, [(group.kind, group.count) for group in groups], sample)
     progress = progress_of(simulation)

@@ -82,16 +82,20 @@ class SimulationItem(models.Model):
     """One event on which the change has an effect. Not foreign keys: retention must not look here for each event."""
 
     simulation = models.ForeignKey(Simulation, models.CASCADE, related_name="items", db_index=False)
+    number = models.PositiveIntegerField()
     event_id = models.UUIDField()
     subscription_id = models.UUIDField(null=True)
     verdict = models.CharField(max_length=20)
     kind = models.CharField(max_length=300, blank=True)
 
     class Meta:
-        ordering = ["id"]
+        ordering = ["simulation", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["simulation", "number"], name="simulation_item_is_unique"),
+        ]
         indexes = [
             # Its groups, and the items of one.
-            models.Index(fields=["simulation", "verdict", "kind", "id"], name="simulation_item_group"),
+            models.Index(fields=["simulation", "verdict", "kind", "number"], name="simulation_item_group"),
         ]
 
     def __str__(self) -> str:

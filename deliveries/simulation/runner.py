@@ -81,12 +81,13 @@ def _keep(simulation: Simulation, before: Progress, progress: Progress, found: l
             [
                 SimulationItem(
                     simulation=row,
+                    number=number,
                     event_id=one.event_id,
                     subscription_id=one.subscription_id,
                     verdict=str(one.finding.verdict),
                     kind=one.finding.kind,
                 )
-                for one in found
+                for number, one in enumerate(found, start=before.effects + 1)
             ],
             batch_size=500,
         )

@@ -35,7 +35,7 @@ class SimulationError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Events on which the change has the same effect; `sample` is the item of one of them."""
+    """Events on which the change has the same effect; `sample` is the number of the item of one of them."""
 
     kind: str
     count: int
@@ -95,7 +95,7 @@ def groups_of(simulation: Simulation, verdict: str) -> list[Group]:
     """The largest first."""
     rows = SimulationItem.objects.filter(simulation=simulation, verdict=verdict).order_by()
     counted = rows.values_list("kind").annotate(number=Count("id")).order_by("-number", "kind")[:GROUPS_SHOWN]
-    first = {kind: rows.filter(kind=kind).order_by("id").values_list("id", flat=True)[0] for kind, _ in counted}
+    first = {kind: rows.filter(kind=kind).order_by("number").values_list("number", flat=True)[0] for kind, _ in counted}
     return [Group(kind, number, first[kind]) for kind, number in counted]
 
 

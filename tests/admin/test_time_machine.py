@@ -175,7 +175,7 @@ def test_a_wire_format_and_a_schema_are_tried_from_their_forms(shop: Any) -> Non
     assert (found.kind, found.counts) == ("topic", {"same": 1, "violation": 1})
     topic.refresh_from_db()
     assert topic.schema is None
-    item = browser.get(f"{BASE}/{found.pk}/item/{found.items.get().pk}/").content.decode()
+    item = browser.get(f"{BASE}/{found.pk}/item/{found.items.get().number}/").content.decode()
     assert "weight" in item
 
 
@@ -196,7 +196,7 @@ def test_an_operator_may_try_but_not_save_a_viewer_may_look_and_others_see_nothi
     assert operator.post(f"{BASE}/{found.pk}/save/", {"then": "save"}).status_code == 403
     assert "Newly matched" in viewer.get(f"{BASE}/{found.pk}/change/").content.decode()
     assert viewer.post(f"{BASE}/{found.pk}/again/", {"last": "10"}).status_code == 403
-    for address in ("change", "live", "group", "save", f"item/{found.items.get().pk}"):
+    for address in ("change", "live", "group", "save", f"item/{found.items.get().number}"):
         assert stranger.get(f"{BASE}/{found.pk}/{address}/").status_code == 404
     assert stranger.post(f"{BASE}/of/subscription/{shop.pk}/", form(shop, filter="")).status_code == 404
     assert Simulation.objects.count() == 1

@@ -29,6 +29,7 @@ from integrations.foundation.audit import HOOKDESK, record_change
 from integrations.models import StaffProfile, Store
 from integrations.services import create_source
 from notifications.models import Channel
+from subscriptions.models import SubscriptionVersion
 from tests.factories import (
     AccessTokenFactory,
     AttemptFactory,
@@ -75,6 +76,10 @@ def make_side(mark: str) -> Side:
     subscription = SubscriptionFactory(
         integration=integration, topics=[f"{mark.lower()}.*"], parameters={"password": f"{SECRET}-sub"}
     )
+    SubscriptionVersion.objects.create(
+        subscription=subscription, number=1, since=subscription.created_at, integration=integration,
+        topics=[f"{mark.lower()}.*"], filter=f"{mark.lower()}_was", changed_by=f"{mark}-person",
+    )  # fmt: skip
     topic = TopicFactory(store=side.store, name=f"{mark.lower()}.moved", description=f"{mark} topic")
     event = EventFactory(store=side.store, object_id=f"{mark}-object", data={"id": f"{mark}-object"})
     group = FailureGroupFactory(integration=integration, message=f"{mark} is out of paper")
@@ -187,7 +192,12 @@ def _simulation(mark: str, subscription: Any, event: Any) -> Model:
         created_at=timezone.now(),
     )
     SimulationItem.objects.create(
-        simulation=found, event_id=event.pk, subscription_id=subscription.pk, verdict="changed", kind="body.id changed"
+        simulation=found,
+        number=1,
+        event_id=event.pk,
+        subscription_id=subscription.pk,
+        verdict="changed",
+        kind="body.id changed",
     )
     return found
 
