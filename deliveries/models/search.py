@@ -99,12 +99,17 @@ class SavedView(models.Model):
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     name = models.CharField(max_length=80)
-    query = models.TextField(help_text="The page's query string.")
-    is_shared = models.BooleanField("shared", default=False, help_text="Everybody who sees the desk's search has it.")
+    query = models.TextField()
+    is_shared = models.BooleanField("shared", default=False)
+    stores = models.JSONField(
+        null=True, help_text="If shared: with people who see all of these stores. Null: with everybody."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        ordering = ["name"]
+        ordering = ["name", "pk"]
+        verbose_name = "saved search"
+        verbose_name_plural = "saved searches"
         constraints = [models.UniqueConstraint(fields=["owner", "name"], name="saved_view_name_is_unique")]
 
     def __str__(self) -> str:
