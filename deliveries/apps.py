@@ -9,7 +9,7 @@ class DeliveriesConfig(AppConfig):
         from django.db.backends.signals import connection_created
 
         from deliveries.maintenance import cascade
-        from deliveries.search.indexing import topic_switched
+        from deliveries.search.switching import topic_switched
         from deliveries.storage import sql
         from integrations.foundation.hooks import integration_deleted
         from subscriptions.hooks import subscription_created, subscription_deleted, topic_search_switched

@@ -31,7 +31,7 @@ class Topic(models.Model):
         "searchable",
         default=True,
         db_default=True,
-        help_text="Find its events, deliveries and records by what is in them. Without: what the search has is deleted.",
+        help_text="Its events, deliveries and records are found by what is in them. Off: the search forgets them.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

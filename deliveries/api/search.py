@@ -50,8 +50,10 @@ _PARAMETERS: Final = [
 #: What each kind is ordered by, newest first, and its unique key.
 _ORDER: Final[dict[Kind, str]] = {"delivery": "created_at", "event": "created_at", "record": "updated_at"}
 _FIELDS: Final[dict[Kind, tuple[str, ...]]] = {
-    "delivery": ("event__data", "integration__token", "integration__parameters"), "event": ("data",), "record": ("data",),
-}  # fmt: skip
+    "delivery": ("event__data", "integration__token", "integration__parameters"),
+    "event": ("data",),
+    "record": ("data",),
+}
 
 #: Where a page begins: time, kind, key.
 Position = tuple[datetime, str, str]
@@ -88,7 +90,9 @@ class FoundPageSerializer(serializers.Serializer[Any]):
 
 class SearchView(APIView):
     @extend_schema(
-        operation_id="search", parameters=[*_PARAMETERS, CURSOR, LIMIT], responses=answers(FoundPageSerializer, more=(400,))
+        operation_id="search",
+        parameters=[*_PARAMETERS, CURSOR, LIMIT],
+        responses=answers(FoundPageSerializer, more=(400,)),
     )
     def get(self, request: Request) -> Response:
         limit, after = limit_of(request), _position(query_text(request, "cursor"))
@@ -182,7 +186,9 @@ def _items(search: Search, positions: Sequence[Position]) -> list[dict[str, Any]
     for kind in KINDS:
         keys = [key for _, of, key in positions if of == kind]
         related = ("event", "integration") if kind == "delivery" else ()
-        rows = list(search.rows(kind).filter(pk__in=keys).select_related(*related).defer(*_FIELDS[kind])) if keys else []
+        rows = (
+            list(search.rows(kind).filter(pk__in=keys).select_related(*related).defer(*_FIELDS[kind])) if keys else []
+        )
         lines = lines_found(kind, rows, search.words)
         for row in rows:
             key = f"{row.pk:020d}" if kind == "record" else str(row.pk)
@@ -193,8 +199,8 @@ def _items(search: Search, positions: Sequence[Position]) -> list[dict[str, Any]
 def _item(kind: Kind, row: Any, line: str | None) -> dict[str, Any]:
     item = {"kind": kind, "status": None, "integration": None, "match": line, "at": getattr(row, _ORDER[kind])}
     if kind == "record":
-        about = {"type": row.type, "id": row.external_id}
-        return item | {"id": f"{row.type}/{row.external_id}", "topic": row.type, "object": about}
+        mine = {"type": row.type, "id": row.external_id}
+        return item | {"id": f"{row.type}/{row.external_id}", "topic": row.type, "object": mine}
     event = row.event if kind == "delivery" else row
     about = {"type": event.object_type, "id": event.object_id} if event.object_id else None
     if kind == "delivery":

@@ -14,7 +14,7 @@ from deliveries.dispatch.ordering import release_forgotten
 from deliveries.maintenance import cascade
 from deliveries.models import Delivery, Event
 from deliveries.recipes.applying import queue_recipes
-from deliveries.search.indexing import queue_indexing
+from deliveries.search.queueing import queue_indexing
 from integrations.foundation.identifiers import uuid7
 from integrations.models import Integration, IntegrationHealth
 from integrations.services import disable_integration

@@ -83,7 +83,7 @@ class Search:
     def total(self, kind: Kind) -> Total:
         number = capped_count(self.rows(kind), MOST)
         founds = self._founds(kind)
-        if number > MOST or any(found.has_many for found in founds) and not self._is_narrowed(kind):
+        if number > MOST or (any(found.has_many for found in founds) and not self._is_narrowed(kind)):
             return Total(MOST, False)
         return Total(number, all(found.is_all for found in founds))
 
@@ -181,5 +181,5 @@ def _behind(now: datetime) -> list[str]:
     if state.events_from is not None:
         older = Event.objects.filter(id__lt=state.events_from).order_by("-id")
         if latest := older.values_list("created_at", flat=True).first():
-            notes.append(f"The search is being filled: older events than {latest:%Y-%m-%d %H:%M} UTC are not all in it.")
+            notes.append(f"The search is being filled: events before {latest:%Y-%m-%d %H:%M} UTC are not all in it.")
     return notes

@@ -27,11 +27,11 @@ from deliveries.models import (
     Record,
     RecordDocument,
     SearchedStore,
-    SearchPurge,
     SearchState,
 )
 from deliveries.search import documents
 from deliveries.search.documents import Unsearched
+from deliveries.search.switching import purge_next
 from deliveries.stats.queries import in_failing_index
 from integrations.foundation.identifiers import first_id_at
 from integrations.models import Store
@@ -66,7 +66,12 @@ def state_of_index(now: datetime) -> SearchState:
         here = first_id_at(now)
         found, _ = SearchState.objects.get_or_create(
             pk=1,
-            defaults={"events_upto": here, "events_from": here, "checked_upto": first_id_at(now - LATEST), "failures_upto": now},
+            defaults={
+                "events_upto": here,
+                "events_from": here,
+                "checked_upto": first_id_at(now - LATEST),
+                "failures_upto": now,
+            },
         )
     return found
 
@@ -229,27 +234,7 @@ class _Run:
             time.sleep(PAUSE)
 
     def _purges(self, _: Unsearched) -> int:
-        """Of one topic that was switched off."""
-        purge = SearchPurge.objects.order_by("pk").first()
-        if purge is None:
-            return -1
-        type_ = purge.topic.split(".", 1)[0]
-        count = 0
-        for model, topic in (
-            (DeliveryDocument, purge.topic), (EventDocument, purge.topic), (RecordDocument, type_),
-        ):  # fmt: skip
-            before = 2**63 - 1
-            while not self.is_over:
-                rows = model.objects.filter(store_id=purge.store_id, id__lt=before).order_by("-id")
-                found = list(rows.values_list("id", "topic")[: 20 * BATCH])
-                if not found:
-                    break
-                before = found[-1][0]
-                gone = [pk for pk, named in found if named == topic]
-                count += model.objects.filter(id__in=gone).delete()[0] if gone else 0
-        if not self.is_over:
-            purge.delete()
-        return count
+        return purge_next(lambda: self.is_over)
 
 
 def _changed_records(store_id: uuid.UUID, since: datetime | None) -> QuerySet[Record]:
@@ -259,51 +244,3 @@ def _changed_records(store_id: uuid.UUID, since: datetime | None) -> QuerySet[Re
     indexed = RawSQL("deliveries_record.version > 0", [], output_field=BooleanField())
     rows = Record.objects.filter(indexed, ~Exists(known), store_id=store_id)
     return rows if since is None else rows.filter(updated_at__gte=since - OVERLAP)
-
-
-def topic_switched(store_id: uuid.UUID, topic: str, is_searchable: bool) -> None:
-    """Within the transaction that changes the topic: out of the search, or into it again with its past."""
-    from django.utils import timezone
-
-    now = timezone.now()
-    if not is_searchable:
-        SearchPurge.objects.get_or_create(store_id=store_id, topic=topic, defaults={"created_at": now})
-        return
-    SearchPurge.objects.filter(store_id=store_id, topic=topic).delete()
-    for state in SearchState.objects.all():
-        SearchState.objects.filter(pk=state.pk).update(events_from=uuid.UUID(int=state.events_upto.int + 1))
-    SearchedStore.objects.filter(store_id=store_id).delete()
-
-
-_queued_at: datetime | None = None
-#: How often a run is queued, if there is anything new; and how often without looking.
-EVERY: Final = timedelta(seconds=12)
-
-
-def queue_indexing(now: datetime) -> None:
-    """Let a task worker run it if there is anything to do; for the engines' heartbeat."""
-    global _queued_at
-    if _queued_at is not None and timedelta() <= now - _queued_at < EVERY:
-        return
-    _queued_at = now
-    state = SearchState.objects.filter(pk=1).first()
-    if state is not None and not has_work(state, now):
-        return
-    from django_q.tasks import async_task
-
-    try:
-        async_task("deliveries.tasks.index_search")
-    except Exception:
-        logger.warning("task queue unavailable: the search index waits for the next sweep", exc_info=True)
-
-
-def has_work(state: SearchState, now: datetime) -> bool:
-    """Whether something was pushed or failed since the last run, or old events are left. Not if one has just run."""
-    if state.worked_at is not None and timedelta() <= now - state.worked_at < EVERY / 2:
-        return False
-    if state.events_from is not None:
-        return True
-    latest = Event.objects.order_by("-id").values_list("id", flat=True).first()
-    if latest is not None and latest > state.events_upto:
-        return True
-    return bool(unindexed_failures(state.failures_upto - OVERLAP, 1, Unsearched())) or SearchPurge.objects.exists()

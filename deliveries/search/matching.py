@@ -31,7 +31,7 @@ WALK_SECONDS: Final = 0.12
 INDEX_SECONDS: Final = 1.5
 
 TOO_SHORT: Final = "Only the newest were looked through: the index needs three letters or digits that stand together."
-TOO_SLOW: Final = "Only the newest were looked through: the whole search took too long. Add a word or shorten the period."
+TOO_SLOW: Final = "Only the newest were looked through: more took too long. Add a word, or shorten the period."
 
 Documents = type[EventDocument] | type[DeliveryDocument] | type[RecordDocument]
 _KEYS: Final[dict[Documents, str]] = {EventDocument: "event", DeliveryDocument: "delivery", RecordDocument: "record"}
@@ -39,7 +39,7 @@ _KEYS: Final[dict[Documents, str]] = {EventDocument: "event", DeliveryDocument: 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where is looked. `stores`: None for all. `since` inclusive, `until` exclusive. `topic`: exact, or `shipment.*`."""
+    """Where is looked. `stores`: None for all. `until` is exclusive. `topic`: exact, or `shipment.*`."""
 
     stores: Collection[uuid.UUID] | None
     since: datetime | None = None

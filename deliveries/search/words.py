@@ -72,7 +72,9 @@ class Word:
 def words_of(text: str) -> list[Word]:
     """The first words of a query, at most `WORDS_LIMIT`."""
     words: list[Word] = []
-    for is_number, group in groupby(_written(text[:LENGTH_LIMIT]), key=lambda part: _NUMBER.fullmatch(part) is not None):
+    for is_number, group in groupby(
+        _written(text[:LENGTH_LIMIT]), key=lambda part: _NUMBER.fullmatch(part) is not None
+    ):
         parts = list(group)
         if is_number and len(parts) > 1 and (digits := bare_digits(" ".join(parts))):
             # A phone number with spaces, or several numbers.

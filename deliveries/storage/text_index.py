@@ -11,8 +11,8 @@ from django.db import DatabaseError, transaction
 
 TABLES: Final = ("deliveries_eventdocument", "deliveries_deliverydocument", "deliveries_recorddocument")
 MISSING_ON_POSTGRESQL: Final = (
-    "The PostgreSQL extension pg_trgm is not installed, so a search looks only at the latest documents. Run CREATE EXTENSION"
-    " pg_trgm in Hookdesk's database as its owner or a superuser, then: manage.py searchindex"
+    "The PostgreSQL extension pg_trgm is not installed, so a search looks only through the latest documents. Run"
+    " CREATE EXTENSION pg_trgm in Hookdesk's database as its owner or a superuser, then: manage.py searchindex"
 )
 MISSING_ON_SQLITE: Final = (
     "This Python's SQLite has no FTS5 with trigrams (3.34 or later), so a search looks only at the latest documents."
@@ -47,9 +47,7 @@ def _make_on_postgresql(connection: Any) -> str:
             except DatabaseError:
                 return MISSING_ON_POSTGRESQL
         for table in TABLES:
-            cursor.execute(
-                "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [f"{table}_text"]
-            )
+            cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [f"{table}_text"])
             found = cursor.fetchone()
             if found == (False,):  # interrupted
                 cursor.execute(f"DROP INDEX CONCURRENTLY {table}_text")

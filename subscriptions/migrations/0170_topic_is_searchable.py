@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='topic',
             name='is_searchable',
-            field=models.BooleanField(db_default=True, default=True, help_text='Find its events, deliveries and records by what is in them. Without: what the search has is deleted.', verbose_name='searchable'),
+            field=models.BooleanField(db_default=True, default=True, help_text='Its events, deliveries and records are found by what is in them. Off: the search forgets them.', verbose_name='searchable'),
         ),
     ]

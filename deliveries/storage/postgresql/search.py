@@ -36,11 +36,10 @@ class Search:
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:
         try:
-            with transaction.atomic():
-                with connection.cursor() as cursor:
-                    cursor.execute(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}")
-                    yield
-                    cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}")
+                yield
+                cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
         except OperationalError as error:
             if type(error.__cause__).__name__ != "QueryCanceled":
                 raise

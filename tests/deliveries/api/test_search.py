@@ -24,7 +24,9 @@ def client() -> ApiClient:
 @pytest.fixture
 def delivery(client: ApiClient) -> Any:
     subscription = SubscriptionFactory(integration=IntegrationFactory(store=client.store, slug="sms"))
-    made = DeliveryFactory(subscription=subscription, status="failed", attempt_count=1, last_error="Nope", event__data=DATA)
+    made = DeliveryFactory(
+        subscription=subscription, status="failed", attempt_count=1, last_error="Nope", event__data=DATA
+    )
     RecordFactory(store=client.store, external_id="7", data=DATA)
     EventFactory(data=DATA)
     RecordFactory(data=DATA)

@@ -286,7 +286,21 @@ def test_one_process_fills_the_index_at_a_time() -> None:
 def test_hostile_words_break_nothing() -> None:
     with_phone()
     fill()
-    for text in ('"', '""', "%%%", "___", "\\\\\\", "a\0bc", "(((", "AND OR NOT", "[a-z]:x", "*:*", "'; DROP", "𝒳𝒴𝒵", "x" * 500):
+    for text in (
+        '"',
+        '""',
+        "%%%",
+        "___",
+        "\\\\\\",
+        "a\0bc",
+        "(((",
+        "AND OR NOT",
+        "[a-z]:x",
+        "*:*",
+        "'; DROP",
+        "𝒳𝒴𝒵",
+        "x" * 500,
+    ):
         assert found(text) == [], text
 
 

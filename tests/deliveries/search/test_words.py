@@ -43,7 +43,8 @@ def test_what_somebody_may_type_is_found(query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["A-1002", "köln berlin", "one:+49", "order_number:171", "phone:köln", "note", "items.sku:köln", '"anna köln"']
+    "query",
+    ["A-1002", "köln berlin", "one:+49", "order_number:171", "phone:köln", "note", "items.sku:köln", '"anna köln"'],
 )
 def test_what_is_not_there_or_elsewhere_is_not_found(query: str) -> None:
     assert not is_found(query)
