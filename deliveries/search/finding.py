@@ -22,7 +22,7 @@ from deliveries.models import (
 )
 from deliveries.search.documents import Unsearched, delivery_documents
 from deliveries.search.indexing import OVERLAP, unindexed_failures
-from deliveries.search.matching import MOST, Documents, Found, Scope, documents_with
+from deliveries.search.matching import LISTED, MOST, Documents, Found, Scope, documents_with
 from deliveries.search.words import Word, words_of
 from deliveries.stats.queries import capped_count
 from integrations.foundation.identifiers import first_id_at, parse_public_id
@@ -34,8 +34,6 @@ KINDS: Final[tuple[Kind, ...]] = ("delivery", "event", "record")
 FRESH: Final = 200
 #: Before the index is first filled, failures of this time.
 FRESH_SPAN: Final = timedelta(hours=1)
-#: Events whose deliveries are shown if there are more than are counted.
-EXPANDED: Final = 2_000
 #: The index is behind if events that are older are not in it yet.
 BEHIND: Final = timedelta(minutes=1)
 
@@ -81,16 +79,21 @@ class Search:
         return rows[kind]() if self.words else Delivery.objects.none()
 
     def total(self, kind: Kind) -> Total:
-        number = capped_count(self.rows(kind), MOST)
         founds = self._founds(kind)
-        if number > MOST or (any(found.has_many for found in founds) and not self._is_narrowed(kind)):
+        is_exact = all(found.is_all for found in founds)
+        if kind != "delivery":
+            return Total(sum(found.number for found in founds), is_exact)
+        is_narrowed = bool(self.query.statuses or self.query.integration)
+        if not is_narrowed and any(found.number == MOST and not found.is_all for found in founds):
             return Total(MOST, False)
-        return Total(number, all(found.is_all for found in founds))
+        number = capped_count(self.rows(kind), MOST)
+        return Total(min(number, MOST), is_exact and number <= MOST)
 
     def notes(self, kinds: Sequence[Kind] = KINDS) -> list[str]:
         """What somebody should know who relies on the answer."""
-        notes = [found.note for kind in kinds for found in self._founds(kind) if found.note]
-        return [*dict.fromkeys(notes), *_behind(self.now)]
+        founds = [found for kind in kinds for found in self._founds(kind) if not found.is_all]
+        notes = [found.note or f"More match: the newest {len(found.keys):,} are listed." for found in founds]
+        return [*dict.fromkeys(notes), *behind(self.now)]
 
     def _founds(self, kind: Kind) -> list[Found]:
         if not self.words:
@@ -112,14 +115,12 @@ class Search:
         """All that is asked for failed, so that the documents of failed deliveries have it."""
         return bool(self.query.statuses) and set(self.query.statuses) <= {"failed", "retrying"}
 
-    def _is_narrowed(self, kind: Kind) -> bool:
-        return kind == "delivery" and bool(self.query.statuses or self.query.integration)
-
     def _deliveries(self) -> QuerySet[Delivery]:
         founds = self._founds("delivery")
         failed, events = founds[-1], founds[0] if len(founds) == 2 else Found()
-        keys = events.keys if events.is_all else events.keys[:EXPANDED]
-        mine = Q(event_id__in=keys) | Q(pk__in=[*failed.keys, *self._fresh])
+        # Where not all events are listed, neither are their failures.
+        keys = failed.keys if events.is_all else failed.keys[:LISTED]
+        mine = Q(event_id__in=events.keys) | Q(pk__in=[*keys, *self._fresh])
         if len(self.words) == 1 and (pk := parse_public_id("dlv", self.words[0].written)):
             mine = Q(pk=pk) | Q(event_id=pk)  # a whole id, also of what is not in the index yet
         rows = Delivery.objects.filter(mine)
@@ -169,13 +170,15 @@ def _is_in(delivery: Delivery, scope: Scope) -> bool:
     return not scope.topic or delivery.topic == scope.topic
 
 
-def _behind(now: datetime) -> list[str]:
-    """Which events are not in the index yet, as far as it should have them."""
+def behind(now: datetime, by: timedelta = BEHIND) -> list[str]:
+    """Which events are not in the index although they are older than `by`, as sentences."""
     state = SearchState.objects.filter(pk=1).first()
     if state is None:
+        if not Event.objects.exists():
+            return []
         return ["Nothing is in the search yet but failures of the last hour. A worker fills it: is one running?"]
     notes = []
-    waiting = Event.objects.filter(id__gt=state.events_upto, id__lt=first_id_at(now - BEHIND)).order_by("id")
+    waiting = Event.objects.filter(id__gt=state.events_upto, id__lt=first_id_at(now - by)).order_by("id")
     if oldest := waiting.values_list("created_at", flat=True).first():
         notes.append(f"What was received after {oldest:%Y-%m-%d %H:%M} UTC is not all in the search yet.")
     if state.events_from is not None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -33,6 +34,8 @@ from deliveries.search import documents
 from deliveries.search.documents import Unsearched
 from deliveries.search.switching import purge_next
 from deliveries.stats.queries import in_failing_index
+from deliveries.storage import backend
+from deliveries.storage.write_lock import WriteLock
 from integrations.foundation.identifiers import first_id_at
 from integrations.models import Store
 
@@ -44,7 +47,7 @@ BATCH: Final = 100
 PAUSE: Final = 0.005
 #: Seconds of a run; fewer while so many events come in within BUSY_SPAN: pushes and engines need the processor.
 SECONDS: Final = 10.0
-BUSY_SECONDS: Final = 0.5
+BUSY_SECONDS: Final = 0.3
 BUSY_EVENTS: Final = 1_500
 BUSY_SPAN: Final = timedelta(seconds=5)
 #: A transaction that began earlier has mostly ended; what ended later than LATEST is not found.
@@ -87,9 +90,11 @@ def run(now: datetime, *, seconds: float | None = None) -> int:
         return 0
     if seconds is None:
         seconds = BUSY_SECONDS if is_busy(now) else SECONDS
+    lock = WriteLock(backend().database_file())
     try:
-        return _Run(state, now, time.monotonic() + seconds).work()
+        return _Run(state, now, time.monotonic() + seconds, lock).work()
     finally:
+        lock.close()
         SearchState.objects.filter(pk=state.pk).update(leased_until=None)
 
 
@@ -119,6 +124,7 @@ class _Run:
     state: SearchState
     now: datetime
     until: float
+    lock: WriteLock
 
     def work(self) -> int:
         steps: list[Callable[[Unsearched], int]] = [
@@ -146,6 +152,12 @@ class _Run:
             time.sleep(PAUSE)
         return total
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction. On SQLite, in the queue of those who write constantly."""
+        with self.lock.acquire(), transaction.atomic():
+            yield
+
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
             setattr(self.state, name, value)
@@ -153,8 +165,8 @@ class _Run:
 
     def _failures(self, unsearched: Unsearched) -> int:
         rows = unindexed_failures(self.state.failures_upto - OVERLAP, BATCH, unsearched)
-        with transaction.atomic():
-            made = documents.delivery_documents(rows, unsearched)
+        made = documents.delivery_documents(rows, unsearched)
+        with self._writing():
             documents.write_deliveries(made)
             if len(rows) < BATCH:
                 self._set(failures_upto=self.now)
@@ -165,8 +177,9 @@ class _Run:
         events = list(rows.order_by("id")[:BATCH])
         if not events:
             return -1
-        with transaction.atomic():
-            documents.write_events(documents.event_documents(events, unsearched))
+        made = documents.event_documents(events, unsearched)
+        with self._writing():
+            documents.write_events(made)
             self._set(events_upto=events[-1].pk)
         return len(events)
 
@@ -195,19 +208,14 @@ class _Run:
         missing = list(rows.order_by("-id").values_list("id", flat=True))
         for start in range(0, len(missing), BATCH):
             events = list(Event.objects.filter(id__in=missing[start : start + BATCH]))
-            with transaction.atomic():
-                documents.write_events(documents.event_documents(events, unsearched))
-                self._write_failures_of(events, unsearched)
+            made = documents.event_documents(events, unsearched)
+            failed = _failures_of(events, unsearched)
+            with self._writing():
+                documents.write_events(made)
+                documents.write_deliveries(failed)
             time.sleep(PAUSE)
         self._set(**reached)
         return len(missing)
-
-    def _write_failures_of(self, events: Sequence[Event], unsearched: Unsearched) -> None:
-        known = DeliveryDocument.objects.filter(delivery=OuterRef("pk"))
-        failing = Delivery.objects.failing().filter(~Exists(known), event__in=[event.pk for event in events])
-        failing = failing.exclude(unsearched.of_deliveries()).select_related("event", "integration")
-        rows = list(failing.defer("integration__token", "integration__parameters")[: 5 * BATCH])
-        documents.write_deliveries(documents.delivery_documents(rows, unsearched))
 
     def _records(self, unsearched: Unsearched) -> int:
         """One pass over all stores."""
@@ -224,7 +232,7 @@ class _Run:
             records = list(rows.order_by("updated_at", "pk")[:BATCH])
             made = documents.record_documents(records, unsearched)
             if records:
-                with transaction.atomic():
+                with self._writing():
                     documents.write_records(made)
             is_all = len(records) < BATCH
             since = self.now if is_all else records[-1].updated_at
@@ -235,6 +243,15 @@ class _Run:
 
     def _purges(self, _: Unsearched) -> int:
         return purge_next(lambda: self.is_over)
+
+
+def _failures_of(events: Sequence[Event], unsearched: Unsearched) -> list[DeliveryDocument]:
+    """Documents of their failed deliveries that have none."""
+    known = DeliveryDocument.objects.filter(delivery=OuterRef("pk"))
+    failing = Delivery.objects.failing().filter(~Exists(known), event__in=[event.pk for event in events])
+    failing = failing.exclude(unsearched.of_deliveries()).select_related("event", "integration")
+    rows = list(failing.defer("integration__token", "integration__parameters")[: 5 * BATCH])
+    return documents.delivery_documents(rows, unsearched)
 
 
 def _changed_records(store_id: uuid.UUID, since: datetime | None) -> QuerySet[Record]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
 from typing import Any, Final
 
 from django.db.models import Q, QuerySet, TextField, Value
@@ -15,18 +16,20 @@ from django.db.models.lookups import GreaterThan
 
 from deliveries.models import DeliveryDocument, EventDocument, RecordDocument, SearchPurge
 from deliveries.search.documents import first_document_id
-from deliveries.search.words import Option, Word, is_indexed
+from deliveries.search.words import Option, Word
 from deliveries.storage import backend
 from deliveries.storage.rows.search import TookTooLong
 
 #: Matches are counted up to here.
 MOST: Final = 10_000
+#: If there are more, so many of the newest are listed.
+LISTED: Final = 1_000
 #: The newest documents, which are always looked through; if this part of them match, so do more than MOST of many.
 NEWEST: Final = 2_000
 DENSE: Final = 0.05
 #: How many are looked through at most without the index, and seconds for that.
 WALKED: Final = 200_000
-WALK_SECONDS: Final = 0.12
+WALK_SECONDS: Final = 0.1
 #: Seconds for the index.
 INDEX_SECONDS: Final = 1.5
 
@@ -65,13 +68,13 @@ class Scope:
 
 @dataclass(slots=True)
 class Found:
-    """`keys` of events, deliveries or records, the newest first. `is_all`: no others match. `note`: why not, if it is
-    not for their number.
+    """`keys` of events, deliveries or records, the newest first. `is_all`: no others match. `number`: how many were
+    counted, MOST at most. `note`: why these are not all, if it is not for their number.
     """
 
     keys: list[Any] = field(default_factory=list)
+    number: int = 0
     is_all: bool = True
-    has_many: bool = False
     note: str = ""
 
 
@@ -91,25 +94,22 @@ def documents_with(model: Documents, words: Sequence[Word], scope: Scope) -> Fou
     if walk.is_dense():
         return walk.result()
     if walk.is_at_end:
-        return Found(walk.found)
+        return walk.result()
     try:
-        pairs, is_newest = _by_index(model, rows, words)
+        keys = _by_index(model, rows, words)
     except TookTooLong:
         return walk.result(TOO_SLOW)
-    if len(pairs) <= MOST:
-        return Found([key for _, key in sorted(pairs, reverse=True)])
-    if is_newest:
-        return Found([key for _, key in pairs[:MOST]], is_all=False, has_many=True)
-    found = walk.result()
-    return Found(found.keys, is_all=False, has_many=True)
+    if len(keys) <= MOST:
+        return Found(keys, len(keys))
+    return Found(keys[:LISTED], MOST, is_all=False)
 
 
-def _by_index(model: Documents, rows: QuerySet[Any], words: Sequence[Word]) -> tuple[list[Any], bool]:
-    """Pairs of a document's id and its object's, MOST + 1 at most, and whether they are the newest, in order."""
-    needed = [[_looked_up(option) for option in word.options] for word in words if word.is_indexed]
+def _by_index(model: Documents, rows: QuerySet[Any], words: Sequence[Word]) -> list[Any]:
+    """Keys of the newest, MOST + 1 at most. Raises TookTooLong."""
+    needed = [[option.looked_up for option in word.options] for word in words if word.is_indexed]
     matching = _matching(rows, words, is_indexed=True).values_list("id", _KEYS[model])
     with backend().time_limit(INDEX_SECONDS):
-        return backend().indexed_rows(matching, needed, MOST + 1)
+        return [key for _, key in backend().indexed_rows(matching, needed, MOST + 1)]
 
 
 class _Walk:
@@ -120,29 +120,32 @@ class _Walk:
         self._matching = _matching(rows, words, is_indexed=False)
         self._before: int | None = None
         self._size = NEWEST
-        self.found: list[Any] = []
-        self.looked_at = 0
+        self._keys: list[Any] = []
+        self._number = self._looked_at = 0
         self.is_at_end = False
 
     def is_dense(self) -> bool:
         """Whether so many of the newest match that the index would be slower."""
         self._step()
-        return len(self.found) > MOST or (len(self.found) >= NEWEST * DENSE and not self.is_at_end)
+        return not self.is_at_end and self._number >= NEWEST * DENSE
 
     def result(self, note: str = "") -> Found:
         """Go on for a while. `note`: what to say if that was not everything."""
         end = time.monotonic() + WALK_SECONDS
         try:
             with backend().time_limit(INDEX_SECONDS):
-                while not self.is_at_end and len(self.found) <= MOST and self.looked_at < WALKED:
-                    if self.looked_at and time.monotonic() > end:
+                while not self.is_at_end and self._number <= MOST and self._looked_at < WALKED:
+                    if self._looked_at and time.monotonic() > end:
                         break
                     self._step()
         except TookTooLong:
             pass
-        has_many = len(self.found) > MOST
-        is_all = self.is_at_end and not has_many
-        return Found(self.found[:MOST], is_all, has_many, "" if is_all or has_many else note)
+        if self.is_at_end and self._number <= MOST:
+            if self._number > LISTED:
+                self._keys = list(self._matching.order_by("-id").values_list(self._key, flat=True)[:MOST])
+            return Found(self._keys, len(self._keys))
+        has_many = self._number > MOST
+        return Found(self._keys[:LISTED], min(self._number, MOST), is_all=False, note="" if has_many else note)
 
     def _step(self) -> None:
         def older(rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -150,13 +153,15 @@ class _Walk:
 
         ids = older(self._rows).order_by("-id").values_list("id", flat=True)
         last = list(ids[self._size - 1 : self._size])
-        matching = older(self._matching).order_by("-id")
+        matching = older(self._matching)
         if last:
             matching = matching.filter(id__gte=last[0])
             self._before = last[0]
         self.is_at_end = not last
-        self.looked_at += self._size
-        self.found += matching.values_list(self._key, flat=True)
+        self._looked_at += self._size
+        found = list(matching.order_by("-id").values_list(self._key, flat=True)[: LISTED + 1 - len(self._keys)])
+        self._keys += found
+        self._number += len(found) if len(self._keys) <= LISTED else matching.count()
         self._size = min(self._size * 2, 4 * NEWEST)
 
 
@@ -167,24 +172,26 @@ def _matching(rows: QuerySet[Any], words: Sequence[Word], *, is_indexed: bool) -
 
 
 def _any_of(options: Sequence[Option], *, is_indexed: bool) -> Q:
-    condition = Q(pk__in=[])
-    for option in options:
-        looked_up = _looked_up(option) if is_indexed else ()
-        parts = Q()
-        for part in option.parts:
-            parts &= Q(text__contains=part) if part in looked_up else _has(part)
-        if option.pattern:
-            parts &= Q(plain__regex=option.pattern)
-        condition |= parts
-    return condition
+    looked_up = [option.looked_up if is_indexed else () for option in options]
+    if len(set(looked_up)) == 1:  # asked once for all of them
+        return _contains(looked_up[0]) & _or(_exactly(option, looked_up[0]) for option in options)
+    return _or(_contains(known) & _exactly(option, known) for option, known in zip(options, looked_up, strict=True))
+
+
+def _or(conditions: Iterable[Q]) -> Q:
+    return reduce(Q.__or__, conditions)
+
+
+def _contains(parts: Sequence[str]) -> Q:
+    return Q(*(Q(text__contains=part) for part in parts))
+
+
+def _exactly(option: Option, known: Sequence[str]) -> Q:
+    """What is left of the option if it is known to have these parts."""
+    left = [_has(part) for part in option.parts if part not in known]
+    return Q(*left, Q(plain__regex=option.pattern)) if option.pattern else Q(*left)
 
 
 def _has(part: str) -> Q:
     """A condition for which no index is used."""
     return Q(GreaterThan(StrIndex("text", Value(part)), Value(0)))
-
-
-def _looked_up(option: Option) -> list[str]:
-    """What the index is asked for. Not for the path: all documents of a topic have the same."""
-    known = [part for part in option.parts if is_indexed(part)]
-    return known[-1:] if option.pattern else known

@@ -22,9 +22,15 @@ def topic_switched(store_id: uuid.UUID, topic: str, is_searchable: bool) -> None
         SearchPurge.objects.get_or_create(store_id=store_id, topic=topic, defaults={"created_at": now})
         return
     SearchPurge.objects.filter(store_id=store_id, topic=topic).delete()
+    look_again(store_id)
+
+
+def look_again(store_id: uuid.UUID | None = None) -> None:
+    """Have the next runs look through all past events, and the records of one store or of all, for missing ones."""
     for state in SearchState.objects.all():
         SearchState.objects.filter(pk=state.pk).update(events_from=uuid.UUID(int=state.events_upto.int + 1))
-    SearchedStore.objects.filter(store_id=store_id).delete()
+    stores = SearchedStore.objects.all()
+    (stores if store_id is None else stores.filter(store_id=store_id)).delete()
 
 
 def purge_next(is_over: Callable[[], bool]) -> int:

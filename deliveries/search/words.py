@@ -29,18 +29,21 @@ _RUN = re.compile(r"[^\W_]{3}")
 @dataclass(frozen=True, slots=True)
 class Option:
     """One way in which a word can occur: all `parts` in the text, which also matches the `pattern` if there is one:
-    a regular expression that PostgreSQL and Python read alike.
+    a regular expression that PostgreSQL and Python read alike. `value`: of a path's word what follows the colon.
     """
 
     parts: tuple[str, ...]
     pattern: str = ""
+    value: str = ""
 
     def is_in(self, text: str) -> bool:
         return all(part in text for part in self.parts) and (not self.pattern or bool(re.search(self.pattern, text)))
 
     @property
-    def is_indexed(self) -> bool:
-        return any(map(is_indexed, self.parts))
+    def looked_up(self) -> tuple[str, ...]:
+        """What an index is asked for. Not for a path, which all documents of a topic have."""
+        known = tuple(filter(is_indexed, self.parts))
+        return (self.value,) if is_indexed(self.value) else known
 
 
 def is_indexed(part: str) -> bool:
@@ -59,7 +62,7 @@ class Word:
     @property
     def is_indexed(self) -> bool:
         """Whether the index can find it: each way in which it occurs has three letters or digits together."""
-        return all(option.is_indexed for option in self.options)
+        return all(option.looked_up for option in self.options)
 
     def line_in(self, text: str) -> str:
         """The first line of a document that has it, or empty."""
@@ -93,14 +96,20 @@ def _written(text: str) -> Iterator[str]:
 
 
 def _options(written: str) -> Iterator[Option]:
-    place = _PLACE.fullmatch(written)
-    # What looks like a path can be the beginning of a value (https://…), but not the end of another path.
-    yield Option((written,), f"[{_BEFORE}]{re.escape(written)}" if place else "")
-    if digits := bare_digits(written):
-        yield Option((digits,))
+    if place := _PLACE.fullmatch(written):
+        # What looks like a path can be the beginning of a value (https://…), but not the end of another path.
+        yield Option((written,), f"[{_BEFORE}]{re.escape(written)}", place[2])
+        path = _POSITION.sub("", place[1])
+        for value in _spellings(place[2]):
+            yield Option((f"{path}:", value), f"[\n.]{re.escape(path)}:[^\n]*{re.escape(value)}", value)
+        return
+    for spelling in _spellings(written):
+        yield Option((spelling,))
     if number := _UUID.fullmatch(written):
         yield Option(("".join(number.groups()),))
-    if place:
-        path, value = _POSITION.sub("", place[1]), place[2]
-        for wanted in filter(None, (value, bare_digits(value))):
-            yield Option((f"{path}:", wanted), f"[\n.]{re.escape(path)}:[^\n]*{re.escape(wanted)}")
+
+
+def _spellings(value: str) -> list[str]:
+    """The value, and its digits if it may be a phone number; without the value if its digits find the same."""
+    digits = bare_digits(value)
+    return [digits] if digits and digits in value else [value, digits] if digits else [value]

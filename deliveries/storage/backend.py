@@ -127,9 +127,10 @@ class Backend(Protocol):
     def missing_text_index(self, table: str) -> str:
         """Why a table of search documents has no index over its texts, and what to do; empty if it has one."""
 
-    def indexed_rows(self, rows: QuerySet[Any, Any], needed: Needed, limit: int) -> tuple[list[Any], bool]:
-        """Up to `limit` of the documents `rows`, whose conditions on the text say the same as `needed`, by the index;
-        and whether they are the newest. A text of `needed` has three letters or digits together.
+    def indexed_rows(self, rows: QuerySet[Any, Any], needed: Needed, limit: int) -> list[Any]:
+        """The newest of the documents `rows`, up to `limit`, by the index: tuples, of which the id is the first.
+
+        Their conditions on the text say the same as `needed`, whose texts have three letters or digits together.
         """
 
     def time_limit(self, seconds: float) -> AbstractContextManager[None]:

@@ -63,20 +63,42 @@ def _make_on_sqlite(connection: Any) -> str:
     with connection.cursor() as cursor:
         for table in TABLES:
             cursor.execute("SELECT 1 FROM sqlite_master WHERE name = %s", [f"{table}_fts"])
-            if cursor.fetchone():
-                continue
+            is_new = cursor.fetchone() is None
             try:
                 # Without positions, which would make it four times as large: longer words are looked up by several
                 # trigrams, and the text itself decides.
                 cursor.execute(
-                    f"CREATE VIRTUAL TABLE {table}_fts USING fts5(text, content='{table}', content_rowid='id',"
-                    " tokenize='trigram', detail=none)"
+                    f"CREATE VIRTUAL TABLE IF NOT EXISTS {table}_fts USING fts5(text, content='{table}',"
+                    " content_rowid='id', tokenize='trigram', detail=none)"
                 )
             except DatabaseError:
                 return MISSING_ON_SQLITE
             added = f"INSERT INTO {table}_fts (rowid, text) VALUES (new.id, new.text);"
             taken = f"INSERT INTO {table}_fts ({table}_fts, rowid, text) VALUES ('delete', old.id, old.text);"
             for moment, what in (("insert", added), ("delete", taken), ("update", taken + added)):
-                cursor.execute(f"CREATE TRIGGER {table}_{moment} AFTER {moment} ON {table} BEGIN {what} END")
-            cursor.execute(f"INSERT INTO {table}_fts ({table}_fts) VALUES ('rebuild')")
+                cursor.execute(
+                    f"CREATE TRIGGER IF NOT EXISTS {table}_{moment} AFTER {moment} ON {table} BEGIN {what} END"
+                )
+            if is_new:
+                cursor.execute(_rebuild(table))
     return ""
+
+
+def refill_text_index(connection: Any) -> None:
+    """After rows were loaded without triggers. PostgreSQL needs none."""
+    if connection.vendor == "postgresql":
+        return
+    with connection.cursor() as cursor:
+        for table in TABLES:
+            cursor.execute("SELECT 1 FROM sqlite_master WHERE name = %s", [f"{table}_fts"])
+            if cursor.fetchone():
+                cursor.execute(_rebuild(table))
+
+
+def is_of_text_index(table: str) -> bool:
+    """Whether it is one of the tables in which SQLite keeps the index: they hold nothing else."""
+    return any(table.startswith(f"{name}_fts") for name in TABLES)
+
+
+def _rebuild(table: str) -> str:
+    return f"INSERT INTO {table}_fts ({table}_fts) VALUES ('rebuild')"

@@ -13,7 +13,7 @@ from django.db.models import Model
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
 
-from deliveries.models import BulkFix, CaseComment, CaseRule, Engine, Recipe, Replay, Revision, SourceRequest
+from deliveries.models import BulkFix, CaseComment, CaseRule, Engine, Recipe, Replay, Revision, SavedView, SourceRequest
 from integrations.foundation.audit import HOOKDESK, record_change
 from integrations.models import StaffProfile, Store
 from integrations.services import create_source
@@ -91,7 +91,11 @@ def make_side(mark: str) -> Side:
         name=f"{mark} channel", kind="email", recipients=[f"{mark}@example.com"], auth_token=f"{SECRET}-twilio"
     )
     channel.stores.add(side.store)
-    UserFactory(username=f"{mark}-person", is_superuser=False).stores.add(side.store)
+    person = UserFactory(username=f"{mark}-person", is_superuser=False)
+    person.stores.add(side.store)
+    search = SavedView.objects.create(
+        owner=person, name=f"{mark} search", query=f"q={mark}", is_shared=True, stores=[str(side.store.pk)]
+    )
     source = create_source(
         store=side.store, actor=HOOKDESK, name=f"{mark} source", kind="hub", secret=f"{SECRET}-of-a-source"
     )
@@ -133,6 +137,7 @@ def make_side(mark: str) -> Side:
             author_name=f"{mark}-person",
             created_at=timezone.now(),
         ),
+        "savedview": search,
         "recipe": Recipe.objects.create(
             store=side.store,
             name=f"{mark} recipe",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from deliveries.storage.rows.search import Needed, TookTooLong
 from deliveries.storage.text_index import MISSING_ON_POSTGRESQL
@@ -21,10 +21,13 @@ class Search:
             )
             return "" if cursor.fetchone() else MISSING_ON_POSTGRESQL
 
-    def indexed_rows(self, rows: QuerySet[Any, Any], needed: Needed, limit: int) -> tuple[list[Any], bool]:
-        # Unordered: with an order, the planner might walk through the table instead.
+    def indexed_rows(self, rows: QuerySet[Any, Any], needed: Needed, limit: int) -> list[Any]:
         with self.preferred_indexes():
-            return list(rows.order_by()[:limit]), False
+            # Unordered, it ends at the limit; ordered by the id, the planner might walk through the whole table.
+            found = list(rows.order_by()[:limit])
+            if len(found) == limit:
+                found = list(rows.order_by(-(F("id") + 0))[:limit])
+            return sorted(found, reverse=True)
 
     @contextmanager
     def preferred_indexes(self) -> Iterator[None]:

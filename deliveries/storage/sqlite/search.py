@@ -26,7 +26,7 @@ class Search:
             cursor.execute("SELECT 1 FROM sqlite_master WHERE name = %s", [f"{table}_fts"])
             return "" if cursor.fetchone() else MISSING_ON_SQLITE
 
-    def indexed_rows(self, rows: QuerySet[Any, Any], needed: Needed, limit: int) -> tuple[list[Any], bool]:
+    def indexed_rows(self, rows: QuerySet[Any, Any], needed: Needed, limit: int) -> list[Any]:
         query = " AND ".join(_any_of(options) for options in needed)
         table = f"{rows.model._meta.db_table}_fts"
         found: list[Any] = []
@@ -43,7 +43,7 @@ class Search:
             if len(ids) < size:
                 break
             before, size = ids[-1], min(size * 4, MOST)
-        return found, True
+        return found
 
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:

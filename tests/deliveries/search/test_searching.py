@@ -227,6 +227,7 @@ def test_tests_and_polls_are_not_searched() -> None:
 
 def test_more_than_are_counted_are_said_to_be_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matching, "MOST", 3)
+    monkeypatch.setattr(matching, "LISTED", 3)
     monkeypatch.setattr("deliveries.search.finding.MOST", 3)
     store = StoreFactory()
     ago = [at(NOW - timedelta(minutes=4 - number)) for number in range(5)]
@@ -237,7 +238,7 @@ def test_more_than_are_counted_are_said_to_be_more(monkeypatch: pytest.MonkeyPat
 
     assert str(search.total("event")) == "more than 3"
     assert sorted(search.rows("event").values_list("pk", flat=True)) == [event.pk for event in events[-3:]]
-    assert search.notes() == []
+    assert search.notes(["event"]) == ["More match: the newest 3 are listed."]
     assert str(Search(Query(events[0].object_id + " 2345678", Scope(None)), timezone.now()).total("event")) != "0"
 
 
@@ -265,6 +266,7 @@ def test_without_an_index_the_newest_are_looked_through_and_it_is_said(monkeypat
 
 
 def test_who_searches_is_told_how_far_the_index_is() -> None:
+    EventFactory()
     search = Search(Query("x", Scope(None)), timezone.now())
     assert "Nothing is in the search yet" in search.notes([])[0]
 
