@@ -65,7 +65,7 @@ class FoundObjectSerializer(serializers.Serializer[Any]):
 
 
 class FoundSerializer(serializers.Serializer[Any]):
-    kind = serializers.ChoiceField(KINDS)
+    kind = serializers.CharField(help_text="delivery, event or record.")
     id = serializers.CharField(help_text="dlv_…, evt_…, or `type/id` of a record.")
     topic = serializers.CharField(help_text="Topic or intent; of a record, its type.")
     object = FoundObjectSerializer(allow_null=True)
@@ -76,7 +76,7 @@ class FoundSerializer(serializers.Serializer[Any]):
 
 
 class TotalSerializer(serializers.Serializer[Any]):
-    kind = serializers.ChoiceField(KINDS)
+    kind = serializers.CharField(help_text="delivery, event or record.")
     number = serializers.IntegerField()
     is_exact = serializers.BooleanField(help_text="False: there are more.")
 
