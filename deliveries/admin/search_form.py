@@ -52,7 +52,7 @@ COLUMNS: Final[dict[Kind, tuple[Column, ...]]] = {
         Column("store", "Store", "store__name", is_usual=False),
         Column("id", "Id", is_usual=False),
         Column("finished", "Finished", "finished_at", is_usual=False),
-        Column("created", "Age", "id"),
+        Column("created", "Age", "created_at"),
     ),
     "event": (
         Column("topic", "Event", "topic"),
@@ -60,7 +60,7 @@ COLUMNS: Final[dict[Kind, tuple[Column, ...]]] = {
         Column("origin", "Origin", "origin"),
         Column("store", "Store", "store__name"),
         Column("id", "Id", is_usual=False),
-        Column("created", "Received", "id"),
+        Column("created", "Received", "created_at"),
     ),
     "record": (
         Column("topic", "Record", "external_id"),
