@@ -9,11 +9,13 @@ class DeliveriesConfig(AppConfig):
         from django.db.backends.signals import connection_created
 
         from deliveries.maintenance import cascade
+        from deliveries.search.switching import topic_switched
         from deliveries.storage import sql
         from integrations.foundation.hooks import integration_deleted
-        from subscriptions.hooks import subscription_created, subscription_deleted
+        from subscriptions.hooks import subscription_created, subscription_deleted, topic_search_switched
 
         connection_created.connect(sql.make_ready)
         integration_deleted.connect(cascade.discard_deliveries_of_integration)
         subscription_created.connect(cascade.ping_new_subscription)
         subscription_deleted.connect(cascade.discard_deliveries_of_subscription)
+        topic_search_switched.connect(topic_switched)

@@ -47,6 +47,13 @@ def look_after_cases() -> str:
     return f"{wake_due(now)} woken, {settle_rules(now)} deliveries moved, {count_hours(now)} counted"
 
 
+def index_search() -> int:
+    """Fill the search index; queued by the engines, and each minute."""
+    from deliveries.search.indexing import run
+
+    return run(timezone.now())
+
+
 def prune() -> int:
     """Daily: delete what is older than RETENTION_DAYS."""
     from deliveries.maintenance.retention import prune_finished
@@ -57,6 +64,7 @@ def prune() -> int:
 SCHEDULES = {
     "deliveries.tasks.sweep": {"schedule_type": Schedule.MINUTES, "minutes": 1},
     "deliveries.tasks.look_after_cases": {"schedule_type": Schedule.MINUTES, "minutes": 1},
+    "deliveries.tasks.index_search": {"schedule_type": Schedule.MINUTES, "minutes": 1},
     "deliveries.tasks.prune": {"schedule_type": Schedule.DAILY},
     "notifications.tasks.send_waiting": {"schedule_type": Schedule.MINUTES, "minutes": 1},
     "notifications.tasks.prune": {"schedule_type": Schedule.DAILY},

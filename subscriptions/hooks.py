@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 
 from integrations.foundation.hooks import Hook
@@ -11,3 +12,5 @@ from subscriptions.models import Subscription
 subscription_created: Hook[[Subscription, datetime]] = Hook()
 #: A subscription was deleted: discard what has not been sent yet.
 subscription_deleted: Hook[[Subscription, datetime]] = Hook()
+#: A topic (store, name) was taken into the search (True) or out of it.
+topic_search_switched: Hook[[uuid.UUID, str, bool]] = Hook()

@@ -27,6 +27,12 @@ class Topic(models.Model):
     condition = models.TextField(
         blank=True, help_text="JMESPath over old and new; emits this topic if a pushed record makes it true."
     )
+    is_searchable = models.BooleanField(
+        "searchable",
+        default=True,
+        db_default=True,
+        help_text="Its events, deliveries and records are found by what is in them. Off: the search forgets them.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

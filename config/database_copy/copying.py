@@ -12,6 +12,7 @@ from django.db.utils import ConnectionHandler
 
 from config.database_copy.tables import Checksum, Table, all_tables
 from deliveries.storage.bulk_load import continue_ids, last_id, one_snapshot, resting_triggers
+from deliveries.storage.text_index import is_of_text_index
 
 SOURCE, TARGET = "default", "copy_target"
 #: What migrations fill by themselves; it is replaced by the source's.
@@ -121,6 +122,7 @@ def _refuse_data(target: Any, tables: list[Table]) -> None:
 def _refuse_unknown_tables(source: Any, tables: list[Table]) -> None:
     known = {table.name for table in tables} | {"django_migrations"}
     with source.cursor() as cursor:
-        unknown = sorted(set(source.introspection.table_names(cursor)) - known)
+        names = set(source.introspection.table_names(cursor)) - known
+        unknown = sorted(name for name in names if not is_of_text_index(name))
     if unknown:
         raise CopyError(f"Tables that Hookdesk does not know would be left behind: {', '.join(unknown)}.")

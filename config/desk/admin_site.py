@@ -41,6 +41,7 @@ class NavSection:
 
 #: The main menu: label, app, model.
 NAV = (
+    ("Search", "deliveries", "savedview"),
     ("Deliveries", "deliveries", "delivery"),
     ("Cases", "deliveries", "failuregroup"),
     ("Sources", "integrations", "source"),

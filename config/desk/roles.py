@@ -35,6 +35,13 @@ HIDDEN = {
     "deliveries.casecomment",
     "deliveries.caserule",
     "deliveries.failurehour",
+    "deliveries.eventdocument",
+    "deliveries.deliverydocument",
+    "deliveries.recorddocument",
+    "deliveries.searchstate",
+    "deliveries.searchedstore",
+    "deliveries.searchpurge",
+    "deliveries.savedview",
     "notifications.personalnotice",
     "notifications.openincident",
 }

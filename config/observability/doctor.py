@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
 
@@ -16,7 +16,8 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from deliveries.models import Engine, FailureGroup
+from deliveries.models import Engine, EventDocument, FailureGroup
+from deliveries.search.finding import behind
 from deliveries.stats.queries import LATE_AFTER, engine_health
 from deliveries.storage import backend
 from integrations.models import AccessToken, Integration, Store
@@ -28,6 +29,7 @@ START_A_WORKER = "Start one: make run (web and worker), or manage.py qcluster (w
 #: Waiting tasks; a healthy queue is empty nearly all the time.
 QUEUE_LIMIT = 100
 TOPICS_LIMIT = 2_000  #: topics that are checked
+SEARCH_BEHIND = timedelta(minutes=15)
 CLOCK_LIMIT = 5.0  #: seconds between this machine's clock and the database's
 
 
@@ -214,6 +216,17 @@ def _staff(now: datetime) -> Iterator[Finding]:
         yield Finding("staff", "warning", "No user can log in to the admin.", "Run: manage.py createsuperuser")
 
 
+def _search(now: datetime) -> Iterator[Finding]:
+    reason = backend().missing_text_index(EventDocument._meta.db_table)
+    late = behind(now, SEARCH_BEHIND)
+    if reason:
+        yield Finding("search", "warning", reason)
+    elif late:
+        yield Finding("search", "warning", late[0], "It is filled by a worker while few pushes come in.")
+    else:
+        yield Finding("search", "ok", "the search index is there and up to date")
+
+
 def _disk(now: datetime) -> Iterator[Finding]:
     path = backend().database_file()
     if path is None:
@@ -226,5 +239,5 @@ def _disk(now: datetime) -> Iterator[Finding]:
 
 Check = Callable[[datetime], Iterator[Any]]
 _WITH_DATABASE: tuple[Check, ...] = (
-    _disk, _worker, _oldest_due, _task_queue, _clock, _stores, _staff, _integrations, _topics,
+    _disk, _worker, _oldest_due, _task_queue, _clock, _stores, _staff, _integrations, _topics, _search,
 )  # fmt: skip

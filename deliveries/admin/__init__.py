@@ -4,6 +4,7 @@ from deliveries.admin.groups import FailureGroupAdmin
 from deliveries.admin.readonly import AttemptAdmin, EngineAdmin, EventAdmin, RecordAdmin
 from deliveries.admin.recipes import RecipeAdmin
 from deliveries.admin.replays import ReplayAdmin
+from deliveries.admin.search import SearchAdmin
 from deliveries.admin.simulations import SimulationAdmin
 from deliveries.admin.sources import SourceRequestAdmin
 
@@ -17,6 +18,7 @@ __all__ = [
     "RecipeAdmin",
     "RecordAdmin",
     "ReplayAdmin",
+    "SearchAdmin",
     "SimulationAdmin",
     "SourceRequestAdmin",
 ]

@@ -1,6 +1,6 @@
 """Paths below `/api/v1/` that belong to deliveries: ingest, what happened, and feeds and pings of others' resources."""
 
-from deliveries.api import backfills, cases, feeds, past_events, recipes, simulations, views
+from deliveries.api import backfills, cases, feeds, past_events, recipes, search, simulations, views
 from deliveries.api.push import EventsView, PushView
 from deliveries.api.source_requests import SourceRequestsView
 from integrations.api.routes import both
@@ -21,6 +21,7 @@ urlpatterns = [
     *both("deliveries/<str:delivery_id>", views.DeliveryView.as_view(), "delivery"),
     *both("deliveries/<str:delivery_id>/attempts", views.AttemptsView.as_view(), "attempts"),
     *both("deliveries/<str:delivery_id>/resolve", views.ResolveView.as_view(), "resolve-delivery"),
+    *both("search", search.SearchView.as_view(), "search"),
     *both("recipes", recipes.RecipesView.as_view(), "recipes"),
     *both("recipes/preview", recipes.PreviewView.as_view(), "preview-recipe"),
     *both("recipes/apply", recipes.ApplyView.as_view(), "apply-recipe"),

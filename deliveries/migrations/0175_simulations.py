@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deliveries', '0160_backfill'),
+        ("deliveries", "0171_search_index"),
         ('integrations', '0120_sources'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -7,6 +7,16 @@ from deliveries.models.failure_group import FailureGroup
 from deliveries.models.push_window import PushWindow
 from deliveries.models.recipes import BulkFix, BulkFixItem, Recipe, RecipeUse
 from deliveries.models.replay import Replay, ReplayItem
+from deliveries.models.search import (
+    DeliveryDocument,
+    EventDocument,
+    RecordDocument,
+    SavedView,
+    SearchDocument,
+    SearchedStore,
+    SearchPurge,
+    SearchState,
+)
 from deliveries.models.simulation import Simulation, SimulationItem
 from deliveries.models.source import SourceEvent, SourceKey, SourceRequest
 from deliveries.models.stats import StatsBucket
@@ -20,8 +30,10 @@ __all__ = [
     "CaseComment",
     "CaseRule",
     "Delivery",
+    "DeliveryDocument",
     "Engine",
     "Event",
+    "EventDocument",
     "FailureGroup",
     "FailureHour",
     "IdempotencyKey",
@@ -29,10 +41,16 @@ __all__ = [
     "Recipe",
     "RecipeUse",
     "Record",
+    "RecordDocument",
     "Replay",
     "ReplayItem",
     "Reservation",
     "Revision",
+    "SavedView",
+    "SearchDocument",
+    "SearchPurge",
+    "SearchState",
+    "SearchedStore",
     "Simulation",
     "SimulationItem",
     "SourceEvent",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from deliveries.storage.rows.claims import IntegrationQueue, Leased
 from deliveries.storage.rows.pushes import (
@@ -20,6 +22,7 @@ from deliveries.storage.rows.pushes import (
     WaitingPush,
 )
 from deliveries.storage.rows.results import EndedAttempt, RecordedDelivery
+from deliveries.storage.rows.search import Needed
 
 
 class Waiter(Protocol):
@@ -118,6 +121,20 @@ class Backend(Protocol):
 
     def make_waiter(self, *, is_standby: bool = False) -> Waiter:
         """Return a waiter for wake-ups. `is_standby`: listen less often if listening costs CPU."""
+
+    # --- search ---------------------------------------------------------------------------------------------------
+
+    def missing_text_index(self, table: str) -> str:
+        """Why a table of search documents has no index over its texts, and what to do; empty if it has one."""
+
+    def indexed_rows(self, rows: QuerySet[Any, Any], needed: Needed, limit: int) -> list[Any]:
+        """The newest of the documents `rows`, up to `limit`, by the index: tuples, of which the id is the first.
+
+        Their conditions on the text say the same as `needed`, whose texts have three letters or digits together.
+        """
+
+    def time_limit(self, seconds: float) -> AbstractContextManager[None]:
+        """Within it, a statement that takes longer raises TookTooLong; on SQLite, if all of them together do."""
 
     # --- the rest -------------------------------------------------------------------------------------------------
 

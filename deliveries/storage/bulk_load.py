@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from deliveries.storage.text_index import refill_text_index
+
 
 @contextmanager
 def resting_triggers(connection: Any, tables: Sequence[str]) -> Iterator[None]:
@@ -35,6 +37,7 @@ def resting_triggers(connection: Any, tables: Sequence[str]) -> Iterator[None]:
         connection.check_constraints()
         for _, sql in triggers:
             cursor.execute(sql)
+    refill_text_index(connection)
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def page(
 
     `last`: one more row, ascending, behind all that are in the database; left out if one of those is where it would be.
     """
-    limit = _limit(request)
+    limit = limit_of(request)
     sign, lookup = ("-", "lt") if is_descending else ("", "gt")
     after: list[Any] = []
     if cursor := query_text(request, "cursor"):
@@ -64,7 +64,8 @@ def _position(row: Model, by: Sequence[str]) -> list[Any]:
     return [getattr(row, name) for name in by]
 
 
-def _limit(request: Request) -> int:
+def limit_of(request: Request) -> int:
+    """`?limit=`, or the usual one. Raises parameter_invalid."""
     if "limit" not in request.query_params:
         return DEFAULT_LIMIT
     written = query_text(request, "limit")

@@ -44,7 +44,7 @@ class TopicForm(forms.ModelForm):
 
     class Meta:
         model = Topic
-        fields = ("store", "name", "description", "schema", "condition")
+        fields = ("store", "name", "description", "schema", "condition", "is_searchable")
         widgets = {
             "description": forms.Textarea(attrs={"rows": 2}),
             "condition": forms.Textarea(attrs={"rows": 2, "class": "code-small", "spellcheck": "false"}),
@@ -116,7 +116,8 @@ class TopicAdmin(DeskAdmin):
 
     def save_model(self, request: HttpRequest, obj: Topic, form: Any, change: bool) -> None:
         actor = Actor.of_user(request.user)
-        values = {name: form.cleaned_data.get(name) for name in ("name", "description", "schema", "condition")}
+        names = ("name", "description", "schema", "condition", "is_searchable")
+        values = {name: form.cleaned_data.get(name) for name in names}
         if change:
             update_topic(topic=obj, actor=actor, **values)
         else:

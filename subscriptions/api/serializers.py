@@ -131,6 +131,7 @@ class TopicSerializer(serializers.Serializer[Topic]):
     description = serializers.CharField(allow_blank=True)
     schema = serializers.JSONField(allow_null=True)
     condition = serializers.CharField(allow_blank=True)
+    is_searchable = serializers.BooleanField()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
@@ -140,3 +141,6 @@ class TopicBodySerializer(serializers.Serializer[Any]):
     description = serializers.CharField(required=False, allow_blank=True, max_length=DESCRIPTION_LIMIT)
     schema = serializers.DictField(required=False, allow_null=True, help_text="JSON Schema of the data.")
     condition = serializers.CharField(required=False, help_text="JMESPath over `old` and `new`.")
+    is_searchable = serializers.BooleanField(
+        required=False, help_text="False: what it brings is not searchable, and what the search has of it is deleted."
+    )

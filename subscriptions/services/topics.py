@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, Unpack
 
@@ -13,6 +14,7 @@ from integrations.foundation.strict_json import DocumentError, dump_document
 from integrations.models import ConfigVersion, Store
 from integrations.services.proposals import unsaved_copy
 from subscriptions.expressions.evaluation import ExpressionError, check_expression
+from subscriptions.hooks import topic_search_switched
 from subscriptions.json_schema import SchemaError, compile_schema
 from subscriptions.matching import check_topic
 from subscriptions.models import Topic
@@ -20,7 +22,7 @@ from subscriptions.models import Topic
 DESCRIPTION_LIMIT = 10_000
 SCHEMA_LIMIT = 256 * 1024
 
-_FIELDS = ("name", "description", "schema", "condition")
+_FIELDS = ("name", "description", "schema", "condition", "is_searchable")
 
 
 class TopicValues(TypedDict, total=False):
@@ -28,6 +30,7 @@ class TopicValues(TypedDict, total=False):
     description: str | None
     schema: Mapping[str, Any] | None
     condition: str | None
+    is_searchable: bool
 
 
 def create_topic(*, store: Store, actor: Actor, **values: Unpack[TopicValues]) -> Topic:
@@ -39,6 +42,8 @@ def create_topic(*, store: Store, actor: Actor, **values: Unpack[TopicValues]) -
         topic = Topic(store=store, **cleaned)
         _save(topic)
         record_change(actor=actor, action="create", target=topic, store=store, after=_shown(topic))
+        if not topic.is_searchable:
+            topic_search_switched(store.pk, topic.name, False)
     return topic
 
 
@@ -57,6 +62,7 @@ def update_topic(*, topic: Topic, actor: Actor, **values: Unpack[TopicValues]) -
         after = _shown(current)
         if before != after:
             record_change(actor=actor, action="change", target=current, store=current.store, before=before, after=after)
+        _say_searchable(current.store_id, before, after)
     return current
 
 
@@ -75,12 +81,23 @@ def changes_of_topic(before: Topic, after: Topic) -> dict[str, tuple[Any, Any]]:
 
 
 def delete_topic(*, topic: Topic, actor: Actor, reason: str = "") -> None:
-    """Its events go on to be accepted, without schema and condition."""
+    """Its events go on to be accepted, without schema and condition; they can be searched."""
     with transaction.atomic():
+        if not topic.is_searchable:
+            topic_search_switched(topic.store_id, topic.name, True)
         record_change(
             actor=actor, action="delete", target=topic, store=topic.store, before=_shown(topic), reason=reason
         )
         topic.delete()
+
+
+def _say_searchable(store_id: uuid.UUID, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    if (before["name"], before["is_searchable"]) == (after["name"], after["is_searchable"]):
+        return
+    if not before["is_searchable"]:
+        topic_search_switched(store_id, before["name"], True)
+    if not after["is_searchable"]:
+        topic_search_switched(store_id, after["name"], False)
 
 
 def check_schema(schema: Any) -> None:
@@ -154,11 +171,18 @@ def _condition(value: Any) -> str:
     return value.strip()
 
 
+def _searchable(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("searchable is true or false.")
+    return value
+
+
 _CLEANERS: dict[str, Callable[[Any], Any]] = {
     "name": _name,
     "description": _description,
     "schema": _schema,
     "condition": _condition,
+    "is_searchable": _searchable,
 }
 
 

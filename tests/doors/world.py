@@ -21,6 +21,7 @@ from deliveries.models import (
     Recipe,
     Replay,
     Revision,
+    SavedView,
     Simulation,
     SimulationItem,
     SourceRequest,
@@ -107,7 +108,11 @@ def make_side(mark: str) -> Side:
         name=f"{mark} channel", kind="email", recipients=[f"{mark}@example.com"], auth_token=f"{SECRET}-twilio"
     )
     channel.stores.add(side.store)
-    UserFactory(username=f"{mark}-person", is_superuser=False).stores.add(side.store)
+    person = UserFactory(username=f"{mark}-person", is_superuser=False)
+    person.stores.add(side.store)
+    search = SavedView.objects.create(
+        owner=person, name=f"{mark} search", query=f"q={mark}", is_shared=True, stores=[str(side.store.pk)]
+    )
     source = create_source(
         store=side.store, actor=HOOKDESK, name=f"{mark} source", kind="hub", secret=f"{SECRET}-of-a-source"
     )
@@ -149,6 +154,7 @@ def make_side(mark: str) -> Side:
             author_name=f"{mark}-person",
             created_at=timezone.now(),
         ),
+        "savedview": search,
         "recipe": Recipe.objects.create(
             store=side.store,
             name=f"{mark} recipe",

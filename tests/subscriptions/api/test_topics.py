@@ -27,7 +27,7 @@ def test_a_topic_is_described_changed_and_deleted(client: ApiClient) -> None:
 
     assert created.status_code == 201
     body = created.json()
-    assert set(body) == {"name", "description", "schema", "condition", "created_at", "updated_at"}
+    assert set(body) == {"name", "description", "schema", "condition", "is_searchable", "created_at", "updated_at"}
     assert {name: body[name] for name in given} == given
     assert client.get("topics/order.paid/").json() == body
     changed = client.patch("topics/order.paid", {"schema": None}).json()
