@@ -22,12 +22,16 @@ def run_engine() -> str:
 
 
 def sweep() -> None:
-    """Scheduled safety net: continue replays and recipes, roll up statistics for the dashboard."""
+    """Scheduled safety net: continue replays and recipes, roll up figures, watch objectives."""
     from deliveries.recipes.applying import apply_recipes
     from deliveries.replay import run_waiting
+    from deliveries.stats.compaction import compact, drop_marks
     from deliveries.stats.rollups import fill
 
-    fill(timezone.now())
+    now = timezone.now()
+    fill(now)
+    compact(now)
+    drop_marks()
     run_waiting()
     apply_recipes(timezone.now())
 

@@ -8,11 +8,13 @@ from deliveries.models.push_window import PushWindow
 from deliveries.models.recipes import BulkFix, BulkFixItem, Recipe, RecipeUse
 from deliveries.models.replay import Replay, ReplayItem
 from deliveries.models.source import SourceEvent, SourceKey, SourceRequest
-from deliveries.models.stats import StatsBucket
+from deliveries.models.stats import AttemptCount, AttemptStats, PushCount, StatsBucket
 from deliveries.models.visit import WizardPresence
 
 __all__ = [
     "Attempt",
+    "AttemptCount",
+    "AttemptStats",
     "Backlog",
     "BulkFix",
     "BulkFixItem",
@@ -24,6 +26,7 @@ __all__ = [
     "FailureGroup",
     "FailureHour",
     "IdempotencyKey",
+    "PushCount",
     "PushWindow",
     "Recipe",
     "RecipeUse",

@@ -22,7 +22,8 @@ from django.utils import timezone
 
 from deliveries.models import Delivery, Engine, FailureGroup
 from deliveries.models.engine import HEARTBEAT_STALE
-from deliveries.stats.rollups import ACCEPTED, Count, counts, percentile, slot_of, start_of
+from deliveries.stats.durations import percentile
+from deliveries.stats.rollups import ACCEPTED, Count, counts, slot_of, start_of
 from integrations.models import Integration
 
 #: Rows are counted up to here; more is shown as "1,000+".
@@ -36,6 +37,7 @@ WINDOWS: Final = {
     "1h": (timedelta(hours=1), 1),
     "24h": (timedelta(hours=24), 6),
     "7d": (timedelta(days=7), 36),
+    "30d": (timedelta(days=30), 288),
 }
 INTEGRATION_ROWS: Final = 50
 GROUP_ROWS: Final = 8
@@ -121,6 +123,10 @@ class Series:
     @property
     def p95(self) -> float | None:
         return percentile(self.bins, 0.95)
+
+    @property
+    def p99(self) -> float | None:
+        return percentile(self.bins, 0.99)
 
     @property
     def bars(self) -> list[Bar]:

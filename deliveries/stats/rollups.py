@@ -14,17 +14,15 @@ from django.db import connection, transaction
 from django.db.models import BigIntegerField, ExpressionWrapper, F, Max, Min, Sum
 
 from deliveries.models import Delivery, StatsBucket
+from deliveries.models.stats import SLOT_SECONDS
+from deliveries.stats.durations import BINS
 from deliveries.storage import backend
 from integrations.foundation.identifiers import first_id_at
 
-SLOT_SECONDS: Final = 300
 #: A slot is closed when no more rows for it can be committed.
 SETTLING: Final = timedelta(seconds=60)
-#: How far back slots are counted and kept.
-KEPT: Final = timedelta(days=8)
-#: Upper bounds of the durations from push to delivery, in milliseconds.
-BINS: Final = (5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000,
-               30_000, 60_000, 300_000, 3_600_000)  # fmt: skip
+#: How far back the first count reaches. What is counted is kept longer: see `compaction`.
+KEPT: Final = timedelta(days=31)
 ACCEPTED: Final = -1
 
 
@@ -64,8 +62,6 @@ def fill(now: datetime, since: datetime | None = None) -> int:
     stretches = [(low, high) for low, high in stretches if low < high]
     for low, high in stretches:
         _store(low, high)
-    if stretches:
-        StatsBucket.objects.filter(slot__lt=oldest).delete()
     return sum(high - low for low, high in stretches)
 
 
@@ -90,22 +86,6 @@ def counts(*, since: datetime, now: datetime, width: int, integrations: Iterable
     return found
 
 
-def percentile(counts_by_bin: dict[int, int], share: float) -> float | None:
-    """The percentile `share` of the durations in milliseconds, interpolated in its bin."""
-    total = sum(counts_by_bin.values())
-    if not total:
-        return None
-    wanted, passed = total * share, 0
-    for index in sorted(counts_by_bin):
-        inside = counts_by_bin[index]
-        if passed + inside >= wanted:
-            low = BINS[index - 1] if index else 1
-            high = BINS[index] if index < len(BINS) else BINS[-1] * 2
-            return float(low * (high / low) ** ((wanted - passed) / inside))
-        passed += inside
-    return float(BINS[-1])
-
-
 _FINISHED = """
 SELECT slot, integration_id, bin, 0, SUM(good), SUM(bad) FROM (
     SELECT {slot} AS slot, integration_id, {bin} AS bin,
@@ -123,7 +103,7 @@ WHERE id >= %s AND id < %s AND created_at >= %s AND created_at < %s AND "trigger
 GROUP BY 1, 2
 """
 _INSERT = (
-    "INSERT INTO deliveries_statslot (slot, integration_id, bin, accepted, succeeded, failed) {select}"
+    "INSERT INTO deliveries_statsbucket (slot, integration_id, bin, accepted, succeeded, failed) {select}"
     " ON CONFLICT DO NOTHING"
 )
 
