@@ -26,12 +26,14 @@ def sweep() -> None:
     from deliveries.recipes.applying import apply_recipes
     from deliveries.replay import run_waiting
     from deliveries.stats.compaction import compact, drop_marks
+    from deliveries.stats.pushes import fold_pushes
     from deliveries.stats.rollups import fill
 
     now = timezone.now()
     fill(now)
     compact(now)
     drop_marks()
+    fold_pushes()
     run_waiting()
     apply_recipes(timezone.now())
 

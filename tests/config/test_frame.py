@@ -194,7 +194,7 @@ class TestMetrics:
         assert found["hookdesk_deliveries", "failed"] == 1
         assert found["hookdesk_deliveries", "pending"] == 1
         assert found["hookdesk_deliveries", "succeeded"] == 0
-        assert found["hookdesk_attempts",] == 1
+        assert found["hookdesk_attempts_kept",] == 1
         assert found["hookdesk_in_flight",] == 0
         assert 90 <= found["hookdesk_oldest_due_seconds",] < 120
         assert found["hookdesk_engines_alive",] == 1

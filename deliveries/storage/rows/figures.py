@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Annotated, Final, NamedTuple
 
 from deliveries.storage.arrays import BIG_NUMBER, NUMBER
@@ -36,22 +36,21 @@ class CountedAttempts(NamedTuple):
     milliseconds: Annotated[int, BIG_NUMBER]
 
 
-def summed(figures: Iterable[AttemptFigure], only: Collection[uuid.UUID] | None = None) -> list[CountedAttempts]:
-    """The figures (of these deliveries only) added up, in the order in which rows are locked."""
+def summed(figures: Iterable[AttemptFigure]) -> list[CountedAttempts]:
+    """The figures added up, in the order in which rows are locked."""
     found: dict[tuple[int, int, int, int, int], list[int]] = {}
-    writer = _writer()
-    for delivery_id, slot, integration_id, kind, place, milliseconds in figures:
-        if only is None or delivery_id in only:
-            sums = found.setdefault((slot, writer, integration_id, kind, place), [0, 0])
-            sums[0] += 1
-            sums[1] += milliseconds
+    mine = writer()
+    for _, slot, integration_id, kind, place, milliseconds in figures:
+        sums = found.setdefault((slot, mine, integration_id, kind, place), [0, 0])
+        sums[0] += 1
+        sums[1] += milliseconds
     return [CountedAttempts(*key, *found[key]) for key in sorted(found)]
 
 
 _writers: dict[int, int] = {}
 
 
-def _writer() -> int:
+def writer() -> int:
     """A number of this process: processes that count in rows of their own never wait for each other."""
     number = _writers.get(pid := os.getpid())
     if number is None:
