@@ -23,6 +23,7 @@ def run_engine() -> str:
 
 def sweep() -> None:
     """Scheduled safety net: continue replays and recipes, roll up figures, watch objectives."""
+    from deliveries.maintenance.objectives import watch_objectives
     from deliveries.recipes.applying import apply_recipes
     from deliveries.replay import run_waiting
     from deliveries.stats.compaction import compact, drop_marks
@@ -34,6 +35,7 @@ def sweep() -> None:
     compact(now)
     drop_marks()
     fold_pushes()
+    watch_objectives(now)
     run_waiting()
     apply_recipes(timezone.now())
 

@@ -98,6 +98,8 @@ class Series:
     retrying: int = 0
     bins: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     by_bucket: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    accepted_by_bucket: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    bins_by_bucket: dict[int, dict[int, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
     buckets: range = range(0)
     width: int = 1
 
@@ -105,8 +107,10 @@ class Series:
         self.accepted += count.accepted
         self.succeeded += count.succeeded
         self.failed += count.failed
+        self.accepted_by_bucket[count.slot] += count.accepted
         if count.bin != ACCEPTED:
             self.bins[count.bin] += count.succeeded
+            self.bins_by_bucket[count.slot][count.bin] += count.succeeded
             self.by_bucket[count.slot][0] += count.succeeded
             self.by_bucket[count.slot][1] += count.failed
 
