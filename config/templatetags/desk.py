@@ -222,12 +222,6 @@ def sparkline(values: Sequence[float], bad: Sequence[float] = (), label: str = "
     return bars(rows, 4, 20, spoken, "sparkline", tip=spoken)
 
 
-@register.simple_tag
-def bar_chart(buckets: Iterable[Any], label: str = "") -> SafeString:
-    """The dashboard's chart; each bucket has `succeeded`, `failed` and a `title` for its tooltip."""
-    rows = list(buckets)
-    titles = [str(row.title) for row in rows]
-    return bars([(row.succeeded, row.failed) for row in rows], 12, 96, label, "chart", titles)
 
 
 @register.simple_tag

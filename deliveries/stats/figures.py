@@ -92,7 +92,7 @@ class Figures:
     @property
     def is_nothing_delivered(self) -> bool:
         """Whether it fails all that it gets: what failed or is being retried, and nothing arrived."""
-        return not self.series.succeeded and bool(self.series.failed or self.series.retrying or self.retried)
+        return self.series.is_nothing_delivered or (not self.series.succeeded and bool(self.retried))
 
 
 def _summed(many: Iterable[Mapping[int, int]]) -> dict[int, int]:

@@ -80,6 +80,7 @@ class Bar:
     start: datetime
     succeeded: int
     failed: int
+    end: datetime
 
     @property
     def title(self) -> str:
@@ -134,7 +135,26 @@ class Series:
 
     @property
     def bars(self) -> list[Bar]:
-        return [Bar(start_of(bucket * self.width), *self.by_bucket.get(bucket, (0, 0))) for bucket in self.buckets]
+        return [
+            Bar(
+                start=start_of(bucket * self.width),
+                succeeded=self.by_bucket.get(bucket, (0, 0))[0],
+                failed=self.by_bucket.get(bucket, (0, 0))[1],
+                end=start_of((bucket + 1) * self.width),
+            )
+            for bucket in self.buckets
+        ]
+
+    @property
+    def span(self) -> Bar:
+        """The whole window."""
+        ends = [start_of(bucket * self.width) for bucket in (self.buckets.start, self.buckets.stop)]
+        return Bar(ends[0], self.succeeded, self.failed, end=ends[1])
+
+    @property
+    def is_nothing_delivered(self) -> bool:
+        """Whether nothing arrived, although something failed or is being retried: not even once is it well."""
+        return not self.succeeded and bool(self.failed or self.retrying)
 
     @property
     def totals(self) -> list[int]:
