@@ -63,6 +63,11 @@ class Page:
         return [(name, value) for name, value in given if (name, value) not in {("since", key) for key, _ in SINCE}]
 
     @property
+    def statuses(self) -> str:
+        """For people: `succeeded or failed`."""
+        return " or ".join(word.strip() for word in self.filters.get("status", "").split(","))
+
+    @property
     def is_filtered(self) -> bool:
         return any(name not in ("status",) for name in self.filters)
 

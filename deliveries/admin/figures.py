@@ -83,6 +83,7 @@ def _page(request: HttpRequest, integration: Integration, more: dict[str, Any], 
         "limits": {"days": MOST_DAYS, "backlog": BACKLOG_LIMIT, "wait": WAIT_LIMIT},
         "may_set": _may_set(request),
         "typed": _written(objectives),
+        "typed_target": "" if objectives.target is None else f"{objectives.target:g}",
         **more,
     }
     response = render(request, "admin/deliveries/figures.html", f"Figures of {integration.name}", context)

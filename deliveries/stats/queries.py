@@ -229,7 +229,7 @@ def integration_rows(store_ids: Sequence[uuid.UUID] | None) -> list[Integration]
         .annotate(number=CountRows("pk"))
         .values("number")
     )
-    rows = Integration.objects.alive().select_related("store", "health")
+    rows = Integration.objects.alive().select_related("store", "health", "objectives")
     if store_ids is not None:
         rows = rows.filter(store_id__in=store_ids)
     is_quiet = Q(health__isnull=True) | Q(health__breaker="closed", health__first_failure_at=None)
