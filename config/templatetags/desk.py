@@ -222,8 +222,6 @@ def sparkline(values: Sequence[float], bad: Sequence[float] = (), label: str = "
     return bars(rows, 4, 20, spoken, "sparkline", tip=spoken)
 
 
-
-
 @register.simple_tag
 def highest(buckets: Iterable[Any]) -> int:
     """What the highest bar of a chart stands for: its axis has this one value."""
