@@ -29,10 +29,10 @@ SELECT id, (SELECT min(d.due_at) FROM deliveries_delivery d
             WHERE d.integration_id = queued.id AND d.due_at IS NOT NULL AND d.status <> 'sending')
 FROM queued WHERE id IS NOT NULL
 """
-_COUNT = """
-SELECT COUNT(*) FROM (SELECT 1 FROM deliveries_delivery
-                      WHERE integration_id = %s AND due_at IS NOT NULL LIMIT %s) AS counted
-"""
+_COUNT = (
+    "SELECT COUNT(*) FROM"
+    " (SELECT 1 FROM deliveries_delivery WHERE integration_id = %s AND due_at IS NOT NULL LIMIT %s) AS counted"
+)
 
 
 @dataclass(frozen=True, slots=True)
