@@ -38,15 +38,13 @@ _OTHERS: Final[_Labels] = (OTHER, OTHER)
 _OF_INTEGRATION: Final = ["store", "integration"]
 
 
-class IntegrationMetrics(Collector):
-    """Counters never fall while an integration exists: what is counted is moved, added up, and kept."""
+class IntegrationCounters(Collector):
+    """They never fall while an integration exists: what is counted is moved, added up, and kept."""
 
     def collect(self) -> Iterator[Metric]:
         with suppress(DatabaseError):
             flush()  # this process's own; the others' come within seconds
-        now = timezone.now()
-        labels = _labels()
-        totals = attempts_ever()
+        labels, totals = _labels(), attempts_ever()
         yield _attempts(labels, totals)
         yield _durations(
             "push_to_delivered_seconds",
@@ -60,9 +58,16 @@ class IntegrationMetrics(Collector):
             labels,
             [one for one in totals if one.kind != Kind.DELIVERED and one.bin != NOTHING_SENT],
         )
+        yield from _pushes()
+
+
+class IntegrationGauges(Collector):
+    """What waits, and what fails."""
+
+    def collect(self) -> Iterator[Metric]:
+        now, labels = timezone.now(), _labels()
         yield from _waiting(labels, waiting(now), now)
         yield _failing(labels, now)
-        yield from _pushes()
 
 
 def _alive() -> Any:

@@ -20,11 +20,12 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from config.observability.integration_metrics import IntegrationMetrics
+from config.observability.integration_metrics import IntegrationCounters, IntegrationGauges
 from config.observability.row_counts import EXACT, attempt_count, delivery_counts, event_count
 from deliveries.models import Delivery, Engine
 
-#: Scrapes within this many seconds share one result.
+#: Scrapes within this many seconds share the gauges. Not the counters: two web processes would answer in turn with
+#: what each of them knew last, and a counter that falls looks like a restart.
 KEPT_FOR = 15.0
 _BEYOND = f"An estimate in tables of more than {EXACT:,} rows."
 
@@ -61,11 +62,15 @@ def _exposition() -> bytes:
     global _kept
     with _lock:
         if _kept is None or time.monotonic() - _kept[0] > KEPT_FOR:
-            registry = CollectorRegistry()
-            registry.register(_Figures())
-            registry.register(IntegrationMetrics())
-            _kept = (time.monotonic(), generate_latest(registry))
-        return _kept[1]
+            _kept = (time.monotonic(), _written(_Figures(), IntegrationGauges()))
+        return _kept[1] + _written(IntegrationCounters())
+
+
+def _written(*collectors: Collector) -> bytes:
+    registry = CollectorRegistry()
+    for collector in collectors:
+        registry.register(collector)
+    return generate_latest(registry)
 
 
 class _Figures(Collector):
