@@ -12,22 +12,19 @@ from django.db.models import F, Max, Min, QuerySet
 from django.db.models.functions import Mod
 
 from deliveries.models import AttemptCount, AttemptStats, StatsBucket
-from deliveries.models.stats import SLOT_SECONDS
-from deliveries.stats.rollups import slot_of
+from deliveries.stats.rollups import DAY_SLOTS, HOUR_SLOTS, SLOTS_KEPT, slot_of
 from deliveries.storage import backend
 from deliveries.storage.counters import Counters
 
-HOUR_SLOTS: Final = 3_600 // SLOT_SECONDS
-DAY_SLOTS: Final = 86_400 // SLOT_SECONDS
 #: Fresh counts of a slot are moved this long after its end; what comes later still is moved when it has come.
 FRESH: Final = timedelta(minutes=10)
-#: Slots become hours after this, hours become days, and days are deleted.
-SLOTS_KEPT, HOURS_KEPT, DAYS_KEPT = timedelta(days=2), timedelta(days=35), timedelta(days=400)
+#: Hours become days after this, and days are deleted.
+HOURS_KEPT, DAYS_KEPT = timedelta(days=35), timedelta(days=400)
 #: Slot 0: all that was ever counted.
 EVER: Final = 0
 BATCH: Final = 5_000
 #: Per run, so that the first one after a long pause does not hold up the others.
-MOST_BATCHES: Final = 50
+MOST_BATCHES: Final = 20
 #: Nobody else locks this number (`Backend.lock_numbers`).
 _LOCK: Final = 0x5374617473
 

@@ -41,7 +41,8 @@ def test_open_and_closed_slots_add_up(db: None) -> None:
 
 def test_counting_again_counts_nothing_twice(db: None) -> None:
     finished(timedelta(minutes=20))
-    assert rollups.fill(NOW) == rollups.KEPT.total_seconds() / rollups.SLOT_SECONDS
+    first = rollups.slot_of((NOW - rollups.KEPT).replace(hour=0, minute=0))
+    assert rollups.fill(NOW) == rollups.slot_of(NOW - rollups.SETTLING) - first
     assert rollups.fill(NOW) == 0
     StatsBucket.objects.filter(integration_id=0).delete()  # as if two had begun at once
     rollups.fill(NOW)
@@ -61,6 +62,24 @@ def test_looking_further_back_counts_what_lies_there(db: None) -> None:
     assert totals("1h") == (1, 1, 0)
     assert totals("7d") == (2, 2, 0)
     assert totals("24h") == (1, 1, 0)
+
+
+def test_old_days_are_counted_by_the_hour(db: None) -> None:
+    subscription = SubscriptionFactory()
+    for minutes in (10, 50):
+        finished(timedelta(days=5, minutes=minutes), subscription=subscription)
+    rollups.fill(NOW)
+    stored = StatsBucket.objects.filter(succeeded__gt=0)
+    assert list(stored.values_list("slot", "succeeded")) == [
+        (rollups.slot_of(NOW.replace(day=27, month=2, hour=11, minute=0)), 2)
+    ]
+
+
+def test_who_looks_at_figures_lets_no_more_than_some_days_be_counted(db: None) -> None:
+    finished(timedelta(days=20))
+    assert totals("30d") == (0, 0, 0)
+    rollups.fill(NOW)
+    assert totals("30d") == (1, 1, 0)
 
 
 def test_tests_are_not_counted(db: None) -> None:

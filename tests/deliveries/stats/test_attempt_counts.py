@@ -9,8 +9,8 @@ import pytest
 from deliveries.models import AttemptCount, AttemptStats, Delivery, StatsBucket
 from deliveries.models.stats import SLOT_SECONDS
 from deliveries.stats import compaction
-from deliveries.stats.compaction import DAY_SLOTS, EVER, HOUR_SLOTS, compact, drop_marks
-from deliveries.stats.rollups import slot_of
+from deliveries.stats.compaction import EVER, compact, drop_marks
+from deliveries.stats.rollups import DAY_SLOTS, HOUR_SLOTS, slot_of
 from deliveries.storage import backend
 from deliveries.storage.rows.figures import AttemptFigure
 from deliveries.storage.rows.results import EndedAttempt, RecordedDelivery

@@ -14,7 +14,7 @@ from deliveries.models import AttemptCount, Delivery
 from deliveries.stats.budgets import Budget, budgets
 from deliveries.stats.durations import bin_of
 from deliveries.stats.figures import figures
-from deliveries.stats.rollups import slot_of
+from deliveries.stats.rollups import fill, slot_of
 from integrations.foundation.audit import HOOKDESK
 from integrations.foundation.identifiers import uuid7
 from integrations.models import AuditEntry, Integration, Objectives
@@ -100,6 +100,7 @@ class TestFigures:
 
 
 def spent(integration: Integration, **values: Any) -> Budget:
+    fill(NOW)  # as the worker does each minute
     objectives = set_objectives(integration=integration, actor=HOOKDESK, **{"target": 90, **values})
     return budgets([objectives], NOW)[integration.pk]
 
