@@ -9,6 +9,7 @@ import logging
 import threading
 import uuid
 from collections import Counter
+from contextlib import suppress
 from typing import Final
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
@@ -36,7 +37,7 @@ def count_push(store_id: uuid.UUID | None, status: int) -> None:
 
 
 def flush() -> None:
-    """Add this process's counts to the database. Raises a DatabaseError, and keeps them, if that cannot be reached."""
+    """Add this process's counts to the database. Raises what it raises, and keeps them, if they cannot be written."""
     with _lock:
         taken = dict(_counts)
         _counts.clear()
@@ -49,7 +50,7 @@ def flush() -> None:
     try:
         with transaction.atomic():
             _ROWS.add(rows)
-    except (DatabaseError, InterfaceError):
+    except Exception:
         with _lock:
             _counts.update(taken)
         raise
@@ -59,10 +60,13 @@ def flush_quietly() -> None:
     """In a thread of its own: the next one takes what this one could not write."""
     try:
         flush()
+        connection.close()
     except (DatabaseError, InterfaceError) as error:
         logger.warning("pushes are not counted yet: %s", error)
-    finally:
-        connection.close()
+        with suppress(Exception):
+            connection.close()
+    except Exception:
+        logger.exception("pushes are not counted yet")
 
 
 def pushes_ever() -> dict[tuple[uuid.UUID, int], int]:
