@@ -144,6 +144,8 @@ ANSWER_MAX_OBJECTS = env.int("ANSWER_MAX_OBJECTS", default=1_000)
 # Who may read /metrics: a bearer token, or addresses.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 METRICS_ALLOW = env.list("METRICS_ALLOW", default=["127.0.0.0/8", "::1/128"])
+# How many integrations have figures of their own there; the rest is `other`.
+METRICS_MAX_INTEGRATIONS = env.int("METRICS_MAX_INTEGRATIONS", default=500)
 
 # --- Logging in ---------------------------------------------------------------------------------------
 

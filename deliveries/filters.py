@@ -55,7 +55,8 @@ def apply_filters(queryset: Deliveries, params: Mapping[str, Any]) -> Deliveries
     """`queryset` with every filter of `params` that is not empty.
 
     `status` (one or several, comma-separated), `integration` (slug, uuid or primary key), `topic` (exact, or
-    `shipment.*`), `since` and `until` (ISO 8601, the latter exclusive), `q` (an id of delivery, event or request,
+    `shipment.*`), `since` and `until` (ISO 8601, the latter exclusive), `finished_since` and `finished_until` (when it
+    ended, likewise), `q` (an id of delivery, event or request,
     an object's id, or how a topic begins), `store` (one or several), `group` (one or several), `subscription`,
     `replay` (what a bulk action processed), `left_alone` (what it skipped), `bulk_fix` (what a bulk fix is for),
     `simulation` (whose requests a simulated change makes different),
@@ -139,6 +140,16 @@ def _since(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
 def _until(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
     until = moment_of("until", text)
     return queryset.filter(created_at__lt=until, id__lt=first_id_at(until + ID_SLACK))
+
+
+def _finished_since(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
+    return queryset.filter(finished_at__gte=moment_of("finished_since", text))
+
+
+def _finished_until(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
+    """What has ended by then was made by then."""
+    until = moment_of("finished_until", text)
+    return queryset.filter(finished_at__lt=until, id__lt=first_id_at(until + ID_SLACK))
 
 
 def moment_of(field: str, text: str) -> datetime:
@@ -245,5 +256,7 @@ _FILTERS: dict[str, Callable[[Deliveries, str, Mapping[str, str]], Deliveries]] 
     "simulation": _simulation,
     "since": _since,
     "until": _until,
+    "finished_since": _finished_since,
+    "finished_until": _finished_until,
     "q": _search,
 }

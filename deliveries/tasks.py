@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
 from django_q.models import Schedule
 
 from deliveries.runtime import registry
+
+logger = logging.getLogger("hookdesk.tasks")
 
 
 def run_engine() -> str:
@@ -22,16 +26,40 @@ def run_engine() -> str:
 
 
 def sweep() -> None:
-    """Scheduled safety net: continue replays, simulations and recipes, roll up statistics for the dashboard."""
+    """Each minute: continue replays, simulations and recipes, roll up figures, watch objectives.
+
+    Each does its part, whatever becomes of the others. Raises what went wrong first, for the task's record.
+    """
+    errors: list[Exception] = []
+    for step in _steps_of_a_sweep():
+        try:
+            step(timezone.now())
+        except Exception as error:
+            logger.exception("a step of the sweep failed")
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _steps_of_a_sweep() -> list[Callable[[datetime], object]]:
+    from deliveries.maintenance.objectives import watch_objectives
     from deliveries.recipes.applying import apply_recipes
     from deliveries.replay import run_waiting
     from deliveries.simulation import runner as simulations
+    from deliveries.stats.compaction import compact, drop_marks
+    from deliveries.stats.pushes import fold_pushes
     from deliveries.stats.rollups import fill
 
-    fill(timezone.now())
-    run_waiting()
-    simulations.run_waiting()
-    apply_recipes(timezone.now())
+    return [
+        lambda now: run_waiting(),
+        lambda now: simulations.run_waiting(),
+        apply_recipes,
+        fill,
+        compact,
+        lambda now: drop_marks(),
+        lambda now: fold_pushes(),
+        watch_objectives,
+    ]
 
 
 def look_after_cases() -> str:

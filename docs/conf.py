@@ -23,6 +23,7 @@ include_patterns = [
     "docs/*.md",
     "docs/adr/*.md",
     "docs/deployment/*.md",
+    "docs/monitoring/*.md",
     "docs/operations/*.md",
 ]
 include_patterns += ["tests/systems/programs/README.md"]

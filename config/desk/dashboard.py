@@ -53,7 +53,7 @@ def dashboard_context(request: HttpRequest) -> dict[str, Any]:
         return {"parts": parts, "has_no_role": not request.user.get_all_permissions()}
     now = timezone.now()
     window = request.GET.get("window", "24h")
-    window = window if window in queries.WINDOWS else "24h"
+    window = window if window in WINDOW_LABELS else "24h"
     stores = list(stores_for(request.user).order_by("name")[:200]) if parts.stores else []
     chosen = next((store for store in stores if str(store.id) == request.GET.get("store")), None)
     steps = setup_steps(stores) if parts.figures and parts.integrations and parts.stores else []

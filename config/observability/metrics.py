@@ -1,4 +1,5 @@
-"""Prometheus metrics. Each web process would count separately, so all figures come from the database."""
+"""Prometheus metrics. Each process would count for itself, so all figures come from the database, where they are
+counted already; no table is counted for them."""
 
 from __future__ import annotations
 
@@ -19,11 +20,12 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from config.observability.integration_metrics import IntegrationCounters, IntegrationGauges
 from config.observability.row_counts import EXACT, attempt_count, delivery_counts, event_count
 from deliveries.models import Delivery, Engine
-from deliveries.stats.queries import engine_health
 
-#: Scrapes within this many seconds share one result.
+#: Scrapes within this many seconds share the gauges. Not the counters: two web processes would answer in turn with
+#: what each of them knew last, and a counter that falls looks like a restart.
 KEPT_FOR = 15.0
 _BEYOND = f"An estimate in tables of more than {EXACT:,} rows."
 
@@ -60,18 +62,22 @@ def _exposition() -> bytes:
     global _kept
     with _lock:
         if _kept is None or time.monotonic() - _kept[0] > KEPT_FOR:
-            registry = CollectorRegistry()
-            registry.register(_Figures())
-            _kept = (time.monotonic(), generate_latest(registry))
-        return _kept[1]
+            _kept = (time.monotonic(), _written(_Figures(), IntegrationGauges()))
+        return _kept[1] + _written(IntegrationCounters())
+
+
+def _written(*collectors: Collector) -> bytes:
+    registry = CollectorRegistry()
+    for collector in collectors:
+        registry.register(collector)
+    return generate_latest(registry)
 
 
 class _Figures(Collector):
-    """Gauges, not counters: pruned rows are no longer counted."""
+    """Of the installation. Gauges, not counters: pruned rows are no longer counted."""
 
     def collect(self) -> Iterator[Metric]:
         now = timezone.now()
-        beat = engine_health(now)
         engines = Engine.objects.alive(now)
         by_status = GaugeMetricFamily(
             "hookdesk_deliveries", f"Deliveries kept, by status. {_BEYOND}", labels=["status"]
@@ -81,9 +87,8 @@ class _Figures(Collector):
             by_status.add_metric([status], found.get(status, 0))
         yield by_status
         yield _gauge("events_accepted", f"Events accepted and kept. {_BEYOND}", event_count())
-        yield _gauge("attempts", f"Attempts kept. {_BEYOND}", attempt_count())
+        yield _gauge("attempts_kept", f"Attempts kept. {_BEYOND}", attempt_count())
         yield _gauge("in_flight", "Deliveries that are being sent.", found.get(Delivery.Status.SENDING, 0))
-        yield _gauge("oldest_due_seconds", "Age of the oldest delivery that is due.", beat.oldest_due or 0)
         yield _gauge("engines_alive", "Engines whose heartbeat is fresh.", engines.count())
         sent = engines.aggregate(sent=Sum("sent_count"))["sent"] or 0
         yield _gauge("engine_requests_sent", "Requests sent by the live engines since they started.", sent)

@@ -23,6 +23,7 @@ from deliveries.ingest.direct import DirectPush
 from deliveries.ingest.group_commit import GroupCommit
 from deliveries.ingest.unhanded import release
 from deliveries.runtime.handover_client import HandoverClient
+from deliveries.stats.pushes import count_push
 from deliveries.storage.rows.pushes import DeliveryRow, RecordsExist
 from integrations.api.errors import error_list_handler
 from integrations.foundation.strict_json import dump_document
@@ -160,6 +161,7 @@ class PushLane:
     def _answer_one(self, push: DirectPush, request: Request) -> None:
         result = push.result
         if result is None:
+            count_push(push.waiting.rows.store_id, 202)
             self._finish(request, b"202 Accepted", dump_document(push.response))
             return
         if push.born is not None:
@@ -170,6 +172,7 @@ class PushLane:
             isinstance(result, DatabaseError | InterfaceError)
             and (refusal := error_list_handler(result, {})) is not None
         ):
+            count_push(push.waiting.rows.store_id, refusal.status_code)
             self._refuse(request, refusal)
         else:
             direct.left_to_view(push)

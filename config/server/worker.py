@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
+import time
 from typing import Any
 
 import uvloop
@@ -19,6 +21,15 @@ from config.server.wsgi import Gateway
 _HEARTBEAT_SECONDS = 5.0
 #: How often a stopping worker checks whether all requests are answered.
 _STOPPING_SECONDS = 0.02
+
+
+def _write_counts(stopped: asyncio.Event) -> None:
+    """What was counted in memory, every few seconds."""
+    from deliveries.stats.pushes import FLUSH_SECONDS, flush_quietly
+
+    while not stopped.is_set():
+        time.sleep(FLUSH_SECONDS)
+        flush_quietly()
 
 
 class WebWorker(Worker):  # type: ignore[misc]
@@ -41,6 +52,7 @@ class WebWorker(Worker):  # type: ignore[misc]
     async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         # gunicorn loads this module before it loads Django, which the lanes need.
         from config.server.lanes import Lanes
+        from deliveries.stats.pushes import flush_quietly
 
         stopped = asyncio.Event()
         quits = asyncio.Event()
@@ -56,6 +68,8 @@ class WebWorker(Worker):  # type: ignore[misc]
         lanes = Lanes(gateway.respond, connections, threads=self.cfg.threads, push_threads=push_threads)
         connections.listen([listener.sock for listener in self.sockets])
         heartbeat = loop.create_task(self._report(stopped))
+        counts = threading.Thread(target=_write_counts, args=(stopped,), name="counts", daemon=True)
+        counts.start()
         await stopped.wait()
         connections.stop()
         until = loop.time() + self.cfg.graceful_timeout
@@ -64,6 +78,7 @@ class WebWorker(Worker):  # type: ignore[misc]
             await asyncio.sleep(_STOPPING_SECONDS)
         connections.abort()
         lanes.stop()
+        flush_quietly()
         heartbeat.cancel()
         # Let closed connections finish closing.
         await asyncio.sleep(0)

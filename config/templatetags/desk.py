@@ -223,14 +223,6 @@ def sparkline(values: Sequence[float], bad: Sequence[float] = (), label: str = "
 
 
 @register.simple_tag
-def bar_chart(buckets: Iterable[Any], label: str = "") -> SafeString:
-    """The dashboard's chart; each bucket has `succeeded`, `failed` and a `title` for its tooltip."""
-    rows = list(buckets)
-    titles = [str(row.title) for row in rows]
-    return bars([(row.succeeded, row.failed) for row in rows], 12, 96, label, "chart", titles)
-
-
-@register.simple_tag
 def highest(buckets: Iterable[Any]) -> int:
     """What the highest bar of a chart stands for: its axis has this one value."""
     return max((row.succeeded + row.failed for row in buckets), default=0)

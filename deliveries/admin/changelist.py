@@ -33,6 +33,8 @@ FILTERS = (
     "store",
     "since",
     "until",
+    "finished_since",
+    "finished_until",
     "group",
     "subscription",
     "replay",
@@ -52,6 +54,18 @@ class Page:
     older: uuid.UUID | None = None
     filters: dict[str, str] = field(default_factory=dict)
     error: str = ""
+
+    @property
+    def period(self) -> list[tuple[str, str]]:
+        """The times that a link to this list has given it, which the form keeps."""
+        names = ("since", "until", "finished_since", "finished_until")
+        given = [(name, self.filters[name]) for name in names if name in self.filters]
+        return [(name, value) for name, value in given if (name, value) not in {("since", key) for key, _ in SINCE}]
+
+    @property
+    def statuses(self) -> str:
+        """For people: `succeeded or failed`."""
+        return " or ".join(word.strip() for word in self.filters.get("status", "").split(","))
 
     @property
     def is_filtered(self) -> bool:

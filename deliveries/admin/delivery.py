@@ -21,6 +21,7 @@ from deliveries.admin.approvals import approvals_view, batch_view
 from deliveries.admin.bulk import selection_view
 from deliveries.admin.compare import compare_view
 from deliveries.admin.detail import in_full, page_context
+from deliveries.admin.figures import figures_view, objectives_view
 from deliveries.admin.json_pointers import existing_pointers
 from deliveries.admin.wizard import outcome, steps, table
 from deliveries.models import Delivery
@@ -49,6 +50,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
             path("<uuid:pk>/approvals/", self.admin_site.admin_view(batch_view), name="deliveries_approval_batch"),
             self.route("preview/", test_and_preview.preview_view, "preview"),
             self.route("test/<number:pk>/", test_and_preview.test_view, "test"),
+            self.route("figures/<number:pk>/", figures_view, "figures"),
+            self.route("figures/<number:pk>/objectives/", objectives_view, "objectives"),
             self.route("<uuid:pk>/resolve/", steps.diagnose_step, "resolve"),
             self.route("<uuid:pk>/resolve/edit/", steps.edit_step, "edit"),
             self.route("<uuid:pk>/resolve/table/", table.begin_view, "table"),

@@ -18,12 +18,14 @@ from deliveries.ingest.loops import stated_hops
 from deliveries.ingest.parsing import CONTROL, MAX_BATCH, MAX_NAME, Invalid
 from deliveries.ingest.plan import TooMuchWork
 from deliveries.ingest.service import KeyConflict, Revoked, ScopeRevoked, TooMuchContention
+from deliveries.stats.pushes import count_push
 from integrations.api.authentication import MESSAGE, CachedStoreAuthentication, lacks_scope, principal_of
 from integrations.api.errors import APIError
 from integrations.api.openapi import answers
 from integrations.api.parsing import as_api_error, read_body
 from integrations.foundation.strict_json import DocumentError, dump_document, parse_document
 from integrations.models import AccessToken
+from integrations.security.tokens import Principal
 from integrations.wire_formats.base import HOPS_HEADER
 from subscriptions.routing import SchemaViolation
 
@@ -104,6 +106,14 @@ class IngestView(APIView):
     authentication_classes = [CachedStoreAuthentication]
     required_scope = AccessToken.Scope.PUSH
     ingest: Callable[..., Receipt]
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Of whatever became of it, refusals too."""
+        finished = super().finalize_response(request, response, *args, **kwargs)
+        if request.method == "POST":
+            caller = getattr(request, "_user", None)  # `user` would raise again where nobody was authenticated
+            count_push(caller.store_id if isinstance(caller, Principal) else None, finished.status_code)
+        return finished
 
     def post(self, request: Request) -> HttpResponse:
         check_rate(principal_of(request).store_id)

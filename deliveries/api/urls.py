@@ -1,6 +1,6 @@
 """Paths below `/api/v1/` that belong to deliveries: ingest, what happened, and feeds and pings of others' resources."""
 
-from deliveries.api import backfills, cases, feeds, past_events, recipes, search, simulations, views
+from deliveries.api import backfills, cases, feeds, past_events, recipes, search, simulations, stats, views
 from deliveries.api.push import EventsView, PushView
 from deliveries.api.source_requests import SourceRequestsView
 from integrations.api.routes import both
@@ -54,5 +54,7 @@ urlpatterns = [
     *both("topics/<str:name>/simulate", simulations.SimulateTopicView.as_view(), "simulate-topic"),
     *both("simulations/<str:simulation_id>", simulations.SimulationView.as_view(), "simulation"),
     *both("sources/<slug:slug>/requests", SourceRequestsView.as_view(), "source-requests"),
+    *both("integrations/<slug:slug>/stats", stats.StatsView.as_view(), "integration-stats"),
+    *both("integrations/<slug:slug>/objectives", stats.ObjectivesView.as_view(), "integration-objectives"),
     *both("integrations/<slug:slug>/ping", feeds.IntegrationPingView.as_view(), "integration-ping"),
 ]

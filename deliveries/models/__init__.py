@@ -19,11 +19,13 @@ from deliveries.models.search import (
 )
 from deliveries.models.simulation import Simulation, SimulationItem
 from deliveries.models.source import SourceEvent, SourceKey, SourceRequest
-from deliveries.models.stats import StatsBucket
+from deliveries.models.stats import AttemptCount, AttemptStats, PushCount, StatsBucket
 from deliveries.models.visit import WizardPresence
 
 __all__ = [
     "Attempt",
+    "AttemptCount",
+    "AttemptStats",
     "Backlog",
     "BulkFix",
     "BulkFixItem",
@@ -37,6 +39,7 @@ __all__ = [
     "FailureGroup",
     "FailureHour",
     "IdempotencyKey",
+    "PushCount",
     "PushWindow",
     "Recipe",
     "RecipeUse",

@@ -22,12 +22,13 @@ from deliveries.ingest.push_back import OrderKeysMissing
 from deliveries.models import Delivery
 from deliveries.results import effects
 from deliveries.results.attempts import ended
+from deliveries.results.figures import figures_of
 from deliveries.results.health import are_worth_noting, count_successes, note_health
+from deliveries.results.rows import rows_of
 from deliveries.results.superseding import is_anyone_awaiting_source
 from deliveries.storage import backend
 from deliveries.storage.locks import lock_groups, lock_order_keys
 from deliveries.storage.rows.pushes import OrderKey
-from deliveries.storage.rows.results import RecordedDelivery
 from integrations.retry import next_delay
 from integrations.security.redaction import redact_text
 from integrations.wire_formats.base import Outcome
@@ -82,7 +83,7 @@ def record_results(
     _group(transitions, now, needs.groups if needs is not None else ())
     if needs is not None:
         lock_order_keys(needs.order_keys)
-    held = backend().record_results([_row(one, now) for one in transitions], [ended(one) for one in transitions])
+    held = backend().record_results(*rows_of(transitions, now))
     counted = _counted(transitions, held)
     if counted:
         left = effects.apply(counted, needs, now) if needs is not None else []
@@ -107,7 +108,7 @@ def record_alone(
     transitions = [decide(result, destination_of(result.claimed.integration_id).policy, now, rng) for result in results]
     if any(map(_touches_shared_rows, transitions)) or are_worth_noting(transitions, now):
         return False
-    held = backend().record_alone([_row(one, now) for one in transitions], [ended(one) for one in transitions])
+    held = backend().record_alone(*rows_of(transitions, now))
     if held is None:
         return False
     count_successes(_counted(transitions, held))
@@ -198,23 +199,6 @@ def _still_held(claims: Sequence[ClaimedDelivery]) -> set[uuid.UUID]:
     return {key for key, lease in found if leases[key] == lease}
 
 
-def _row(transition: Transition, now: datetime) -> RecordedDelivery:
-    claimed = transition.claimed
-    response = transition.response
-    is_finished = transition.status in ("succeeded", "failed")
-    return RecordedDelivery(
-        transition.status,
-        transition.due_at,
-        transition.retry_count,
-        response.status if response is not None else None,
-        transition.last_error,
-        transition.group_id if transition.status != "pending" else claimed.failure_group_id,
-        now if is_finished else None,
-        claimed.id,
-        claimed.lease,
-    )
-
-
 def _close_groups(counted: Sequence[Transition], also_left: Collection[int], now: datetime) -> None:
     """Close groups that these deliveries have left, if empty."""
     left = {
@@ -281,11 +265,14 @@ def _fail_plainly(result: AttemptResult, outcome: Outcome, now: datetime) -> Non
     """Fail without group, health and other side effects, so that it blocks nothing else."""
     claimed = result.claimed
     bare = replace(result, request=None, response=None, error=None, outcome=outcome)
-    row = ended(Transition.after(bare, "failed", None, claimed.retry_count, outcome.message))
+    transition = Transition.after(bare, "failed", None, claimed.retry_count, outcome.message)
+    row = ended(transition)
     with transaction.atomic():
         is_held = Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status=Delivery.Status.SENDING).update(
             status=Delivery.Status.FAILED, due_at=None, lease=None, finished_at=now, last_error=outcome.message
         )
+        if is_held:
+            backend().count_attempts(figures_of([transition], now))
         try:
             with transaction.atomic():
                 backend().write_attempts([row if is_held else row._replace(outcome="late")])

@@ -22,7 +22,8 @@ from django.utils import timezone
 
 from deliveries.models import Delivery, Engine, FailureGroup
 from deliveries.models.engine import HEARTBEAT_STALE
-from deliveries.stats.rollups import ACCEPTED, Count, counts, percentile, slot_of, start_of
+from deliveries.stats.durations import percentile
+from deliveries.stats.rollups import ACCEPTED, Count, counts, slot_of, start_of
 from integrations.models import Integration
 
 #: Rows are counted up to here; more is shown as "1,000+".
@@ -36,6 +37,7 @@ WINDOWS: Final = {
     "1h": (timedelta(hours=1), 1),
     "24h": (timedelta(hours=24), 6),
     "7d": (timedelta(days=7), 36),
+    "30d": (timedelta(days=30), 288),
 }
 INTEGRATION_ROWS: Final = 50
 GROUP_ROWS: Final = 8
@@ -78,6 +80,7 @@ class Bar:
     start: datetime
     succeeded: int
     failed: int
+    end: datetime
 
     @property
     def title(self) -> str:
@@ -96,6 +99,8 @@ class Series:
     retrying: int = 0
     bins: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     by_bucket: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    accepted_by_bucket: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    bins_by_bucket: dict[int, dict[int, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
     buckets: range = range(0)
     width: int = 1
 
@@ -103,8 +108,10 @@ class Series:
         self.accepted += count.accepted
         self.succeeded += count.succeeded
         self.failed += count.failed
+        self.accepted_by_bucket[count.slot] += count.accepted
         if count.bin != ACCEPTED:
             self.bins[count.bin] += count.succeeded
+            self.bins_by_bucket[count.slot][count.bin] += count.succeeded
             self.by_bucket[count.slot][0] += count.succeeded
             self.by_bucket[count.slot][1] += count.failed
 
@@ -123,8 +130,31 @@ class Series:
         return percentile(self.bins, 0.95)
 
     @property
+    def p99(self) -> float | None:
+        return percentile(self.bins, 0.99)
+
+    @property
     def bars(self) -> list[Bar]:
-        return [Bar(start_of(bucket * self.width), *self.by_bucket.get(bucket, (0, 0))) for bucket in self.buckets]
+        return [
+            Bar(
+                start=start_of(bucket * self.width),
+                succeeded=self.by_bucket.get(bucket, (0, 0))[0],
+                failed=self.by_bucket.get(bucket, (0, 0))[1],
+                end=start_of((bucket + 1) * self.width),
+            )
+            for bucket in self.buckets
+        ]
+
+    @property
+    def span(self) -> Bar:
+        """The whole window."""
+        ends = [start_of(bucket * self.width) for bucket in (self.buckets.start, self.buckets.stop)]
+        return Bar(ends[0], self.succeeded, self.failed, end=ends[1])
+
+    @property
+    def is_nothing_delivered(self) -> bool:
+        """Whether nothing arrived, although something failed or is being retried: not even once is it well."""
+        return not self.succeeded and bool(self.failed or self.retrying)
 
     @property
     def totals(self) -> list[int]:
@@ -199,7 +229,7 @@ def integration_rows(store_ids: Sequence[uuid.UUID] | None) -> list[Integration]
         .annotate(number=CountRows("pk"))
         .values("number")
     )
-    rows = Integration.objects.alive().select_related("store", "health")
+    rows = Integration.objects.alive().select_related("store", "health", "objectives")
     if store_ids is not None:
         rows = rows.filter(store_id__in=store_ids)
     is_quiet = Q(health__isnull=True) | Q(health__breaker="closed", health__first_failure_at=None)

@@ -14,18 +14,24 @@ from django.db import connection, transaction
 from django.db.models import BigIntegerField, ExpressionWrapper, F, Max, Min, Sum
 
 from deliveries.models import Delivery, StatsBucket
+from deliveries.models.stats import SLOT_SECONDS
+from deliveries.stats.durations import BINS
 from deliveries.storage import backend
 from integrations.foundation.identifiers import first_id_at
 
-SLOT_SECONDS: Final = 300
 #: A slot is closed when no more rows for it can be committed.
 SETTLING: Final = timedelta(seconds=60)
-#: How far back slots are counted and kept.
-KEPT: Final = timedelta(days=8)
-#: Upper bounds of the durations from push to delivery, in milliseconds.
-BINS: Final = (5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000,
-               30_000, 60_000, 300_000, 3_600_000)  # fmt: skip
+#: How far back the first count reaches. What is counted is kept longer: see `compaction`.
+KEPT: Final = timedelta(days=31)
+#: How far back somebody who looks at figures lets count; the rest is left to the periodic job.
+REACH: Final = timedelta(days=8)
+HOUR_SLOTS: Final = 3_600 // SLOT_SECONDS
+DAY_SLOTS: Final = 86_400 // SLOT_SECONDS
+#: Slots are kept for so long, and only hours after it.
+SLOTS_KEPT: Final = timedelta(days=2)
 ACCEPTED: Final = -1
+#: Nobody else locks this number (`Backend.lock_numbers`).
+_LOCK: Final = 0x526F6C6C7570
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +55,45 @@ def start_of(slot: int) -> datetime:
 
 
 def fill(now: datetime, since: datetime | None = None) -> int:
-    """Count the closed slots from `since` on (default: all that are kept) that are not yet; returns how many.
+    """Count the closed slots from the day of `since` on (default: `KEPT`) that are not yet; returns how many.
 
-    The rolled-up range is contiguous, with marked ends; it grows forward with time and backward when
-    a longer window is requested. Idempotent and safe to run concurrently.
+    The counted range is contiguous, with marked ends; it grows forward with time and backward when a longer window is
+    requested, a day in each transaction, the newest first. Idempotent and safe to run concurrently.
     """
-    closed, oldest = slot_of(now - SETTLING), slot_of(now - KEPT)
-    begin = max(oldest, slot_of(since)) if since is not None else oldest
+    total = 0
+    while _next_stretch(now, since) is not None:
+        with transaction.atomic():
+            backend().lock_numbers([_LOCK])
+            stretch = _next_stretch(now, since)
+            if stretch is None:  # another process has counted it meanwhile
+                break
+            _store(*stretch, is_old=stretch[1] <= slot_of(now - SLOTS_KEPT) // HOUR_SLOTS * HOUR_SLOTS)
+        total += stretch[1] - stretch[0]
+    return total
+
+
+def _next_stretch(now: datetime, since: datetime | None) -> tuple[int, int] | None:
+    """Slots of one day to count next: the first, and the one after the last."""
+    closed = slot_of(now - SETTLING)
+    oldest = slot_of(now - KEPT)
+    begin = _day(oldest if since is None else max(oldest, slot_of(since)))
     marks = StatsBucket.objects.filter(integration_id=0).aggregate(first=Min("slot"), last=Max("slot"))
     if marks["first"] is None:
-        stretches = [(begin, closed)]
-    else:
-        stretches = [(max(oldest, marks["last"] + 1), closed), (begin, marks["first"])]
-    stretches = [(low, high) for low, high in stretches if low < high]
-    for low, high in stretches:
-        _store(low, high)
-    if stretches:
-        StatsBucket.objects.filter(slot__lt=oldest).delete()
-    return sum(high - low for low, high in stretches)
+        return (max(begin, _day(closed - 1)), closed) if begin < closed else None
+    following = max(_day(oldest), marks["last"] + 1)
+    if following < closed:
+        return following, min(closed, _day(following) + DAY_SLOTS)
+    return (_day(marks["first"] - 1), marks["first"]) if begin < marks["first"] else None
+
+
+def _day(slot: int) -> int:
+    """The first slot of its day: days are counted whole, so that they can become hours and days."""
+    return slot - slot % DAY_SLOTS
 
 
 def counts(*, since: datetime, now: datetime, width: int, integrations: Iterable[int] | None) -> list[Count]:
     """The counts from `since` to `now`, added up over `width` slots each (`Count.slot` is then slot // width)."""
-    fill(now, since)
+    fill(now, max(since, now - REACH))
     open_from = slot_of(now - SETTLING)
     wanted = set(integrations) if integrations is not None else None
     stored = StatsBucket.objects.filter(slot__gte=slot_of(since), slot__lt=open_from).exclude(integration_id=0)
@@ -88,22 +110,6 @@ def counts(*, since: datetime, now: datetime, width: int, integrations: Iterable
         if wanted is None or count.integration_id in wanted:
             found.append(replace(count, slot=count.slot // width))
     return found
-
-
-def percentile(counts_by_bin: dict[int, int], share: float) -> float | None:
-    """The percentile `share` of the durations in milliseconds, interpolated in its bin."""
-    total = sum(counts_by_bin.values())
-    if not total:
-        return None
-    wanted, passed = total * share, 0
-    for index in sorted(counts_by_bin):
-        inside = counts_by_bin[index]
-        if passed + inside >= wanted:
-            low = BINS[index - 1] if index else 1
-            high = BINS[index] if index < len(BINS) else BINS[-1] * 2
-            return float(low * (high / low) ** ((wanted - passed) / inside))
-        passed += inside
-    return float(BINS[-1])
 
 
 _FINISHED = """
@@ -123,7 +129,7 @@ WHERE id >= %s AND id < %s AND created_at >= %s AND created_at < %s AND "trigger
 GROUP BY 1, 2
 """
 _INSERT = (
-    "INSERT INTO deliveries_statslot (slot, integration_id, bin, accepted, succeeded, failed) {select}"
+    "INSERT INTO deliveries_statsbucket (slot, integration_id, bin, accepted, succeeded, failed) {select}"
     " ON CONFLICT DO NOTHING"
 )
 
@@ -138,17 +144,16 @@ def _counted(begin: int, end: int) -> list[Count]:
     return found
 
 
-def _store(begin: int, end: int) -> None:
-    """The same, written by the database itself: the first run may count a million deliveries."""
-    with transaction.atomic():
-        for statement, values in _statements(begin, end):
-            with connection.cursor() as cursor:
-                cursor.execute(_INSERT.format(select=statement), values)
-        marks = [StatsBucket(slot=slot, integration_id=0, bin=ACCEPTED) for slot in {begin, end - 1}]
-        StatsBucket.objects.bulk_create(marks, ignore_conflicts=True)
+def _store(begin: int, end: int, *, is_old: bool) -> None:
+    """The same, written by the database itself: a day may have millions of deliveries. `is_old`: by the hour."""
+    for statement, values in _statements(begin, end, HOUR_SLOTS if is_old else 1):
+        with connection.cursor() as cursor:
+            cursor.execute(_INSERT.format(select=statement), values)
+    marks = [StatsBucket(slot=slot, integration_id=0, bin=ACCEPTED) for slot in {begin, end - 1}]
+    StatsBucket.objects.bulk_create(marks, ignore_conflicts=True)
 
 
-def _statements(begin: int, end: int) -> list[tuple[str, list[Any]]]:
+def _statements(begin: int, end: int, width: int = 1) -> list[tuple[str, list[Any]]]:
     if begin >= end:
         return []
     to_id = Delivery._meta.pk.get_db_prep_value
@@ -160,10 +165,10 @@ def _statements(begin: int, end: int) -> list[tuple[str, list[Any]]]:
     ]
     took = backend().milliseconds("created_at", "finished_at")  # from push to delivery
     return [
-        (_FINISHED.format(slot=_slot("finished_at"), bin=backend().bin_of("took", BINS), took=took), times),
-        (_ACCEPTED.format(slot=_slot("created_at")), [*ids, *times]),
+        (_FINISHED.format(slot=_slot("finished_at", width), bin=backend().bin_of("took", BINS), took=took), times),
+        (_ACCEPTED.format(slot=_slot("created_at", width)), [*ids, *times]),
     ]
 
 
-def _slot(column: str) -> str:
-    return f"{backend().unix_seconds(column)} / {SLOT_SECONDS}"
+def _slot(column: str, width: int) -> str:
+    return f"{backend().unix_seconds(column)} / {SLOT_SECONDS * width} * {width}"

@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from deliveries.storage.rows.claims import IntegrationQueue, Leased
+from deliveries.storage.rows.figures import AttemptFigure
 from deliveries.storage.rows.pushes import (
     ExistingRecords,
     IdempotencyRecord,
@@ -89,18 +90,28 @@ class Backend(Protocol):
     # --- results --------------------------------------------------------------------------------------------------
 
     def record_results(
-        self, deliveries: Sequence[RecordedDelivery], attempts: Sequence[EndedAttempt]
+        self,
+        deliveries: Sequence[RecordedDelivery],
+        attempts: Sequence[EndedAttempt],
+        figures: Sequence[AttemptFigure] = (),
     ) -> set[uuid.UUID]:
         """Write the new states where the lease still stands; the ids of those. Write the attempt of each as
-        `write_attempts` does, those whose lease is gone as late.
+        `write_attempts` does, those whose lease is gone as late. Count the figures of the others, all in one statement
+        where the database can.
         """
 
     def record_alone(
-        self, deliveries: Sequence[RecordedDelivery], attempts: Sequence[EndedAttempt]
+        self,
+        deliveries: Sequence[RecordedDelivery],
+        attempts: Sequence[EndedAttempt],
+        figures: Sequence[AttemptFigure] = (),
     ) -> set[uuid.UUID] | None:
         """`record_results` in a transaction of its own. None, and nothing is written, if any delivery at all awaits its
         source.
         """
+
+    def count_attempts(self, figures: Sequence[AttemptFigure]) -> None:
+        """Add these figures to the counts of this process."""
 
     def write_attempts(self, rows: Sequence[EndedAttempt]) -> None:
         """Insert them, unless their delivery is gone. A row of the same delivery and number is replaced if its end is

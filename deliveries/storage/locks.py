@@ -19,6 +19,9 @@ order:
 11. the health of integrations, by id: nothing is waited for after it, except by engines, which hold the claim lock;
     likewise the counts of a source, one row by `sources.requests`
 
+Counts of attempts (`deliveries_attemptcount`) are not in this order: a process adds only to rows of its own, one batch
+at a time, and `stats.compaction` moves those of slots that are over, skipping locked ones.
+
 A later lock may be taken without the earlier ones. An earlier lock must not be taken after a later one: collect first,
 then lock. Taking a lock again that the transaction holds is free.
 

@@ -56,6 +56,7 @@ ACTIONS = {
     "undo bulk fix": Action("deliveries_bulkfix_undo", "bulk fix", OPERATORS),
     "switch recipe off": Action("deliveries_recipe_off", "recipe", OPERATORS),
     "resolve notification": Action("notifications_notification_resolve", "notification", OPERATORS),
+    "set objectives": Action("deliveries_delivery_objectives", "integration", MANAGERS, {"target": "99.9"}),
     "switch": Action("integrations_integration_switch", "integration", MANAGERS),
     "new secret": Action("integrations_integration_secret", "integration", MANAGERS),
     "delete integration": Action("integrations_integration_delete", "integration", MANAGERS),

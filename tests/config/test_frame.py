@@ -13,7 +13,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from config.observability import metrics
-from deliveries.models import Engine
+from deliveries.models import AttemptCount, Engine
 from tests.api_client import ApiClient, only_error
 from tests.factories import AttemptFactory, DeliveryFactory
 
@@ -194,7 +194,7 @@ class TestMetrics:
         assert found["hookdesk_deliveries", "failed"] == 1
         assert found["hookdesk_deliveries", "pending"] == 1
         assert found["hookdesk_deliveries", "succeeded"] == 0
-        assert found["hookdesk_attempts",] == 1
+        assert found["hookdesk_attempts_kept",] == 1
         assert found["hookdesk_in_flight",] == 0
         assert 90 <= found["hookdesk_oldest_due_seconds",] < 120
         assert found["hookdesk_engines_alive",] == 1
@@ -212,8 +212,16 @@ class TestMetrics:
         assert status(REMOTE_ADDR="127.0.0.1", headers={"X-Forwarded-For": "203.0.113.5"}) == 403
         assert status(REMOTE_ADDR="") == 403
 
-    def test_share_one_count_for_a_while(self) -> None:
-        first = Client().get("/metrics").content
-        DeliveryFactory()
+    def test_share_the_gauges_for_a_while_but_never_give_an_old_counter(self) -> None:
+        delivery = DeliveryFactory()
+        first = Client().get("/metrics").text
+        DeliveryFactory(subscription=delivery.subscription)
+        AttemptCount.objects.create(
+            slot=9, writer=9, integration_id=delivery.integration_id, kind=1, bin=3, number=5, milliseconds=9
+        )
+        second = Client().get("/metrics").text
 
-        assert Client().get("/metrics").content == first
+        assert [line for line in second.splitlines() if line.startswith("hookdesk_backlog{")] == [
+            line for line in first.splitlines() if line.startswith("hookdesk_backlog{")
+        ]
+        assert f'outcome="succeeded",store="{delivery.store_id}"}} 5.0' in second

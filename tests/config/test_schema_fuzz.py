@@ -56,6 +56,7 @@ GOOD: dict[str, Any] = {
     "push": {"shipments": [{"id": "1"}, {"id": 2}]},
     "publish_events": [{"topic": "user.created", "data": {"id": "7"}}],
     "create_integration": {"name": "New", "url": "http://127.0.0.1:9/new"},
+    "set_objectives": {"target": 99.9, "within": 300, "max_backlog": 100, "max_wait": None},
     "update_integration": {"timeout": 5, "max_in_flight": 3, "rate_limit": None},
     "create_source": {"name": "New", "kind": "github"},
     "update_source": {"is_enabled": False, "mapping": {"topic": "body.action", "data": None}},

@@ -50,6 +50,7 @@ def test_status_takes_one_or_several() -> None:
         {"since": "yesterday"},
         {"until": "2026-13-01"},
         {"until": "0001-01-01"},
+        {"finished_since": "soon"},
         {"group": "x"},
         {"subscription": "nsub_x"},
         {"colour": "red"},
@@ -109,6 +110,15 @@ def test_times_bound_creation_and_a_bare_date_is_its_midnight() -> None:
     assert found(since="2026-03-01T14:00:00 01:00") == {late}
     assert found(until=noon + timedelta(hours=1)) == {early, last_month}
     assert found(since="2026-02-01", until="2026-02-28") == {last_month}
+
+
+def test_the_end_of_a_delivery_can_be_bounded_too() -> None:
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    made = uuid7(int((noon - timedelta(days=3)).timestamp() * 1000))
+    late = DeliveryFactory(id=made, status="failed", created_at=noon - timedelta(days=3), finished_at=noon)
+    DeliveryFactory()
+    assert found(finished_since=noon, finished_until=noon + timedelta(minutes=5)) == {late}
+    assert found(finished_until=noon) == found(finished_since=noon + timedelta(seconds=1)) == set()
 
 
 def test_search_takes_the_ids_that_people_copy() -> None:

@@ -75,7 +75,7 @@ def _key(route: Route, name: str, rows: dict[str, Model]) -> str:
     if name in rows:
         return str(rows[name].pk)
     # An address of the deliveries that is about an integration.
-    about = ("deliveries/delivery/test/", "deliveries/replay/repair/")
+    about = ("deliveries/delivery/test/", "deliveries/delivery/figures/", "deliveries/replay/repair/")
     model = "integration" if route.pattern.startswith(about) else route.model
     return str(rows[model].pk)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from deliveries.storage.columns import Written
+from deliveries.storage.rows.figures import AttemptFigure, CountedAttempts, summed
 from deliveries.storage.rows.results import EndedAttempt, RecordedDelivery
 from deliveries.storage.sql import execute_prepared
 
-_ATTEMPTS, _RECORDED = Written(EndedAttempt), Written(RecordedDelivery)
+_ATTEMPTS, _RECORDED, _COUNTS = Written(EndedAttempt), Written(RecordedDelivery), Written(CountedAttempts)
 _KEYS = ("id", "delivery_id", "number")
 
 _INSERT = f"INSERT INTO deliveries_attempt AS a ({_ATTEMPTS.columns})"
@@ -45,30 +47,64 @@ def _record(condition: str) -> str:
     )
 
 
-_RECORD = f"WITH {_record('')} SELECT id FROM held"
-_RECORD_ALONE = (
+def _count(condition: str) -> str:
+    return (
+        f"INSERT INTO deliveries_attemptcount AS c ({_COUNTS.columns})"
+        f" SELECT r.* FROM {_COUNTS.unnested} AS r{condition}"
+        ' ON CONFLICT (slot, writer, integration_id, kind, "bin") DO UPDATE'
+        " SET number = c.number + excluded.number, milliseconds = c.milliseconds + excluded.milliseconds"
+    )
+
+
+# Added up for all, and so only written if none of them is late: the lease of hardly any is gone.
+_COUNTED = f", counted AS ({_count(' WHERE (SELECT count(*) FROM held) = %s')})"
+_ALONE = (
     "WITH free AS MATERIALIZED"
     " (SELECT NOT EXISTS (SELECT FROM deliveries_delivery WHERE is_awaiting_source) AS is_free),"
     f" {_record(' AND (SELECT is_free FROM free)')}"
-    " SELECT NULL::uuid, is_free FROM free UNION ALL SELECT id, true FROM held"
 )
+_ALONE_GIVES = " SELECT NULL::uuid, is_free FROM free UNION ALL SELECT id, true FROM held"
+# With what is counted, and without.
+_RECORD = {is_counted: f"WITH {_record('')}{_COUNTED * is_counted} SELECT id FROM held" for is_counted in (True, False)}
+_RECORD_ALONE = {is_counted: f"{_ALONE}{_COUNTED * is_counted}{_ALONE_GIVES}" for is_counted in (True, False)}
 
 
 class Results:
     def record_results(
-        self, deliveries: Sequence[RecordedDelivery], attempts: Sequence[EndedAttempt]
+        self,
+        deliveries: Sequence[RecordedDelivery],
+        attempts: Sequence[EndedAttempt],
+        figures: Sequence[AttemptFigure] = (),
     ) -> set[uuid.UUID]:
         if not deliveries:
             return set()
-        values = [*_RECORDED.arrays(deliveries), *_ATTEMPTS.arrays(attempts)]
-        return {key for (key,) in execute_prepared(_RECORD, values)}
+        values = _values(deliveries, attempts, figures)
+        held = {key for (key,) in execute_prepared(_RECORD[bool(figures)], values)}
+        self._count_rest(deliveries, figures, held)
+        return held
 
     def record_alone(
-        self, deliveries: Sequence[RecordedDelivery], attempts: Sequence[EndedAttempt]
+        self,
+        deliveries: Sequence[RecordedDelivery],
+        attempts: Sequence[EndedAttempt],
+        figures: Sequence[AttemptFigure] = (),
     ) -> set[uuid.UUID] | None:
-        values = [*_RECORDED.arrays(deliveries), *_ATTEMPTS.arrays(attempts)]
-        rows = execute_prepared(_RECORD_ALONE, values)
-        return {key for key, _ in rows if key is not None} if all(is_free for _, is_free in rows) else None
+        rows = execute_prepared(_RECORD_ALONE[bool(figures)], _values(deliveries, attempts, figures))
+        if not all(is_free for _, is_free in rows):
+            return None
+        held = {key for key, _ in rows if key is not None}
+        self._count_rest(deliveries, figures, held)
+        return held
+
+    def count_attempts(self, figures: Sequence[AttemptFigure]) -> None:
+        if figures:
+            execute_prepared(_count(""), _COUNTS.arrays(summed(figures)))
+
+    def _count_rest(
+        self, deliveries: Sequence[RecordedDelivery], figures: Sequence[AttemptFigure], held: set[uuid.UUID]
+    ) -> None:
+        if len(held) < len(deliveries):
+            self.count_attempts([figure for figure in figures if figure.delivery_id in held])
 
     def write_attempts(self, rows: Sequence[EndedAttempt]) -> None:
         if rows:
@@ -77,3 +113,10 @@ class Results:
     def interrupt_attempts(self, rows: Sequence[EndedAttempt]) -> None:
         if rows:
             execute_prepared(_INTERRUPT, _ATTEMPTS.arrays(rows))
+
+
+def _values(
+    deliveries: Sequence[RecordedDelivery], attempts: Sequence[EndedAttempt], figures: Sequence[AttemptFigure]
+) -> list[Any]:
+    values: list[Any] = [*_RECORDED.arrays(deliveries), *_ATTEMPTS.arrays(attempts)]
+    return [*values, *_COUNTS.arrays(summed(figures)), len(deliveries)] if figures else values

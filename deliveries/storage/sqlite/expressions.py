@@ -16,7 +16,7 @@ class Expressions:
         return f"CAST(strftime('%%s', {column}) AS INTEGER)"
 
     def milliseconds(self, begin: str, end: str) -> str:
-        return f"(julianday({end}) - julianday({begin})) * 86400000"
+        return f"round((julianday({end}) - julianday({begin})) * 86400000)"  # exact to some 0.05 only
 
     def bin_of(self, value: str, bounds: Sequence[int]) -> str:
         whens = " ".join(f"WHEN {value} < {bound} THEN {index}" for index, bound in enumerate(bounds))

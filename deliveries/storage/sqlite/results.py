@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from django.db import connection, transaction
 
 from deliveries.storage.columns import Written
+from deliveries.storage.rows.figures import AttemptFigure, CountedAttempts, summed
 from deliveries.storage.rows.results import EndedAttempt, RecordedDelivery
 
-_ATTEMPTS, _RECORDED = Written(EndedAttempt), Written(RecordedDelivery)
+_ATTEMPTS, _RECORDED, _COUNTS = Written(EndedAttempt), Written(RecordedDelivery), Written(CountedAttempts)
 _KEYS = ("id", "delivery_id", "number")
 
 _INSERT = f"INSERT INTO deliveries_attempt ({_ATTEMPTS.columns}) VALUES ({_ATTEMPTS.marks})"
@@ -33,11 +34,19 @@ _RECORD = (
     " \"trigger\" = CASE WHEN \"trigger\" = 'test' THEN 'test' ELSE 'scheduled' END"
     " WHERE id = %s AND lease = %s AND status = 'sending'"
 )
+_COUNT = (
+    f"INSERT INTO deliveries_attemptcount ({_COUNTS.columns}) VALUES ({_COUNTS.marks})"
+    ' ON CONFLICT (slot, writer, integration_id, kind, "bin") DO UPDATE SET number = number + excluded.number,'
+    " milliseconds = milliseconds + excluded.milliseconds"
+)
 
 
 class Results:
     def record_results(
-        self, deliveries: Sequence[RecordedDelivery], attempts: Sequence[EndedAttempt]
+        self,
+        deliveries: Sequence[RecordedDelivery],
+        attempts: Sequence[EndedAttempt],
+        figures: Sequence[AttemptFigure] = (),
     ) -> set[uuid.UUID]:
         if not deliveries:
             return set()
@@ -45,17 +54,26 @@ class Results:
         with connection.cursor() as cursor:
             cursor.executemany(_RECORD, _RECORDED.cells([row for row in deliveries if row.id in held]))
         self.write_attempts([row if row.delivery_id in held else row._replace(outcome="late") for row in attempts])
+        self.count_attempts([figure for figure in figures if figure.delivery_id in held])
         return held
 
     def record_alone(
-        self, deliveries: Sequence[RecordedDelivery], attempts: Sequence[EndedAttempt]
+        self,
+        deliveries: Sequence[RecordedDelivery],
+        attempts: Sequence[EndedAttempt],
+        figures: Sequence[AttemptFigure] = (),
     ) -> set[uuid.UUID] | None:
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1 FROM deliveries_delivery WHERE is_awaiting_source LIMIT 1")
                 if cursor.fetchone() is not None:
                     return None
-            return self.record_results(deliveries, attempts)
+            return self.record_results(deliveries, attempts, figures)
+
+    def count_attempts(self, figures: Sequence[AttemptFigure]) -> None:
+        if figures:
+            with connection.cursor() as cursor:
+                cursor.executemany(_COUNT, _COUNTS.cells(summed(figures)))
 
     def write_attempts(self, rows: Sequence[EndedAttempt]) -> None:
         if rows:

@@ -252,7 +252,7 @@ def test_an_outcome_that_cannot_be_recorded_fails_visibly_and_alone(receiver, de
             raise RuntimeError("a bug")
         return ended(transition)
 
-    monkeypatch.setattr("deliveries.results.record.ended", break_on_poison)
+    monkeypatch.setattr("deliveries.results.rows.ended", break_on_poison)
     deliver()
     poison.refresh_from_db()
     fine.refresh_from_db()

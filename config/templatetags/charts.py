@@ -1,0 +1,79 @@
+"""Charts of figures over time, whose bars open the deliveries that they count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django import template
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from config.desk.charts import bars, extent, ranges
+from config.templatetags.desk import duration, minute
+
+register = template.Library()
+
+
+@register.simple_tag
+def list_of(integration: Any, row: Any, what: str, store: Any = "") -> str:
+    """The list of the deliveries that ended in a bar (`row`, with `start` and `end`), of a status or several; of those
+    that were made in it, for `accepted`. `integration` and `store`: their keys, or nothing for all."""
+    times = ("since", "until") if what == "accepted" else ("finished_since", "finished_until")
+    found = {"tab": "all", "integration": integration, "store": store, "status": "" if what == "accepted" else what}
+    found |= {name: _written(moment) for name, moment in zip(times, (row.start, row.end), strict=True)}
+    chosen = {name: str(value) for name, value in found.items() if value not in ("", None)}
+    return f"{reverse('admin:deliveries_delivery_changelist')}?{urlencode(chosen)}"
+
+
+@register.simple_tag
+def bar_chart(buckets: Iterable[Any], label: str = "", integration: Any = "", store: Any = "") -> SafeString:
+    """Each bucket has `succeeded`, `failed`, `start`, `end`, and a `title` for its tooltip."""
+    rows = list(buckets)
+    titles = [str(row.title) for row in rows]
+    links = [list_of(integration, row, "succeeded,failed", store) for row in rows]
+    return bars([(row.succeeded, row.failed) for row in rows], 12, 96, label, "chart", titles, links=links)
+
+
+@register.simple_tag
+def range_chart(periods: Iterable[Any], name: str, label: str, integration: Any) -> SafeString:
+    """Percentiles of each period, with a legend; `name`: which of its durations."""
+    shown = list(periods)
+    rows: list[tuple[float, float, float] | None] = []
+    titles, links = [], []
+    for period in shown:
+        found = getattr(period, name)
+        begin = f"{timezone.localtime(period.start):%Y-%m-%d %H:%M}"
+        rows.append(None if found.p50 is None else (found.p50, found.p95, found.p99))
+        spoken = f"p50 {duration(found.p50)}, p95 {duration(found.p95)}, p99 {duration(found.p99)}"
+        titles.append(f"{begin}: {spoken if found.p50 is not None else 'nothing'}")
+        links.append(list_of(integration, period, "succeeded,failed"))
+    if not any(rows):
+        return SafeString('<p class="quiet">Nothing in this time.</p>')
+    low, high = extent(rows)
+    return format_html(
+        '{}<p class="chart-legend"><span>{}</span><span>lowest p50: {}&ensp;highest p99: {}</span><span>now</span></p>',
+        ranges(rows, 96, label, titles, links),
+        minute(shown[0].start),
+        duration(low),
+        duration(high),
+    )
+
+
+@register.simple_tag
+def written_moment(text: str) -> Any:
+    """A time of a query string as people read it; as it is where it is none."""
+    try:
+        moment = parse_datetime(text.replace(" ", "+"))
+    except ValueError:
+        moment = None
+    return text if moment is None else minute(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _written(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

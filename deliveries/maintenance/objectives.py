@@ -1,0 +1,110 @@
+"""Tells staff when an integration no longer holds what it should, and when it does again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db import transaction
+from django.db.models import Q
+
+from deliveries import hooks
+from deliveries.maintenance.periodic import harmless
+from deliveries.stats.budgets import Budget, budgets
+from deliveries.stats.waiting import MOST_COUNTED, Waiting, waiting
+from integrations.models import Objectives
+from integrations.services.objectives import WITHIN_CHOICES
+
+#: What was too much is settled only below this share of the limit, so that it is not told again and again.
+SETTLED_BELOW: Final = 0.8
+AUTO: Final = "auto"
+#: Columns of `Objectives`.
+ALERTS: Final = ("budget_alert_at", "backlog_alert_at", "wait_alert_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`is_broken`: to be told; `is_held`: over again. Neither: as it was."""
+
+    is_broken: bool
+    is_held: bool
+    level: str = "error"
+    text: str = ""
+
+
+def watch_objectives(now: datetime) -> int:
+    """Announce what changed since the last time; returns how many. Safe to run in several processes at once."""
+    has_one = Q(target__isnull=False) | Q(max_backlog__isnull=False) | Q(max_wait__isnull=False)
+    is_told = Q(budget_alert_at__isnull=False) | Q(backlog_alert_at__isnull=False) | Q(wait_alert_at__isnull=False)
+    watched = Objectives.objects.filter(Q(has_one, integration__deleted_at=None) | is_told)
+    rows = list(watched.select_related("integration").defer("integration__token", "integration__parameters"))
+    if not rows:
+        return 0
+    alive = [row for row in rows if row.integration.deleted_at is None]
+    queues, spent = waiting(now, [row.integration_id for row in alive], MOST_COUNTED), budgets(alive, now)
+    changed = 0
+    for row in rows:
+        with harmless("watching the objectives of integration", row.integration_id):
+            queue = queues.get(row.integration_id, Waiting())
+            found = _findings(row, queue, spent.get(row.integration_id), now) if row in alive else {}
+            for alert in ALERTS:
+                changed += _tell(row, alert, found.get(alert), now)
+    return changed
+
+
+def _findings(row: Objectives, queue: Waiting, spent: Budget | None, now: datetime) -> dict[str, Finding]:
+    """By alert, of the objectives that are set."""
+    found = {}
+    if spent is not None:
+        found["budget_alert_at"] = _budget(row, spent)
+    if row.max_backlog is not None:
+        found["backlog_alert_at"] = _backlog(queue, row.max_backlog)
+    if row.max_wait is not None:
+        found["wait_alert_at"] = _wait(queue.overdue(now) if row.integration.is_enabled else 0.0, row.max_wait)
+    return found
+
+
+def _tell(row: Objectives, alert: str, finding: Finding | None, now: datetime) -> bool:
+    """`alert`: the name of the column that says since when it is known."""
+    since = getattr(row, alert)
+    integration, key = row.integration, f"{alert.removesuffix('_alert_at')}:{row.integration_id}"
+    is_over = since is not None and (finding is None or finding.is_held)
+    is_new = since is None and finding is not None and finding.is_broken
+    if not (is_over or is_new):
+        return False
+    with transaction.atomic():
+        # Another process may have told it meanwhile.
+        if not Objectives.objects.filter(pk=row.pk, **{alert: since}).update(**{alert: now if is_new else None}):
+            return False
+        if is_new:
+            assert finding is not None
+            text = f"{integration.name}: {finding.text}"
+            hooks.announced(integration.store_id, integration.pk, key, finding.level, text, now)
+        else:
+            hooks.announcement_settled(integration.store_id, key, AUTO, now)
+    return True
+
+
+def _budget(row: Objectives, found: Budget) -> Finding:
+    is_broken = found.is_spent or found.is_burning
+    return Finding(is_broken, found.is_held, "error", _budget_text(row, found) if is_broken else "")
+
+
+def _budget_text(row: Objectives, found: Budget) -> str:
+    objective = f"{row.target:g} % within {WITHIN_CHOICES.get(row.within, f'{row.within} s')}, {row.days} days"
+    spent = f"{found.bad:,} of {found.total:,} deliveries failed or were late, where {found.allowed:,.1f} may"
+    if found.is_spent:
+        return f"the error budget is spent ({objective}): {spent}."
+    rate = f"{found.burn_rate:,.1f} times as fast as it may"
+    return f"the error budget ({objective}) is being spent {rate}, {found.spent:.0%} of it so far: {spent}."
+
+
+def _backlog(queue: Waiting, most: int) -> Finding:
+    text = f"{queue.text} deliveries wait, more than the {most:,} that may."
+    return Finding(queue.number > most, queue.number <= most * SETTLED_BELOW, "warning", text)
+
+
+def _wait(waited: float, most: int) -> Finding:
+    text = f"the oldest due delivery has waited for {waited:,.0f} seconds, longer than the {most:,} that it may."
+    return Finding(waited > most, waited <= most * SETTLED_BELOW, "error", text)

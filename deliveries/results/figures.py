@@ -1,0 +1,38 @@
+"""What is counted of attempts: how they ended, how long the receiver took, how long after the push it was delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from deliveries.dispatch.types import Transition
+from deliveries.models.stats import NOTHING_SENT, SLOT_SECONDS, AttemptCount
+from deliveries.stats.durations import bin_of
+from deliveries.storage.rows.figures import AttemptFigure
+
+Kind = AttemptCount.Kind
+
+
+def figures_of(transitions: Iterable[Transition], now: datetime) -> list[AttemptFigure]:
+    """One figure for each attempt that is no test, and one more for each delivery that has arrived. Pure."""
+    slot, moment = int(now.timestamp()) // SLOT_SECONDS, int(now.timestamp() * 1000)
+    found = []
+    for transition in transitions:
+        claimed = transition.claimed
+        if claimed.is_test:
+            continue
+        took = round(transition.duration * 1000)
+        place = bin_of(took) if transition.request is not None else NOTHING_SENT
+        found.append(AttemptFigure(claimed.id, slot, claimed.integration_id, _ending(transition), place, took))
+        if transition.status == "succeeded":
+            passed = max(0, moment - (claimed.id.int >> 80))  # the id begins with when it was made
+            found.append(
+                AttemptFigure(claimed.id, slot, claimed.integration_id, Kind.DELIVERED, bin_of(passed), passed)
+            )
+    return found
+
+
+def _ending(transition: Transition) -> int:
+    if transition.outcome.is_success:
+        return Kind.SUCCEEDED
+    return Kind.RETRYING if transition.status == "retrying" else Kind.FAILED
