@@ -98,7 +98,7 @@ def _written(text: str) -> Iterator[str]:
 def _options(written: str) -> Iterator[Option]:
     if place := _PLACE.fullmatch(written):
         # What looks like a path can be the beginning of a value (https://…), but not the end of another path.
-        yield Option((written,), f"[{_BEFORE}]{re.escape(written)}", place[2])
+        yield Option((written,), f"[{_BEFORE}]{re.escape(written)}", _spellings(place[2])[0])
         path = _POSITION.sub("", place[1])
         for value in _spellings(place[2]):
             yield Option((f"{path}:", value), f"[\n.]{re.escape(path)}:[^\n]*{re.escape(value)}", value)

@@ -77,10 +77,7 @@ def make_side(mark: str) -> Side:
     subscription = SubscriptionFactory(
         integration=integration, topics=[f"{mark.lower()}.*"], parameters={"password": f"{SECRET}-sub"}
     )
-    SubscriptionVersion.objects.create(
-        subscription=subscription, number=1, since=subscription.created_at, integration=integration,
-        topics=[f"{mark.lower()}.*"], filter=f"{mark.lower()}_was", changed_by=f"{mark}-person",
-    )  # fmt: skip
+    make_version(subscription, mark)
     topic = TopicFactory(store=side.store, name=f"{mark.lower()}.moved", description=f"{mark} topic")
     event = EventFactory(store=side.store, object_id=f"{mark}-object", data={"id": f"{mark}-object"})
     group = FailureGroupFactory(integration=integration, message=f"{mark} is out of paper")
@@ -175,6 +172,19 @@ def make_side(mark: str) -> Side:
         ),
     }
     return side
+
+
+def make_version(subscription: Any, mark: str) -> None:
+    """What the subscription was before it became what it is."""
+    SubscriptionVersion.objects.create(
+        subscription=subscription,
+        number=1,
+        since=subscription.created_at,
+        integration=subscription.integration,
+        topics=subscription.topics,
+        filter=f"{mark.lower()}_was",
+        changed_by=f"{mark}-person",
+    )
 
 
 def _simulation(mark: str, subscription: Any, event: Any) -> Model:

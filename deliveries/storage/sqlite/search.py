@@ -16,6 +16,8 @@ from deliveries.storage.text_index import MISSING_ON_SQLITE
 #: Candidates of the first look, and of one look at most; as few as SQLite takes parameters.
 FIRST: Final = 500
 MOST: Final = 20_000
+#: Characters of a text of which all trigrams are looked up.
+SHORT: Final = 8
 #: Instructions of SQLite's machine between two looks at the clock.
 INSTRUCTIONS: Final = 20_000
 
@@ -61,7 +63,7 @@ class Search:
 
 
 def _any_of(options: Sequence[Sequence[str]]) -> str:
-    return f"({' OR '.join(f'({_all_of(parts)})' for parts in options)})"
+    return f"({' OR '.join(f'({_all_of(parts)})' for parts in dict.fromkeys(map(tuple, options)))})"
 
 
 def _all_of(parts: Sequence[str]) -> str:
@@ -69,7 +71,8 @@ def _all_of(parts: Sequence[str]) -> str:
 
 
 def _trigrams(parts: Sequence[str]) -> Iterator[str]:
-    """As few as cover each text."""
+    """As few as cover each text; all of a short one, of which each may be common."""
     for part in parts:
-        for start in [*range(0, len(part) - 3, 3), len(part) - 3]:
+        step = 1 if len(part) <= SHORT else 3
+        for start in [*range(0, len(part) - 3, step), len(part) - 3]:
             yield part[start : start + 3].replace('"', '""')

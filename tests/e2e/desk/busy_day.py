@@ -16,7 +16,7 @@ from deliveries.results.attempt_bodies import readable_body, readable_response
 from integrations.foundation.identifiers import uuid7
 from integrations.models import IntegrationHealth
 from tests.doors.addresses import keys_of, routes
-from tests.doors.world import make_shared, make_side
+from tests.doors.world import make_shared, make_side, make_version
 from tests.e2e.desk.morning import BAD, SmsApp, failing_morning
 from tests.factories import (
     AccessTokenFactory,
@@ -100,6 +100,7 @@ LEFT_OUT = {
 
 def everything(delivery: Any) -> dict[str, Model]:
     """A row of every model, by the model's name: those of the busy day, and others where it has none."""
+    make_version(delivery.subscription, "busy")
     return {
         **make_shared(),
         **make_side("Outlet").rows,
