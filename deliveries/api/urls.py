@@ -1,6 +1,6 @@
 """Paths below `/api/v1/` that belong to deliveries: ingest, what happened, and feeds and pings of others' resources."""
 
-from deliveries.api import backfills, cases, feeds, past_events, recipes, views
+from deliveries.api import approvals, backfills, bulk, cases, feeds, past_events, recipes, views
 from deliveries.api.push import EventsView, PushView
 from deliveries.api.source_requests import SourceRequestsView
 from integrations.api.routes import both
@@ -21,6 +21,16 @@ urlpatterns = [
     *both("deliveries/<str:delivery_id>", views.DeliveryView.as_view(), "delivery"),
     *both("deliveries/<str:delivery_id>/attempts", views.AttemptsView.as_view(), "attempts"),
     *both("deliveries/<str:delivery_id>/resolve", views.ResolveView.as_view(), "resolve-delivery"),
+    *both("deliveries/<str:delivery_id>/revisions", views.RevisionsView.as_view(), "revisions"),
+    *both("bulk", bulk.BulksView.as_view(), "bulk-actions"),
+    *both("bulk/<str:bulk_id>", bulk.BulkView.as_view(), "bulk-action"),
+    *both("bulk/<str:bulk_id>/pause", bulk.PauseView.as_view(), "pause-bulk-action"),
+    *both("bulk/<str:bulk_id>/resume", bulk.ResumeView.as_view(), "resume-bulk-action"),
+    *both("bulk/<str:bulk_id>/cancel", bulk.CancelView.as_view(), "cancel-bulk-action"),
+    *both("approvals", approvals.ApprovalsView.as_view(), "approvals"),
+    *both("approvals/<str:approval_id>", approvals.ApprovalView.as_view(), "approval"),
+    *both("approvals/<str:approval_id>/approve", approvals.ApproveView.as_view(), "approve"),
+    *both("approvals/<str:approval_id>/reject", approvals.RejectView.as_view(), "reject"),
     *both("recipes", recipes.RecipesView.as_view(), "recipes"),
     *both("recipes/preview", recipes.PreviewView.as_view(), "preview-recipe"),
     *both("recipes/apply", recipes.ApplyView.as_view(), "apply-recipe"),

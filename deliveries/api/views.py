@@ -9,23 +9,27 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from deliveries.api.approvals import PROPOSED, proposed
 from deliveries.api.serializers import (
     AttemptSerializer,
     DeliverySerializer,
     ResolveBodySerializer,
+    RevisionSerializer,
     WholeEventSerializer,
 )
 from deliveries.filters import FilterError, apply_filters
 from deliveries.models import Attempt, Delivery, Event
+from deliveries.proposals import propose_discard, propose_edit, propose_retry
 from deliveries.resolution import ResolutionError, discard_delivery, edit_delivery, retry_delivery
 from deliveries.results.under_way import attempt_under_way
-from integrations.api.authentication import principal_of
+from integrations.api.authentication import principal_of, wants_proposal
 from integrations.api.bodies import body_of, boolean, mapping, text
 from integrations.api.errors import APIError, invalid, missing, not_found
 from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
 from integrations.api.paging import LONGEST_QUERY_TEXT, page, query_text
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import parse_public_id
+from integrations.models import AccessToken
 
 FILTERS = ("status", "integration", "subscription", "topic", "since", "until", "q")
 _STATUS = f"({'|'.join(Delivery.Status.values)})"
@@ -107,40 +111,60 @@ class AttemptsView(APIView):
         return page(request, rows, show, by=("number",), is_descending=False, last=attempt_under_way(delivery))
 
 
+class RevisionsView(APIView):
+    @extend_schema(
+        operation_id="list_revisions",
+        parameters=[CURSOR, LIMIT],
+        responses=answers(page_of(RevisionSerializer, "Revision"), more=(400, 404)),
+    )
+    def get(self, request: Request, delivery_id: str) -> Response:
+        rows = delivery_of(request, delivery_id).revisions.all()
+        return page(request, rows, RevisionSerializer().to_representation, by=("number",), is_descending=False)
+
+
 class ResolveView(APIView):
+    change_scope = AccessToken.Scope.RESOLVE
+    is_proposable = True
+
     @extend_schema(
         operation_id="resolve_delivery",
         request=ResolveBodySerializer,
-        responses=answers(DeliverySerializer, more=(400, 404, 409)),
+        responses=answers(DeliverySerializer, more=(400, 404, 409)) | PROPOSED,
     )
     def post(self, request: Request, delivery_id: str) -> Response:
-        delivery = delivery_of(request, delivery_id)
+        """202 and an approval, if it was proposed."""
+        delivery, body = delivery_of(request, delivery_id), body_of(request)
+        is_proposal = wants_proposal(request, body)
         try:
-            _resolve(delivery, body_of(request), Actor.of_principal(principal_of(request)))
+            made = _resolve(delivery, body, Actor.of_principal(principal_of(request)), is_proposal=is_proposal)
         except ResolutionError as error:
             raise as_api_error(error) from None
+        if is_proposal:
+            return proposed(made)
         return Response(DeliverySerializer(delivery_of(request, delivery_id)).data)
 
 
-def _resolve(delivery: Delivery, body: dict[str, Any], actor: Actor) -> None:
-    action = text(body, "action")
-    reason = text(body, "reason", default="")
+def _resolve(delivery: Delivery, body: dict[str, Any], actor: Actor, *, is_proposal: bool) -> Any:
+    """What the service answers: the proposal, if it is one."""
+    action, reason = text(body, "action"), text(body, "reason", default="")
     if action == "retry":
-        retry_delivery(delivery=delivery, actor=actor, reason=reason)
-    elif action == "discard":
-        discard_delivery(delivery=delivery, actor=actor, reason=reason)
-    elif action == "edit":
-        if "payload" not in body:
-            raise missing("payload", "payload is required with edit: the complete corrected data.")
-        edit_delivery(
-            delivery=delivery,
-            payload=mapping(body, "payload"),
-            actor=actor,
-            reason=reason,
-            update_record=boolean(body, "update_record", default=False),
-        )
-    else:
+        retry = propose_retry if is_proposal else retry_delivery
+        return retry(delivery=delivery, actor=actor, reason=reason)
+    if action == "discard":
+        discard = propose_discard if is_proposal else discard_delivery
+        return discard(delivery=delivery, actor=actor, reason=reason)
+    if action != "edit":
         raise invalid("action must be retry, edit or discard.", "action")
+    if "payload" not in body:
+        raise missing("payload", "payload is required with edit: the complete corrected data.")
+    edit = propose_edit if is_proposal else edit_delivery
+    return edit(
+        delivery=delivery,
+        payload=mapping(body, "payload"),
+        actor=actor,
+        reason=reason,
+        update_record=boolean(body, "update_record", default=False),
+    )
 
 
 def as_api_error(error: ResolutionError) -> APIError:

@@ -15,10 +15,12 @@ from django.utils import timezone
 from deliveries import hooks
 from deliveries.failures.groups import close_empty_groups
 from deliveries.models import (
+    BulkFix,
     Delivery,
     Event,
     FailureGroup,
     IdempotencyKey,
+    Proposal,
     ReplayItem,
     SourceEvent,
     SourceKey,
@@ -94,6 +96,7 @@ def prune(
         for _ in _until_none(partial(step, before, batch)):
             pass
     prune_drafts(now - DRAFT_KEPT)
+    _prune_proposals(before)
     SourceRequest.objects.filter(received_at__lt=before).delete()  # a few hundred of each source
     WizardPresence.objects.filter(at__lt=now - VISITS_KEPT).delete()
     return pruned
@@ -164,6 +167,12 @@ def _prune_origins(before: datetime, batch: int) -> int:
     )
     ids = list(old[:batch])
     return SourceEvent.objects.filter(event_id__in=ids).delete()[0] if ids else 0
+
+
+def _prune_proposals(before: datetime) -> None:
+    """Old proposals, decided or not: they hold payloads. What they became stays."""
+    BulkFix.objects.filter(status=BulkFix.Status.PROPOSED, created_at__lt=before).update(status=BulkFix.Status.REJECTED)
+    Proposal.objects.filter(created_at__lt=before).delete()  # a thousand of a store may wait
 
 
 def _prune_items(before: datetime, batch: int) -> int:

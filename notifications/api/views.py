@@ -16,6 +16,7 @@ from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
 from integrations.api.paging import page, query_text
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import parse_public_id, public_id
+from integrations.models import AccessToken
 from notifications.models import Notification
 from notifications.services import resolve_notification
 
@@ -81,6 +82,8 @@ class NotificationView(APIView):
 
 
 class ResolveView(APIView):
+    change_scope = AccessToken.Scope.RESOLVE
+
     @extend_schema(
         operation_id="resolve_notification", request=None, responses=answers(NotificationSerializer, more=(404,))
     )
