@@ -13,7 +13,17 @@ from django.db.models import Model
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
 
-from deliveries.models import BulkFix, CaseComment, CaseRule, Engine, Recipe, Replay, Revision, SourceRequest
+from deliveries.models import (
+    BulkFix,
+    CaseComment,
+    CaseRule,
+    Engine,
+    Proposal,
+    Recipe,
+    Replay,
+    Revision,
+    SourceRequest,
+)
 from integrations.foundation.audit import HOOKDESK, record_change
 from integrations.models import StaffProfile, Store
 from integrations.services import create_source
@@ -145,6 +155,21 @@ def make_side(mark: str) -> Side:
             owner_name=f"{mark}-person",
             expires_at=timezone.now() + timedelta(days=1),
             daily_cap=10,
+            created_at=timezone.now(),
+        ),
+        "proposal": Proposal.objects.create(
+            store=side.store,
+            action="edit",
+            values={
+                "payload": {"id": f"{mark}-object", "status": "sent"},
+                "patch": [{"op": "add", "path": "/status", "value": "sent"}],
+                "update_record": False,
+                "status": "failed",
+                "revision": 1,
+            },
+            reason=f"{mark} proposes it",
+            delivery_id=delivery.pk,
+            author_name=f"{mark} token",
             created_at=timezone.now(),
         ),
         "auditentry": record_change(
