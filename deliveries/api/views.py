@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -17,6 +18,7 @@ from deliveries.api.serializers import (
     RevisionSerializer,
     WholeEventSerializer,
 )
+from deliveries.failures.cases import case_of
 from deliveries.filters import FilterError, apply_filters
 from deliveries.models import Attempt, Delivery, Event
 from deliveries.proposals import propose_discard, propose_edit, propose_retry
@@ -31,7 +33,7 @@ from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import parse_public_id
 from integrations.models import AccessToken
 
-FILTERS = ("status", "integration", "subscription", "topic", "since", "until", "q")
+FILTERS = ("status", "integration", "subscription", "topic", "case", "since", "until", "q")
 _STATUS = f"({'|'.join(Delivery.Status.values)})"
 _TEXT = {"type": "string", "maxLength": LONGEST_QUERY_TEXT}
 _FILTER_PARAMETERS = [
@@ -43,6 +45,7 @@ _FILTER_PARAMETERS = [
     OpenApiParameter("integration", _TEXT, description="A slug. An empty value, here and below, is ignored."),
     OpenApiParameter("subscription", _TEXT, description="nsub_…"),
     OpenApiParameter("topic", _TEXT, description="A topic, an intent, or shipment.*"),
+    OpenApiParameter("case", _TEXT, description="case_…: what fails, or failed last, with this cause."),
     OpenApiParameter("since", _TEXT, description="ISO 8601, inclusive."),
     OpenApiParameter("until", _TEXT, description="ISO 8601, exclusive."),
     OpenApiParameter("q", _TEXT, description="An id of a delivery, event, request or object, or the start of a topic."),
@@ -83,12 +86,23 @@ class DeliveriesView(APIView):
         if "status" in request.query_params and not filters["status"]:
             raise invalid(f"status must be one or more of {', '.join(Delivery.Status.values)}.", "status")
         store_id = principal_of(request).store_id
+        filters["group"] = _case(filters.pop("case"), store_id)
         mine = Delivery.objects.filter(store_id=store_id).select_related("event", "integration")
         try:
             rows = apply_filters(mine, filters | {"store": store_id})
         except FilterError as error:
             raise invalid(error.message, error.field) from None
         return page(request, rows, DeliverySerializer().to_representation)
+
+
+def _case(written: str, store_id: uuid.UUID) -> str:
+    """The number that the filter of deliveries takes. Raises parameter_invalid, including for another store's."""
+    if not written:
+        return ""
+    found = case_of(written.removeprefix("case_")[:18])
+    if found is None or found.store_id != store_id:
+        raise invalid(f"There is no case {written[:60]!r} in this store.", "case")
+    return str(found.pk)
 
 
 class DeliveryView(APIView):

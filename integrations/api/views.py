@@ -155,6 +155,16 @@ class TokensView(APIView):
         return Response(TokenSerializer(token).data | {"token": written}, status=201)
 
 
+class CurrentTokenView(APIView):
+    """What the caller's own token may do; any valid token may ask."""
+
+    permission_classes = []
+
+    @extend_schema(operation_id="get_current_token", responses=answers(TokenSerializer, more=()))
+    def get(self, request: Request) -> Response:
+        return Response(TokenSerializer(AccessToken.objects.get(id=principal_of(request).token_id)).data)
+
+
 class TokenView(APIView):
     required_scope = AccessToken.Scope.MANAGE
 
