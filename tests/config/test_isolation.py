@@ -24,6 +24,7 @@ from deliveries.models import (
     Delivery,
     Event,
     FailureGroup,
+    Proposal,
     Recipe,
     Record,
     Replay,
@@ -47,7 +48,7 @@ pytestmark = pytest.mark.django_db
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MODELS = (
     AccessToken, Integration, Source, SourceAddress, SourceSecret, Subscription, Topic, Delivery, Attempt, Event, Record,
-    Notification, FailureGroup, CaseComment, CaseRule, BulkFix, Recipe, Replay,
+    Notification, FailureGroup, CaseComment, CaseRule, BulkFix, Proposal, Recipe, Replay,
 )  # fmt: skip
 
 HOSTILE_BODIES = {
@@ -106,6 +107,10 @@ def populate(store: Any) -> dict[str, str]:
         filters={"subscription": str(subscription.id), "since": now.isoformat(), "until": now.isoformat()},
         created_by_name="anna",  # as `replay.backfill` makes them
     )
+    proposal = Proposal.objects.create(
+        store=store, action="retry", values={"status": "failed", "revision": 0}, delivery_id=delivery.pk,
+        author_name="token theirs", created_at=now,
+    )  # fmt: skip
     channel = Channel.objects.create(name="theirs", kind="email", recipients=["ops@example.com"], level="error")
     channel.stores.add(store)
     return {
@@ -123,6 +128,8 @@ def populate(store: Any) -> dict[str, str]:
         "recipe_id": recipe.public_id,
         "backfill_id": f"bf_{backfill.id.hex}",
         "channel_id": str(channel.id),
+        "bulk_id": f"blk_{backfill.id.hex}",
+        "approval_id": proposal.public_id,
     }
 
 
@@ -174,7 +181,7 @@ def test_lists_hold_only_what_is_mine() -> None:
 
     for route in (
         "integrations", "sources", "tokens", "subscriptions", "topics", "deliveries", "notifications", "recipes",
-        "cases?view=all",
+        "cases?view=all", "approvals", "bulk", "backfills",
     ):  # fmt: skip
         items = mine.get(route).json()["items"]
         assert [item["name"] for item in items] == ([mine.token.name] if route == "tokens" else [])
@@ -206,7 +213,7 @@ def test_a_push_token_manages_nothing_and_a_manage_token_pushes_nothing() -> Non
     values = populate(pusher.store)
 
     for route in ROUTES:
-        if route.rstrip("/") in ("schema", "docs"):
+        if route.rstrip("/") in ("schema", "docs", "tokens/current"):
             continue
         is_ingest = route.rstrip("/") in ("push", "events")
         refused = manager if is_ingest else pusher
