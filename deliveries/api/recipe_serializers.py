@@ -102,6 +102,16 @@ class FixSerializer(serializers.Serializer[Any]):
         }
 
 
+class RefusedSerializer(serializers.Serializer[Any]):
+    record = serializers.CharField()
+    why = serializers.CharField()
+
+
+class UndoneSerializer(serializers.Serializer[Any]):
+    restored = serializers.IntegerField(help_text="Records that have their former values again.")
+    refused = RefusedSerializer(many=True, help_text="Those that have changed since, and were left alone.")
+
+
 class RecipeSerializer(serializers.Serializer[Any]):
     id = serializers.CharField(source="public_id")
     name = serializers.CharField()

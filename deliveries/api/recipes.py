@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +20,7 @@ from deliveries.api.recipe_serializers import (
     PreviewBodySerializer,
     PreviewSerializer,
     RecipeSerializer,
+    UndoneSerializer,
 )
 from deliveries.api.views import as_api_error
 from deliveries.filters import FilterError
@@ -28,6 +30,7 @@ from deliveries.recipes.keeping import CAP, DAYS, check_limits, switch_off
 from deliveries.recipes.plan import Row
 from deliveries.recipes.requests import check_may_keep, keep_after, request_fix, request_preview, scope_of
 from deliveries.recipes.rules import RuleError
+from deliveries.recipes.undoing import undo_records
 from deliveries.resolution import ResolutionError
 from integrations.api.authentication import principal_of, wants_proposal
 from integrations.api.bodies import body_of, boolean, mapping, text
@@ -166,15 +169,46 @@ def _kept(body: dict[str, Any]) -> dict[str, Any] | None:
     return {**limits, "name": text(keep, "name", default="", limit=200)}
 
 
+class FixesView(APIView):
+    @extend_schema(
+        operation_id="list_fixes", parameters=[CURSOR, LIMIT], responses=answers(page_of(FixSerializer, "Fix"))
+    )
+    def get(self, request: Request) -> Response:
+        return page(request, _fixes(request), FixSerializer().to_representation, by=("created_at", "id"))
+
+
 class FixView(APIView):
     @extend_schema(operation_id="get_fix", responses=answers(FixSerializer, more=(404,)))
     def get(self, request: Request, fix_id: str) -> Response:
-        wanted = parse_public_id("fix", fix_id)
-        mine = BulkFix.objects.filter(store_id=principal_of(request).store_id).exclude(status=BulkFix.Status.DRAFT)
-        fix = mine.select_related("replay").filter(id=wanted).first() if wanted else None
-        if fix is None:
-            raise not_found("fix")
-        return Response(FixSerializer(fix).data)
+        return Response(FixSerializer(_fix(request, fix_id)).data)
+
+
+class UndoFixView(APIView):
+    change_scope = RESOLVE
+
+    @extend_schema(operation_id="undo_fix", request=None, responses=answers(UndoneSerializer, more=(404, 409)))
+    def post(self, request: Request, fix_id: str) -> Response:
+        """Give the records that it updated their former values. What was sent stays sent."""
+        fix, actor = _fix(request, fix_id), Actor.of_principal(principal_of(request))
+        try:
+            done = undo_records(fix=fix, actor=actor, reason=text(body_of(request), "reason", default="", limit=500))
+        except ResolutionError as error:
+            raise as_api_error(error) from None
+        refused = [{"record": name, "why": why} for name, why in done.refused]
+        return Response({"restored": done.restored, "refused": refused})
+
+
+def _fixes(request: Request) -> QuerySet[BulkFix]:
+    mine = BulkFix.objects.filter(store_id=principal_of(request).store_id).exclude(status=BulkFix.Status.DRAFT)
+    return mine.select_related("replay")
+
+
+def _fix(request: Request, fix_id: str) -> BulkFix:
+    wanted = parse_public_id("fix", fix_id)
+    found = _fixes(request).filter(id=wanted).first() if wanted else None
+    if found is None:
+        raise not_found("fix")
+    return found
 
 
 class RecipesView(APIView):

@@ -17,6 +17,7 @@ from integrations.foundation.identifiers import public_id
 
 #: Of one event; the rest is in the list of deliveries.
 DELIVERIES_SHOWN = 1_000
+RESOLVE_ACTIONS = ("retry", "edit", "discard", "wait", "release")
 
 
 class EventSerializer(serializers.Serializer[Any]):
@@ -171,6 +172,15 @@ def http_request_json(attempt: Attempt) -> dict[str, Any]:
     return (shown["request"] or {}) | {"response": shown["response"], "error": shown["error"]}
 
 
+class RecordSerializer(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    id = serializers.CharField(source="external_id")
+    data = serializers.DictField()  # type: ignore[assignment]  # the contract's word
+    version = serializers.IntegerField(help_text="How often it has changed.")
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
 class RevisionSerializer(serializers.Serializer[Any]):
     number = serializers.IntegerField()
     author = serializers.CharField(source="author_name")
@@ -185,7 +195,9 @@ class RevisionSerializer(serializers.Serializer[Any]):
 
 
 class ResolveBodySerializer(serializers.Serializer[Any]):
-    action = serializers.ChoiceField(["retry", "edit", "discard"])
+    action = serializers.ChoiceField(
+        RESOLVE_ACTIONS, help_text="wait: for a fix at the source. release: send what is held."
+    )
     payload = serializers.DictField(required=False, help_text="With edit: the whole data, before the transform.")
     reason = serializers.CharField(required=False, allow_blank=True, max_length=TEXT_LIMIT)
     update_record = serializers.BooleanField(required=False, help_text="With edit: also update the store's record.")

@@ -12,17 +12,26 @@ from rest_framework.views import APIView
 
 from deliveries.api.approvals import PROPOSED, proposed
 from deliveries.api.serializers import (
+    RESOLVE_ACTIONS,
     AttemptSerializer,
     DeliverySerializer,
+    RecordSerializer,
     ResolveBodySerializer,
     RevisionSerializer,
     WholeEventSerializer,
 )
 from deliveries.failures.cases import case_of
 from deliveries.filters import FilterError, apply_filters
-from deliveries.models import Attempt, Delivery, Event
+from deliveries.models import Attempt, Delivery, Event, Record
 from deliveries.proposals import propose_discard, propose_edit, propose_retry
-from deliveries.resolution import ResolutionError, discard_delivery, edit_delivery, retry_delivery
+from deliveries.resolution import (
+    ResolutionError,
+    discard_delivery,
+    edit_delivery,
+    release_hold,
+    retry_delivery,
+    wait_for_source,
+)
 from deliveries.results.under_way import attempt_under_way
 from integrations.api.authentication import principal_of, wants_proposal
 from integrations.api.bodies import body_of, boolean, mapping, text
@@ -34,6 +43,7 @@ from integrations.foundation.identifiers import parse_public_id
 from integrations.models import AccessToken
 
 FILTERS = ("status", "integration", "subscription", "topic", "case", "since", "until", "q")
+_BY_STAFF = {"wait": wait_for_source, "release": release_hold}
 _STATUS = f"({'|'.join(Delivery.Status.values)})"
 _TEXT = {"type": "string", "maxLength": LONGEST_QUERY_TEXT}
 _FILTER_PARAMETERS = [
@@ -125,6 +135,16 @@ class AttemptsView(APIView):
         return page(request, rows, show, by=("number",), is_descending=False, last=attempt_under_way(delivery))
 
 
+class RecordView(APIView):
+    @extend_schema(operation_id="get_record", responses=answers(RecordSerializer, more=(404,)))
+    def get(self, request: Request, record_type: str, record_id: str) -> Response:
+        mine = Record.objects.filter(store_id=principal_of(request).store_id, version__gt=0)
+        found = mine.filter(type=record_type, external_id=record_id).first()
+        if found is None:
+            raise not_found("record")
+        return Response(RecordSerializer(found).data)
+
+
 class RevisionsView(APIView):
     @extend_schema(
         operation_id="list_revisions",
@@ -167,8 +187,12 @@ def _resolve(delivery: Delivery, body: dict[str, Any], actor: Actor, *, is_propo
     if action == "discard":
         discard = propose_discard if is_proposal else discard_delivery
         return discard(delivery=delivery, actor=actor, reason=reason)
+    if action in _BY_STAFF and not is_proposal:
+        return _BY_STAFF[action](delivery=delivery, actor=actor, reason=reason)
+    if action in _BY_STAFF:
+        raise invalid(f"{action} cannot be proposed. Propose an edit, a retry or a discard.", "action")
     if action != "edit":
-        raise invalid("action must be retry, edit or discard.", "action")
+        raise invalid(f"action must be one of {', '.join(RESOLVE_ACTIONS)}.", "action")
     if "payload" not in body:
         raise missing("payload", "payload is required with edit: the complete corrected data.")
     edit = propose_edit if is_proposal else edit_delivery

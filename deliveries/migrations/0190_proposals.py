@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-created_at'],
-                'indexes': [models.Index(fields=['store', 'created_at', 'id'], name='proposal_of_store'), models.Index(condition=models.Q(('status', 'awaiting')), fields=['created_at'], name='proposal_awaiting'), models.Index(condition=models.Q(('status', 'awaiting')), fields=['delivery_id'], name='proposal_of_delivery')],
+                'indexes': [models.Index(fields=['store', 'created_at', 'id'], name='proposal_of_store'), models.Index(fields=['status', 'created_at'], name='proposal_by_status'), models.Index(fields=['delivery_id'], name='proposal_of_delivery')],
             },
         ),
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
 
 from deliveries.models.recipes import BulkFix
 from deliveries.models.replay import Replay
@@ -64,9 +63,9 @@ class Proposal(models.Model):
             # The list of a store.
             models.Index(fields=["store", "created_at", "id"], name="proposal_of_store"),
             # What awaits a decision?
-            models.Index(fields=["created_at"], name="proposal_awaiting", condition=Q(status="awaiting")),
+            models.Index(fields=["status", "created_at"], name="proposal_by_status"),
             # And about this delivery?
-            models.Index(fields=["delivery_id"], name="proposal_of_delivery", condition=Q(status="awaiting")),
+            models.Index(fields=["delivery_id"], name="proposal_of_delivery"),
         ]
 
     def __str__(self) -> str:

@@ -17,7 +17,14 @@ from integrations.foundation.json_places import as_spelled
 LINES: Final = 8
 #: What `lines_of` says of filters that are not shown by their own name.
 _HIDDEN: Final = {"store"}
-_WORDS: Final = {"q": "search", "group": "case", "again": "also what was delivered before"}
+_WORDS: Final = {
+    "q": "search",
+    "group": "case",
+    "ids": "only",
+    "since": "from",
+    "until": "made before",
+    "again": "also what was delivered before",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import parse_public_id, public_id
 from integrations.models import AccessToken
 from notifications.models import Notification
-from notifications.services import resolve_notification
+from notifications.services import reopen_notification, resolve_notification
 
 
 class NotificationSerializer(serializers.Serializer[Notification]):
@@ -78,6 +78,18 @@ class NotificationsView(APIView):
 class NotificationView(APIView):
     @extend_schema(operation_id="get_notification", responses=answers(NotificationSerializer, more=(404,)))
     def get(self, request: Request, notification_id: str) -> Response:
+        return Response(notification_json(notification_of(request, notification_id)))
+
+
+class ReopenView(APIView):
+    change_scope = AccessToken.Scope.RESOLVE
+
+    @extend_schema(
+        operation_id="reopen_notification", request=None, responses=answers(NotificationSerializer, more=(404,))
+    )
+    def post(self, request: Request, notification_id: str) -> Response:
+        notification = notification_of(request, notification_id)
+        reopen_notification(notification=notification, actor=Actor.of_principal(principal_of(request)))
         return Response(notification_json(notification_of(request, notification_id)))
 
 

@@ -39,6 +39,7 @@ from tests.factories import (
     FailureGroupFactory,
     IntegrationFactory,
     NotificationFactory,
+    RecordFactory,
     SourceFactory,
     SubscriptionFactory,
     TopicFactory,
@@ -128,6 +129,8 @@ def populate(store: Any) -> dict[str, str]:
         "recipe_id": recipe.public_id,
         "backfill_id": f"bf_{backfill.id.hex}",
         "channel_id": str(channel.id),
+        "record_type": RecordFactory(store=store, type="theirs", external_id="7").type,
+        "record_id": "7",
         "bulk_id": f"blk_{backfill.id.hex}",
         "approval_id": proposal.public_id,
     }
