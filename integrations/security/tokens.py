@@ -47,7 +47,9 @@ class Principal:
         return f"token {self.token_name}"
 
     def may(self, scope: str) -> bool:
-        """Whether the token has this scope, or one that includes it."""
+        """Whether the token has this scope, or one that includes it. One that only proposes does not resolve."""
+        if scope == _Scope.RESOLVE and self.only_proposes:
+            return False
         return scope in self.scopes or any(scope in INCLUDED.get(held, ()) for held in self.scopes)
 
     @property

@@ -208,6 +208,16 @@ def test_who_issued_the_token_approves_unless_the_store_asks_for_a_second_person
     assert (state(first)[0], state(second)[0]) == ("pending", "failed")
 
 
+def test_other_scopes_do_not_outdo_propose(assistant: ApiClient) -> None:
+    [delivery] = failing(assistant)
+    client = ApiClient(assistant.store, scopes=("propose", "resolve", "manage"))
+    assert resolve(client, delivery, action="retry").status_code == 202
+    assert client.post(f"cases/{delivery.failure_group.public_id}/resolve").status_code == 403
+    assert client.post("tokens", {"name": "more", "scopes": ["resolve"]}).status_code == 403
+    assert client.post("topics", {"name": "user.created"}).status_code == 201
+    assert (state(delivery)[0], Proposal.objects.count()) == ("failed", 1)
+
+
 def test_any_token_may_ask_for_a_person(assistant: ApiClient) -> None:
     [delivery] = failing(assistant)
     answer = resolve(ApiClient(assistant.store), delivery, action="retry", propose=True)
