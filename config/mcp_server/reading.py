@@ -62,9 +62,9 @@ class Reading:
         )  # fmt: skip
 
     def get_delivery(self, delivery: str) -> dict[str, Any]:
-        """One delivery (dlv_…): its payload, its first attempts with request and response (credentials are masked,
-        long bodies cut), and the payloads it was edited to."""
-        attempts = self._api.get(f"deliveries/{delivery}/attempts", limit=ATTEMPTS)
+        """One delivery (dlv_…): its payload, its last attempts, newest first, with request and response
+        (credentials are masked, long bodies cut), and the payloads it was edited to."""
+        attempts = self._api.get(f"deliveries/{delivery}/attempts", limit=ATTEMPTS, order="desc")
         return {
             "delivery": self._api.get(f"deliveries/{delivery}"),
             "attempts": [_cut(attempt) for attempt in attempts["items"]],

@@ -43,6 +43,7 @@ from integrations.foundation.identifiers import parse_public_id
 from integrations.models import AccessToken
 
 FILTERS = ("status", "integration", "subscription", "topic", "case", "since", "until", "q")
+ORDERS = ("asc", "desc")
 _BY_STAFF = {"wait": wait_for_source, "release": release_hold}
 _STATUS = f"({'|'.join(Delivery.Status.values)})"
 _TEXT = {"type": "string", "maxLength": LONGEST_QUERY_TEXT}
@@ -124,7 +125,13 @@ class DeliveryView(APIView):
 class AttemptsView(APIView):
     @extend_schema(
         operation_id="list_attempts",
-        parameters=[CURSOR, LIMIT],
+        parameters=[
+            OpenApiParameter(
+                "order", str, enum=ORDERS, description="`desc`: the newest first, without the one that is under way."
+            ),
+            CURSOR,
+            LIMIT,
+        ],
         responses=answers(page_of(AttemptSerializer, "Attempt")),
     )
     def get(self, request: Request, delivery_id: str) -> Response:
@@ -132,6 +139,11 @@ class AttemptsView(APIView):
         rows = Attempt.objects.filter(delivery=delivery)
         rows = rows.select_related("delivery__integration", "delivery__subscription")
         show = AttemptSerializer().to_representation
+        order = query_text(request, "order") if "order" in request.query_params else "asc"
+        if order not in ORDERS:
+            raise invalid(f"order must be one of {', '.join(ORDERS)}.", "order")
+        if order == "desc":
+            return page(request, rows, show, by=("number",))
         return page(request, rows, show, by=("number",), is_descending=False, last=attempt_under_way(delivery))
 
 
