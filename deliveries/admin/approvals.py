@@ -13,7 +13,7 @@ from django.utils import timezone
 from deliveries import hooks
 from deliveries.admin.access import open_delivery, render, require
 from deliveries.admin.proposals import decide_batch, decision_of
-from deliveries.proposals.inbox import fixes_for, proposals_for
+from deliveries.proposals.inbox import BATCHES, fixes_for, proposals_for
 from deliveries.resolution.approval_inbox import (
     DECIDED_AT_ONCE,
     LOOKED_AT,
@@ -34,8 +34,10 @@ def approvals_view(request: HttpRequest) -> HttpResponse:
         return decide_batch(request) if "proposals" in request.POST else _decided(request)
     hooks.page_opened(request.user.pk, request.path, timezone.now())  # type: ignore[arg-type]  # staff only
     batches = batches_for(request.user)  # type: ignore[arg-type]  # staff only
+    proposals = proposals_for(request.user)  # type: ignore[arg-type]
     context = {
-        "proposals": proposals_for(request.user),  # type: ignore[arg-type]
+        "proposals": proposals,
+        "is_cut": len(proposals) == BATCHES,
         "fixes": fixes_for(request.user),  # type: ignore[arg-type]
         "batches": batches,
         "total": sum(batch.count for batch in batches),

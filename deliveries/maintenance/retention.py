@@ -92,11 +92,10 @@ def prune(
     for count in _until_none(lambda: _prune_keys(SourceKey, now - SOURCE_KEYS_KEPT, batch)):
         pruned.idempotency_keys += count
         progress(count)
-    for step in (_prune_items, prune_values, prune_versions, _prune_origins):
+    for step in (_prune_items, _prune_proposals, prune_values, prune_versions, _prune_origins):
         for _ in _until_none(partial(step, before, batch)):
             pass
     prune_drafts(now - DRAFT_KEPT)
-    _prune_proposals(before)
     SourceRequest.objects.filter(received_at__lt=before).delete()  # a few hundred of each source
     WizardPresence.objects.filter(at__lt=now - VISITS_KEPT).delete()
     return pruned
@@ -169,10 +168,13 @@ def _prune_origins(before: datetime, batch: int) -> int:
     return SourceEvent.objects.filter(event_id__in=ids).delete()[0] if ids else 0
 
 
-def _prune_proposals(before: datetime) -> None:
+def _prune_proposals(before: datetime, batch: int) -> int:
     """Old proposals, decided or not: they hold payloads. What they became stays."""
-    BulkFix.objects.filter(status=BulkFix.Status.PROPOSED, created_at__lt=before).update(status=BulkFix.Status.REJECTED)
-    Proposal.objects.filter(created_at__lt=before).delete()  # a thousand of a store may wait
+    with transaction.atomic():
+        ids = list(Proposal.objects.filter(created_at__lt=before).values_list("id", flat=True)[:batch])
+        orphans = BulkFix.objects.filter(status=BulkFix.Status.PROPOSED, proposal__in=ids)
+        orphans.update(status=BulkFix.Status.REJECTED)
+        return Proposal.objects.filter(id__in=ids).delete()[1].get("deliveries.Proposal", 0)
 
 
 def _prune_items(before: datetime, batch: int) -> int:

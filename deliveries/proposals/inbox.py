@@ -22,8 +22,9 @@ from deliveries.resolution.approval_inbox import DECIDED_AT_ONCE, Decision, Repo
 from integrations.foundation.audit import Actor
 from integrations.models import Store
 
-#: Proposals that the inbox looks at, oldest first; the others follow when these are decided.
+#: Proposals that the inbox looks at, oldest first, and batches that it shows; the others follow when these are decided.
 LOOKED_AT: Final = 500
+BATCHES: Final = 50
 FIXES: Final = 50
 ROWS: Final = 5
 
@@ -74,9 +75,12 @@ def proposals_for(user: User) -> list[ProposalBatch]:
     """The batches in the stores that this person sees, the longest waiting first."""
     found: dict[str, ProposalBatch] = {}
     rows = visible_to(waiting_proposals(), user).select_related("store", "fix").order_by("created_at", "id")
-    for proposal in rows[:LOOKED_AT]:
+    # Their arguments may hold whole payloads: read for those that are shown.
+    for proposal in rows.defer("values")[:LOOKED_AT]:
         key = _key_of(proposal)
         if key not in found:
+            if len(found) == BATCHES:
+                continue
             action, why = proposal.get_action_display(), why_not_approver(proposal, Actor.of_user(user))
             found[key] = ProposalBatch(key, proposal.store, proposal.author_name, proposal.reason, action, why_not=why)
         found[key].proposals.append(proposal)
@@ -93,12 +97,17 @@ def _key_of(proposal: Proposal) -> str:
 
 def _add_rows(batches: Sequence[ProposalBatch]) -> None:
     shown = [proposal for batch in batches for proposal in batch.proposals[:ROWS]]
+    values = dict(Proposal.objects.filter(pk__in=[one.pk for one in shown]).values_list("pk", "values"))
+    shown = [proposal for proposal in shown if proposal.pk in values]  # the others were pruned a moment ago
+    for proposal in shown:
+        proposal.values = values[proposal.pk]
     ids = [proposal.delivery_id for proposal in shown if proposal.delivery_id is not None]
     deliveries = Delivery.objects.select_related("event", "integration").in_bulk(ids)
     for batch in batches:
         batch.rows = [
             Shown(one, lines_of(one), deliveries.get(one.delivery_id) if one.delivery_id else None)
             for one in batch.proposals[:ROWS]
+            if one.pk in values
         ]
 
 
@@ -109,7 +118,7 @@ def decide_proposals(
     others alone."""
     now, actor, report = now or timezone.now(), Actor.of_user(user), Report()
     rows = visible_to(Proposal.objects.filter(pk__in=list(ids)[:DECIDED_AT_ONCE]), user)
-    for proposal in rows.order_by("created_at", "id"):
+    for proposal in rows.defer("values").order_by("created_at", "id"):
         try:
             if decision == "approve":
                 approve_proposal(proposal=proposal, actor=actor, now=now)

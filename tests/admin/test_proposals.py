@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from deliveries.models import BulkFix, Delivery, Proposal
+from deliveries.proposals.inbox import proposals_for
 from deliveries.recipes.requests import request_fix
 from integrations.foundation.audit import Actor
 from tests.api_client import ApiClient
@@ -48,13 +49,15 @@ def statuses() -> list[str]:
 
 
 def test_a_batch_says_who_proposes_what_and_is_approved_with_one_click(
-    browse: Callable[..., Client], assistant: ApiClient
+    browse: Callable[..., Client], assistant: ApiClient, django_assert_max_num_queries: Any
 ) -> None:
     proposed(assistant)
     client = browse("Manager")
     assert "2 changes await approval" in text_of(client, reverse("admin:index"))
     inbox = client.get(reverse(INBOX))
     [batch] = inbox.context["proposals"]
+    with django_assert_max_num_queries(6):
+        proposals_for(inbox.wsgi_request.user)
     content = inbox.content.decode()
     assert (batch.title, batch.author) == ("Edit and resend 2 deliveries", f"token {assistant.token.name}")
     assert "no country code" in content and "Add phone" in content and "<b>+41</b>" not in content

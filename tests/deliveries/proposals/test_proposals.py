@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +10,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from deliveries.models import Delivery, Proposal, Recipe, Replay, Revision
+from deliveries.maintenance.retention import prune
+from deliveries.models import BulkFix, BulkFixItem, Delivery, Proposal, Recipe, Replay, Revision
 from deliveries.proposals import approve_proposal, reject_proposal
 from deliveries.proposals.waiting import waiting_count
 from deliveries.resolution import ResolutionError, retry_delivery
@@ -177,6 +179,20 @@ def test_a_rejected_fix_sends_nothing(assistant: ApiClient, manager: Any) -> Non
     assert (shown["status"], shown["decision_reason"]) == ("rejected", "No.")
     assert assistant.get(f"fixes/{answer['result']}").json()["status"] == "rejected"
     assert state(delivery)[0] == "failed"
+
+
+def test_old_proposals_are_pruned_with_what_they_hold(assistant: ApiClient) -> None:
+    [delivery] = failing(assistant)
+    body = {"like": delivery.public_id, "field": FIELD, "rules": [{"rule": "trim"}]}
+    assistant.post("recipes/apply", body)
+    resolve(assistant, delivery, action="retry")
+    old = NOW - timedelta(days=100)
+    Proposal.objects.update(created_at=old)
+    BulkFix.objects.update(created_at=old)
+    kept = resolve(assistant, delivery, action="discard").json()["id"]
+    prune(before=NOW - timedelta(days=90))
+    assert [one["id"] for one in assistant.get("approvals").json()["items"]] == [kept]
+    assert (BulkFix.objects.get().status, BulkFixItem.objects.exists()) == ("rejected", False)
 
 
 def test_no_program_approves_and_a_proposer_takes_back_only_its_own(assistant: ApiClient) -> None:
