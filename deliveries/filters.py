@@ -24,6 +24,7 @@ from integrations.models import Integration, Store
 
 #: How many events of one object are examined in a search by object id.
 OBJECT_EVENTS_LIMIT = 1_000
+IDS_LIMIT = 1_000
 ID_SLACK = timedelta(days=1)
 _SPELLINGS = {"failure_group": "group"}
 
@@ -60,7 +61,7 @@ def apply_filters(queryset: Deliveries, params: Mapping[str, Any]) -> Deliveries
     an object's id, or how a topic begins), `store` (one or several), `group` (one or several), `subscription`,
     `replay` (what a bulk action processed), `left_alone` (what it skipped), `bulk_fix` (what a bulk fix is for),
     `simulation` (whose requests a simulated change makes different),
-    `approval` (`awaited`: an edited payload waits for a second person).
+    `approval` (`awaited`: an edited payload waits for a second person), `ids` (deliveries, comma-separated).
     Raises FilterError, a ValueError, for unknown names and values.
     """
     cleaned = clean_filters(params)
@@ -188,6 +189,18 @@ def _approval(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveri
     return queryset.filter(Exists(Revision.objects.filter(delivery=OuterRef("pk"), is_awaiting_approval=True)))
 
 
+def _ids(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
+    words = [word.strip() for word in text.split(",")]
+    if len(words) > IDS_LIMIT:
+        raise FilterError("ids", f"At most {IDS_LIMIT:,} ids at once. Use filters for more.")
+    found = []
+    for word in words:
+        if (wanted := parse_public_id("dlv", word)) is None:
+            raise FilterError("ids", f"{word[:60]!r} is not the id of a delivery (dlv_…).")
+        found.append(wanted)
+    return queryset.filter(id__in=found)
+
+
 def _replay(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
     return queryset.filter(id__in=_items(text, "replay", is_left_alone=False))
 
@@ -254,6 +267,7 @@ _FILTERS: dict[str, Callable[[Deliveries, str, Mapping[str, str]], Deliveries]] 
     "approval": _approval,
     "bulk_fix": _bulk_fix,
     "simulation": _simulation,
+    "ids": _ids,
     "since": _since,
     "until": _until,
     "finished_since": _finished_since,

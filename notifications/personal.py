@@ -19,7 +19,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from deliveries.failures.people import staff_of
-from deliveries.models import FailureGroup, Revision
+from deliveries.models import FailureGroup, Proposal
+from deliveries.proposals.waiting import waiting
 from integrations.foundation.texts import shortened
 from integrations.security.staff import visible_store_ids
 from notifications.channels import ChannelError, OutgoingMessage, provider_for
@@ -30,7 +31,7 @@ logger = logging.getLogger("hookdesk.notifications")
 
 Mail = PersonalNotice.Mail
 APPROVES = "deliveries.approve_revision"
-#: What keys of notices about edited payloads begin with; the store follows.
+#: What keys of notices about what awaits approval begin with; the store follows.
 APPROVALS = "approvals:"
 #: News of the same thing is mailed at most this often.
 MAIL_EVERY = timedelta(minutes=30)
@@ -62,40 +63,54 @@ def tell_assignees(group_ids: Collection[int], what: str, now: datetime) -> None
 
 
 def tell_approvers(now: datetime) -> int:
-    """Tell those who may approve how many payloads wait, once for all that came together. Returns how many people.
+    """Tell those who may approve how much waits, once for all that came together. Returns how many people.
 
-    Nobody is told of their own edits.
+    Nobody is told of what they ask for themselves.
     """
-    waiting = Revision.objects.filter(is_awaiting_approval=True)
-    path = reverse("admin:deliveries_approvals")
+    stores = _waiting_stores()
     told: set[int] = set()
-    stores = waiting.order_by().values("delivery__store", "delivery__store__name").annotate(latest=Max("created_at"))
-    for store_id, name, latest in stores.values_list("delivery__store", "delivery__store__name", "latest"):
+    for store_id, (name, latest) in stores.items():
         key = f"{APPROVALS}{store_id}"
         known = dict(PersonalNotice.objects.filter(key=key).values_list("user_id", "at"))
         for user in staff_of(store_id, APPROVES):
             if known.get(user.pk) is not None and known[user.pk] >= latest:
                 continue
-            others = waiting.filter(delivery__store=store_id).exclude(author=user).exclude(people=user)
-            found = others.aggregate(number=Count("pk", distinct=True), latest=Max("created_at"))
-            if not found["number"] or (user.pk in known and known[user.pk] >= found["latest"]):
+            number, newest = _waiting_for(user, store_id)
+            if newest is None or (user.pk in known and known[user.pk] >= newest):
                 continue
-            one = found["number"] == 1
             words = (
-                f"{found['number']:,} edited payload{'' if one else 's'} of {name} await{'s' if one else ''} approval"
+                f"{number:,} change{'' if number == 1 else 's'} of {name} await{'s' if number == 1 else ''} approval"
             )
-            _tell(user, store_id, key, words, path, now)
+            _tell(user, store_id, key, words, reverse("admin:deliveries_approvals"), now)
             told.add(user.pk)
     # Decided, by whomever: nothing to do any more.
-    open_keys = {f"{APPROVALS}{store_id}" for store_id in waiting.values_list("delivery__store", flat=True).distinct()}
+    open_keys = {f"{APPROVALS}{store_id}" for store_id in stores}
     over = PersonalNotice.objects.filter(key__startswith=APPROVALS, read_at=None).exclude(key__in=open_keys)
     over.update(read_at=now, mail=Mail.NONE)
     return len(told)
 
 
-def _awaiting(number: int, store: str) -> str:
-    subject = "1 edited payload" if number == 1 else f"{number:,} edited payloads"
-    return f"{subject} of {store} await{'s' if number == 1 else ''} approval"
+def _waiting_stores() -> dict[uuid.UUID, tuple[str, datetime]]:
+    """Where something awaits approval: the store's name, and when the last of it was asked for."""
+    found: dict[uuid.UUID, tuple[str, datetime]] = {}
+    for rows, path in waiting():
+        stores = rows.order_by().values(path, f"{path}__name").annotate(latest=Max("created_at"))
+        for store_id, name, latest in stores.values_list(path, f"{path}__name", "latest"):
+            found[store_id] = (name, max(latest, found[store_id][1]) if store_id in found else latest)
+    return found
+
+
+def _waiting_for(user: User, store_id: uuid.UUID) -> tuple[int, datetime | None]:
+    """How much this person could decide, and when the last of it was asked for."""
+    number, newest = 0, None
+    for rows, path in waiting():
+        others = rows.filter(**{path: store_id}).exclude(author=user)
+        if rows.model is not Proposal:  # their tokens' proposals are for them too
+            others = others.exclude(people=user)
+        found = others.aggregate(number=Count("pk", distinct=True), latest=Max("created_at"))
+        number += found["number"]
+        newest = max(filter(None, (newest, found["latest"])), default=None)
+    return number, newest
 
 
 def _tell(

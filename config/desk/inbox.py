@@ -9,7 +9,7 @@ from django.db.models import Count, Q
 
 from deliveries.access import visible_to
 from deliveries.models import FailureGroup
-from deliveries.resolution.approval_inbox import waiting_count
+from deliveries.proposals.waiting import waiting_count
 from deliveries.stats.queries import shown_count
 from notifications.models import PersonalNotice
 from notifications.personal import APPROVALS, unread

@@ -25,6 +25,7 @@ HIDDEN = {
     "integrations.staffprofile",
     "subscriptions.subscriptionversion",
     "deliveries.idempotencykey",
+    "deliveries.proposal",
     "deliveries.replayitem",
     "deliveries.bulkfixitem",
     "deliveries.recipeuse",

@@ -1,4 +1,4 @@
-"""The inbox of edited payloads that await approval, and one of its batches."""
+"""The inbox of what awaits approval: edited payloads in batches, bulk fixes, and what programs propose."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from deliveries import hooks
 from deliveries.admin.access import open_delivery, render, require
+from deliveries.admin.proposals import decide_batch, decision_of
+from deliveries.proposals.inbox import BATCHES, fixes_for, proposals_for
 from deliveries.resolution.approval_inbox import (
     DECIDED_AT_ONCE,
     LOOKED_AT,
     Batch,
-    Decision,
     batches_for,
     decide,
     samples_of,
@@ -30,10 +31,14 @@ def approvals_view(request: HttpRequest) -> HttpResponse:
     require(request, "deliveries.view_delivery")
     if request.method == "POST":
         require(request, APPROVES)
-        return _decided(request)
+        return decide_batch(request) if "proposals" in request.POST else _decided(request)
     hooks.page_opened(request.user.pk, request.path, timezone.now())  # type: ignore[arg-type]  # staff only
     batches = batches_for(request.user)  # type: ignore[arg-type]  # staff only
+    proposals = proposals_for(request.user)  # type: ignore[arg-type]
     context = {
+        "proposals": proposals,
+        "is_cut": len(proposals) == BATCHES,
+        "fixes": fixes_for(request.user),  # type: ignore[arg-type]
         "batches": batches,
         "total": sum(batch.count for batch in batches),
         "is_capped": sum(batch.count for batch in batches) >= LOOKED_AT,
@@ -67,9 +72,7 @@ def _batch(request: HttpRequest, key: str) -> Batch | None:
 
 
 def _decided(request: HttpRequest) -> HttpResponse:
-    decision: Decision = "approve" if request.POST.get("decision") == "approve" else "reject"
-    if request.POST.get("decision") not in ("approve", "reject"):
-        raise Http404("No such decision.")
+    decision = decision_of(request)
     ids = _chosen(request)
     if not ids:
         messages.warning(request, "Nothing was selected, or it has been decided meanwhile. Nothing was changed.")

@@ -19,7 +19,7 @@ from deliveries.access import visible_to
 from deliveries.admin.access import render, require
 from deliveries.admin.wizard import table
 from deliveries.failures.cases import case_of
-from deliveries.models import BulkFix, BulkFixItem, Delivery, Event, FailureGroup
+from deliveries.models import BulkFix, BulkFixItem, Delivery, Event, FailureGroup, Proposal
 from deliveries.recipes.rules import RuleError, parse_rules
 from deliveries.recipes.sending import approve_fix, reject_fix
 from deliveries.recipes.sheets import cell_text
@@ -59,7 +59,7 @@ class BulkFixAdmin(ReadOnlyAdmin):
         require(request, "deliveries.view_bulkfix")
         rows = self.get_queryset(request).filter(~Q(status=BulkFix.Status.DRAFT) | Q(author_id=request.user.pk))
         found = list(rows.select_related("store", "replay").order_by("-created_at")[:LISTED])
-        found.sort(key=lambda fix: fix.status != BulkFix.Status.AWAITING)
+        found.sort(key=lambda fix: fix.status not in (BulkFix.Status.AWAITING, BulkFix.Status.PROPOSED))
         context = {"rows": [(fix, _field(fix)) for fix in found]}
         return render(request, "admin/deliveries/bulkfix/change_list.html", "Bulk fixes", context)
 
@@ -130,6 +130,7 @@ class BulkFixAdmin(ReadOnlyAdmin):
             "sample_size": SAMPLE,
             "may_decide": user.has_perm("deliveries.approve_revision"),
             "why_not": why_not_approver(fix, Actor.of_user(user)),
+            "proposal": Proposal.objects.filter(fix=fix).first(),
             "undoable": can_undo(fix) if all(user.has_perm(one) for one in table.PERMISSIONS) else 0,
             "restored": fix.items.filter(is_undone=True).count(),
             "refused": _named(fix.items.filter(record_id__isnull=False, is_undone=False).exclude(note="")),

@@ -23,6 +23,7 @@ from deliveries.admin.compare import compare_view
 from deliveries.admin.detail import in_full, page_context
 from deliveries.admin.figures import figures_view, objectives_view
 from deliveries.admin.json_pointers import existing_pointers
+from deliveries.admin.proposals import proposal_view
 from deliveries.admin.wizard import outcome, steps, table
 from deliveries.models import Delivery
 from deliveries.resolution import ResolutionError, approve_revision, reject_revision, why_not_approver
@@ -47,6 +48,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return [
             self.route("selection/", selection_view, "selection"),
             path("approvals/", self.admin_site.admin_view(approvals_view), name="deliveries_approvals"),
+            path("approvals/<uuid:proposal>/", self.admin_site.admin_view(proposal_view), name="deliveries_proposal"),
             path("<uuid:pk>/approvals/", self.admin_site.admin_view(batch_view), name="deliveries_approval_batch"),
             self.route("preview/", test_and_preview.preview_view, "preview"),
             self.route("test/<number:pk>/", test_and_preview.test_view, "test"),

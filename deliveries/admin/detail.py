@@ -13,6 +13,8 @@ from deliveries.failures.contrast import Finding, place_in
 from deliveries.failures.diagnosis import Diagnosis, diagnose
 from deliveries.failures.samples import findings_for
 from deliveries.models import Attempt, BulkFix, Delivery, RecipeUse, Record
+from deliveries.proposals.showing import lines_of
+from deliveries.proposals.waiting import waiting_proposals
 from deliveries.resolution import actions_for, alike, payload_of, schema_problems
 from deliveries.results.attempt_bodies import readable_body, readable_response
 from deliveries.results.under_way import attempt_under_way
@@ -130,6 +132,7 @@ def page_context(delivery: Delivery, user: Any) -> dict[str, Any]:
         "made_by": made_by.version_at(delivery.created_at),
         "revisions": revisions,
         "awaiting": next((revision for revision in revisions if revision.is_awaiting_approval), None),
+        "proposals": [(one, lines_of(one)) for one in waiting_proposals().filter(delivery_id=delivery.pk)[:5]],
         "payload": payload_of(delivery),
         "sent": sent,
         "diagnosis": diagnosis_of(delivery, attempts),

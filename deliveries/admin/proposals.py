@@ -1,102 +1,138 @@
-"""Reads a change that is not saved from the form it was typed into, and which events to run it over."""
+"""What programs propose, on the desk: one proposal to be looked at, and the decision."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import uuid
+from typing import Any, Final
 
-from django.db.models import QuerySet
-from django.http import Http404, HttpRequest
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from deliveries.access import visible_to
-from deliveries.admin.past_events import period_of
-from deliveries.simulation.choosing import ChoiceError, EventChoice, find_events
-from deliveries.simulation.targets import IntegrationTarget, SubscriptionTarget, Target, TopicTarget
-from integrations.admin.forms import IntegrationForm
-from integrations.admin.keys import parse_number, parse_uuid
-from integrations.admin.lists import SEARCH_LIMIT
-from integrations.models import Integration, Store
-from integrations.wire_formats import WIRE_FORMATS
-from subscriptions.admin.subscription import SubscriptionForm
-from subscriptions.admin.topic import TopicForm
-from subscriptions.models import Subscription, Topic
-from subscriptions.services.restoring import restored_values, version_of
+from deliveries.admin.access import render, require
+from deliveries.filters import FilterError
+from deliveries.models import Delivery, Event, Proposal
+from deliveries.proposals.actions import subscription_named, wanted_of
+from deliveries.proposals.inbox import decide_proposals, proposals_for
+from deliveries.proposals.showing import lines_of
+from deliveries.replay import ReplayError, matching, preview
+from deliveries.replay.backfill import preview_backfill
+from deliveries.resolution import ResolutionError, payload_of, why_not_approver
+from deliveries.resolution.approval_inbox import Decision, Report
+from integrations.admin.diff import side_by_side
+from integrations.foundation.audit import Actor
+from integrations.foundation.identifiers import parse_public_id
 
-#: Events that are run over when they were searched for.
-FOUND = 50
-
-
-def proposal_of(request: HttpRequest, kind: str, key: str) -> tuple[Target, dict[str, Any], str]:
-    """What is to change, the values as JSON, and what is wrong with the form. Another store's is not found."""
-    return {"subscription": _subscription, "integration": _integration, "topic": _topic}[kind](request, key)
+APPROVES = "deliveries.approve_revision"
+SAMPLE: Final = 10
 
 
-def chosen_events(request: HttpRequest, store: Store) -> EventChoice:
-    """Raises ChoiceError."""
-    given = request.POST
-    topic = given.get("topic", "").replace("\0", "").strip()[:SEARCH_LIMIT]
-    which = given.get("which", "last")
-    if which == "find":
-        text = given.get("find", "").replace("\0", "").strip()[:SEARCH_LIMIT]
-        found = find_events(store=store, text=text, limit=FOUND) if text else []
-        if not found:
-            raise ChoiceError("events.ids", "No event was found. Write an id, a topic, an object's id or a text.")
-        return EventChoice(ids=tuple(event.pk for event in found))
-    if which == "period":
-        period = period_of(given.dict())
-        if period.problem:
-            raise ChoiceError("events.since", period.problem)
-        return EventChoice(since=period.since, until=period.until, topic=topic)
-    number = parse_number(given.get("last", "").strip())
-    return EventChoice(last=number or 0, topic=topic)
-
-
-def _subscription(request: HttpRequest, key: str) -> tuple[Target, dict[str, Any], str]:
-    rows = Subscription.objects.alive().select_related("store", "integration")
-    row: Subscription = _found(visible_to(rows, request.user), parse_uuid(key))
-    if number := parse_number(request.GET.get("version", "")):
-        version = version_of(row, number)
-        if version is None:
-            raise Http404("This version does not exist.")
-        values = restored_values(version)
-        return SubscriptionTarget(row), values | {"integration": version.integration_id}, ""
-    integrations = visible_to(Integration.objects.alive().filter(store=row.store), request.user)
-    form = SubscriptionForm(request.POST, integrations=integrations)
-    if not form.is_valid():
-        return SubscriptionTarget(row), {}, _problems(form)
-    values = form.values()
-    return SubscriptionTarget(row), values | {"integration": values["integration"].pk}, ""
-
-
-def _integration(request: HttpRequest, key: str) -> tuple[Target, dict[str, Any], str]:
-    rows = Integration.objects.alive().select_related("store")
-    row: Integration = _found(visible_to(rows, request.user), parse_number(key))
-    kind = row.connector or row.wire_format
-    if not row.connector and request.GET.get("kind") in WIRE_FORMATS:
-        kind = request.GET["kind"]
-    form = IntegrationForm(kind, request.POST, stores=Store.objects.none(), integration=row)
-    if not form.is_valid():
-        return IntegrationTarget(row), {}, _problems(form)
-    return IntegrationTarget(row), dict(form.values()), ""
-
-
-def _topic(request: HttpRequest, key: str) -> tuple[Target, dict[str, Any], str]:
-    row: Topic = _found(visible_to(Topic.objects.select_related("store"), request.user), parse_number(key))
-    form = TopicForm({**request.POST.dict(), "store": row.store_id}, instance=row)
-    names = ("name", "description", "schema", "condition")
-    if not form.is_valid():
-        return TopicTarget(row), {}, _problems(form)
-    values = {name: form.cleaned_data.get(name) for name in names}
-    row.refresh_from_db()  # the form has written what was typed into it
-    return TopicTarget(row), values, ""
-
-
-def _found(rows: QuerySet[Any], key: Any) -> Any:
-    """Another store's is not found, either."""
-    found = rows.filter(pk=key).first() if key is not None else None
+def proposal_view(request: HttpRequest, proposal: uuid.UUID) -> HttpResponse:
+    """One proposal: what it would do now, and the decision."""
+    require(request, "deliveries.view_delivery")
+    rows = visible_to(Proposal.objects.select_related("store", "fix", "replay", "decided_by"), request.user)
+    found = rows.filter(pk=proposal).first()
     if found is None:
-        raise Http404(f"This {rows.model._meta.verbose_name} does not exist. It may have been deleted.")
-    return found
+        raise Http404("This proposal does not exist. It may have been pruned.")
+    if request.method == "POST":
+        require(request, APPROVES)
+        decision, reason = decision_of(request), _reason(request)
+        tell(request, decide_proposals(ids=[found.pk], decision=decision, user=_user(request), reason=reason))
+        return redirect("admin:deliveries_proposal", found.pk)
+    context = {
+        "proposal": found,
+        "lines": lines_of(found),
+        "may_decide": request.user.has_perm(APPROVES),
+        "why_not": why_not_approver(found, Actor.of_user(request.user)),
+        **_shown(found),
+    }
+    title = f"Proposed: {found.get_action_display()}"
+    return render(request, "admin/deliveries/approvals/proposal.html", title, context)
 
 
-def _problems(form: Any) -> str:
-    return " ".join(f"{name}: {' '.join(errors)}" for name, errors in form.errors.items())
+def decide_batch(request: HttpRequest) -> HttpResponse:
+    """A POST of the inbox about one of its batches: those that were there when the page was made."""
+    decision = decision_of(request)
+    batches = proposals_for(_user(request))
+    batch = next((one for one in batches if one.key == request.POST.get("proposals")), None)
+    seen = request.POST.get("seen", "")
+    if batch is None or not seen.isdecimal() or len(seen) > 9:
+        messages.warning(request, "This has been decided meanwhile. Nothing was changed.")
+    else:
+        ids = [one.pk for one in batch.proposals[: int(seen)]]
+        tell(request, decide_proposals(ids=ids, decision=decision, user=_user(request), reason=_reason(request)))
+    return redirect("admin:deliveries_approvals")
+
+
+def decision_of(request: HttpRequest) -> Decision:
+    """Raises Http404 for anything else."""
+    if request.POST.get("decision") == "approve":
+        return "approve"
+    if request.POST.get("decision") == "reject":
+        return "reject"
+    raise Http404("No such decision.")
+
+
+def tell(request: HttpRequest, report: Report) -> None:
+    """Say what became of a decision on proposals."""
+    word = "approved" if request.POST.get("decision") == "approve" else "rejected. Nothing was sent"
+    if report.done:
+        messages.success(request, f"{report.done:,} proposal{'' if report.done == 1 else 's'} {word}.")
+    for why in list(dict.fromkeys(report.skipped))[:5]:
+        number = report.skipped.count(why)
+        messages.warning(request, f"{number:,} left as {'it was' if number == 1 else 'they were'}: {why}")
+
+
+def _user(request: HttpRequest) -> Any:
+    return request.user  # staff only
+
+
+def _reason(request: HttpRequest) -> str:
+    return request.POST.get("reason", "")[:1_000]
+
+
+def _shown(proposal: Proposal) -> dict[str, Any]:
+    """What the page shows besides the sentences: a diff, or what would be done now."""
+    if proposal.delivery_id is not None:
+        return _of_one(proposal)
+    if proposal.action == Proposal.Action.DELIVER:
+        wanted = parse_public_id("evt", proposal.values["event"])
+        return {"event": Event.objects.filter(pk=wanted, store_id=proposal.store_id).first() if wanted else None}
+    if not proposal.is_awaiting or proposal.action == Proposal.Action.FIX:
+        return {}
+    try:
+        return _of_many(proposal)
+    except (ReplayError, FilterError, ResolutionError) as error:
+        return {"problem": str(error)}
+
+
+def _of_one(proposal: Proposal) -> dict[str, Any]:
+    assert proposal.delivery_id is not None
+    found = Delivery.objects.select_related("event", "integration", "store").filter(pk=proposal.delivery_id).first()
+    if found is None or proposal.action != Proposal.Action.EDIT:
+        return {"delivery": found}
+    try:
+        before = payload_of(found, proposal.values["revision"]) if proposal.is_awaiting else found.event.data
+    except LookupError:
+        before = payload_of(found)
+    return {"delivery": found, "rows": side_by_side(_pretty(before), _pretty(proposal.values["payload"]))}
+
+
+def _of_many(proposal: Proposal) -> dict[str, Any]:
+    values = proposal.values
+    if proposal.action == Proposal.Action.BACKFILL:
+        subscription = subscription_named(proposal, values["filters"]["subscription"])
+        found = preview_backfill(subscription=subscription, wanted=wanted_of(values["filters"]))
+        return {"subscription": subscription, "backfill": found}
+    filters, action = values["filters"], proposal.action
+    rows = matching(filters=filters, action=action).select_related("event", "integration").order_by("id")
+    return {
+        "preview": preview(filters=filters, action=action, per_second=values["per_second"]),
+        "sample": list(rows[:SAMPLE]),
+    }
+
+
+def _pretty(payload: Any) -> str:
+    return json.dumps(payload, indent=2, ensure_ascii=False)

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST
 
 from deliveries.admin import simulation_items, simulation_saving
 from deliveries.admin.access import render, require
-from deliveries.admin.proposals import chosen_events, proposal_of
+from deliveries.admin.simulated_change import chosen_events, proposal_of
 from deliveries.admin.simulation_texts import SECTIONS, as_typed, events_named, needed_to_see, percent_of
 from deliveries.models import Simulation
 from deliveries.simulation.choosing import DEFAULT, MOST, ChoiceError, EventChoice

@@ -14,18 +14,23 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from deliveries.api.approvals import PROPOSED, proposed
 from deliveries.api.past_events import subscription_named
+from deliveries.api.views import as_api_error
 from deliveries.models import Replay
+from deliveries.proposals import propose_backfill
 from deliveries.replay import STOP_ABOVE, ReplayError, cancel_replay, outcome_of, pause_replay, resume_replay
 from deliveries.replay.backfill import BackfillPreview, Wanted, preview_backfill, start_backfill
 from deliveries.replay.service import MOST_PER_SECOND
-from integrations.api.authentication import principal_of
+from deliveries.resolution import ResolutionError
+from integrations.api.authentication import principal_of, wants_proposal
 from integrations.api.bodies import body_of, boolean, moment, text
 from integrations.api.errors import APIError, invalid, missing, not_found
 from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
 from integrations.api.paging import page
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import parse_public_id, public_id
+from integrations.models import AccessToken
 
 _STEPS = {"pause": pause_replay, "resume": resume_replay, "cancel": cancel_replay}
 
@@ -44,6 +49,7 @@ class BackfillBodySerializer(BackfillPreviewBodySerializer):
     canary = serializers.BooleanField(required=False, default=True)
     stop_above = serializers.IntegerField(required=False, min_value=0, max_value=99, default=STOP_ABOVE)
     reason = serializers.CharField(required=False)
+    propose = serializers.BooleanField(required=False, default=False, help_text="A person is to approve it first.")
 
 
 class SampleSerializer(serializers.Serializer[Any]):
@@ -140,6 +146,9 @@ def _mine(request: Request) -> QuerySet[Replay]:
 
 
 class BackfillsView(APIView):
+    change_scope = AccessToken.Scope.RESOLVE
+    is_proposable = True
+
     @extend_schema(
         operation_id="list_backfills",
         parameters=[CURSOR, LIMIT],
@@ -151,27 +160,33 @@ class BackfillsView(APIView):
     @extend_schema(
         operation_id="start_backfill",
         request=BackfillBodySerializer,
-        responses=answers(BackfillSerializer, more=(400, 409)),
+        responses=answers(BackfillSerializer, more=(400, 409)) | PROPOSED,
     )
     def post(self, request: Request) -> Response:
+        """202 and an approval, if it was proposed."""
         body = body_of(request)
-        subscription = subscription_named(request, text(body, "subscription"))
+        arguments: dict[str, Any] = {
+            "subscription": subscription_named(request, text(body, "subscription")),
+            "wanted": _wanted(body),
+            "actor": Actor.of_principal(principal_of(request)),
+            "per_second": _number(body, "per_second", 200),
+            "canary": boolean(body, "canary", default=True),
+            "stop_above": _number(body, "stop_above", STOP_ABOVE),
+            "reason": text(body, "reason", default=""),
+        }
         try:
-            replay = start_backfill(
-                subscription=subscription,
-                wanted=_wanted(body),
-                actor=Actor.of_principal(principal_of(request)),
-                per_second=_number(body, "per_second", 200),
-                canary=boolean(body, "canary", default=True),
-                stop_above=_number(body, "stop_above", STOP_ABOVE),
-                reason=text(body, "reason", default=""),
-            )
+            if wants_proposal(request, body):
+                return proposed(propose_backfill(**arguments))
+            return Response(backfill_json(start_backfill(**arguments)))
         except ReplayError as error:
             raise APIError(409, str(error)) from None
-        return Response(backfill_json(replay))
+        except ResolutionError as error:
+            raise as_api_error(error) from None
 
 
 class BackfillPreviewView(APIView):
+    change_scope = AccessToken.Scope.READ
+
     @extend_schema(
         operation_id="preview_backfill",
         request=BackfillPreviewBodySerializer,
@@ -214,6 +229,7 @@ class BackfillView(APIView):
 class BackfillStepView(APIView):
     """Pause, resume and cancel: `step` is given by the address."""
 
+    change_scope = AccessToken.Scope.RESOLVE
     step = ""
 
     def post(self, request: Request, backfill_id: str) -> Response:

@@ -44,9 +44,11 @@ from integrations.api.errors import APIError, invalid, not_found
 from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
 from integrations.api.paging import LONGEST_QUERY_TEXT, page, query_text
 from integrations.foundation.audit import Actor
+from integrations.models import AccessToken
 
 _ID = re.compile(r"(?:case_)?([1-9][0-9]{0,18})", re.ASCII)
 LARGEST = 2**63 - 1  #: of the databases' numbers
+RESOLVE = AccessToken.Scope.RESOLVE
 VIEWS = ("open", "unassigned", "returned", "snoozed", "resolved", "all")
 F = TypeVar("F", bound=Callable[..., Any])
 _TEXT = {"type": "string", "maxLength": LONGEST_QUERY_TEXT}
@@ -116,6 +118,8 @@ class CaseView(APIView):
 
 
 class CommentsView(APIView):
+    change_scope = RESOLVE
+
     @extend_schema(
         operation_id="list_case_comments",
         parameters=[CURSOR, LIMIT],
@@ -158,6 +162,8 @@ def _action(name: str, body: type[serializers.Serializer[Any]] | None) -> Callab
 
 class _ActionView(APIView):
     """Do something with a case; the answer is the case."""
+
+    change_scope = RESOLVE
 
     def act(self, request: Request, case: FailureGroup, body: dict[str, Any]) -> Any:
         raise NotImplementedError
@@ -229,6 +235,8 @@ class MergeView(_ActionView):
 
 
 class SplitView(APIView):
+    change_scope = RESOLVE
+
     @extend_schema(
         operation_id="split_case",
         request=SplitBodySerializer,

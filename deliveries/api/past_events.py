@@ -12,20 +12,24 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from deliveries.api.approvals import PROPOSED, proposed
 from deliveries.api.serializers import DeliverySerializer, ListedEventSerializer
 from deliveries.explaining.event import Line, explain_event
 from deliveries.explaining.lists import containing, undelivered
 from deliveries.filters import FilterError, moment_of
 from deliveries.models import Delivery, Event
+from deliveries.proposals import propose_delivery
 from deliveries.replay import ReplayError
 from deliveries.replay.backfill import deliver_event
-from integrations.api.authentication import principal_of
+from deliveries.resolution import ResolutionError
+from integrations.api.authentication import principal_of, wants_proposal
 from integrations.api.bodies import body_of, boolean, text
 from integrations.api.errors import APIError, invalid, not_found
 from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
 from integrations.api.paging import LONGEST_QUERY_TEXT, page, query_text
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import first_id_at, parse_public_id, public_id
+from integrations.models import AccessToken
 from subscriptions.models import Subscription
 
 #: A search in the data, or for what nobody got, looks this far back, if nothing else is asked for.
@@ -66,6 +70,7 @@ class DeliverBodySerializer(serializers.Serializer[Any]):
     subscription = serializers.CharField(help_text="nsub_…")
     again = serializers.BooleanField(required=False, help_text="Even if it got this event before.")
     reason = serializers.CharField(required=False)
+    propose = serializers.BooleanField(required=False, default=False, help_text="A person is to approve it first.")
 
 
 def event_of(request: Request, event_id: str) -> Event:
@@ -153,22 +158,31 @@ def _line(line: Line) -> dict[str, Any]:
 
 
 class DeliverView(APIView):
+    change_scope = AccessToken.Scope.RESOLVE
+    is_proposable = True
+
     @extend_schema(
         operation_id="deliver_event",
         request=DeliverBodySerializer,
-        responses=answers(DeliverySerializer, more=(400, 404, 409)),
+        responses=answers(DeliverySerializer, more=(400, 404, 409)) | PROPOSED,
     )
     def post(self, request: Request, event_id: str) -> Response:
+        """202 and an approval, if it was proposed."""
         event, body = event_of(request, event_id), body_of(request)
+        arguments: dict[str, Any] = {
+            "event": event,
+            "subscription": subscription_named(request, text(body, "subscription")),
+            "actor": Actor.of_principal(principal_of(request)),
+            "reason": text(body, "reason", default=""),
+            "is_again": boolean(body, "again", default=False),
+        }
         try:
-            made = deliver_event(
-                event=event,
-                subscription=subscription_named(request, text(body, "subscription")),
-                actor=Actor.of_principal(principal_of(request)),
-                reason=text(body, "reason", default=""),
-                is_again=boolean(body, "again", default=False),
-            )
+            if wants_proposal(request, body):
+                return proposed(propose_delivery(**arguments))
+            made = deliver_event(**arguments)
         except ReplayError as error:
             raise APIError(409, str(error)) from None
+        except ResolutionError as error:
+            raise APIError(409, error.message) from None
         found = Delivery.objects.select_related("event", "integration").get(pk=made.pk)
         return Response(DeliverySerializer(found).data)

@@ -104,7 +104,7 @@ class IngestView(APIView):
     """Parse, call the service, return the receipt."""
 
     authentication_classes = [CachedStoreAuthentication]
-    required_scope = AccessToken.Scope.PUSH
+    required_scope: str | None = AccessToken.Scope.PUSH
     ingest: Callable[..., Receipt]
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
@@ -175,10 +175,8 @@ class PushView(IngestView):
 )
 class EventsView(EventsList, IngestView):
     ingest = staticmethod(publish_events)
-
-    @property
-    def required_scope(self) -> str:  # type: ignore[override]  # reading takes another scope
-        return AccessToken.Scope.PUSH if self.request.method == "POST" else AccessToken.Scope.MANAGE
+    required_scope = None  # reading takes another scope
+    change_scope = AccessToken.Scope.PUSH
 
 
 def _hops(request: Request) -> int:

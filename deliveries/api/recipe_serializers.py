@@ -44,6 +44,7 @@ class ApplyBodySerializer(ScopeSerializer):
     update_records = serializers.BooleanField(required=False, default=False)
     include_unlike = serializers.BooleanField(required=False, default=False)
     reason = serializers.CharField(required=False, allow_blank=True)
+    propose = serializers.BooleanField(required=False, default=False, help_text="A person is to approve it first.")
     keep = KeepSerializer(required=False, help_text="Only with `like`: apply the rules to later failures too.")
 
 
@@ -72,7 +73,7 @@ class PreviewSerializer(serializers.Serializer[Any]):
 
 class FixSerializer(serializers.Serializer[Any]):
     id = serializers.CharField(source="public_id")
-    status = serializers.ChoiceField(["awaiting", "sent", "rejected"])
+    status = serializers.SerializerMethodField(help_text="awaiting (approval), sent or rejected")
     field = serializers.SerializerMethodField()
     rules = serializers.ListField(child=serializers.DictField())
     total = serializers.IntegerField()
@@ -81,6 +82,9 @@ class FixSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(allow_blank=True)
     created_at = serializers.DateTimeField()
     sent_at = serializers.DateTimeField(allow_null=True)
+
+    def get_status(self, fix: BulkFix) -> str:
+        return str(BulkFix.Status.AWAITING if fix.status == BulkFix.Status.PROPOSED else fix.status)
 
     def get_field(self, fix: BulkFix) -> str:
         return spelled(parse_place(fix.place))
@@ -96,6 +100,16 @@ class FixSerializer(serializers.Serializer[Any]):
             "under_way": outcome.under_way,
             "skipped": outcome.left_alone,
         }
+
+
+class RefusedSerializer(serializers.Serializer[Any]):
+    record = serializers.CharField()
+    why = serializers.CharField()
+
+
+class UndoneSerializer(serializers.Serializer[Any]):
+    restored = serializers.IntegerField(help_text="Records that have their former values again.")
+    refused = RefusedSerializer(many=True, help_text="Those that have changed since, and were left alone.")
 
 
 class RecipeSerializer(serializers.Serializer[Any]):

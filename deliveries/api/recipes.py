@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from deliveries.api.approvals import PROPOSED, proposed
 from deliveries.api.recipe_serializers import (
     ROWS,
     ROWS_LIMIT,
@@ -18,16 +20,19 @@ from deliveries.api.recipe_serializers import (
     PreviewBodySerializer,
     PreviewSerializer,
     RecipeSerializer,
+    UndoneSerializer,
 )
 from deliveries.api.views import as_api_error
 from deliveries.filters import FilterError
 from deliveries.models import BulkFix, Recipe
+from deliveries.proposals import propose_fix, refuse_more
 from deliveries.recipes.keeping import CAP, DAYS, check_limits, switch_off
 from deliveries.recipes.plan import Row
 from deliveries.recipes.requests import check_may_keep, keep_after, request_fix, request_preview, scope_of
 from deliveries.recipes.rules import RuleError
+from deliveries.recipes.undoing import undo_records
 from deliveries.resolution import ResolutionError
-from integrations.api.authentication import principal_of
+from integrations.api.authentication import principal_of, wants_proposal
 from integrations.api.bodies import body_of, boolean, mapping, text
 from integrations.api.errors import APIError, invalid, not_found
 from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
@@ -35,7 +40,9 @@ from integrations.api.paging import page
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import parse_public_id, public_id
 from integrations.foundation.json_places import MISSING, PlaceError
-from integrations.models import Store
+from integrations.models import AccessToken, Store
+
+RESOLVE = AccessToken.Scope.RESOLVE
 
 
 def _store(request: Request) -> Store:
@@ -77,6 +84,8 @@ def _number(body: dict[str, Any], field: str, default: int, *, largest: int, sma
 
 
 class PreviewView(APIView):
+    change_scope = AccessToken.Scope.READ
+
     @extend_schema(operation_id="preview_recipe", request=PreviewBodySerializer, responses=answers(PreviewSerializer))
     def post(self, request: Request) -> Response:
         body, store = body_of(request), _store(request)
@@ -103,23 +112,28 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 class ApplyView(APIView):
+    change_scope = RESOLVE
+    is_proposable = True
+
     @extend_schema(
         operation_id="apply_recipe",
         request=ApplyBodySerializer,
-        responses=answers(AppliedSerializer, more=(400, 404, 409)),
+        responses=answers(AppliedSerializer, more=(400, 404, 409)) | PROPOSED,
     )
     def post(self, request: Request) -> Response:
+        """202 and an approval, if it was proposed."""
         body, store = body_of(request), _store(request)
+        is_proposal = wants_proposal(request, body)
         actor = Actor.of_principal(principal_of(request))
-        keep = mapping(body, "keep", default={}) if body.get("keep") is not None else None
         recipes: list[Recipe] = []
         try:
-            limits = _limits(keep) if keep is not None else {}
-            scope = scope_of(body, store)
+            keep, scope = _kept(body), scope_of(body, store)
             if keep is not None and "group" not in scope:
                 raise invalid("keep needs like: the failures that the rules are kept for.", "keep")
             if keep is not None:
                 check_may_keep(scope=scope, store=store, rules=_rules(body))
+            if is_proposal:
+                refuse_more(store)
             fix = request_fix(
                 scope=scope,
                 store=store,
@@ -130,33 +144,71 @@ class ApplyView(APIView):
                 updates_records=boolean(body, "update_records", default=False),
                 includes_unlike=boolean(body, "include_unlike", default=False),
                 reason=text(body, "reason", default=""),
+                is_proposal=is_proposal,
             )
+            if is_proposal:
+                return proposed(propose_fix(fix=fix, actor=actor, keep=keep))
             if keep is not None:
-                recipes = keep_after(fix=fix, actor=actor, name=text(keep, "name", default=""), **limits)
+                recipes = keep_after(fix=fix, actor=actor, **keep)
         except _REFUSALS as error:
             raise _refused(error) from None
         return Response({"fix": FixSerializer(fix).data, "recipes": RecipeSerializer(recipes, many=True).data})
 
 
-def _limits(keep: dict[str, Any]) -> dict[str, int]:
+def _kept(body: dict[str, Any]) -> dict[str, Any] | None:
+    """The arguments of `keep_after`, if the rules are to be kept."""
+    if body.get("keep") is None:
+        return None
+    keep = mapping(body, "keep")
     limits = {
         "days": _number(keep, "days", DAYS, largest=365, smallest=1),
         "daily_cap": _number(keep, "daily_cap", CAP, largest=10_000, smallest=1),
         "approve_first": _number(keep, "approve_first", 0, largest=10_000),
     }
     check_limits(**limits)
-    return limits
+    return {**limits, "name": text(keep, "name", default="", limit=200)}
+
+
+class FixesView(APIView):
+    @extend_schema(
+        operation_id="list_fixes", parameters=[CURSOR, LIMIT], responses=answers(page_of(FixSerializer, "Fix"))
+    )
+    def get(self, request: Request) -> Response:
+        return page(request, _fixes(request), FixSerializer().to_representation, by=("created_at", "id"))
 
 
 class FixView(APIView):
     @extend_schema(operation_id="get_fix", responses=answers(FixSerializer, more=(404,)))
     def get(self, request: Request, fix_id: str) -> Response:
-        wanted = parse_public_id("fix", fix_id)
-        mine = BulkFix.objects.filter(store_id=principal_of(request).store_id).exclude(status=BulkFix.Status.DRAFT)
-        fix = mine.select_related("replay").filter(id=wanted).first() if wanted else None
-        if fix is None:
-            raise not_found("fix")
-        return Response(FixSerializer(fix).data)
+        return Response(FixSerializer(_fix(request, fix_id)).data)
+
+
+class UndoFixView(APIView):
+    change_scope = RESOLVE
+
+    @extend_schema(operation_id="undo_fix", request=None, responses=answers(UndoneSerializer, more=(404, 409)))
+    def post(self, request: Request, fix_id: str) -> Response:
+        """Give the records that it updated their former values. What was sent stays sent."""
+        fix, actor = _fix(request, fix_id), Actor.of_principal(principal_of(request))
+        try:
+            done = undo_records(fix=fix, actor=actor, reason=text(body_of(request), "reason", default="", limit=500))
+        except ResolutionError as error:
+            raise as_api_error(error) from None
+        refused = [{"record": name, "why": why} for name, why in done.refused]
+        return Response({"restored": done.restored, "refused": refused})
+
+
+def _fixes(request: Request) -> QuerySet[BulkFix]:
+    mine = BulkFix.objects.filter(store_id=principal_of(request).store_id).exclude(status=BulkFix.Status.DRAFT)
+    return mine.select_related("replay")
+
+
+def _fix(request: Request, fix_id: str) -> BulkFix:
+    wanted = parse_public_id("fix", fix_id)
+    found = _fixes(request).filter(id=wanted).first() if wanted else None
+    if found is None:
+        raise not_found("fix")
+    return found
 
 
 class RecipesView(APIView):
@@ -175,6 +227,8 @@ class RecipeView(APIView):
 
 
 class RecipeOffView(APIView):
+    change_scope = RESOLVE
+
     @extend_schema(operation_id="switch_off_recipe", request=None, responses=answers(RecipeSerializer, more=(404,)))
     def post(self, request: Request, recipe_id: str) -> Response:
         recipe = _recipe(request, recipe_id)

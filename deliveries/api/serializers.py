@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from deliveries.ingest.loops import why_stopped
-from deliveries.models import Attempt, Delivery, Event, SourceEvent
+from deliveries.models import Attempt, Delivery, Event, Revision, SourceEvent
 from deliveries.results.attempt_bodies import readable_body, readable_response
 from integrations.api.bodies import TEXT_LIMIT
 from integrations.api.fields import PublicIdField, TextOfRowField, TextOrNullField
@@ -17,6 +17,7 @@ from integrations.foundation.identifiers import public_id
 
 #: Of one event; the rest is in the list of deliveries.
 DELIVERIES_SHOWN = 1_000
+RESOLVE_ACTIONS = ("retry", "edit", "discard", "wait", "release")
 
 
 class EventSerializer(serializers.Serializer[Any]):
@@ -178,11 +179,36 @@ def http_request_json(attempt: Attempt) -> dict[str, Any]:
     return (shown["request"] or {}) | {"response": shown["response"], "error": shown["error"]}
 
 
+class RecordSerializer(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    id = serializers.CharField(source="external_id")
+    data = serializers.DictField()  # type: ignore[assignment]  # the contract's word
+    version = serializers.IntegerField(help_text="How often it has changed.")
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class RevisionSerializer(serializers.Serializer[Any]):
+    number = serializers.IntegerField()
+    author = serializers.CharField(source="author_name")
+    reason = serializers.CharField(allow_blank=True)
+    patch = serializers.ListField(child=serializers.DictField(), help_text="JSON Patch from the previous one.")
+    data = serializers.DictField()  # type: ignore[assignment]  # the contract's word
+    status = serializers.SerializerMethodField(help_text="sent, awaiting (approval) or rejected")
+    created_at = serializers.DateTimeField()
+
+    def get_status(self, revision: Revision) -> str:
+        return "awaiting" if revision.is_awaiting_approval else "rejected" if revision.rejected_at else "sent"
+
+
 class ResolveBodySerializer(serializers.Serializer[Any]):
-    action = serializers.ChoiceField(["retry", "edit", "discard"])
+    action = serializers.ChoiceField(
+        RESOLVE_ACTIONS, help_text="wait: for a fix at the source. release: send what is held."
+    )
     payload = serializers.DictField(required=False, help_text="With edit: the whole data, before the transform.")
     reason = serializers.CharField(required=False, allow_blank=True, max_length=TEXT_LIMIT)
     update_record = serializers.BooleanField(required=False, help_text="With edit: also update the store's record.")
+    propose = serializers.BooleanField(required=False, default=False, help_text="A person is to approve it first.")
 
 
 class NotificationListSerializer(serializers.Serializer[Any]):

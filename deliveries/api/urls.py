@@ -1,6 +1,18 @@
 """Paths below `/api/v1/` that belong to deliveries: ingest, what happened, and feeds and pings of others' resources."""
 
-from deliveries.api import backfills, cases, feeds, past_events, recipes, search, simulations, stats, views
+from deliveries.api import (
+    approvals,
+    backfills,
+    bulk,
+    cases,
+    feeds,
+    past_events,
+    recipes,
+    search,
+    simulations,
+    stats,
+    views,
+)
 from deliveries.api.push import EventsView, PushView
 from deliveries.api.source_requests import SourceRequestsView
 from integrations.api.routes import both
@@ -22,11 +34,24 @@ urlpatterns = [
     *both("deliveries/<str:delivery_id>/attempts", views.AttemptsView.as_view(), "attempts"),
     *both("deliveries/<str:delivery_id>/resolve", views.ResolveView.as_view(), "resolve-delivery"),
     *both("search", search.SearchView.as_view(), "search"),
+    *both("deliveries/<str:delivery_id>/revisions", views.RevisionsView.as_view(), "revisions"),
+    *both("bulk", bulk.BulksView.as_view(), "bulk-actions"),
+    *both("bulk/<str:bulk_id>", bulk.BulkView.as_view(), "bulk-action"),
+    *both("bulk/<str:bulk_id>/pause", bulk.PauseView.as_view(), "pause-bulk-action"),
+    *both("bulk/<str:bulk_id>/resume", bulk.ResumeView.as_view(), "resume-bulk-action"),
+    *both("bulk/<str:bulk_id>/cancel", bulk.CancelView.as_view(), "cancel-bulk-action"),
+    *both("approvals", approvals.ApprovalsView.as_view(), "approvals"),
+    *both("approvals/<str:approval_id>", approvals.ApprovalView.as_view(), "approval"),
+    *both("approvals/<str:approval_id>/approve", approvals.ApproveView.as_view(), "approve"),
+    *both("approvals/<str:approval_id>/reject", approvals.RejectView.as_view(), "reject"),
     *both("recipes", recipes.RecipesView.as_view(), "recipes"),
     *both("recipes/preview", recipes.PreviewView.as_view(), "preview-recipe"),
     *both("recipes/apply", recipes.ApplyView.as_view(), "apply-recipe"),
     *both("recipes/<str:recipe_id>", recipes.RecipeView.as_view(), "recipe"),
     *both("recipes/<str:recipe_id>/off", recipes.RecipeOffView.as_view(), "recipe-off"),
+    *both("records/<str:record_type>/<str:record_id>", views.RecordView.as_view(), "record"),
+    *both("fixes", recipes.FixesView.as_view(), "fixes"),
+    *both("fixes/<str:fix_id>/undo", recipes.UndoFixView.as_view(), "undo-fix"),
     *both("fixes/<str:fix_id>", recipes.FixView.as_view(), "fix"),
     *both("cases", cases.CasesView.as_view(), "cases"),
     *both("cases/<str:case_id>", cases.CaseView.as_view(), "case"),

@@ -15,10 +15,12 @@ from django.utils import timezone
 from deliveries import hooks
 from deliveries.failures.groups import close_empty_groups
 from deliveries.models import (
+    BulkFix,
     Delivery,
     Event,
     FailureGroup,
     IdempotencyKey,
+    Proposal,
     ReplayItem,
     SourceEvent,
     SourceKey,
@@ -95,7 +97,7 @@ def prune(
         progress(count)
     for _ in _until_none(lambda: prune_simulations(now - SIMULATIONS_KEPT, batch)):
         pass
-    for step in (_prune_items, prune_values, prune_versions, _prune_origins):
+    for step in (_prune_items, _prune_proposals, prune_values, prune_versions, _prune_origins):
         for _ in _until_none(partial(step, before, batch)):
             pass
     prune_drafts(now - DRAFT_KEPT)
@@ -169,6 +171,15 @@ def _prune_origins(before: datetime, batch: int) -> int:
     )
     ids = list(old[:batch])
     return SourceEvent.objects.filter(event_id__in=ids).delete()[0] if ids else 0
+
+
+def _prune_proposals(before: datetime, batch: int) -> int:
+    """Old proposals, decided or not: they hold payloads. What they became stays."""
+    with transaction.atomic():
+        ids = list(Proposal.objects.filter(created_at__lt=before).values_list("id", flat=True)[:batch])
+        orphans = BulkFix.objects.filter(status=BulkFix.Status.PROPOSED, proposal__in=ids)
+        orphans.update(status=BulkFix.Status.REJECTED)
+        return Proposal.objects.filter(id__in=ids).delete()[1].get("deliveries.Proposal", 0)
 
 
 def _prune_items(before: datetime, batch: int) -> int:

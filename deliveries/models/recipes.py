@@ -17,11 +17,13 @@ from integrations.models import AccessToken, Integration, Store
 class BulkFix(models.Model):
     """One field of many failed deliveries, corrected in one table and sent by one replay.
 
-    A draft until it is sent: then its items are what was reviewed, and rules are not run again.
+    A draft until it is sent: then its items are what was reviewed, and rules are not run again. One that a program has
+    proposed (`Proposal`) leaves its deliveries alone until it is approved.
     """
 
     class Status(models.TextChoices):
         DRAFT = "draft", "draft"
+        PROPOSED = "proposed", "proposed"
         AWAITING = "awaiting", "awaits approval"
         SENT = "sent", "sent"
         REJECTED = "rejected", "rejected"

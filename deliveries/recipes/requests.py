@@ -80,8 +80,10 @@ def request_fix(
     includes_unlike: bool = False,
     reason: str = "",
     now: datetime | None = None,
+    is_proposal: bool = False,
 ) -> BulkFix:
     """Send what fits, all or nothing being kept: `values` are by object's or delivery's id and win over the rules.
+    `is_proposal`: as `send_fix` has it.
 
     Raises RuleError, PlaceError, ResolutionError, FilterError.
     """
@@ -99,7 +101,7 @@ def request_fix(
             reason=reason,
             typed=typed,
         )
-        return send_fix(fix=fix, actor=actor, now=now)
+        return send_fix(fix=fix, actor=actor, now=now, is_proposal=is_proposal)
     except Exception:
         # Nobody would find the draft of a program.
         BulkFix.objects.filter(pk=fix.pk, status=BulkFix.Status.DRAFT).delete()

@@ -24,10 +24,18 @@ Status = BulkFix.Status
 STEP = 500
 
 
-def send_fix(*, fix: BulkFix, actor: Actor, reason: str | None = None, now: datetime | None = None) -> BulkFix:
+def send_fix(
+    *,
+    fix: BulkFix,
+    actor: Actor,
+    reason: str | None = None,
+    now: datetime | None = None,
+    is_proposal: bool = False,
+) -> BulkFix:
     """Send the members that fit, with the values that the rules make of them now; the others stay as they are.
 
-    Where the store requires a second approver, nothing is sent and nothing retried until the batch is approved.
+    Where the store requires a second approver, nothing is sent and nothing retried until the batch is approved. With
+    `is_proposal`, nothing is sent until then either, but retries go on: see `Proposal`.
     Raises RuleError, ResolutionError, FilterError: then nothing has changed.
     """
     now = now or timezone.now()
@@ -47,12 +55,13 @@ def send_fix(*, fix: BulkFix, actor: Actor, reason: str | None = None, now: date
         found.reason = reason
         found.counts, found.total = plan.counts, len(plan.rows)
         _freeze(found, plan)
-        found.status = Status.AWAITING if found.store.is_approval_required else Status.SENT
+        rule = Status.AWAITING if found.store.is_approval_required else Status.SENT
+        found.status = Status.PROPOSED if is_proposal else rule
         found.save()
         _audit(found, actor, "send" if found.status == Status.SENT else "request_approval")
         if found.status == Status.SENT:
             _go(found, actor, now)
-        else:
+        elif found.status == Status.AWAITING:
             _announce(found, now)
     if found.status == Status.AWAITING:
         _pause([row.member.delivery_id for row in plan.rows])
@@ -104,13 +113,34 @@ def approve_fix(*, fix: BulkFix, actor: Actor, now: datetime | None = None) -> B
         found = _locked(fix, [Status.AWAITING])
         if objection := why_not_approver(found, actor):
             raise ResolutionError("not_allowed", objection)
-        found.status, found.approved_by, found.decided_at = Status.SENT, actor.user, now
-        found.save(update_fields=["status", "approved_by", "decided_at"])
-        _audit(found, actor, "approve")
-        _is_decided(found, actor, now)
-        _go(found, Actor(found.author, found.author_name, found.token_id), now)
+        _send_approved(found, actor, now)
     fix.refresh_from_db()
     return fix
+
+
+def send_proposed(*, fix: BulkFix, approver: Actor, now: datetime) -> BulkFix:
+    """Send a fix whose proposal `approver` approves, as it was proposed. Raises ResolutionError."""
+    with transaction.atomic():
+        found = _locked(fix, [Status.PROPOSED])
+        _send_approved(found, approver, now)
+    return found
+
+
+def drop_proposed(*, fix: BulkFix, actor: Actor, now: datetime, reason: str = "") -> None:
+    """Its proposal was rejected. Raises ResolutionError."""
+    with transaction.atomic():
+        found = _locked(fix, [Status.PROPOSED])
+        found.status, found.rejected_by, found.decided_at = Status.REJECTED, actor.user, now
+        found.save(update_fields=["status", "rejected_by", "decided_at"])
+        _audit(found, actor, "reject", reason)
+
+
+def _send_approved(found: BulkFix, actor: Actor, now: datetime) -> None:
+    found.status, found.approved_by, found.decided_at = Status.SENT, actor.user, now
+    found.save(update_fields=["status", "approved_by", "decided_at"])
+    _audit(found, actor, "approve")
+    _is_decided(found, actor, now)
+    _go(found, Actor(found.author, found.author_name, found.token_id), now)
 
 
 def reject_fix(*, fix: BulkFix, actor: Actor, reason: str = "", now: datetime | None = None) -> BulkFix:

@@ -139,6 +139,18 @@ def deliver_event(
     there is one already and `is_again` is not given.
     """
     now = now or timezone.now()
+    check_delivery_of(event=event, subscription=subscription, reason=reason)
+    with transaction.atomic():
+        made = make_deliveries([event], subscription, by=actor.name, now=now, is_again=is_again)
+        if not made:
+            raise ReplayError("The subscription got this event already. Resend that delivery, or ask for another one.")
+        write_history(made, actor, reason.strip())
+        notify.wake_on_commit()
+    return made[0]
+
+
+def check_delivery_of(*, event: Event, subscription: Subscription, reason: str) -> None:
+    """Raises ReplayError if `deliver_event` would, but for the case that there is a delivery already."""
     if subscription.store_id != event.store_id:
         raise ReplayError("The event and the subscription belong to different stores.")
     if problem := problem_of(subscription):
@@ -147,13 +159,6 @@ def deliver_event(
         raise ReplayError("This is the event of a ping. Send another ping instead.")
     if subscription.store.is_reason_required and not reason.strip():
         raise ReplayError("This store requires a reason.")
-    with transaction.atomic():
-        made = make_deliveries([event], subscription, by=actor.name, now=now, is_again=is_again)
-        if not made:
-            raise ReplayError("The subscription got this event already. Resend that delivery, or ask for another one.")
-        write_history(made, actor, reason.strip())
-        notify.wake_on_commit()
-    return made[0]
 
 
 def _check(subscription: Subscription, wanted: Wanted, now: datetime) -> None:

@@ -120,22 +120,11 @@ def start_replay(
     retry; not tried yet, with discard) requires `confirmed`: how many of them the caller expects.
     """
     now = now or timezone.now()
-    if action not in Replay.Action.values or action == Replay.Action.BACKFILL:
-        raise ReplayError(f"Unknown action {action!r}. Available actions: {', '.join(Replay.Action.values)}.")
-    if (action == Replay.Action.FIX) != ("bulk_fix" in filters):
-        raise ReplayError("A bulk fix is started from its table.")
-    if not 1 <= per_second <= MOST_PER_SECOND:
-        raise ReplayError(f"The rate must be between 1 and {MOST_PER_SECOND} deliveries per second.")
-    _check_canary(action, canary, stop_above)
     given = dict(filters) | ({"store": str(store.pk)} if store is not None else {})
-    try:
-        cleaned = with_status(given)
-        _require_confirmation(cleaned, action, confirmed)
-        total = runner.matching(filters=cleaned, action=action).count()
-    except FilterError as error:
-        raise ReplayError(str(error)) from error
-    if action == Replay.Action.DISCARD and not reason.strip() and _reason_is_required(cleaned):
-        raise ReplayError("A store in this selection requires a reason.")
+    cleaned, total = check_replay(
+        filters=given, action=action, per_second=per_second, reason=reason, confirmed=confirmed, canary=canary,
+        stop_above=stop_above,
+    )  # fmt: skip
     if canary is None:
         canary = action != Replay.Action.DISCARD and total > CANARY_ABOVE
     return begin_replay(
@@ -148,6 +137,35 @@ def start_replay(
         total=total,
         stop_above=stop_above if canary else None,
     )
+
+
+def check_replay(
+    *,
+    filters: Mapping[str, Any],
+    action: str,
+    per_second: int = 200,
+    reason: str = "",
+    confirmed: int | None = None,
+    canary: bool | None = None,
+    stop_above: int = STOP_ABOVE,
+) -> tuple[dict[str, str], int]:
+    """The filters as a replay keeps them, and how many deliveries match. Raises ReplayError as `start_replay` does."""
+    if action not in Replay.Action.values or action == Replay.Action.BACKFILL:
+        raise ReplayError(f"Unknown action {action!r}. Available actions: {', '.join(Replay.Action.values)}.")
+    if (action == Replay.Action.FIX) != ("bulk_fix" in filters):
+        raise ReplayError("A bulk fix is started from its table.")
+    if not 1 <= per_second <= MOST_PER_SECOND:
+        raise ReplayError(f"The rate must be between 1 and {MOST_PER_SECOND} deliveries per second.")
+    _check_canary(action, canary, stop_above)
+    try:
+        cleaned = with_status(filters)
+        _require_confirmation(cleaned, action, confirmed)
+        total = runner.matching(filters=cleaned, action=action).count()
+    except FilterError as error:
+        raise ReplayError(str(error)) from error
+    if action == Replay.Action.DISCARD and not reason.strip() and _reason_is_required(cleaned):
+        raise ReplayError("A store in this selection requires a reason.")
+    return cleaned, total
 
 
 def begin_replay(*, actor: Actor, **values: Any) -> Replay:

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from deliveries.models import BulkFix, BulkFixItem, Delivery, Revision
+from deliveries.models import BulkFix, BulkFixItem, Delivery, Proposal, Revision
 from deliveries.resolution.payloads import check_payload, payload_of
 from deliveries.resolution.records import update_record_of
 from deliveries.resolution.rules import ResolutionError, audit, locked, requeue, state_of
@@ -43,13 +43,19 @@ def approve_revision(*, revision: Revision, actor: Actor, now: datetime | None =
     return found
 
 
-def why_not_approver(revision: Revision | BulkFix, actor: Actor) -> str:
-    """Why `actor` cannot approve this edit, for staff; empty if they can."""
+def why_not_approver(revision: Revision | BulkFix | Proposal, actor: Actor) -> str:
+    """Why `actor` cannot approve this edit, for staff; empty if they can.
+
+    A program's proposal can be approved by whoever issued its token, unless the store requires a second approver: they
+    could do the same by themselves, without asking anybody.
+    """
     user = actor.user
     if user is None:
-        return "An edited payload must be approved by a person, not by a program."
+        return "This must be approved by a person, not by a program."
     if revision.author_id == user.pk:
         return "Someone other than the author must approve an edited payload."
+    if isinstance(revision, Proposal) and not revision.store.is_approval_required:
+        return ""
     if revision.people.filter(pk=user.pk).exists():
         if isinstance(revision, BulkFix) and revision.token_id is None:
             return "You have worked on this fix. Someone else must approve it."

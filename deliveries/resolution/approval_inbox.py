@@ -74,11 +74,6 @@ class Report:
     skipped: list[str] = field(default_factory=list)
 
 
-def waiting_count(user: User, limit: int = 99) -> int:
-    """How many edits wait in the stores that this person sees, counted to `limit` + 1."""
-    return visible_to(_waiting(), user, path="delivery__store").order_by().values("pk")[: limit + 1].count()
-
-
 def _waiting() -> Any:
     return Revision.objects.filter(is_awaiting_approval=True)
 

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from deliveries.models import Delivery, Revision
-from deliveries.resolution.approval import is_awaiting_approval, reject_waiting
+from deliveries.resolution.approval import is_awaiting_approval, refuse_while_awaiting, reject_waiting
 from deliveries.resolution.payloads import check_payload, payload_of
 from deliveries.resolution.records import differing_keys, refuse_other_id, update_record_of
 from deliveries.resolution.rules import (
@@ -40,12 +40,13 @@ def edit_delivery(
     expected_revision: int | None = None,
     expected_attempt_count: int | None = None,
     needs_approval: bool = False,
+    approver: Actor | None = None,
 ) -> Revision:
     """Send `payload`, the complete data, instead of the previous payload; the delivery is due now.
 
     `update_record` also changes the store's record, which emits no event: exactly one delivery results. If the
     store requires a second approver, or `needs_approval`, the revision waits (`is_awaiting_approval`) and nothing is
-    sent until then.
+    sent until then. `approver` has approved it already: it was proposed.
     `expected_revision` (the newest one's number) and `expected_attempt_count` are what the caller has seen.
     Raises ResolutionError.
     """
@@ -64,9 +65,16 @@ def edit_delivery(
             refuse_other_id(found, data)
         before = state_of(found)
         # A pending approval stays pending if the store drops the rule: a new edit must not bypass it.
-        is_awaiting = needs_approval or found.store.is_approval_required or is_awaiting_approval(found)
+        if approver is not None:
+            refuse_while_awaiting(found)
+        is_awaiting = approver is None and (
+            needs_approval or found.store.is_approval_required or is_awaiting_approval(found)
+        )
         reject_waiting(found, actor, now)
         revision = _revise(found, previous, data, actor, reason, is_awaiting, update_record)
+        if approver is not None:
+            revision.approved_by, revision.approved_at = approver.user, now
+            revision.save(update_fields=["approved_by", "approved_at"])
         if is_awaiting:
             _pause(found)
         else:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
+from collections.abc import Mapping
 from typing import Any, cast
 
 from django.http import HttpRequest
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
+from integrations.api.bodies import boolean
 from integrations.models import AccessToken
 from integrations.security.tokens import Principal, authenticate
 
+_MANAGE = AccessToken.Scope.MANAGE
 MESSAGE = (
     "The store id or access token is missing, wrong, expired or revoked. Send X-Hub-Store and X-Hub-Access-Token, "
     "or Authorization: Bearer <token>."
@@ -57,13 +60,29 @@ def lacks_scope(scope: str) -> exceptions.PermissionDenied:
 
 
 class HasScope(BasePermission):
-    """The view's `required_scope` (default: manage)."""
+    """Reading takes `read`, changing the view's `change_scope` (default: manage); its `required_scope` is for both.
+
+    With `is_proposable`, tokens that may only propose are let in: the view then proposes (`wants_proposal`).
+    """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        scope = getattr(view, "required_scope", AccessToken.Scope.MANAGE)
-        if scope not in principal_of(request).scopes:
+        principal, scope = principal_of(request), scope_for(request.method or "GET", view)
+        is_proposable = getattr(view, "is_proposable", False) and principal.only_proposes
+        if not principal.may(scope) and not is_proposable:
             raise lacks_scope(scope)
         return True
+
+
+def scope_for(method: str, view: Any) -> str:
+    """The scope that a call of this view takes."""
+    if required := getattr(view, "required_scope", None):
+        return str(required)
+    return str(AccessToken.Scope.READ if method in SAFE_METHODS else getattr(view, "change_scope", _MANAGE))
+
+
+def wants_proposal(request: Request, body: Mapping[str, Any]) -> bool:
+    """Whether what is asked for waits for a person: the token may only propose, or the body has `"propose": true`."""
+    return boolean(dict(body), "propose", default=False) or principal_of(request).only_proposes
 
 
 def credentials(request: HttpRequest) -> tuple[uuid.UUID | None, str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
+from integrations.api.authentication import scope_for
 from integrations.api.paging import DEFAULT_LIMIT, LARGEST_LIMIT, LONGEST_QUERY_TEXT
 
 CURSOR = OpenApiParameter(
@@ -18,6 +20,25 @@ LIMIT = OpenApiParameter(
     {"type": "integer", "minimum": 1, "maximum": LARGEST_LIMIT, "default": DEFAULT_LIMIT},
     description="Items per page.",
 )
+
+
+class APISchema(AutoSchema):
+    """An operation of the API: its body is JSON, and its description ends with the scope that a token needs."""
+
+    def map_parsers(self) -> list[str]:
+        # Bodies are read as JSON whatever their type says; clients that are made from the schema send this one.
+        return ["application/json"]
+
+    def get_description(self) -> str:  # type: ignore[override]  # the one that it has, not its base
+        said = super().get_description() or ""
+        return f"{said}\n\n{self._scopes()}".strip()
+
+    def _scopes(self) -> str:
+        if not self.view.permission_classes:
+            return "Any valid token."
+        scope = scope_for(self.method, self.view)
+        is_proposable = self.method == "POST" and getattr(self.view, "is_proposable", False)
+        return f"Scope: `{scope}`, or `propose`." if is_proposable else f"Scope: `{scope}`."
 
 
 class StoreScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

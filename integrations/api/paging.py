@@ -60,6 +60,25 @@ def page(
     return Response(body | {"pages": {"next": _next_url(request, found[-1], by) if has_more else None}})
 
 
+def page_of_several(
+    request: Request,
+    querysets: Sequence[QuerySet[Any]],
+    show: Callable[[Any], Any],
+    *,
+    by: Sequence[str] = ("created_at", "id"),
+) -> Response:
+    """The page that `?cursor=` and `?limit=` ask for of rows from several tables, ascending by these fields of each."""
+    limit = _limit(request)
+    if cursor := query_text(request, "cursor"):
+        behind = _behind(_decoded(cursor, querysets[0].model, by), by, "gt")
+        querysets = [rows.filter(behind) for rows in querysets]
+    found = [row for rows in querysets for row in rows.order_by(*by)[: limit + 1]]
+    found.sort(key=lambda row: _position(row, by))
+    has_more, found = len(found) > limit, found[:limit]
+    following = _next_url(request, found[-1], by) if has_more else None
+    return Response({"items": [show(row) for row in found], "pages": {"next": following}})
+
+
 def _position(row: Model, by: Sequence[str]) -> list[Any]:
     return [getattr(row, name) for name in by]
 

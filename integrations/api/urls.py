@@ -15,5 +15,6 @@ urlpatterns = [
     *both("sources/<slug:slug>/rotate_address", sources.RotateAddressView.as_view(), "rotate-source-address"),
     *both("sources/<slug:slug>/rotate_secret", sources.RotateSourceSecretView.as_view(), "rotate-source-secret"),
     *both("tokens", views.TokensView.as_view(), "tokens"),
+    *both("tokens/current", views.CurrentTokenView.as_view(), "current-token"),
     *both("tokens/<str:token_id>", views.TokenView.as_view(), "token"),
 ]

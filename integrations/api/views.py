@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from integrations.api.authentication import principal_of
 from integrations.api.bodies import body_of, moment, text, texts
-from integrations.api.errors import not_found
+from integrations.api.errors import APIError, not_found
 from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
 from integrations.api.paging import page
 from integrations.api.serializers import (
@@ -27,6 +27,7 @@ from integrations.api.serializers import (
 )
 from integrations.foundation.audit import Actor
 from integrations.models import AccessToken, Integration, Store
+from integrations.security.tokens import DEFAULT_SCOPES
 from integrations.services import (
     ROTATION_OVERLAP,
     IntegrationValues,
@@ -124,6 +125,8 @@ class RotateSecretView(APIView):
 
 
 class TokensView(APIView):
+    required_scope = AccessToken.Scope.MANAGE
+
     @extend_schema(
         operation_id="list_tokens",
         parameters=[CURSOR, LIMIT],
@@ -140,17 +143,31 @@ class TokensView(APIView):
     )
     def post(self, request: Request) -> Response:
         body = body_of(request)
+        if principal_of(request).only_proposes:
+            raise APIError(403, "A token that may only propose cannot issue tokens: they could do more.")
         token, written = issue_token(
             store=store_of(request),
             actor=actor_of(request),
             name=text(body, "name"),
-            scopes=texts(body, "scopes", default=list(AccessToken.Scope.values)),
+            scopes=texts(body, "scopes", default=DEFAULT_SCOPES),
             expires_at=moment(body, "expires_at"),
         )
         return Response(TokenSerializer(token).data | {"token": written}, status=201)
 
 
+class CurrentTokenView(APIView):
+    """What the caller's own token may do; any valid token may ask."""
+
+    permission_classes = []
+
+    @extend_schema(operation_id="get_current_token", responses=answers(TokenSerializer, more=()))
+    def get(self, request: Request) -> Response:
+        return Response(TokenSerializer(AccessToken.objects.get(id=principal_of(request).token_id)).data)
+
+
 class TokenView(APIView):
+    required_scope = AccessToken.Scope.MANAGE
+
     @extend_schema(operation_id="get_token", responses=answers(TokenSerializer, more=(404,)))
     def get(self, request: Request, token_id: str) -> Response:
         return Response(TokenSerializer(self._token(request, token_id)).data)

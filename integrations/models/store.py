@@ -96,8 +96,11 @@ class AccessToken(models.Model):
     """A credential of a store. Only its hash is stored; the text is shown only once."""
 
     class Scope(models.TextChoices):
+        READ = "read", "Read everything but tokens"
         PUSH = "push", "Push objects and events"
-        MANAGE = "manage", "Manage everything else"
+        RESOLVE = "resolve", "Read, and resolve failures: cases, edits, resends, discards, recipes, backfills"
+        MANAGE = "manage", "Read, resolve, and manage everything else"
+        PROPOSE = "propose", "Read, and propose what a person must approve; it never resolves by itself"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     store = models.ForeignKey(Store, models.CASCADE, related_name="tokens")

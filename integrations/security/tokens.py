@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hmac import compare_digest
@@ -18,6 +18,15 @@ PREFIX_LENGTH = 12
 #: Resolution of `last_used_at`. Writing it on every call would make each push update one hot row.
 LAST_USED_EVERY = timedelta(seconds=60)
 CACHE_SIZE = 10_000
+_Scope = AccessToken.Scope
+#: What a scope includes besides itself. `push` is in none of them: reading and pushing are different programs.
+INCLUDED: Mapping[str, frozenset[str]] = {
+    _Scope.RESOLVE: frozenset({_Scope.READ}),
+    _Scope.MANAGE: frozenset({_Scope.READ, _Scope.RESOLVE}),
+    _Scope.PROPOSE: frozenset({_Scope.READ}),
+}
+#: Those of a token for which none are named: all but the one that restricts it.
+DEFAULT_SCOPES = [scope for scope in _Scope.values if scope != _Scope.PROPOSE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,17 @@ class Principal:
     def label(self) -> str:
         """The caller's name in the history."""
         return f"token {self.token_name}"
+
+    def may(self, scope: str) -> bool:
+        """Whether the token has this scope, or one that includes it. One that only proposes does not resolve."""
+        if scope == _Scope.RESOLVE and self.only_proposes:
+            return False
+        return scope in self.scopes or any(scope in INCLUDED.get(held, ()) for held in self.scopes)
+
+    @property
+    def only_proposes(self) -> bool:
+        """Whether what it resolves waits for a person, whatever other scopes it has."""
+        return _Scope.PROPOSE in self.scopes
 
 
 _CacheKey = tuple[uuid.UUID | None, str]
@@ -85,7 +105,9 @@ def create_token(
     unknown = sorted(set(scopes) - set(AccessToken.Scope.values))
     if unknown or not scopes:
         raise ValueError(
-            f"unknown scope {', '.join(unknown)}; known are: push, manage" if unknown else "a token needs a scope"
+            f"unknown scope {', '.join(unknown)}; known are: {', '.join(AccessToken.Scope.values)}"
+            if unknown
+            else "a token needs a scope"
         )
     prefix = "hkd_" + "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(PREFIX_LENGTH))
     text = f"{prefix}_{secrets.token_hex(24)}"

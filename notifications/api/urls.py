@@ -10,4 +10,5 @@ urlpatterns = [
     *both("notifications", views.NotificationsView.as_view(), "notifications"),
     *both("notifications/<str:notification_id>", views.NotificationView.as_view(), "notification"),
     *both("notifications/<str:notification_id>/resolve", views.ResolveView.as_view(), "resolve-notification"),
+    *both("notifications/<str:notification_id>/reopen", views.ReopenView.as_view(), "reopen-notification"),
 ]

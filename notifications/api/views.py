@@ -16,8 +16,9 @@ from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
 from integrations.api.paging import page, query_text
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import parse_public_id, public_id
+from integrations.models import AccessToken
 from notifications.models import Notification
-from notifications.services import resolve_notification
+from notifications.services import reopen_notification, resolve_notification
 
 
 class NotificationSerializer(serializers.Serializer[Notification]):
@@ -80,7 +81,21 @@ class NotificationView(APIView):
         return Response(notification_json(notification_of(request, notification_id)))
 
 
+class ReopenView(APIView):
+    change_scope = AccessToken.Scope.RESOLVE
+
+    @extend_schema(
+        operation_id="reopen_notification", request=None, responses=answers(NotificationSerializer, more=(404,))
+    )
+    def post(self, request: Request, notification_id: str) -> Response:
+        notification = notification_of(request, notification_id)
+        reopen_notification(notification=notification, actor=Actor.of_principal(principal_of(request)))
+        return Response(notification_json(notification_of(request, notification_id)))
+
+
 class ResolveView(APIView):
+    change_scope = AccessToken.Scope.RESOLVE
+
     @extend_schema(
         operation_id="resolve_notification", request=None, responses=answers(NotificationSerializer, more=(404,))
     )

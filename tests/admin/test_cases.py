@@ -170,7 +170,7 @@ def test_a_manager_approves_a_batch_from_the_dashboard_on(
 ) -> None:
     edited(failed, staff("Operator", username="olga"))
     client = browse("Manager")
-    assert "3 edited payloads await approval" in client.get(reverse("admin:index")).content.decode()
+    assert "3 changes await approval" in client.get(reverse("admin:index")).content.decode()
     inbox = client.get(reverse("admin:deliveries_approvals"))
     [batch] = inbox.context["batches"]
     assert "Approve and send 3" in inbox.content.decode()

@@ -24,6 +24,7 @@ from deliveries.models import (
     Delivery,
     Event,
     FailureGroup,
+    Proposal,
     Recipe,
     Record,
     Replay,
@@ -39,6 +40,7 @@ from tests.factories import (
     FailureGroupFactory,
     IntegrationFactory,
     NotificationFactory,
+    RecordFactory,
     SourceFactory,
     SubscriptionFactory,
     TopicFactory,
@@ -48,7 +50,7 @@ pytestmark = pytest.mark.django_db
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MODELS = (
     AccessToken, Integration, Source, SourceAddress, SourceSecret, Subscription, Topic, Delivery, Attempt, Event, Record,
-    Notification, FailureGroup, CaseComment, CaseRule, BulkFix, Recipe, Replay,
+    Notification, FailureGroup, CaseComment, CaseRule, BulkFix, Proposal, Recipe, Replay,
     Simulation, SubscriptionVersion,
 )  # fmt: skip
 
@@ -114,6 +116,10 @@ def populate(store: Any) -> dict[str, str]:
     simulation = Simulation.objects.create(
         store=store, kind="subscription", target_id=str(subscription.id), limit=1, steps_left=1, created_at=now
     )
+    proposal = Proposal.objects.create(
+        store=store, action="retry", values={"status": "failed", "revision": 0}, delivery_id=delivery.pk,
+        author_name="token theirs", created_at=now,
+    )  # fmt: skip
     channel = Channel.objects.create(name="theirs", kind="email", recipients=["ops@example.com"], level="error")
     channel.stores.add(store)
     return {
@@ -133,6 +139,10 @@ def populate(store: Any) -> dict[str, str]:
         "channel_id": str(channel.id),
         "number": str(version.number),
         "simulation_id": simulation.public_id,
+        "record_type": RecordFactory(store=store, type="theirs", external_id="7").type,
+        "record_id": "7",
+        "bulk_id": f"blk_{backfill.id.hex}",
+        "approval_id": proposal.public_id,
     }
 
 
@@ -184,7 +194,7 @@ def test_lists_hold_only_what_is_mine() -> None:
 
     for route in (
         "integrations", "sources", "tokens", "subscriptions", "topics", "deliveries", "notifications", "recipes",
-        "cases?view=all",
+        "cases?view=all", "approvals", "bulk", "backfills",
     ):  # fmt: skip
         items = mine.get(route).json()["items"]
         assert [item["name"] for item in items] == ([mine.token.name] if route == "tokens" else [])
@@ -216,7 +226,7 @@ def test_a_push_token_manages_nothing_and_a_manage_token_pushes_nothing() -> Non
     values = populate(pusher.store)
 
     for route in ROUTES:
-        if route.rstrip("/") in ("schema", "docs"):
+        if route.rstrip("/") in ("schema", "docs", "tokens/current"):
             continue
         is_ingest = route.rstrip("/") in ("push", "events")
         refused = manager if is_ingest else pusher

@@ -108,6 +108,7 @@ def test_the_contract_names_every_call_of_the_api() -> None:
     resources = {path.split("/")[3] for path in OPENAPI["paths"]}
     assert [name for name in sorted(resources) if f"/api/v1/{name}" not in contract] == []
     actions = {path.split("/")[5].split("?")[0] for path in OPENAPI["paths"] if path.count("/") > 4}
+    actions = {name for name in actions if not name.startswith("{")}
     assert [name for name in sorted(actions) if not re.search(rf"…(/\{{id\}})?/{name}\b", contract)] == []
 
 

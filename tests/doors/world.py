@@ -18,6 +18,7 @@ from deliveries.models import (
     CaseComment,
     CaseRule,
     Engine,
+    Proposal,
     Recipe,
     Replay,
     Revision,
@@ -167,6 +168,21 @@ def make_side(mark: str) -> Side:
             created_at=timezone.now(),
         ),
         "simulation": _simulation(mark, subscription, event),
+        "proposal": Proposal.objects.create(
+            store=side.store,
+            action="edit",
+            values={
+                "payload": {"id": f"{mark}-object", "status": "sent"},
+                "patch": [{"op": "add", "path": "/status", "value": "sent"}],
+                "update_record": False,
+                "status": "failed",
+                "revision": 1,
+            },
+            reason=f"{mark} proposes it",
+            delivery_id=delivery.pk,
+            author_name=f"{mark} token",
+            created_at=timezone.now(),
+        ),
         "auditentry": record_change(
             actor=HOOKDESK, action="change", target=side.store, store=side.store, after={"name": f"{mark} store"}
         ),

@@ -164,7 +164,7 @@ def test_those_who_may_approve_are_told_once_of_all_that_wait(max_: Any) -> None
     for _ in range(3):
         awaiting(store, olga)
     assert (tell_approvers(NOW), tell_approvers(NOW)) == (1, 0)
-    assert unread(max_).get().text == "3 edited payloads of Garden await approval"
+    assert unread(max_).get().text == "3 changes of Garden await approval"
     assert unread(olga).count() == 0
     assert unread(max_).get().path == "/admin/deliveries/delivery/approvals/"
 
@@ -173,7 +173,7 @@ def test_nobody_is_told_of_their_own_edits(max_: Any) -> None:
     store, other = StoreFactory(name="Garden"), person("Manager")
     awaiting(store, max_)
     assert tell_approvers(NOW) == 1
-    assert (unread(max_).count(), unread(other).get().text) == (0, "1 edited payload of Garden awaits approval")
+    assert (unread(max_).count(), unread(other).get().text) == (0, "1 change of Garden awaits approval")
 
 
 def test_more_edits_are_told_again_and_mailed_now_and_then(max_: Any) -> None:

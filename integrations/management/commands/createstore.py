@@ -10,6 +10,7 @@ from django.db import transaction
 from integrations.foundation.audit import Actor, record_change
 from integrations.management.base import ReportCommand
 from integrations.models import AccessToken, Store
+from integrations.security.tokens import DEFAULT_SCOPES
 from integrations.services import issue_token
 
 ACTOR = Actor(None, "manage.py createstore")
@@ -22,7 +23,10 @@ class Command(ReportCommand):
         super().add_arguments(parser)
         parser.add_argument("name")
         parser.add_argument(
-            "--scopes", default="push,manage", help="What the token may do, comma-separated (default: push,manage)."
+            "--scopes",
+            default=",".join(DEFAULT_SCOPES),
+            help=f"What the token may do, comma-separated: {', '.join(AccessToken.Scope.values)} (default: all but "
+            "propose, with which it may only propose).",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -30,9 +34,9 @@ class Command(ReportCommand):
         if not 1 <= len(name) <= 200:
             raise CommandError("A store's name has 1 to 200 characters.")
         scopes = [scope.strip() for scope in options["scopes"].split(",") if scope.strip()]
-        known = set(AccessToken.Scope.values)
-        if not scopes or set(scopes) - known:
-            raise CommandError(f"--scopes is a list of {' and '.join(sorted(known, reverse=True))}, comma-separated.")
+        known = AccessToken.Scope.values
+        if not scopes or set(scopes) - set(known):
+            raise CommandError(f"--scopes is a list of {', '.join(known[:-1])} and {known[-1]}, comma-separated.")
         with transaction.atomic():
             store = Store.objects.create(name=name)
             record_change(actor=ACTOR, action="create", target=store, store=store, after={"name": name})

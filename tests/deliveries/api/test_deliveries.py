@@ -106,6 +106,8 @@ def test_attempts_are_shown_in_their_order_with_request_and_answer(client: ApiCl
     )
 
     first, second, third = client.get(f"deliveries/{delivery.public_id}/attempts").json()["items"]
+    assert client.get(f"deliveries/{delivery.public_id}/attempts?order=desc").json()["items"] == [second, first]
+    assert client.get(f"deliveries/{delivery.public_id}/attempts?order=x").status_code == 400
 
     request = {
         "method": "POST",

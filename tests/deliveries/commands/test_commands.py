@@ -49,16 +49,16 @@ class TestCreatestore:
         assert set(answer) == {"store", "access_token"}
         store = Store.objects.get(id=answer["store"])
         principal = authenticate(store_id=store.id, token=answer["access_token"])
-        assert (store.name, principal.scopes) == ("Shop", {"push", "manage"})
+        assert (store.name, principal.scopes) == ("Shop", {"read", "push", "resolve", "manage"})
 
     def test_gives_the_scopes_that_are_asked_for(self):
         run("createstore", "Shop", "--scopes", "push")
 
         assert AccessToken.objects.get().scopes == ["push"]
 
-    @pytest.mark.parametrize("scopes", ["", "read", "push,all"])
+    @pytest.mark.parametrize("scopes", ["", "write", "push,all"])
     def test_refuses_other_scopes_and_makes_nothing(self, scopes):
-        with pytest.raises(CommandError, match="push and manage"):
+        with pytest.raises(CommandError, match="manage and propose"):
             run("createstore", "Shop", "--scopes", scopes)
         assert not Store.objects.exists()
 

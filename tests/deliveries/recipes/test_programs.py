@@ -138,6 +138,16 @@ def test_bad_input_is_refused_with_its_field_and_nothing_is_kept(
     assert not BulkFix.objects.exists() and not Revision.objects.exists()
 
 
+def test_the_record_updates_of_a_fix_are_undone(call: Any, deliver: Any) -> None:
+    body = {"like": like(), "field": FIELD, "rules": RULES, "update_records": True}
+    _, answer = call("post", "recipes/apply", body)
+    work_off_replay(answer["fix"]["id"])
+    fix = f"fixes/{answer['fix']['id']}"
+    assert [one["id"] for one in call("get", "fixes")[1]["items"]] == [answer["fix"]["id"]]
+    assert call("post", f"{fix}/undo", {"reason": "wrong"}) == (200, {"restored": 6, "refused": []})
+    assert call("post", f"{fix}/undo", {})[0] == 409
+
+
 def test_nothing_that_fits_is_a_conflict(call: Any) -> None:
     status, answer = call("post", "recipes/apply", {"like": like(), "field": FIELD, "rules": []})
     assert (status, answer["errors"][0]["code"]) == (409, "conflict")

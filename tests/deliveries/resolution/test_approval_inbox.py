@@ -8,8 +8,9 @@ import pytest
 from django.contrib.auth.models import Group
 
 from deliveries.models import Delivery, Revision
+from deliveries.proposals.waiting import waiting_count
 from deliveries.resolution import edit_delivery
-from deliveries.resolution.approval_inbox import batches_for, decide, waiting_count
+from deliveries.resolution.approval_inbox import batches_for, decide
 from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry, StaffProfile
 from tests.factories import (

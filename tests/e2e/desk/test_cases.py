@@ -86,7 +86,7 @@ def test_edits_that_wait_are_approved_in_one_go(
     personal.tell_approvers(timezone.now())
     waiting = Delivery.objects.filter(status="failed").count()
     page = visit("Manager", name="max")
-    page.get_by_role("link", name=f"{waiting} edited payloads await approval").click()
+    page.get_by_role("link", name=f"{waiting} changes await approval").click()
     page.get_by_text("“number checked”").first.wait_for()
     picture(page, "approvals")
     while page.get_by_role("button", name="Approve and send").count():

@@ -37,8 +37,8 @@ def test_a_new_token_is_shown_once_and_works(client: ApiClient) -> None:
     assert only_error(answer)["code"] == "forbidden"
 
 
-def test_a_token_has_both_scopes_unless_told_otherwise(client: ApiClient) -> None:
-    assert client.post("tokens", {"name": "All"}).json()["scopes"] == ["push", "manage"]
+def test_a_token_may_do_everything_unless_told_otherwise(client: ApiClient) -> None:
+    assert client.post("tokens", {"name": "All"}).json()["scopes"] == ["read", "push", "resolve", "manage"]
 
 
 def test_a_deleted_token_stops_working_at_once(client: ApiClient) -> None:
