@@ -68,7 +68,7 @@ def page_of_several(
     by: Sequence[str] = ("created_at", "id"),
 ) -> Response:
     """The page that `?cursor=` and `?limit=` ask for of rows from several tables, ascending by these fields of each."""
-    limit = _limit(request)
+    limit = limit_of(request)
     if cursor := query_text(request, "cursor"):
         behind = _behind(_decoded(cursor, querysets[0].model, by), by, "gt")
         querysets = [rows.filter(behind) for rows in querysets]
