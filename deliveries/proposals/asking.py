@@ -12,11 +12,12 @@ from typing import Any, Final
 from django.db import transaction
 from django.utils import timezone
 
-from deliveries.filters import clean_filters
+from deliveries.filters import clean_filters, moment_of
 from deliveries.models import BulkFix, Delivery, Event, Proposal
 from deliveries.replay.backfill import Wanted, check_delivery_of, preview_backfill
 from deliveries.replay.service import ReplayError, check_replay
 from deliveries.resolution import ResolutionError, check_payload, payload_of
+from deliveries.resolution.approval import refuse_while_awaiting
 from deliveries.resolution.records import refuse_other_id
 from deliveries.resolution.rules import Action, latest_number, locked, refuse_deleted, require_reason
 from integrations.foundation.audit import Actor, record_change
@@ -67,6 +68,8 @@ def propose_discard(*, delivery: Delivery, actor: Actor, reason: str = "") -> Pr
 def _checked(delivery: Delivery, action: Action, reason: str | None = None) -> Delivery:
     """The delivery, if it is in a state for it now."""
     found = locked(delivery, action)
+    if action != "discard":
+        refuse_while_awaiting(found)
     if reason is not None:
         require_reason(found.store, reason)
     return found
@@ -79,7 +82,8 @@ def propose_bulk(
     `stop_above` and `confirmed` of `start_replay`. Raises ReplayError, FilterError."""
     now = timezone.now()
     bounded = dict(clean_filters(filters))
-    bounded.setdefault("until", now.isoformat())
+    if "until" not in bounded or moment_of("until", bounded["until"]) > now:
+        bounded["until"] = now.isoformat()
     cleaned, total = check_replay(filters={**bounded, "store": str(store.pk)}, action=action, reason=reason, **course)
     if not total:
         raise ResolutionError("finished", "Nothing matches, so there is nothing to propose.")

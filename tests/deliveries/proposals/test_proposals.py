@@ -14,7 +14,7 @@ from deliveries.maintenance.retention import prune
 from deliveries.models import BulkFix, BulkFixItem, Delivery, Proposal, Recipe, Replay, Revision
 from deliveries.proposals import approve_proposal, reject_proposal
 from deliveries.proposals.waiting import waiting_count
-from deliveries.resolution import ResolutionError, retry_delivery
+from deliveries.resolution import ResolutionError, edit_delivery, retry_delivery
 from integrations.foundation.audit import HOOKDESK, Actor
 from integrations.models import AuditEntry, StaffProfile
 from tests.api_client import ApiClient, only_error
@@ -112,6 +112,9 @@ def test_what_would_be_refused_cannot_be_proposed(assistant: ApiClient) -> None:
     Delivery.objects.update(status="sending", lease=uuid4(), due_at=NOW, finished_at=None)
     assert resolve(assistant, delivery, action="retry").status_code == 409
     assert assistant.post("bulk", {"action": "retry", "filter": {"status": "failed"}}).status_code == 409
+    Delivery.objects.update(status="failed", lease=None, due_at=None, finished_at=NOW)
+    edit_delivery(delivery=delivery, payload={"id": "0"}, actor=HOOKDESK, needs_approval=True)
+    assert resolve(assistant, delivery, action="edit", payload={"id": "0", "x": 1}).status_code == 409
     assert not Proposal.objects.exists()
 
 
@@ -126,7 +129,8 @@ def test_a_resend_and_a_discard_of_one(assistant: ApiClient, manager: Any, actio
 
 def test_a_bulk_resend_is_for_what_there_was_when_it_was_proposed(assistant: ApiClient, manager: Any) -> None:
     failing(assistant, 3)
-    body = {"action": "retry", "filter": {"status": "failed"}, "reason": "the receiver is back"}
+    later = (NOW + timedelta(days=1)).isoformat()
+    body = {"action": "retry", "filter": {"status": "failed", "until": later}, "reason": "the receiver is back"}
     answer = assistant.post("bulk", body)
     assert answer.status_code == 202
     shown = answer.json()
