@@ -22,7 +22,11 @@ def run_engine() -> str:
 
 
 def sweep() -> None:
-    """Scheduled safety net: continue replays and recipes, roll up statistics for the dashboard."""
+    """Scheduled safety net: continue replays, recipes and erasures, roll up statistics for the dashboard, drop bodies
+    that are not kept."""
+    from deliveries.erasure import runner as erasures
+    from deliveries.erasure.service import forget_counted
+    from deliveries.maintenance.bodies import drop_bodies
     from deliveries.recipes.applying import apply_recipes
     from deliveries.replay import run_waiting
     from deliveries.stats.rollups import fill
@@ -30,6 +34,9 @@ def sweep() -> None:
     fill(timezone.now())
     run_waiting()
     apply_recipes(timezone.now())
+    erasures.run_waiting()
+    forget_counted(timezone.now())
+    drop_bodies(timezone.now())
 
 
 def look_after_cases() -> str:

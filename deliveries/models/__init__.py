@@ -2,6 +2,7 @@ from deliveries.models.backlog import Backlog
 from deliveries.models.case import CaseComment, CaseRule, FailureHour
 from deliveries.models.delivery import Attempt, Delivery, Revision
 from deliveries.models.engine import Engine, Reservation
+from deliveries.models.erasure import BodySweep, Erasure
 from deliveries.models.event import Event, IdempotencyKey, Record
 from deliveries.models.failure_group import FailureGroup
 from deliveries.models.push_window import PushWindow
@@ -14,12 +15,14 @@ from deliveries.models.visit import WizardPresence
 __all__ = [
     "Attempt",
     "Backlog",
+    "BodySweep",
     "BulkFix",
     "BulkFixItem",
     "CaseComment",
     "CaseRule",
     "Delivery",
     "Engine",
+    "Erasure",
     "Event",
     "FailureGroup",
     "FailureHour",

@@ -4,7 +4,8 @@ Transactions that lock the same rows in different orders deadlock. So every tran
 order:
 
 0.  keys of what sources sent, by digest         `sources.receive`: nobody else touches them
-1.  the row of a bulk fix or a recipe, then of a replay   `recipes.sending`, `recipes.applying`, `replay.runner`
+1.  the row of a bulk fix or a recipe, then of a replay or an erasure   `recipes.sending`, `recipes.applying`,
+    `replay.runner`, `erasure.runner`; then events, by id: erasures and backfills only
 2.  the engines' claim lock                      `Backend.lock_claims`: engines only
 3.  the configuration: first `ConfigVersion.lock()`, then rows of integrations, subscriptions, topics, tokens, stores.
     Triggers take the clock before each statement that changes the configuration (`integrations.config_version`).

@@ -1,6 +1,7 @@
 from integrations.models.approval_rule import LiftRequest
 from integrations.models.audit import AuditEntry
 from integrations.models.integration import Integration, IntegrationHealth, Secret
+from integrations.models.retention import Retention
 from integrations.models.source import Source, SourceAddress, SourceCount, SourceSecret
 from integrations.models.staff import StaffProfile
 from integrations.models.store import AccessToken, ConfigVersion, Store
@@ -13,6 +14,7 @@ __all__ = [
     "Integration",
     "IntegrationHealth",
     "LiftRequest",
+    "Retention",
     "Secret",
     "Source",
     "SourceAddress",

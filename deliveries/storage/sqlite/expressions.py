@@ -7,10 +7,19 @@ from datetime import datetime
 
 from django.db import connection
 
+from deliveries.storage.sql import escaped_like
+
 
 class Expressions:
     #: By code points, as Python sorts.
     byte_collation = "BINARY"
+
+    def holds_text(self, column: str, text: str) -> tuple[str, str]:
+        return f"{column} LIKE %s ESCAPE '\\'", f"%{escaped_like(text)}%"
+
+    def holds_bytes(self, column: str, text: str) -> tuple[str, str]:
+        # A text ends at its first NUL for LIKE: without them.
+        return self.holds_text(f"replace(CAST({column} AS TEXT), char(0), '')", text)
 
     def unix_seconds(self, column: str) -> str:
         return f"CAST(strftime('%%s', {column}) AS INTEGER)"
