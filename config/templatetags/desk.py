@@ -59,6 +59,8 @@ PILLS: Final[dict[str, tuple[str, str]]] = {
     "info": ("i", "busy"),
     "draft": ("○", "calm"),
     "awaiting": ("‖", "warn"),
+    "counting": ("◐", "busy"),
+    "ready": ("○", "calm"),
     "active": ("●", "good"),
     "off": ("⊘", "calm"),
     "left_alone": ("⊘", "calm"),

@@ -1,6 +1,6 @@
 """Paths below `/api/v1/` that belong to deliveries: ingest, what happened, and feeds and pings of others' resources."""
 
-from deliveries.api import backfills, cases, feeds, past_events, recipes, views
+from deliveries.api import backfills, cases, erasures, feeds, past_events, recipes, views
 from deliveries.api.push import EventsView, PushView
 from deliveries.api.source_requests import SourceRequestsView
 from integrations.api.routes import both
@@ -21,6 +21,10 @@ urlpatterns = [
     *both("deliveries/<str:delivery_id>", views.DeliveryView.as_view(), "delivery"),
     *both("deliveries/<str:delivery_id>/attempts", views.AttemptsView.as_view(), "attempts"),
     *both("deliveries/<str:delivery_id>/resolve", views.ResolveView.as_view(), "resolve-delivery"),
+    *both("erasures", erasures.ErasuresView.as_view(), "erasures"),
+    *both("erasures/<str:erasure_id>", erasures.ErasureView.as_view(), "erasure"),
+    *both("erasures/<str:erasure_id>/confirm", erasures.ConfirmErasureView.as_view(), "confirm-erasure"),
+    *both("erasures/<str:erasure_id>/cancel", erasures.CancelErasureView.as_view(), "cancel-erasure"),
     *both("recipes", recipes.RecipesView.as_view(), "recipes"),
     *both("recipes/preview", recipes.PreviewView.as_view(), "preview-recipe"),
     *both("recipes/apply", recipes.ApplyView.as_view(), "apply-recipe"),

@@ -91,8 +91,9 @@ class Place:
                 sql, parameter = look(column, spelling)
                 parts.append(sql)
                 parameters.append(parameter)
-        # A column that is null holds nothing.
-        found = Q(RawSQL(f"COALESCE({' OR '.join(parts)}, FALSE)", parameters, output_field=BooleanField()))
+        # A column that is null holds nothing. The text names our own columns only; values are parameters.
+        sql = f"COALESCE({' OR '.join(parts)}, FALSE)"
+        found = Q(RawSQL(sql, parameters, output_field=BooleanField()))  # noqa: S611
         return found if self.opaque is None else found | self.opaque
 
     def is_held_by(self, row: Any, sought: Sought, store_id: uuid.UUID) -> bool:

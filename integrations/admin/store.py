@@ -19,7 +19,7 @@ from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from integrations.admin import shown_once
+from integrations.admin import retention, shown_once
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
 from integrations.admin.cells import drawn
 from integrations.foundation.audit import Actor, record_change
@@ -95,6 +95,7 @@ class StoreAdmin(DeskAdmin):
             self.route("<uuid:pk>/tokens/", self.issue_view, "issue"),
             self.route("<uuid:pk>/tokens/<uuid:token>/revoke/", self.revoke_view, "revoke"),
             self.route("<uuid:pk>/approval-rule/", self.approval_rule_view, "approval_rule"),
+            self.route("<uuid:pk>/retention/", self.retention_view, "retention"),
             *super().get_urls(),
         ]
 
@@ -152,6 +153,7 @@ class StoreAdmin(DeskAdmin):
                 may_set_rule=request.user.has_perm(PERMISSION),
                 lift_request=(lifting := waiting_request(store, now)),
                 why_not_confirm=why_not_confirm(lifting, Actor.of_user(request.user)) if lifting else "",
+                retention=retention.shown(store),
                 now=now,
             )
         return super().render_change_form(request, context, *args, **kwargs)
@@ -211,6 +213,9 @@ class StoreAdmin(DeskAdmin):
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
         return redirect("admin:integrations_store_change", pk)
+
+    def retention_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        return retention.retention_view(request, self._open(request, pk, "integrations.change_store"))
 
     def _open(self, request: HttpRequest, pk: uuid.UUID, permission: str) -> Store:
         if not request.user.has_perm(permission):

@@ -22,6 +22,7 @@ from deliveries.models import (
     CaseComment,
     CaseRule,
     Delivery,
+    Erasure,
     Event,
     FailureGroup,
     Recipe,
@@ -47,7 +48,7 @@ pytestmark = pytest.mark.django_db
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MODELS = (
     AccessToken, Integration, Source, SourceAddress, SourceSecret, Subscription, Topic, Delivery, Attempt, Event, Record,
-    Notification, FailureGroup, CaseComment, CaseRule, BulkFix, Recipe, Replay,
+    Notification, FailureGroup, CaseComment, CaseRule, BulkFix, Recipe, Replay, Erasure,
 )  # fmt: skip
 
 HOSTILE_BODIES = {
@@ -106,6 +107,9 @@ def populate(store: Any) -> dict[str, str]:
         filters={"subscription": str(subscription.id), "since": now.isoformat(), "until": now.isoformat()},
         created_by_name="anna",  # as `replay.backfill` makes them
     )
+    erasure = Erasure.objects.create(
+        store=store, status="ready", value="anna@example.com", author_name="anna", created_at=now
+    )
     channel = Channel.objects.create(name="theirs", kind="email", recipients=["ops@example.com"], level="error")
     channel.stores.add(store)
     return {
@@ -123,6 +127,7 @@ def populate(store: Any) -> dict[str, str]:
         "recipe_id": recipe.public_id,
         "backfill_id": f"bf_{backfill.id.hex}",
         "channel_id": str(channel.id),
+        "erasure_id": erasure.public_id,
     }
 
 

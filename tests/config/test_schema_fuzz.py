@@ -76,6 +76,8 @@ GOOD: dict[str, Any] = {
     "preview_backfill": {"subscription": "{subscription_id}", "since": "2026-01-01T00:00:00Z", "again": True},
     "start_backfill": {"subscription": "{subscription_id}", "since": "2026-01-01T00:00:00Z", "again": True},
     "deliver_event": {"subscription": "{subscription_id}", "again": True},
+    "start_erasure": {"value": "+4915123456", "match": "contains", "dry_run": True},
+    "confirm_erasure": {"reason": "ticket 17"},
     "create_channel": {"name": "New", "kind": "email", "options": {"recipients": ["ops@example.com"]}},
     "update_channel": {"active": False},
     "preview_recipe": {"like": "{delivery_id}", **SAME_FIX},

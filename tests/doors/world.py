@@ -13,7 +13,7 @@ from django.db.models import Model
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
 
-from deliveries.models import BulkFix, CaseComment, CaseRule, Engine, Recipe, Replay, Revision, SourceRequest
+from deliveries.models import BulkFix, CaseComment, CaseRule, Engine, Erasure, Recipe, Replay, Revision, SourceRequest
 from integrations.foundation.audit import HOOKDESK, record_change
 from integrations.models import StaffProfile, Store
 from integrations.services import create_source
@@ -145,6 +145,15 @@ def make_side(mark: str) -> Side:
             owner_name=f"{mark}-person",
             expires_at=timezone.now() + timedelta(days=1),
             daily_cap=10,
+            created_at=timezone.now(),
+        ),
+        "erasure": Erasure.objects.create(
+            store=side.store,
+            status="awaiting",
+            value=f"{mark}@example.com",
+            reason=f"{mark} asked for it",
+            found={"event": 2, "deliveries_of_events": 3, "subscription": 1},
+            author_name=f"{mark}-person",
             created_at=timezone.now(),
         ),
         "auditentry": record_change(
