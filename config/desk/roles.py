@@ -47,7 +47,8 @@ OPERATOR = {
     "notifications.change_notification",
 }
 #: A Manager also sets things up, and is the second person who approves an edited payload.
-MANAGER = OPERATOR | {"deliveries.approve_revision", "deliveries.erase_data", "integrations.set_approval_rule"}
+MANAGER = OPERATOR | {"deliveries.approve_revision", "deliveries.erase_data", "integrations.set_approval_rule",
+                      "integrations.export_lists"}  # fmt: skip
 MANAGED = {
     "integrations.integration": ("add", "change", "delete"),
     "integrations.source": ("add", "change", "delete"),

@@ -31,6 +31,7 @@ from deliveries.erasure.service import (
 )
 from deliveries.models import Erasure
 from integrations.admin.base import ReadOnlyAdmin
+from integrations.admin.export import columns
 from integrations.admin.fields import KnownRowField
 from integrations.foundation.audit import Actor
 from integrations.models import Store
@@ -55,6 +56,14 @@ class ValueForm(forms.Form):
 @admin.register(Erasure)
 class ErasureAdmin(ReadOnlyAdmin):
     stock_pages = ("changelist",)
+    export_order = "created_at"
+    export_columns = columns(
+        "id:public_id", "status", "store:store.name", "match", "found", "erased", "reason", "asked_by:author_name",
+        "approved_by:approved_by_name", "created_at", "finished_at",
+    )  # fmt: skip
+
+    def export_rows(self, request: HttpRequest) -> QuerySet[Erasure]:
+        return self.get_queryset(request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Erasure]:
         return super().get_queryset(request).defer("value").select_related("store")

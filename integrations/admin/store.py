@@ -22,6 +22,7 @@ from django.views.decorators.http import require_POST
 from integrations.admin import retention, shown_once
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
 from integrations.admin.cells import drawn
+from integrations.admin.export import columns
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import AccessToken, AuditEntry, ConfigVersion, Store
 from integrations.models.store import validate_overrides
@@ -57,6 +58,8 @@ class StoreAdmin(DeskAdmin):
     store_path = "self"
     stock_pages = ("changelist", "add", "change")
     form = StoreForm
+    export_order = "created_at"
+    export_columns = columns("id", "name", "is_reason_required", "is_approval_required", "created_at")
     list_display = ["name", "store_id", "reason_required", "approval_required", "created"]
     search_fields = ["name"]
     empty_text = "A store is the tenant that pushes: tokens, integrations and subscriptions belong to it."
@@ -258,6 +261,10 @@ class WhenFilter(admin.SimpleListFilter):
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
     list_title = "Audit"
+    export_columns = columns(
+        "time:created_at", "actor", "action", "target_type", "target_id", "target_name", "store:store.name", "before",
+        "after", "reason",
+    )  # fmt: skip
     empty_text = "Whatever staff, tokens and Hookdesk itself change is recorded here: who, when, what, why."
     list_display = ["at", "actor", "action", "target_type", "target_name", "store", "reason"]
     list_filter = [WhenFilter, TargetFilter]

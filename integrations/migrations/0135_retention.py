@@ -25,6 +25,10 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'retention',
             },
         ),
+        migrations.AlterModelOptions(
+            name='store',
+            options={'ordering': ['name'], 'permissions': [('set_approval_rule', 'Can switch the second approver on; off, together with another person'), ('export_lists', 'Can export lists, payloads included, as files')]},
+        ),
         migrations.AddField(
             model_name='integration',
             name='keeps_bodies',
