@@ -4,11 +4,12 @@ MINUTES ?= 60
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help setup demo test run check bench faults soak fmt docs openapi lock release release-draft
+.PHONY: help setup demo test coverage run check bench faults soak fmt docs openapi lock release release-draft
 
 help:
 	@echo "make demo     the main job in one command: push, fail, fix, resend"
 	@echo "make test     the tests (SQLite; PostgreSQL, Redis and a browser where they are found)"
+	@echo "make coverage the same, and prints which lines and branches nothing ran"
 	@echo "make run      migrate, then web and worker in the foreground (PORT=8000)"
 	@echo "make check    lint, types, architecture, migrations, deployment, advisories"
 	@echo "make bench    benchmarks"
@@ -34,6 +35,9 @@ run: setup
 test: setup
 	@exec $(PYTHON) -m tests
 
+coverage: setup
+	@COVERAGE=1 exec $(PYTHON) -m tests
+
 check: setup
 	@exec $(PYTHON) -m tests.checks
 
@@ -41,7 +45,7 @@ bench: setup
 	@exec $(PYTHON) -m tests.benchmarks $(ARGS)
 
 faults: setup
-	@exec $(PYTHON) -m pytest -p no:randomly -m slow $(ARGS) tests
+	@exec $(PYTHON) -m pytest -p no:randomly -o faulthandler_timeout=7200 -m slow $(ARGS) tests
 
 soak: setup
 	@MINUTES=$(MINUTES) exec $(PYTHON) -m tests.faults.soak

@@ -14,8 +14,9 @@ from typing import Final
 
 #: Steps of one evaluation: one filter, transform, condition or schema on one document.
 STEPS: Final = 1_000_000
-#: CPU seconds of this thread for one evaluation. Wall-clock time would fail valid evaluations on a busy machine.
-SECONDS: Final = 2.0
+#: CPU seconds of this thread for one evaluation: four times what the steps take, so that a slow machine refuses nothing
+#: that the steps allow. Wall-clock time would fail valid evaluations on a busy machine.
+SECONDS: Final = 4.0
 #: Steps between two checks of the clock.
 _LOOK_EVERY: Final = 20_000
 

@@ -2,8 +2,8 @@
 
 Not nox or tox: all runs use the environment of `make setup` and differ in services, not versions.
 
-Prints the branch coverage of the first run if PostgreSQL is tested too; with COVERAGE=1 always and of all runs, with
-COVERAGE=0 never. Before Python 3.14, measuring takes two fifths more CPU time.
+Prints the branch coverage of the first run on Python 3.14 and later; with COVERAGE=1 (`make coverage`) on any Python and
+of all runs, with COVERAGE=0 never. Before Python 3.14, measuring takes two fifths more CPU time.
 
 The output says what was left out; with REQUIRE_SERVICES=1 that fails the run. TEST_DATABASE=sqlite or postgresql selects
 one half: SQLite and the browser, or PostgreSQL and Redis. The last line is a summary in pytest's form. Further arguments
@@ -146,8 +146,7 @@ def _measured(runs: Sequence[Run]) -> Sequence[Run]:
     wish = os.environ.get("COVERAGE", "")
     if wish == "1":
         return runs
-    is_cheap = sys.version_info >= (3, 14) or any(run.title == "PostgreSQL" for run in runs)
-    return runs[:1] if is_cheap and wish != "0" else []
+    return runs[:1] if sys.version_info >= (3, 14) and wish != "0" else []
 
 
 def _print_coverage(measured: Sequence[Run], folder: str) -> None:

@@ -1,10 +1,31 @@
 """Fixtures that several folders share."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
+
+from tests.migrated import copied_database
+
+
+@pytest.fixture(scope="session")
+def _copy(
+    django_test_environment: None, django_db_blocker: Any, django_db_modify_db_settings: None
+) -> Iterator[ExitStack]:
+    with ExitStack() as copying:
+        with django_db_blocker.unblock():
+            copying.enter_context(copied_database())
+        yield copying
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(_copy: ExitStack, django_db_setup: None, django_db_blocker: Any) -> None:
+    """See `tests.migrated`."""
+    with django_db_blocker.unblock():
+        _copy.close()
 
 
 @dataclass

@@ -147,6 +147,10 @@ class HookdeskAdminSite(AdminSite):
             context["desk_more"] = SimpleLazyObject(lambda: self._more(request))
         return context
 
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Of one app only: the desk has a menu of its own, and Django would make this list for every page."""
+        return super().get_app_list(request, app_label) if app_label else []
+
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         from config.desk.dashboard import dashboard_context
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.migrated import sqlite_copy
 from tests.services import POSTGRESQL_URL, own_database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +64,10 @@ class Site:
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Migrating takes longest: it is done once, and tests copy the file."""
     file = tmp_path_factory.mktemp("migrated") / "hookdesk.sqlite3"
-    Site(f"sqlite:///{file}").manage("migrate", "--verbosity", "0")
+    if (made := sqlite_copy()).exists():
+        shutil.copy(made, file)
+    else:
+        Site(f"sqlite:///{file}").manage("migrate", "--verbosity", "0")
     return file
 
 

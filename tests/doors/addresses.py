@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
+import pytest
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -41,6 +43,16 @@ class Route:
 
 def routes() -> list[Route]:
     return [route for route in _walk(get_resolver().url_patterns, "") if "(?P<url>" not in route.pattern]
+
+
+#: How many of the addresses a walk visits: others in each quick run, all in the slow ones (`make faults`).
+WALKS = [pytest.param(4, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
+
+
+def some(of: list[Route], one_in: int) -> list[Route]:
+    """One in so many of these, in their order. Others in each run: pytest-randomly's seed brings the same back."""
+    chosen = set(random.sample(range(len(of)), -(-len(of) // one_in)))
+    return [route for position, route in enumerate(of) if position in chosen]
 
 
 def _walk(patterns: list[URLPattern | URLResolver], prefix: str) -> Iterator[Route]:

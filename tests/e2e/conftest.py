@@ -1,30 +1,20 @@
 """A new installation for each test."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e.installation import Installation
+from tests.migrated import sqlite_copy
 
 
 @pytest.fixture(scope="session", autouse=True)
-def django_db_setup(
-    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[None]:
+def django_db_setup(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """New installations copy the migrated database of the other tests, if there is one: migrating takes four fifths of
     the processor time of a start.
     """
-    from django.db import connection
-
-    Installation.migrated = tmp_path_factory.mktemp("migrated") / "hookdesk.sqlite3"
-    with django_db_blocker.unblock():
-        if connection.vendor == "sqlite" and "django_migrations" in connection.introspection.table_names():
-            with closing(sqlite3.connect(Installation.migrated)) as copy:
-                connection.connection.backup(copy)
+    Installation.migrated = made if (made := sqlite_copy()).exists() else tmp_path_factory.mktemp("m") / "db.sqlite3"
     yield
     Installation.migrated = None
 

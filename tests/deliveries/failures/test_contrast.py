@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -247,12 +246,9 @@ def test_huge_payloads_are_sampled() -> None:
         }
     for payload in failures:
         del payload["tax_id"]
-    before = time.process_time()
     first = contrast(failures, successes)[0]
-    took = time.process_time() - before
     assert (first.path, first.failing, first.succeeding) == ("tax_id", first.failures, 0)
     assert 10 <= first.failures < 500
-    assert took < 2  # about 0.2 s: bounded, whatever machine this runs on
     one = {"deep": {}}
     for _ in range(2_000):
         one = {"deep": one}
