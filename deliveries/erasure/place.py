@@ -18,7 +18,7 @@ from deliveries.storage import backend
 from integrations.foundation.document_field import DocumentField
 
 #: Rows looked at at a time.
-CHUNK = 5_000
+CHUNK = 20_000
 
 
 @dataclass(frozen=True)
@@ -129,15 +129,16 @@ def look(place: Place, store_id: uuid.UUID, sought: Sought, cursor: Any, *, most
     walked: QuerySet[Any] = mine if place.is_by_store else place.model._base_manager.all()
     if cursor is not None:
         mine, walked = mine.filter(pk__gt=cursor), walked.filter(pk__gt=cursor)
-    keys = list(walked.order_by("pk").values_list("pk", flat=True)[:CHUNK])
-    if not keys:
-        return Chunk([], None, 0)
-    candidates = mine.filter(place.condition(sought), pk__lte=keys[-1]).order_by("pk")
+    walked = walked.order_by("pk").values_list("pk", flat=True)
+    bound = next(iter(walked[CHUNK - 1 : CHUNK]), None)
+    candidates = mine.filter(place.condition(sought)).order_by("pk")
+    if bound is not None:
+        candidates = candidates.filter(pk__lte=bound)
     rows: list[Any] = []
     for row in candidates.only(*place.fields, *place.extra).iterator(chunk_size=100):
         if not place.is_held_by(row, sought, store_id):
             continue
         rows.append(row)
         if len(rows) == most:
-            return Chunk(rows, row.pk, sum(key <= row.pk for key in keys))
-    return Chunk(rows, keys[-1], len(keys))
+            return Chunk(rows, row.pk, walked.filter(pk__lte=row.pk).count())
+    return Chunk(rows, bound, walked.count() if bound is None else CHUNK)

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.db import connection
 
@@ -128,11 +128,11 @@ class Backend(Protocol):
     def byte_collation(self) -> str:
         """The collation that sorts text as Python does, by code points."""
 
-    def holds_text(self, column: str, text: str) -> tuple[str, str]:
+    def holds_text(self, column: str, text: str) -> tuple[str, Any]:
         """SQL: whether a column of text or JSON holds this text, without regard to the case of ASCII letters at least;
         and the parameter of the condition. No index helps: for rows chosen by other conditions."""
 
-    def holds_bytes(self, column: str, text: str) -> tuple[str, str]:
+    def holds_bytes(self, column: str, text: str) -> tuple[str, Any]:
         """The same for a column of bytes, of which some may not be UTF-8."""
 
     def unix_seconds(self, column: str) -> str:

@@ -33,6 +33,11 @@ def escaped_like(text: str) -> str:
     return re.sub(r"([\\%_])", r"\\\1", text)
 
 
+def ascii_lower(text: str) -> str:
+    """In lower case as far as it is ASCII, as databases do it without a language."""
+    return "".join(character.lower() if character.isascii() else character for character in text)
+
+
 def to_key(value: Any) -> Any:
     return uuid.UUID(value) if isinstance(value, str) else value
 

@@ -79,7 +79,9 @@ def test_every_row_is_there_once_over_many_pages_in_bounded_queries(superuser):
         rows = export(superuser, "deliveries_event")
     assert [row["id"] for row in rows] == sorted(made, reverse=True)
     reads = [
-        query for query in queries if 'FROM "deliveries_event"' in query["sql"] and query["sql"].endswith("LIMIT 100")
+        query
+        for query in queries
+        if 'FROM "deliveries_event"' in query["sql"] and query["sql"].endswith(f"LIMIT {PAGE}")
     ]
     assert len(reads) == 3
 
