@@ -262,7 +262,7 @@ def export_list(context: Any) -> dict[str, Any]:
         return {}
     query = request.GET.urlencode()
     addresses = [
-        (kind, f"{reverse(f'admin:{app}_{model}_export', args=[kind])}{f'?{query}' if query else ''}") for kind in KINDS
+        (kind, f"{reverse(f'admin:{app}_{model}_export_{kind}')}{f'?{query}' if query else ''}") for kind in KINDS
     ]
     return {"addresses": addresses, "csrf_token": context.get("csrf_token"), "is_filtered": bool(query)}
 

@@ -50,7 +50,7 @@ def start_erasure(
     now = now or timezone.now()
     with transaction.atomic():
         erasure = _begin(store, value, match, actor, reason, now)
-        erasure.status = Status.READY
+        erasure.status = Erasure.Status.READY
         return _confirm(erasure, actor, erasure.reason, now)
 
 
@@ -164,7 +164,7 @@ def _confirm(erasure: Erasure, actor: Actor, reason: str, now: datetime) -> Eras
     if actor.user is not None and erasure.author_id != actor.user.pk:
         erasure.people.add(actor.user)  # two have asked for it, and neither may approve
     if store.is_approval_required:
-        erasure.status = Status.AWAITING
+        erasure.status = Erasure.Status.AWAITING
         erasure.save()
         text = (
             f"{actor.name} asks to erase a person's data in {store.name}. Someone else must approve it: see Erasures."
@@ -177,7 +177,7 @@ def _confirm(erasure: Erasure, actor: Actor, reason: str, now: datetime) -> Eras
 
 
 def _run(erasure: Erasure, now: datetime) -> None:
-    erasure.status = Status.RUNNING
+    erasure.status = Erasure.Status.RUNNING
     erasure.place = erasure.cursor = ""
     erasure.looked_at, erasure.stepped_at = 0, now
     erasure.save()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import Any, ClassVar, NoReturn
 
 from django.contrib import admin
@@ -65,7 +65,11 @@ class DeskAdmin(admin.ModelAdmin):
             "delete": (f"{key}/delete/", _with_text_key(self.delete_view)),
         }
         found = [self.route(*pages[name], name) for name in self.stock_pages]
-        return [self.route("export/<str:kind>/", self.export_view, "export"), *found] if self.export_columns else found
+        files = KINDS if self.export_columns else ()
+        return [
+            *(self.route(f"export/{kind}/", partial(self.export_view, kind=kind), f"export_{kind}") for kind in files),
+            *found,
+        ]
 
     def route(self, address: str, view: Callable[..., Any], name: str) -> URLPattern:
         full_name = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
@@ -138,8 +142,6 @@ class DeskAdmin(admin.ModelAdmin):
         """The list as a file, with the filter of the query string. A POST: it leaves an audit entry."""
         if not self.has_view_permission(request) or not request.user.has_perm(PERMISSION):
             raise PermissionDenied(PERMISSION)
-        if kind not in KINDS:
-            raise Http404("Lists are exported as csv or ndjson.")
         return exported(
             request,
             rows=self.export_rows(request),
