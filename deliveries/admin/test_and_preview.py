@@ -75,7 +75,7 @@ def _previewed(request: HttpRequest) -> dict[str, Any]:
     if not subscription.topics and not subscription.intents:
         return {"hint": "Write a topic or an intent."}
     now = timezone.now()
-    events = Event.objects.filter(store=integration.store).order_by("-id")[:EVENTS_LOOKED_AT]
+    events = Event.objects.filter(store=integration.store, erased_at=None).order_by("-id")[:EVENTS_LOOKED_AT]
     found, shown = None, None
     for event in events:
         candidate = preview(subscription=subscription, event=event, now=now)

@@ -52,7 +52,7 @@ _PLACES: list[Place] = [
     Place("delivery", "Last errors of deliveries", Delivery, ("last_error",), rows.cut_texts, is_by_store=True),
     Place(
         "attempt",
-        "Attempts",
+        "Attempts that hold it, of any event",
         Attempt,
         (
             "url",

@@ -8,6 +8,9 @@ from deliveries.erasure.places import places
 from deliveries.erasure.runner import WITH_EVENTS
 from deliveries.models import Erasure
 
+#: Labels of places where rows are erased together with their event, whether they hold the value or not.
+_ERASED_WITH_EVENTS = {"delivery": "Deliveries", "attempt": "Attempts"}
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -26,7 +29,7 @@ def lines_of(erasure: Erasure) -> list[Line]:
     lines = []
     for place in places():
         found, erased = erasure.found.get(place.name, 0), erasure.erased.get(place.name, 0)
-        label = "Deliveries" if erased and place.name == "delivery" else place.label
+        label = _ERASED_WITH_EVENTS.get(place.name, place.label) if erased else place.label
         if found or erased:
             lines.append(Line(place.name, label, found, erased, place.is_reported))
         if place.name == "event":
