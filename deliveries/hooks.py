@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from integrations.foundation.hooks import Hook
 
@@ -46,3 +47,6 @@ announced: Hook[[uuid.UUID, int | None, str, str, str, datetime]] = Hook()
 announcement_settled: Hook[[uuid.UUID, str, str, datetime]] = Hook()
 #: These deliveries are about to be deleted, in this transaction: listeners drop their references.
 deliveries_pruned: Hook[[Sequence[uuid.UUID]]] = Hook()
+#: The payloads of these rows were erased or deleted for good, in this transaction: a kind (the name of a place in
+#: `deliveries.erasure.places`, such as `event` or `record`) and primary keys. Whoever keeps copies forgets them.
+payloads_erased: Hook[[str, Sequence[Any]]] = Hook()

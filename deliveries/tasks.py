@@ -26,7 +26,8 @@ def run_engine() -> str:
 
 
 def sweep() -> None:
-    """Each minute: continue replays, simulations and recipes, roll up figures, watch objectives.
+    """Each minute: continue replays, simulations, recipes and erasures, roll up figures, watch objectives, drop
+    bodies that are not kept.
 
     Each does its part, whatever becomes of the others. Raises what went wrong first, for the task's record.
     """
@@ -42,6 +43,9 @@ def sweep() -> None:
 
 
 def _steps_of_a_sweep() -> list[Callable[[datetime], object]]:
+    from deliveries.erasure import runner as erasures
+    from deliveries.erasure.service import forget_counted
+    from deliveries.maintenance.bodies import drop_bodies
     from deliveries.maintenance.objectives import watch_objectives
     from deliveries.recipes.applying import apply_recipes
     from deliveries.replay import run_waiting
@@ -59,6 +63,9 @@ def _steps_of_a_sweep() -> list[Callable[[datetime], object]]:
         lambda now: drop_marks(),
         lambda now: fold_pushes(),
         watch_objectives,
+        lambda now: erasures.run_waiting(),
+        forget_counted,
+        drop_bodies,
     ]
 
 

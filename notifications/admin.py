@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
 from integrations.admin.cells import drawn
+from integrations.admin.export import columns
 from integrations.admin.lists import tab_page
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import Store
@@ -35,6 +36,15 @@ _CARD = ("name", "label", "description", "icon")
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin):
     stock_pages = ("changelist",)
+    export_order = "created_at"
+    export_columns = columns(
+        "id:public_id", "level", "status", "summary", "store:store.name", "integration:integration.slug", "occurrences",
+        "created_at", "last_at", "resolved_at", "resolved_by",
+    )  # fmt: skip
+
+    def export_rows(self, request: HttpRequest) -> QuerySet[Notification]:
+        status = "resolved" if request.GET.get("tab") == "resolved" else "open"
+        return self.get_queryset(request).filter(status=status)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
         return super().get_queryset(request).select_related("integration", "store", "failure_group")
@@ -103,6 +113,10 @@ def _page_of(notification: Notification) -> str:
 class ChannelAdmin(DeskAdmin):
     store_path = None
     form = ChannelForm
+    export_columns = columns(
+        "id", "name", "kind", "level", "recipients", "quiet_from", "quiet_until", "window_minutes", "digest_minutes",
+        "is_enabled", "last_error", "last_sent_at", "created_at",
+    )  # fmt: skip
     list_display = ["name", "kind_label", "level", "enabled", "last_sent", "last_error"]
     empty_text = "A channel tells people or their pager when deliveries fail, for all stores or for some."
     change_form_template = "admin/notifications/channel/change_form.html"

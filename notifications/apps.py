@@ -7,7 +7,11 @@ class NotificationsConfig(AppConfig):
 
     def ready(self) -> None:
         from deliveries import hooks
-        from notifications import follow_ups, personal, services
+        from deliveries.erasure.places import add_places
+        from notifications import erasure, follow_ups, personal, services
+
+        add_places(erasure.PLACES, erasure.WITHOUT_PAYLOAD)
+        hooks.payloads_erased.connect(erasure.on_payloads_erased)
 
         hooks.settled.connect(services.on_settled)
         hooks.groups_resolved.connect(services.on_groups_resolved)

@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Collate
 from django.utils import timezone
 
@@ -285,9 +285,9 @@ def _audit(notification: Notification, actor: Actor, action: str, before: str, a
     )
 
 
-def prune_notifications(before: datetime, limit: int = 1_000) -> int:
-    """Delete resolved notifications older than `before`, at most `limit`; returns how many."""
-    old = Notification.objects.filter(status=Status.RESOLVED, last_at__lt=before)
+def prune_notifications(before: datetime, limit: int = 1_000, *, stores: Q | None = None) -> int:
+    """Delete resolved notifications older than `before`, at most `limit`, of these stores; returns how many."""
+    old = Notification.objects.filter(stores or Q(), status=Status.RESOLVED, last_at__lt=before)
     ids = list(old.order_by("last_at").values_list("id", flat=True)[:limit])
     with transaction.atomic():
         # One that is being reopened is no longer old.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from functools import partial
 
-from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
+from integrations.services.retention import cutoffs_of
 from notifications import follow_ups, outbox, personal, services
 
 
@@ -24,10 +26,21 @@ def send_waiting() -> str:
 
 
 def prune() -> int:
-    """Daily: delete what is older than RETENTION_DAYS."""
-    before = timezone.now() - timedelta(days=settings.RETENTION_DAYS)
+    """Daily: delete what is older than RETENTION_DAYS, or a store's own retention of notifications."""
+    cutoffs = cutoffs_of("notifications", timezone.now())
+    before = cutoffs.default
+    assert before is not None
+    forget: list[Callable[[], int]] = [
+        partial(outbox.prune_messages, before),
+        partial(personal.prune_notices, before),
+        partial(services.prune_notifications, before, stores=~Q(store__in=list(cutoffs.of_store))),
+        *(
+            partial(services.prune_notifications, cutoff, stores=Q(store=store_id))
+            for store_id, cutoff in cutoffs.of_store.items()
+        ),
+    ]
     total = 0
-    for forget in (outbox.prune_messages, services.prune_notifications, personal.prune_notices):
-        while (forgotten := forget(before)) > 0:
+    for step in forget:
+        while (forgotten := step()) > 0:
             total += forgotten
     return total

@@ -60,6 +60,7 @@ MORE = (
               ("Task queue", "django_q", "schedule"))),
     ("Administration", (("Notifications", "notifications", "notification"),
                ("Channels", "notifications", "channel"), ("Audit", "integrations", "auditentry"),
+               ("Erasures", "deliveries", "erasure"),
                ("Staff", "auth", "user"), ("Roles", "auth", "group"))),
 )  # fmt: skip
 

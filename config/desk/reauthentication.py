@@ -30,6 +30,8 @@ DELICATE = {
     "integrations_store_change",
     "integrations_store_issue",
     "integrations_store_approval_rule",
+    "integrations_store_retention",
+    "deliveries_erasure_decide",
     "integrations_integration_add",
     "integrations_integration_secret",
     "integrations_source_add",

@@ -19,11 +19,13 @@ HIDDEN = {
     "integrations.secret",
     "integrations.configversion",
     "integrations.liftrequest",
+    "integrations.retention",
     "integrations.sourceaddress",
     "integrations.sourcecount",
     "integrations.sourcesecret",
     "integrations.staffprofile",
     "subscriptions.subscriptionversion",
+    "deliveries.bodysweep",
     "deliveries.idempotencykey",
     "deliveries.proposal",
     "deliveries.replayitem",
@@ -55,7 +57,8 @@ OPERATOR = {
     "notifications.change_notification",
 }
 #: A Manager also sets things up, and is the second person who approves an edited payload.
-MANAGER = OPERATOR | {"deliveries.approve_revision", "integrations.set_approval_rule"}
+MANAGER = OPERATOR | {"deliveries.approve_revision", "deliveries.erase_data", "integrations.set_approval_rule",
+                      "integrations.export_lists"}  # fmt: skip
 MANAGED = {
     "integrations.integration": ("add", "change", "delete"),
     "integrations.source": ("add", "change", "delete"),

@@ -11,13 +11,17 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from django import template
+from django.apps import apps
 from django.contrib import admin
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config.desk.charts import bars, paired
 from integrations.admin.base import DeskAdmin
+from integrations.admin.export import KINDS
+from integrations.admin.export import PERMISSION as EXPORT
 from integrations.foundation.json_paths import path_of_pointer
 
 register = template.Library()
@@ -59,6 +63,8 @@ PILLS: Final[dict[str, tuple[str, str]]] = {
     "info": ("i", "busy"),
     "draft": ("○", "calm"),
     "awaiting": ("‖", "warn"),
+    "counting": ("◐", "busy"),
+    "ready": ("○", "calm"),
     "active": ("●", "good"),
     "off": ("⊘", "calm"),
     "left_alone": ("⊘", "calm"),
@@ -233,6 +239,24 @@ def list_title(opts: Any) -> str:
     """What the menu calls the list of a model, from its admin."""
     page = admin.site._registry.get(opts.model)
     return str(page.title_of_list() if isinstance(page, DeskAdmin) else opts.verbose_name_plural)
+
+
+@register.inclusion_tag("admin/desk/export.html", takes_context=True)
+def export_list(context: Any) -> dict[str, Any]:
+    """On a list's page, the buttons that export it as filtered; nothing elsewhere, or for who may not."""
+    request = context.get("request")
+    name = (request.resolver_match.url_name or "") if request is not None and request.resolver_match else ""
+    if not name.endswith("_changelist") or not request.user.has_perm(EXPORT):
+        return {}
+    app, _, model = name.removesuffix("_changelist").rpartition("_")
+    page = admin.site._registry.get(apps.get_model(app, model))
+    if not isinstance(page, DeskAdmin) or not page.export_columns:
+        return {}
+    query = request.GET.urlencode()
+    addresses = [
+        (kind, f"{reverse(f'admin:{app}_{model}_export_{kind}')}{f'?{query}' if query else ''}") for kind in KINDS
+    ]
+    return {"addresses": addresses, "csrf_token": context.get("csrf_token"), "is_filtered": bool(query)}
 
 
 @register.simple_tag

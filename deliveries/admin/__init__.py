@@ -1,5 +1,6 @@
 from deliveries.admin.bulk_fixes import BulkFixAdmin
 from deliveries.admin.delivery import DeliveryAdmin
+from deliveries.admin.erasures import ErasureAdmin
 from deliveries.admin.groups import FailureGroupAdmin
 from deliveries.admin.readonly import AttemptAdmin, EngineAdmin, EventAdmin, RecordAdmin
 from deliveries.admin.recipes import RecipeAdmin
@@ -13,6 +14,7 @@ __all__ = [
     "BulkFixAdmin",
     "DeliveryAdmin",
     "EngineAdmin",
+    "ErasureAdmin",
     "EventAdmin",
     "FailureGroupAdmin",
     "RecipeAdmin",

@@ -29,6 +29,7 @@ from deliveries.resolution import ResolutionError, why_not_approver
 from deliveries.resolution.bulk_fixes import value_of
 from deliveries.stats.queries import capped_count, shown_count
 from integrations.admin.base import ReadOnlyAdmin
+from integrations.admin.export import columns
 from integrations.foundation.audit import Actor
 from integrations.foundation.json_places import MISSING, PlaceError, as_spelled, look_up, parse_place
 
@@ -40,6 +41,11 @@ REFUSED_SHOWN: Final = 20
 @admin.register(BulkFix)
 class BulkFixAdmin(ReadOnlyAdmin):
     stock_pages = ("changelist",)
+    export_order = "created_at"
+    export_columns = columns(
+        "id:public_id", "status", "store:store.name", "field:place", "rules", "total", "counts", "reason",
+        "author:author_name", "created_at", "sent_at", "undone_at",
+    )  # fmt: skip
 
     def get_urls(self) -> list[URLPattern]:
         return [
@@ -54,10 +60,14 @@ class BulkFixAdmin(ReadOnlyAdmin):
             *super().get_urls(),
         ]
 
+    def export_rows(self, request: HttpRequest) -> QuerySet[BulkFix]:
+        rows: QuerySet[BulkFix] = self.get_queryset(request)
+        return rows.filter(~Q(status=BulkFix.Status.DRAFT) | Q(author_id=request.user.pk))
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Those that await approval first; drafts are their author's own affair."""
         require(request, "deliveries.view_bulkfix")
-        rows = self.get_queryset(request).filter(~Q(status=BulkFix.Status.DRAFT) | Q(author_id=request.user.pk))
+        rows = self.export_rows(request)
         found = list(rows.select_related("store", "replay").order_by("-created_at")[:LISTED])
         found.sort(key=lambda fix: fix.status not in (BulkFix.Status.AWAITING, BulkFix.Status.PROPOSED))
         context = {"rows": [(fix, _field(fix)) for fix in found]}

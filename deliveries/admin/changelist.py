@@ -74,6 +74,12 @@ class Page:
 
 def page_of(request: HttpRequest) -> Page:
     """The requested page. An invalid filter shows an error and no rows."""
+    page, rows = rows_of(request)
+    return page if page.error else _cut(page, rows, request.GET)
+
+
+def rows_of(request: HttpRequest) -> tuple[Page, QuerySet[Delivery]]:
+    """The page without its rows, and all rows that match; `page.error` says what is wrong with a filter."""
     tab = request.GET.get("tab", "needs")
     page = Page(tab if tab in TABS else "needs")
     page.filters = chosen_filters(request.GET)
@@ -85,8 +91,8 @@ def page_of(request: HttpRequest) -> Page:
         rows = apply_filters(scoped, resolved(page.filters))
     except FilterError as error:
         page.error = error.message
-        return page
-    return _cut(page, rows, request.GET)
+        rows = scoped.none()
+    return page, rows
 
 
 def chosen_filters(parameters: Any) -> dict[str, str]:

@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
+from django.core.exceptions import BadRequest
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -28,6 +30,7 @@ from deliveries.admin.wizard import outcome, steps, table
 from deliveries.models import Delivery
 from deliveries.resolution import ResolutionError, approve_revision, reject_revision, why_not_approver
 from integrations.admin.base import ReadOnlyAdmin
+from integrations.admin.export import columns
 from integrations.admin.keys import parse_number
 from integrations.foundation.audit import Actor
 from integrations.foundation.json_documents import describe_patch
@@ -43,6 +46,12 @@ class DeliveryAdmin(ReadOnlyAdmin):
     """
 
     stock_pages = ("changelist",)
+    export_columns = columns(
+        "id:public_id", "status", "topic", "object_type:event.object_type", "object_id:event.object_id",
+        "store:store.name", "integration:integration.slug", "subscription:subscription_id", "attempts:attempt_count",
+        "last_status", "last_error", "next_attempt_at", "created_at", "finished_at", "erased_at",
+        "event:event.public_id", "data:event.data",
+    )  # fmt: skip
 
     def get_urls(self) -> list[URLPattern]:
         return [
@@ -72,6 +81,12 @@ class DeliveryAdmin(ReadOnlyAdmin):
             self.route("<uuid:pk>/change/", self.delivery_page, "change"),
             *super().get_urls(),
         ]
+
+    def export_rows(self, request: HttpRequest) -> QuerySet[Delivery]:
+        page, rows = listing.rows_of(request)
+        if page.error:
+            raise BadRequest(page.error)
+        return rows
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         require(request, "deliveries.view_delivery")

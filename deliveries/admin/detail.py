@@ -78,7 +78,9 @@ def diagnosis_of(delivery: Delivery, shown: list[ShownAttempt], findings: Sequen
     `findings` (of `findings_for`) name the field to look at where the receiver's words do not.
     """
     last = next((each for each in shown if each.attempt.outcome == Attempt.Outcome.FAILED), None)
-    if last is None or delivery.status in (Delivery.Status.SUCCEEDED, Delivery.Status.PENDING):
+    if last is None or delivery.erased_at is not None:
+        return None
+    if delivery.status in (Delivery.Status.SUCCEEDED, Delivery.Status.PENDING):
         return None
     payload = payload_of(delivery)
     return diagnose(

@@ -22,6 +22,7 @@ from deliveries.failures.groups import reopen_group, resolve_group
 from deliveries.models import Delivery, FailureGroup
 from deliveries.stats.queries import with_failing
 from integrations.admin.base import ReadOnlyAdmin
+from integrations.admin.export import columns
 from integrations.foundation.audit import Actor
 
 DELIVERIES_SHOWN = 25
@@ -30,6 +31,11 @@ DELIVERIES_SHOWN = 25
 @admin.register(FailureGroup)
 class FailureGroupAdmin(ReadOnlyAdmin):
     stock_pages = ("changelist",)
+    export_columns = columns(
+        "id:public_id", "status", "title:headline", "message", "kind", "store:store.name",
+        "integration:integration.slug", "occurrences", "assignee:assignee.username", "first_seen", "last_at",
+        "resolved_at", "snoozed_until", "return_count", "ticket",
+    )  # fmt: skip
 
     def get_urls(self) -> list[URLPattern]:
         return [
@@ -39,6 +45,11 @@ class FailureGroupAdmin(ReadOnlyAdmin):
             self.route("<number:pk>/change/", self.group_page, "change"),
             *super().get_urls(),
         ]
+
+    def export_rows(self, request: HttpRequest) -> QuerySet[FailureGroup]:
+        tabs = tabs_of(request, self.get_queryset(request), timezone.now())
+        rows: QuerySet[FailureGroup] = next(tab for tab in tabs if tab.is_current).rows
+        return rows
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         require(request, "deliveries.view_failuregroup")

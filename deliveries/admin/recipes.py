@@ -6,6 +6,7 @@ import uuid
 from typing import Any, Final
 
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern
@@ -17,6 +18,7 @@ from deliveries.models import Delivery, Recipe
 from deliveries.recipes.keeping import USED_OFTEN, group_of, switch_off, transform_of
 from deliveries.recipes.rules import RuleError, parse_rules
 from integrations.admin.base import ReadOnlyAdmin
+from integrations.admin.export import columns
 from integrations.foundation.audit import Actor
 from integrations.foundation.json_places import PlaceError, as_spelled
 from subscriptions.models import Subscription
@@ -28,6 +30,15 @@ USES_SHOWN: Final = 25
 @admin.register(Recipe)
 class RecipeAdmin(ReadOnlyAdmin):
     stock_pages = ("changelist",)
+    export_order = "created_at"
+    export_columns = columns(
+        "id:public_id", "name", "is_active", "store:store.name", "integration:integration.slug", "topic", "field:place",
+        "rules", "uses", "succeeded", "failed_again", "left_alone", "owner:owner_name", "created_at", "expires_at",
+        "last_used_at",
+    )  # fmt: skip
+
+    def export_rows(self, request: HttpRequest) -> QuerySet[Recipe]:
+        return self.get_queryset(request)
 
     def get_urls(self) -> list[URLPattern]:
         return [

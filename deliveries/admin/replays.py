@@ -40,6 +40,7 @@ from deliveries.replay import (
 from deliveries.replay.backfill import shown_filters
 from deliveries.replay.canary import TRIALS, results_of
 from integrations.admin.base import LISTED_ROWS, ReadOnlyAdmin, visible_store_ids
+from integrations.admin.export import columns
 from integrations.admin.keys import parse_uuid
 from integrations.foundation.audit import Actor
 
@@ -51,6 +52,14 @@ STEPS = {"pause": pause_replay, "resume": resume_replay, "cancel": cancel_replay
 class ReplayAdmin(ReadOnlyAdmin):
     store_path = None
     stock_pages = ("changelist",)
+    export_order = "created_at"
+    export_columns = columns(
+        "id", "action", "status", "store:store.name", "filters", "total", "done", "skipped", "reason",
+        "created_by:created_by_name", "created_at", "finished_at",
+    )  # fmt: skip
+
+    def export_rows(self, request: HttpRequest) -> QuerySet[Replay]:
+        return self.get_queryset(request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Replay]:
         rows = super().get_queryset(request)

@@ -22,6 +22,7 @@ from deliveries.sources.preview import as_received, latest_request, preview, sam
 from deliveries.sources.receive import Refused, receive
 from integrations.admin.base import ReadOnlyAdmin
 from integrations.admin.cells import drawn
+from integrations.admin.export import columns
 from integrations.foundation.hooks import expression_given
 from integrations.models import Source
 from integrations.security.encryption import DecryptionError
@@ -38,6 +39,17 @@ class SourceRequestAdmin(ReadOnlyAdmin):
     """The last requests of all sources; those of one are on its page."""
 
     store_path = "source__store"
+    export_columns = columns(
+        "received_at",
+        "source:source.slug",
+        "verdict",
+        "status",
+        "reason",
+        "method",
+        "query",
+        "body_size",
+        "body:body_text",
+    )
     list_display = ["received", "source", "verdict_pill", "status", "reason"]
     list_select_related = ["source"]
     list_filter = ["verdict"]

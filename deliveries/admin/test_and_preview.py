@@ -109,7 +109,7 @@ def _first_match(
     """The chosen event; or the subscription's own last one, and if it does not match, the latest that does."""
     now = timezone.now()
     found, shown = None, None
-    others = Event.objects.filter(store=subscription.store).order_by("-id")
+    others = Event.objects.filter(store=subscription.store, erased_at=None).order_by("-id")
     for event in candidates[:1] if is_picked else chain(candidates[:1], others[:EVENTS_LOOKED_AT]):
         candidate = preview(subscription=subscription, event=event, now=now)
         if shown is None or candidate.matches:

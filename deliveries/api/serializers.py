@@ -63,6 +63,7 @@ class ListedEventSerializer(EventSerializer):
     )
     occurred_at = serializers.DateTimeField()
     created_at = serializers.DateTimeField()
+    erased_at = serializers.DateTimeField(allow_null=True, help_text="When its data was erased.")
 
 
 class WholeEventSerializer(ListedEventSerializer):
@@ -86,6 +87,9 @@ class DeliverySerializer(serializers.Serializer[Any]):
     )
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
+    erased_at = serializers.DateTimeField(
+        allow_null=True, help_text="When its payload was erased: it cannot be resent."
+    )
 
 
 class HeadersField(serializers.DictField):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -24,6 +24,8 @@ MOST: Final = 1_000
 STEPS: Final = 5_000_000
 
 TOO_DEAR = "The store's filters take too long on this event to tell. Look at them one by one."
+ERASED = "The event's data was erased because it held a person's data, so what a filter said of it is no longer known."
+_OF_DATA = (Code.EVENT_NAME, Code.FILTER, Code.FILTER_ERROR, Code.WANTED, "gone", "own_answer")
 #: Events that a receiver's answer or a poll brought are not sent to the subscription that brought them.
 ANSWERS = (Event.Origin.PUSHBACK, Event.Origin.POLL)
 
@@ -61,7 +63,16 @@ class StoreSubscriptions:
         latest = _deliveries_of(event)
         lines = [_line(event, row, self.histories[row.pk], latest, allowance) for row in self.rows]
         alive = [line for line in lines if line.code != Code.DELETED]
+        if event.erased_at is not None:
+            alive = [_without_data(line) for line in alive]
         return sorted(alive, key=lambda line: (line.delivery is None, line.is_about_topic))
+
+
+def _without_data(line: Line) -> Line:
+    """Of an event whose data was erased: what filters said of it is no longer known."""
+    if line.delivery is not None or line.code not in _OF_DATA:
+        return line
+    return replace(line, code="gone", text=ERASED, is_certain=False)
 
 
 def explain_event(event: Event) -> list[Line]:

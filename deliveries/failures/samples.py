@@ -99,12 +99,13 @@ def _payloads(ids: list[uuid.UUID]) -> list[Any]:
 
 
 def _texts(ids: list[uuid.UUID]) -> Iterable[str]:
-    edited = Revision.objects.filter(delivery_id__in=ids, number=F("delivery__revision"))
+    kept = Revision.objects.filter(delivery_id__in=ids, delivery__erased_at=None)
+    edited = kept.filter(number=F("delivery__revision"))
     revised: dict[uuid.UUID, str] = dict(edited.values_list("delivery_id", Cast("data", TextField())))
     plain = [pk for pk in ids if pk not in revised]
     events = dict(Delivery.objects.filter(id__in=plain).values_list("id", "event_id"))
     data: dict[uuid.UUID, str] = dict(
-        Event.objects.filter(id__in=set(events.values())).values_list("id", Cast("data", TextField()))
+        Event.objects.filter(id__in=set(events.values()), erased_at=None).values_list("id", Cast("data", TextField()))
     )
     for pk in ids:
         text = revised.get(pk) or data.get(events.get(pk, pk))

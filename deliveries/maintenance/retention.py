@@ -1,10 +1,12 @@
-"""Deleting what is older than the retention, in small transactions, so that pushes and engines never wait for it."""
+"""Deleting what is older than the retention, in small transactions, so that pushes and engines never wait for it.
+
+Stores may have a retention of their own (`integrations.services.retention`), for successes and failures apart.
+"""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -12,13 +14,11 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from deliveries import hooks
-from deliveries.failures.groups import close_empty_groups
+from deliveries.maintenance.walks import Limits, OldDeliveries, OldEntries, OldEvents, Walk, prune_records
 from deliveries.models import (
     BulkFix,
     Delivery,
     Event,
-    FailureGroup,
     IdempotencyKey,
     Proposal,
     ReplayItem,
@@ -29,8 +29,8 @@ from deliveries.models import (
 )
 from deliveries.recipes.drafts import DRAFT_KEPT, prune_drafts, prune_values
 from deliveries.simulation.runner import prune_simulations
-from deliveries.storage.locks import lock_groups
 from integrations.foundation.identifiers import first_id_at
+from integrations.services.retention import cutoffs_of
 from subscriptions.services.versions import prune_versions
 
 #: Idempotency keys are kept for 24 hours at least (docs/contract.md#guarantees).
@@ -49,10 +49,12 @@ class Pruned:
     deliveries: int = 0
     events: int = 0
     idempotency_keys: int = 0
+    records: int = 0
+    audit_entries: int = 0
 
     @property
     def total(self) -> int:
-        return self.deliveries + self.events + self.idempotency_keys
+        return self.deliveries + self.events + self.idempotency_keys + self.records + self.audit_entries
 
 
 def prune_finished(
@@ -74,21 +76,17 @@ def prune(
     progress: Callable[[int], None] = lambda _: None,
 ) -> Pruned:
     """Deliveries that finished before `before` with their attempts and revisions, and equally old events that have
-    no delivery left; idempotency keys after 24 h, those of sources after 72 h. Records, notifications and the audit
-    trail stay.
+    no delivery left; idempotency keys after 24 h, those of sources after 72 h. Records and the audit trail stay.
 
+    A store with a rule of its own (`Retention`) is pruned by that, also of records and audit entries.
     `progress` is called with the number of rows of each batch. Safe to interrupt, to repeat, and to run concurrently.
     """
     now = now or timezone.now()
-    pruned = Pruned()
-    for count in _until_none(lambda: _prune_deliveries(before, batch, now)):
-        pruned.deliveries += count
-        progress(count)
-    events = _OldEvents(before, batch)
-    while not events.is_at_end:
-        count = events.prune_next()
-        pruned.events += count
-        progress(count)
+    limits = Limits.at(before, now)
+    pruned = Pruned(
+        deliveries=_prune_all(OldDeliveries(limits, batch, now), progress),
+        events=_prune_all(OldEvents(limits, batch), progress),
+    )
     for count in _until_none(lambda: _prune_keys(IdempotencyKey, now - KEYS_KEPT, batch)):
         pruned.idempotency_keys += count
         progress(count)
@@ -97,6 +95,11 @@ def prune(
         progress(count)
     for _ in _until_none(lambda: prune_simulations(now - SIMULATIONS_KEPT, batch)):
         pass
+    for store_id, cutoff in cutoffs_of("records", now).of_store.items():
+        for count in _until_none(partial(prune_records, store_id, cutoff, batch)):
+            pruned.records += count
+            progress(count)
+    pruned.audit_entries = _prune_all(OldEntries(cutoffs_of("audit", now), batch), progress)
     for step in (_prune_items, _prune_proposals, prune_values, prune_versions, _prune_origins):
         for _ in _until_none(partial(step, before, batch)):
             pass
@@ -106,9 +109,10 @@ def prune(
     return pruned
 
 
-def count_prunable(*, before: datetime) -> int:
+def count_prunable(*, before: datetime, now: datetime | None = None) -> int:
     """Deliveries that `prune` would delete now."""
-    return Delivery.objects.filter(finished_at__lt=before).count()
+    limits = Limits.at(before, now or timezone.now())
+    return Delivery.objects.filter(limits.condition, finished_at__lt=limits.latest).count()
 
 
 def _until_none(step: Callable[[], int]) -> Iterator[int]:
@@ -116,45 +120,13 @@ def _until_none(step: Callable[[], int]) -> Iterator[int]:
         yield count
 
 
-def _prune_deliveries(before: datetime, batch: int, now: datetime) -> int:
-    with transaction.atomic():
-        old = Delivery.objects.filter(finished_at__lt=before).order_by("finished_at")
-        rows = list(old.values_list("id", "failure_group_id")[:batch])
-        ids = [key for key, _ in rows]
-        groups = {group for _, group in rows if group is not None}
-        # A group loses its sample with it. In the order of `deliveries.storage.locks`: groups before deliveries.
-        lock_groups(groups.union(FailureGroup.objects.filter(sample__in=ids).values_list("id", flat=True)))
-        # Skips rows being resent or referenced at this moment; the next run takes them. Deleting takes the
-        # strongest lock, and skips.
-        mine = Delivery.objects.filter(id__in=ids, finished_at__lt=before).order_by("id")
-        found = list(mine.select_for_update(skip_locked=True).values_list("id", "failure_group_id"))
-        free = [key for key, group in found if group is None or group in groups]
-        hooks.deliveries_pruned(free)
-        deleted: int = Delivery.objects.filter(id__in=free).delete()[1].get("deliveries.Delivery", 0)
-        close_empty_groups(groups, now)
-    return deleted
-
-
-@dataclass(slots=True)
-class _OldEvents:
-    """Walks the old events once, by their ids, which sort by time: those that must stay are not read again."""
-
-    before: datetime
-    batch: int
-    cursor: uuid.UUID = field(default_factory=lambda: uuid.UUID(int=0))
-    is_at_end: bool = False
-
-    def prune_next(self) -> int:
-        bound = first_id_at(self.before)
-        old = Event.objects.filter(id__gt=self.cursor, id__lt=bound).order_by("id")
-        ids = list(old.values_list("id", flat=True)[: self.batch])
-        self.is_at_end = len(ids) < self.batch
-        if not ids:
-            return 0
-        self.cursor = ids[-1]
-        wanted = Delivery.objects.filter(event_id=OuterRef("pk"))
-        with transaction.atomic():
-            return Event.objects.filter(~Exists(wanted), id__in=ids).delete()[1].get("deliveries.Event", 0)
+def _prune_all(walk: Walk, progress: Callable[[int], None]) -> int:
+    total = 0
+    while not walk.is_at_end:
+        count = walk.prune_next()
+        total += count
+        progress(count)
+    return total
 
 
 def _prune_keys(model: type[IdempotencyKey] | type[SourceKey], before: datetime, batch: int) -> int:

@@ -4,7 +4,7 @@ KINDS = [(1, "succeeded"), (2, "retrying"), (3, "failed"), (4, "delivered")]
 
 
 class Migration(migrations.Migration):
-    dependencies = [("deliveries", "0175_simulations")]
+    dependencies = [("deliveries", "0180_erasure")]
 
     operations = [
         # The version before still writes `deliveries_statslot`, whose bins are others: the table stays, unused.

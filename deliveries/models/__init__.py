@@ -2,6 +2,7 @@ from deliveries.models.backlog import Backlog
 from deliveries.models.case import CaseComment, CaseRule, FailureHour
 from deliveries.models.delivery import Attempt, Delivery, Revision
 from deliveries.models.engine import Engine, Reservation
+from deliveries.models.erasure import BodySweep, Erasure
 from deliveries.models.event import Event, IdempotencyKey, Record
 from deliveries.models.failure_group import FailureGroup
 from deliveries.models.proposal import Proposal
@@ -28,6 +29,7 @@ __all__ = [
     "AttemptCount",
     "AttemptStats",
     "Backlog",
+    "BodySweep",
     "BulkFix",
     "BulkFixItem",
     "CaseComment",
@@ -35,6 +37,7 @@ __all__ = [
     "Delivery",
     "DeliveryDocument",
     "Engine",
+    "Erasure",
     "Event",
     "EventDocument",
     "FailureGroup",

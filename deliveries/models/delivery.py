@@ -25,8 +25,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.filter(status__in=Delivery.OPEN)
 
     def wanted(self) -> DeliveryQuerySet:
-        """Those whose subscription and integration were not deleted: nothing is sent for others."""
-        return self.filter(integration__deleted_at=None, subscription__deleted_at=None)
+        """Those whose subscription and integration were not deleted, nor their payload erased: nothing is sent for
+        others."""
+        return self.filter(integration__deleted_at=None, subscription__deleted_at=None, erased_at=None)
 
     def failing(self) -> DeliveryQuerySet:
         """Failed or retrying."""
@@ -107,6 +108,7 @@ class Delivery(models.Model):
     )
     created_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
+    erased_at = models.DateTimeField(null=True, help_text="When its payload was erased; it cannot be sent again.")
 
     objects = DeliveryQuerySet.as_manager()
 
@@ -210,6 +212,10 @@ class Attempt(models.Model):
         UNKNOWN = "unknown", "unknown"
         LATE = "late", "late"
 
+    class BodiesGone(models.TextChoices):
+        ERASED = "erased", "They were erased."
+        NOT_KEPT = "not_kept", "This integration keeps no bodies of deliveries that succeeded."
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # No constraint in the database: the engine holds the delivery's lease, and leased rows are never deleted.
     delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="attempts", db_constraint=False, db_index=False)
@@ -231,6 +237,9 @@ class Attempt(models.Model):
     error_kind = models.CharField(max_length=50, blank=True)
     error_message = models.TextField(blank=True)
     summary = models.TextField(blank=True)
+    bodies_gone = models.CharField(
+        max_length=10, choices=BodiesGone.choices, null=True, help_text="Why it has no bodies any more."
+    )
 
     class Meta:
         ordering = ["delivery", "number"]

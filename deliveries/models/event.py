@@ -70,6 +70,7 @@ class Event(models.Model):
     )
     occurred_at = models.DateTimeField()
     created_at = models.DateTimeField()
+    erased_at = models.DateTimeField(null=True, help_text="When its data was erased.")
 
     class Meta:
         ordering = ["-id"]

@@ -37,7 +37,7 @@ def _payloads(integration_id: int, topics: Collection[str]) -> list[dict[str, An
         for pk, status, topic, trigger in lately
         if status == Delivery.Status.SUCCEEDED and topic in topics and trigger != Delivery.Trigger.TEST
     ][:PAYLOADS_LIMIT]
-    found = list(Delivery.objects.filter(id__in=ids).select_related("event"))
+    found = list(Delivery.objects.filter(id__in=ids, erased_at=None).select_related("event"))
     edited = edited_payloads(found)
     return [edited.get(one.pk) or one.event.data for one in found]
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -19,6 +18,7 @@ from deliveries.replay.service import MOST_PER_SECOND, ReplayError, begin_replay
 from deliveries.runtime import notify
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import public_id
+from integrations.services.retention import shortest_days
 from subscriptions.models import Subscription
 
 #: Events that a preview looks at, and for how many seconds of the processor; beyond, it estimates.
@@ -157,6 +157,8 @@ def check_delivery_of(*, event: Event, subscription: Subscription, reason: str) 
         raise ReplayError(f"Nothing can be delivered: {problem}.")
     if event.origin == Event.Origin.TEST:
         raise ReplayError("This is the event of a ping. Send another ping instead.")
+    if event.erased_at is not None:
+        raise ReplayError("The event's data was erased because it held a person's data: there is nothing to deliver.")
     if subscription.store.is_reason_required and not reason.strip():
         raise ReplayError("This store requires a reason.")
 
@@ -166,11 +168,12 @@ def _check(subscription: Subscription, wanted: Wanted, now: datetime) -> None:
         raise ReplayError(f"Nothing can be made: {problem}.")
     if wanted.since >= wanted.until:
         raise ReplayError("The period is empty: since must be before until.")
-    kept = now - timedelta(days=settings.RETENTION_DAYS)
+    kept = now - timedelta(days=shortest_days(subscription.store_id))
     if wanted.since < kept and not wanted.is_again:
         raise ReplayError(
-            f"Deliveries that finished before {kept:%Y-%m-%d %H:%M} UTC may have been deleted (RETENTION_DAYS), so "
-            "what is missing from before is not known. Begin later, or include what was delivered."
+            f"Deliveries that finished before {kept:%Y-%m-%d %H:%M} UTC may have been deleted (RETENTION_DAYS, or "
+            "the store's own retention), so what is missing from before is not known. Begin later, or include what was "
+            "delivered."
         )
 
 

@@ -105,7 +105,9 @@ def candidates(subscription: Subscription, filters: dict[str, Any]) -> QuerySet[
     assert until is not None
     rows = events_between(since=since, until=until, topic=filters.get("topic", ""), q=filters.get("q", ""))
     mine = Delivery.objects.filter(event=OuterRef("pk"), subscription=subscription)
-    return rows.filter(store_id=subscription.store_id).annotate(has_delivery=Exists(mine)).order_by("id")
+    return (
+        rows.filter(store_id=subscription.store_id, erased_at=None).annotate(has_delivery=Exists(mine)).order_by("id")
+    )
 
 
 def subscription_of(replay: Replay) -> Subscription | None:
@@ -178,7 +180,9 @@ def make_next(replay: Replay, ahead: Ahead, allowance: int, now: datetime) -> tu
 def make_deliveries(
     events: Sequence[Event], subscription: Subscription, *, by: str, now: datetime, is_again: bool
 ) -> list[Delivery]:
-    """Deliveries of these events, due now and marked as backfilled, but for those that exist. Inside a transaction."""
+    """Deliveries of these events, due now and marked as backfilled, but for those that exist, and for events whose data
+    was erased. Inside a transaction."""
+    events = _lock_kept(events)
     if not events:
         return []
     keys = {_order_key(event) for event in events} if subscription.is_ordered else set()
@@ -211,6 +215,13 @@ def make_deliveries(
             )
         )
     return Delivery.objects.bulk_create(rows)
+
+
+def _lock_kept(events: Sequence[Event]) -> list[Event]:
+    """Those whose data is there, until the transaction ends: an erasure that waits for it finds the deliveries."""
+    kept = Event.objects.filter(pk__in=[event.pk for event in events], erased_at=None).order_by("pk")
+    keys = set(kept.select_for_update(no_key=True).values_list("pk", flat=True))
+    return [event for event in events if event.pk in keys]
 
 
 def write_history(

@@ -177,7 +177,8 @@ def _apply(replay: Replay, batch: Sequence[Delivery], now: datetime) -> int:
     Rows locked by someone else are skipped.
     """
     discarding = replay.action == Replay.Action.DISCARD
-    locked = lock_deliveries(Delivery.objects.filter(status__in=_statuses(replay)), [one.pk for one in batch])
+    able = Delivery.objects.filter(status__in=_statuses(replay), erased_at=None)
+    locked = lock_deliveries(able, [one.pk for one in batch])
     # An edited payload that awaits approval is a person's matter, not a replay's. Looked for under the locks: an edit
     # may have been made while this statement waited for them.
     waiting = awaiting_among([delivery.pk for delivery in locked])

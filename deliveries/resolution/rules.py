@@ -53,6 +53,8 @@ class ResolutionError(Exception):
 def actions_for(delivery: Delivery) -> set[Action]:
     """What can be done with the delivery in its current status, regardless of permissions."""
     actions: set[Action] = set(_ACTIONS[delivery.status])
+    if delivery.erased_at is not None:
+        return actions & {"discard"}
     if delivery.order_key is not None or delivery.is_awaiting_source:
         actions.discard("wait")
     if delivery.is_held:
@@ -108,6 +110,8 @@ def _is_being_sent() -> ResolutionError:
 
 
 def _impossible(delivery: Delivery, action: Action) -> ResolutionError:
+    if delivery.erased_at is not None and action != "discard":
+        return ResolutionError("not_allowed", why_erased(delivery))
     if action == "release":
         return ResolutionError("conflict", "This delivery is not held.")
     if action == "wait" and delivery.is_awaiting_source:
@@ -119,6 +123,14 @@ def _impossible(delivery: Delivery, action: Action) -> ResolutionError:
             "supersede it. Edit the payload or discard the delivery.",
         )
     return ResolutionError("finished", f"This delivery has {_past(delivery)}: there is nothing to {action}.")
+
+
+def why_erased(delivery: Delivery) -> str:
+    """Why nothing can be sent for it any more, for staff; only for deliveries whose payload was erased."""
+    return (
+        f"Its payload was erased on {delivery.erased_at:%Y-%m-%d} because it held a person's data, so there is nothing "
+        "left to send. If the data may be sent again, push it again."
+    )
 
 
 def _past(delivery: Delivery) -> str:
@@ -155,7 +167,9 @@ def requeue(delivery: Delivery, trigger: str, now: datetime, fields: Collection[
 
 
 def refuse_deleted(delivery: Delivery) -> None:
-    """Raises ResolutionError if the delivery's subscription or integration was deleted."""
+    """Raises ResolutionError if the delivery's subscription or integration was deleted, or its payload erased."""
+    if delivery.erased_at is not None:
+        raise ResolutionError("not_allowed", why_erased(delivery))
     if not Delivery.objects.wanted().filter(pk=delivery.pk).exists():
         raise ResolutionError(
             "not_allowed", "Its subscription or integration was deleted, so nothing is sent for it now."

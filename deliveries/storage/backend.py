@@ -156,6 +156,13 @@ class Backend(Protocol):
     def byte_collation(self) -> str:
         """The collation that sorts text as Python does, by code points."""
 
+    def holds_text(self, column: str, text: str) -> tuple[str, Any]:
+        """SQL: whether a column of text or JSON holds this text, without regard to the case of ASCII letters at least;
+        and the parameter of the condition. No index helps: for rows chosen by other conditions."""
+
+    def holds_bytes(self, column: str, text: str) -> tuple[str, Any]:
+        """The same for a column of bytes, of which some may not be UTF-8."""
+
     def unix_seconds(self, column: str) -> str:
         """SQL: whole seconds since 1970."""
 

@@ -4,8 +4,9 @@ Transactions that lock the same rows in different orders deadlock. So every tran
 order:
 
 0.  keys of what sources sent, by digest         `sources.receive`: nobody else touches them
-1.  the row of a proposal, then of a bulk fix, a recipe or a simulation, then of a replay   `proposals.deciding`,
-    `recipes.sending`, `recipes.applying`, `simulation.service`, `replay.runner`
+1.  the row of a proposal, then of a bulk fix, a recipe or a simulation, then of a replay or an erasure
+    `proposals.deciding`, `recipes.sending`, `recipes.applying`, `simulation.service`, `replay.runner`,
+    `erasure.runner`; then events, by id: erasures and backfills only
 2.  the engines' claim lock                      `Backend.lock_claims`: engines only
 3.  the configuration: first `ConfigVersion.lock()`, then rows of integrations, subscriptions, topics, tokens, stores.
     Triggers take the clock before each statement that changes the configuration (`integrations.config_version`).

@@ -28,6 +28,16 @@ def to_time(value: Any) -> Any:
     return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
+def escaped_like(text: str) -> str:
+    """The text as a pattern of LIKE finds it, with the backslash as the escape character."""
+    return re.sub(r"([\\%_])", r"\\\1", text)
+
+
+def ascii_lower(text: str) -> str:
+    """In lower case as far as it is ASCII, as databases do it without a language."""
+    return "".join(character.lower() if character.isascii() else character for character in text)
+
+
 def to_key(value: Any) -> Any:
     return uuid.UUID(value) if isinstance(value, str) else value
 

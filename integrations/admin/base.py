@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import Any, ClassVar, NoReturn
 
 from django.contrib import admin
@@ -12,13 +12,16 @@ from django.contrib.admin.filters import SimpleListFilter
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
-from django.core.exceptions import BadRequest
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import transaction
 from django.db.models import JSONField, Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
 from django.utils.text import capfirst
+from django.views.decorators.http import require_POST
 
+from integrations.admin.export import KINDS, PERMISSION, Columns, exported
 from integrations.admin.fields import CheckList, KnownRowField, KnownRowsField, StrictJSONField
 from integrations.admin.keys import key_route, parse_key
 from integrations.admin.lists import LISTED_ROWS, ODD_LIST, SEARCH_LIMIT, CappedPaginator, DeskChangeList
@@ -41,6 +44,9 @@ class DeskAdmin(admin.ModelAdmin):
     #: What would be in the list, for one that is empty.
     empty_text: ClassVar[str] = ""
     stock_pages: ClassVar[tuple[str, ...]] = ("changelist", "add", "change", "delete")
+    #: What a file of the list has; empty: there is none. And the field by which its rows sort, never null.
+    export_columns: ClassVar[Columns] = ()
+    export_order: ClassVar[str] = "pk"
     formfield_overrides = {JSONField: {"form_class": StrictJSONField}}
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -58,7 +64,12 @@ class DeskAdmin(admin.ModelAdmin):
             "change": (f"{key}/change/", _with_text_key(self.change_view)),
             "delete": (f"{key}/delete/", _with_text_key(self.delete_view)),
         }
-        return [self.route(*pages[name], name) for name in self.stock_pages]
+        found = [self.route(*pages[name], name) for name in self.stock_pages]
+        files = KINDS if self.export_columns else ()
+        return [
+            *(self.route(f"export/{kind}/", partial(self.export_view, kind=kind), f"export_{kind}") for kind in files),
+            *found,
+        ]
 
     def route(self, address: str, view: Callable[..., Any], name: str) -> URLPattern:
         full_name = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
@@ -120,6 +131,25 @@ class DeskAdmin(admin.ModelAdmin):
             return super().changelist_view(request, context)
         with transaction.atomic():
             return super().changelist_view(request, context)
+
+    def export_rows(self, request: HttpRequest) -> QuerySet[Any]:
+        """What the list shows, on all its pages. Overridden together with `changelist_view`."""
+        rows: QuerySet[Any] = self.get_changelist_instance(request).queryset
+        return rows
+
+    @method_decorator(require_POST)
+    def export_view(self, request: HttpRequest, kind: str) -> StreamingHttpResponse:
+        """The list as a file, with the filter of the query string. A POST: it leaves an audit entry."""
+        if not self.has_view_permission(request) or not request.user.has_perm(PERMISSION):
+            raise PermissionDenied(PERMISSION)
+        return exported(
+            request,
+            rows=self.export_rows(request),
+            wanted=self.export_columns,
+            order=self.export_order,
+            kind=kind,
+            name=self.title_of_list(),
+        )
 
     def title_of_list(self) -> str:
         return self.list_title or capfirst(str(self.opts.verbose_name_plural))

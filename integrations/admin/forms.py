@@ -19,7 +19,8 @@ from integrations.wire_formats import WIRE_FORMATS
 from integrations.wire_formats.base import WireFormat
 
 #: Asked for in the fold below the fields of the kind.
-ADVANCED = ("slug", "retry_policy", "timeout", "max_in_flight", "rate_limit", "permanent_statuses", "headers")
+ADVANCED = ("slug", "retry_policy", "timeout", "max_in_flight", "rate_limit", "permanent_statuses", "headers",
+            "drops_bodies")  # fmt: skip
 PARAMETER = "parameter_"
 KEPT = "unchanged"
 
@@ -73,6 +74,11 @@ class IntegrationForm(forms.Form):
     rate_limit = forms.FloatField(required=False, help_text="Requests per second; empty for no limit.")
     permanent_statuses = forms.CharField(
         required=False, help_text="Status codes that are never retried, such as 400, 410. Empty: the format's default."
+    )
+    drops_bodies = forms.BooleanField(
+        required=False,
+        label="Keep no bodies of successes",
+        help_text="What was sent and answered is deleted, within two minutes, once a delivery has succeeded.",
     )
     headers = JSONText(required=False, help_text='Extra headers: {"X-Team": "shipping"}. Reserved names are rejected.')
 
@@ -152,6 +158,7 @@ class IntegrationForm(forms.Form):
             given = {key.removeprefix(PARAMETER): text for key, text in data.items() if key.startswith(PARAMETER)}
             known = dict(self.integration.parameters) if self.integration else {}
             values["parameters"] = {**known, **{key: text for key, text in given.items() if text}}
+        values["keeps_bodies"] = not values.pop("drops_bodies", False)
         values["permanent_statuses"] = _numbers(values.get("permanent_statuses", ""))
         for name in ("slug", "retry_policy", "timeout", "max_in_flight"):
             values[name] = values.get(name) or None
@@ -186,6 +193,7 @@ def initial_of(integration: Integration, shown_parameters: dict[str, Any]) -> di
         "max_in_flight": integration.max_in_flight,
         "rate_limit": integration.rate_limit,
         "permanent_statuses": _spelled(integration.permanent_statuses),
+        "drops_bodies": integration.keeps_bodies is False,
         "headers": json.dumps(integration.headers, indent=2, ensure_ascii=False) if integration.headers else "",
     }
 

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_POST
 
 from integrations.admin import shown_once, turn
 from integrations.admin.base import DeskAdmin
+from integrations.admin.export import columns
 from integrations.admin.forms import IntegrationForm, initial_of, kinds
 from integrations.admin.lists import SEARCH_LIMIT
 from integrations.connectors import CONNECTORS
@@ -43,6 +44,10 @@ LISTED = 200
 class IntegrationAdmin(DeskAdmin):
     search_fields = ["name", "slug", "url"]
     stock_pages = ("changelist", "add")
+    export_columns = columns(
+        "slug", "name", "store:store.name", "kind:kind_label", "url", "auth_type", "is_enabled", "disabled_reason",
+        "retry_policy", "timeout", "max_in_flight", "rate_limit", "created_at", "updated_at",
+    )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).filter(deleted_at=None).select_related("store", "health")
@@ -58,12 +63,16 @@ class IntegrationAdmin(DeskAdmin):
             *super().get_urls(),
         ]
 
+    def export_rows(self, request: HttpRequest) -> Any:
+        rows = self.get_queryset(request)
+        if search := request.GET.get("q", "").strip()[:SEARCH_LIMIT]:
+            rows, _ = self.get_search_results(request, rows, search)
+        return rows
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self._require(request, "view")
         search = request.GET.get("q", "").strip()[:SEARCH_LIMIT]
-        rows = self.get_queryset(request).order_by("name")
-        if search:
-            rows, _ = self.get_search_results(request, rows, search)
+        rows = self.export_rows(request).order_by("name")
         context = {"rows": list(rows[:LISTED]), "search": search, "listed": LISTED}
         return self._page(request, "change_list", "Integrations", context)
 

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 
 from integrations.admin import shown_once
 from integrations.admin.base import DeskAdmin
+from integrations.admin.export import columns
 from integrations.admin.lists import SEARCH_LIMIT
 from integrations.admin.source_form import SourceForm, initial_of
 from integrations.foundation.audit import Actor
@@ -37,6 +38,17 @@ LISTED = 200
 class SourceAdmin(DeskAdmin):
     search_fields = ["name", "slug", "kind"]
     stock_pages = ("changelist", "add")
+    export_columns = columns(
+        "slug",
+        "name",
+        "store:store.name",
+        "kind:kind_label",
+        "mode",
+        "is_enabled",
+        "mapping",
+        "created_at",
+        "updated_at",
+    )
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows = super().get_queryset(request).filter(deleted_at=None).select_related("store")
@@ -52,12 +64,16 @@ class SourceAdmin(DeskAdmin):
             *super().get_urls(),
         ]
 
+    def export_rows(self, request: HttpRequest) -> Any:
+        rows = self.get_queryset(request)
+        if search := request.GET.get("q", "").strip()[:SEARCH_LIMIT]:
+            rows, _ = self.get_search_results(request, rows, search)
+        return rows
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self._require(request, "view")
         search = request.GET.get("q", "").strip()[:SEARCH_LIMIT]
-        rows = self.get_queryset(request).order_by("name")
-        if search:
-            rows, _ = self.get_search_results(request, rows, search)
+        rows = self.export_rows(request).order_by("name")
         context = {"rows": list(rows[:LISTED]), "search": search, "listed": LISTED}
         return self._page(request, "change_list", "Sources", context)
 

@@ -19,9 +19,10 @@ from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from integrations.admin import shown_once
+from integrations.admin import retention, shown_once
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
 from integrations.admin.cells import drawn
+from integrations.admin.export import columns
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import AccessToken, AuditEntry, ConfigVersion, Store
 from integrations.models.store import validate_overrides
@@ -57,6 +58,8 @@ class StoreAdmin(DeskAdmin):
     store_path = "self"
     stock_pages = ("changelist", "add", "change")
     form = StoreForm
+    export_order = "created_at"
+    export_columns = columns("id", "name", "is_reason_required", "is_approval_required", "created_at")
     list_display = ["name", "store_id", "reason_required", "approval_required", "created"]
     search_fields = ["name"]
     empty_text = "A store is the tenant that pushes: tokens, integrations and subscriptions belong to it."
@@ -95,6 +98,7 @@ class StoreAdmin(DeskAdmin):
             self.route("<uuid:pk>/tokens/", self.issue_view, "issue"),
             self.route("<uuid:pk>/tokens/<uuid:token>/revoke/", self.revoke_view, "revoke"),
             self.route("<uuid:pk>/approval-rule/", self.approval_rule_view, "approval_rule"),
+            self.route("<uuid:pk>/retention/", self.retention_view, "retention"),
             *super().get_urls(),
         ]
 
@@ -152,6 +156,7 @@ class StoreAdmin(DeskAdmin):
                 may_set_rule=request.user.has_perm(PERMISSION),
                 lift_request=(lifting := waiting_request(store, now)),
                 why_not_confirm=why_not_confirm(lifting, Actor.of_user(request.user)) if lifting else "",
+                retention=retention.shown(store),
                 now=now,
             )
         return super().render_change_form(request, context, *args, **kwargs)
@@ -212,6 +217,9 @@ class StoreAdmin(DeskAdmin):
             messages.error(request, " ".join(error.messages))
         return redirect("admin:integrations_store_change", pk)
 
+    def retention_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        return retention.retention_view(request, self._open(request, pk, "integrations.change_store"))
+
     def _open(self, request: HttpRequest, pk: uuid.UUID, permission: str) -> Store:
         if not request.user.has_perm(permission):
             raise PermissionDenied
@@ -253,6 +261,10 @@ class WhenFilter(admin.SimpleListFilter):
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
     list_title = "Audit"
+    export_columns = columns(
+        "time:created_at", "actor", "action", "target_type", "target_id", "target_name", "store:store.name", "before",
+        "after", "reason",
+    )  # fmt: skip
     empty_text = "Whatever staff, tokens and Hookdesk itself change is recorded here: who, when, what, why."
     list_display = ["at", "actor", "action", "target_type", "target_name", "store", "reason"]
     list_filter = [WhenFilter, TargetFilter]

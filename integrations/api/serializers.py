@@ -65,6 +65,7 @@ class IntegrationSerializer(serializers.Serializer[Integration]):
     max_in_flight = serializers.IntegerField()
     rate_limit = serializers.FloatField(allow_null=True, help_text="Requests per second.")
     permanent_statuses = serializers.ListField(child=serializers.IntegerField())
+    keeps_bodies = serializers.SerializerMethodField()
     is_enabled = serializers.BooleanField()
     disabled_reason = serializers.CharField(allow_blank=True)
     handshake = serializers.JSONField(allow_null=True)
@@ -88,6 +89,10 @@ class IntegrationSerializer(serializers.Serializer[Integration]):
             "last_failure_at": health.last_failure_at,
         }
         return dict(HealthSerializer(shown).data)  # type: ignore[arg-type]  # a mapping does as well
+
+    def get_keeps_bodies(self, integration: Integration) -> bool:
+        """False: what was sent and answered is deleted once a delivery has succeeded."""
+        return integration.keeps_bodies is not False
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_parameters(self, integration: Integration) -> dict[str, Any]:
@@ -127,6 +132,7 @@ class IntegrationBodySerializer(serializers.Serializer[Any]):
     permanent_statuses = serializers.ListField(
         child=serializers.IntegerField(min_value=100, max_value=599), required=False
     )
+    keeps_bodies = serializers.BooleanField(required=False, default=True)
     is_enabled = serializers.BooleanField(required=False)
     disabled_reason = serializers.CharField(required=False, max_length=500, allow_blank=True)
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("integrations", "0120_sources"),
+        ("integrations", "0135_retention"),
     ]
 
     operations = [

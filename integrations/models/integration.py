@@ -57,6 +57,11 @@ class Integration(models.Model):
     max_in_flight = models.PositiveIntegerField(default=512)
     rate_limit = models.FloatField(null=True, blank=True, help_text="Requests per second; empty for no limit.")
     permanent_statuses = models.JSONField(default=list, blank=True)
+    # Null, which means true, so that SQLite adds it without rebuilding the table, which would drop the version's
+    # triggers.
+    keeps_bodies = models.BooleanField(
+        null=True, help_text="False: what was sent and answered is deleted once a delivery has succeeded."
+    )
     is_enabled = models.BooleanField("enabled", default=True)
     disabled_reason = models.CharField(max_length=500, blank=True)
     handshake = models.JSONField(null=True, blank=True, editable=False)

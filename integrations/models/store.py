@@ -81,7 +81,10 @@ class Store(models.Model):
 
     class Meta:
         ordering = ["name"]
-        permissions = [("set_approval_rule", "Can switch the second approver on; off, together with another person")]
+        permissions = [
+            ("set_approval_rule", "Can switch the second approver on; off, together with another person"),
+            ("export_lists", "Can export lists, payloads included, as files"),
+        ]
 
     def __str__(self) -> str:
         return self.name

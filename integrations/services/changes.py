@@ -36,6 +36,7 @@ _PLAIN_DEFAULTS: dict[str, Any] = {
     "additional_data": "",
     "max_in_flight": 512,
     "rate_limit": None,
+    "keeps_bodies": True,
     "is_enabled": True,
     "disabled_reason": "",
 }

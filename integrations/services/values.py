@@ -53,6 +53,7 @@ class IntegrationValues(TypedDict, total=False):
     max_in_flight: int | None
     rate_limit: float | None
     permanent_statuses: list[int] | None
+    keeps_bodies: bool | None
     is_enabled: bool | None
     disabled_reason: str | None
 
@@ -238,6 +239,7 @@ _CLEANERS: dict[str, Callable[[Any], Any]] = {
     "max_in_flight": _max_in_flight,
     "rate_limit": _rate_limit,
     "permanent_statuses": _permanent_statuses,
+    "keeps_bodies": _boolean,
     "is_enabled": _boolean,
     "disabled_reason": lambda value: clean_line(value, limit=500),
 }

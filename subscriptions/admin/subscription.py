@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
 
 from integrations.admin.base import DeskAdmin
+from integrations.admin.export import columns
 from integrations.admin.fields import KnownRowField
 from integrations.admin.forms import JSONText
 from integrations.admin.keys import parse_number
@@ -109,6 +110,11 @@ def words_of(text: str) -> list[str]:
 @admin.register(Subscription)
 class SubscriptionAdmin(DeskAdmin):
     stock_pages = ("changelist", "add")
+    export_order = "created_at"
+    export_columns = columns(
+        "id", "store:store.name", "integration:integration.slug", "topics", "intents", "event_names", "path", "filter",
+        "transform", "ordered:is_ordered", "active:is_active", "poll_every", "created_at", "updated_at",
+    )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).filter(deleted_at=None).select_related("integration", "store")
@@ -122,11 +128,16 @@ class SubscriptionAdmin(DeskAdmin):
             *super().get_urls(),
         ]
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        self._require(request, "view")
-        rows = self.get_queryset(request).order_by("integration__name", "-created_at")
+    def export_rows(self, request: HttpRequest) -> Any:
+        rows = self.get_queryset(request)
         if search := request.GET.get("q", "").strip()[:SEARCH_LIMIT]:
             rows = rows.filter(integration__name__icontains=search) | rows.filter(topics__icontains=search)
+        return rows
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        self._require(request, "view")
+        search = request.GET.get("q", "").strip()[:SEARCH_LIMIT]
+        rows = self.export_rows(request).order_by("integration__name", "-created_at")
         context = {"rows": list(rows[:LISTED]), "search": search, "listed": LISTED}
         return self._page(request, "change_list", "Subscriptions", context)
 

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.shortcuts import redirect
 
 from integrations.admin.base import DeskAdmin
+from integrations.admin.export import columns
 from integrations.admin.fields import StrictJSONField
 from integrations.foundation.audit import Actor
 from integrations.models import Store
@@ -80,6 +81,9 @@ class TopicAdmin(DeskAdmin):
     form = TopicForm
     list_display = ["name", "store", "description", "has_schema", "condition", "problem"]
     list_select_related = ["store"]
+    export_columns = columns(
+        "name", "store:store.name", "description", "schema", "condition", "created_at", "updated_at"
+    )
     search_fields = ["name"]
     empty_text = "A described topic validates what is pushed under it, or decides by a condition when it is emitted."
 

@@ -22,6 +22,7 @@ from deliveries.models import (
     CaseComment,
     CaseRule,
     Delivery,
+    Erasure,
     Event,
     FailureGroup,
     Proposal,
@@ -52,6 +53,7 @@ MODELS = (
     AccessToken, Integration, Source, SourceAddress, SourceSecret, Subscription, Topic, Delivery, Attempt, Event, Record,
     Notification, FailureGroup, CaseComment, CaseRule, BulkFix, Proposal, Recipe, Replay,
     Simulation, SubscriptionVersion,
+    Notification, FailureGroup, CaseComment, CaseRule, BulkFix, Recipe, Replay, Erasure,
 )  # fmt: skip
 
 HOSTILE_BODIES = {
@@ -120,6 +122,9 @@ def populate(store: Any) -> dict[str, str]:
         store=store, action="retry", values={"status": "failed", "revision": 0}, delivery_id=delivery.pk,
         author_name="token theirs", created_at=now,
     )  # fmt: skip
+    erasure = Erasure.objects.create(
+        store=store, status="ready", value="anna@example.com", author_name="anna", created_at=now
+    )
     channel = Channel.objects.create(name="theirs", kind="email", recipients=["ops@example.com"], level="error")
     channel.stores.add(store)
     return {
@@ -143,6 +148,7 @@ def populate(store: Any) -> dict[str, str]:
         "record_id": "7",
         "bulk_id": f"blk_{backfill.id.hex}",
         "approval_id": proposal.public_id,
+        "erasure_id": erasure.public_id,
     }
 
 

@@ -84,6 +84,8 @@ GOOD: dict[str, Any] = {
     "deliver_event": {"subscription": "{subscription_id}", "again": True},
     "start_bulk_action": {"action": "retry", "filter": {"status": "failed"}, "canary": False},
     "reject": {"reason": "not now"},
+    "start_erasure": {"value": "+4915123456", "match": "contains", "dry_run": True},
+    "confirm_erasure": {"reason": "ticket 17"},
     "create_channel": {"name": "New", "kind": "email", "options": {"recipients": ["ops@example.com"]}},
     "update_channel": {"active": False},
     "preview_recipe": {"like": "{delivery_id}", **SAME_FIX},

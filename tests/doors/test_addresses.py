@@ -41,7 +41,9 @@ def ask(client: Client, method: str, address: str, query: str = "", data: dict[s
 def check(response: Any, what: str) -> str:
     """Never a failure, never a credential. Returns the text."""
     assert response.status_code == 200 or response.status_code in REFUSALS | {301}, f"{response.status_code}: {what}"
-    text: str = response.content.decode(errors="replace")
+    # Files of lists are streamed.
+    content: bytes = b"".join(response.streaming_content) if response.streaming else response.content
+    text = content.decode(errors="replace")
     assert SECRET not in text, what
     return text
 

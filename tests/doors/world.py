@@ -18,6 +18,7 @@ from deliveries.models import (
     CaseComment,
     CaseRule,
     Engine,
+    Erasure,
     Proposal,
     Recipe,
     Replay,
@@ -181,6 +182,15 @@ def make_side(mark: str) -> Side:
             reason=f"{mark} proposes it",
             delivery_id=delivery.pk,
             author_name=f"{mark} token",
+            created_at=timezone.now(),
+        ),
+        "erasure": Erasure.objects.create(
+            store=side.store,
+            status="awaiting",
+            value=f"{mark}@example.com",
+            reason=f"{mark} asked for it",
+            found={"event": 2, "deliveries_of_events": 3, "subscription": 1},
+            author_name=f"{mark}-person",
             created_at=timezone.now(),
         ),
         "auditentry": record_change(

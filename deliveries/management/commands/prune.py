@@ -19,7 +19,7 @@ class Command(ReportCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--days", type=float, help="Overrides RETENTION_DAYS.")
+        parser.add_argument("--days", type=float, help="Overrides RETENTION_DAYS, not stores' own retention.")
         parser.add_argument("--batch", type=int, default=1000, help="Rows per transaction (default: 1000).")
         parser.add_argument("--dry-run", action="store_true", help="Only report how many would be deleted.")
 
@@ -44,6 +44,8 @@ class Command(ReportCommand):
                 "deliveries": pruned.deliveries,
                 "events": pruned.events,
                 "idempotency_keys": pruned.idempotency_keys,
+                "records": pruned.records,
+                "audit_entries": pruned.audit_entries,
             },
             f"Deleted {pruned.deliveries:,} deliveries, {pruned.events:,} events and "
             f"{pruned.idempotency_keys:,} idempotency keys.",

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
+
+from deliveries.storage.sql import escaped_like
 
 
 class Expressions:
     #: By code points, as Python sorts.
     byte_collation = "BINARY"
+
+    def holds_text(self, column: str, text: str) -> tuple[str, Any]:
+        return f"{column} LIKE %s ESCAPE '\\'", f"%{escaped_like(text)}%"
+
+    def holds_bytes(self, column: str, text: str) -> tuple[str, Any]:
+        # A text ends at its first NUL for LIKE: without them.
+        return self.holds_text(f"replace(CAST({column} AS TEXT), char(0), '')", text)
 
     def unix_seconds(self, column: str) -> str:
         return f"CAST(strftime('%%s', {column}) AS INTEGER)"

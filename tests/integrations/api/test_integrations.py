@@ -55,6 +55,7 @@ def test_a_new_integration_has_every_default_and_shows_its_secret_once(client: A
         "rate_limit": None,
         "permanent_statuses": [400, 410, 413, 422],
         "is_enabled": True,
+        "keeps_bodies": True,
         "disabled_reason": "",
         "handshake": None,
     }
