@@ -16,6 +16,7 @@ VALUES_LIMIT: Final = 500_000
 DEPTH_LIMIT: Final = 100
 
 _PREFIX = "tag:yaml.org,2002:"
+_LINE_ENDS: Final = re.compile("[\r\x85\u2028\u2029]")
 _RESOLVERS: Final = (
     ("bool", re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF"),
     ("int", re.compile(r"[-+]?[0-9]{1,400}"), "-+0123456789"),
@@ -103,8 +104,9 @@ def _refusal(message: str, node: yaml.Node) -> yaml.constructor.ConstructorError
 
 
 def _text(dumper: _Dumper, value: str) -> Any:
-    is_block = "\n" in value and not any(line.endswith(" ") for line in value.split("\n")) and "\t" not in value
-    return dumper.represent_scalar(f"{_PREFIX}str", value, style="|" if is_block else None)
+    # Other line ends than \n are taken for that one, unless they are escaped.
+    style = '"' if _LINE_ENDS.search(value) else "|" if "\n" in value else None
+    return dumper.represent_scalar(f"{_PREFIX}str", value, style=style)
 
 
 for _name, _pattern, _first in _RESOLVERS:
