@@ -8,7 +8,9 @@ class NotificationsConfig(AppConfig):
     def ready(self) -> None:
         from deliveries import hooks
         from notifications import follow_ups, personal, services
+        from notifications.channels.extensions import load_channel_kinds
 
+        load_channel_kinds()
         hooks.settled.connect(services.on_settled)
         hooks.groups_resolved.connect(services.on_groups_resolved)
         hooks.groups_reopened.connect(services.on_groups_reopened)
