@@ -99,9 +99,7 @@ def bring(found: Any, base: type, methods: Collection[str]) -> Any:
     """
     made = found() if isinstance(found, type) and base in found.__mro__ else found
     if base not in type(made).__mro__:
-        raise ExtensionError(
-            f"It is {type(found).__name__} {found!r}, and no class that inherits from {base.__name__}."
-        )
+        raise ExtensionError(f"It is {found!r}; a class inheriting from {base.__name__} is needed.")
     check_class(type(made), base, methods)
     return made
 

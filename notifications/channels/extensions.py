@@ -20,7 +20,7 @@ def load_channel_kinds() -> None:
 def accept_channel_kind(name: str, found: Any) -> type[Provider]:
     """Raises ExtensionError."""
     if not isinstance(found, type) or not issubclass(found, Provider):
-        raise ExtensionError(f"It is {type(found).__name__} {found!r}; a class inheriting from Provider is needed.")
+        raise ExtensionError(f"It is {found!r}; a class inheriting from Provider is needed.")
     check_class(found, Provider, ("send",))
     if not isinstance(found.fields, tuple) or not all(isinstance(each, Field) for each in found.fields):
         raise ExtensionError("fields is a tuple of Field: what the channel's form asks for.")

@@ -23,7 +23,7 @@ def load_functions() -> None:
 def accept_function(name: str, found: Any) -> dict[str, Any]:
     """The entry of JMESPath's table for a plain function of values. Raises ExtensionError."""
     if not callable(found) or isinstance(found, type):
-        raise ExtensionError(f"It is {type(found).__name__} {found!r}, and no function.")
+        raise ExtensionError(f"It is {found!r}, and no function.")
     given = getattr(found, "signature", None)
     try:
         signature = tuple(given) if given is not None else _signature_of(found)
