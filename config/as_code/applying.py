@@ -83,8 +83,8 @@ class _Run:
         for entry in entries:
             if entry.section.name == "stores":
                 named.setdefault(str(entry.values["name"]), entry.place)
-            names = [entry.store, *(entry.values.get("stores") or [])] if entry.section.has_store else []
-            for name in names:
+            several = entry.values.get("stores")
+            for name in [entry.store, *(several if isinstance(several, list) else [])]:
                 if isinstance(name, str):
                     named.setdefault(name, entry.place)
         for name, place in named.items():
@@ -127,6 +127,8 @@ class _Run:
         wanted = {name: value for name, value in entry.values.items() if row is None or before.get(name) != value}
         if not wanted:
             return
+        for name in set(wanted) & set(section.reset_by):
+            wanted |= {each: entry.values[each] for each in section.reset_by[name] if each in entry.values}
         try:
             with transaction.atomic():
                 made = self._written(section, owner, row, wanted)

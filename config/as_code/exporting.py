@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from config.as_code.document import VERSION, ConfigurationError
 from config.as_code.references import Names
 from config.as_code.sections import SECTIONS, Section
 from config.as_code.sections.channels import Channels
 from integrations.models import Store
-
-#: Of each name in the environment, the store comes first.
-_NAMED_BY = {"subscriptions": ("integration", "url")}
 
 
 def export_configuration(store: Store | None = None) -> dict[str, Any]:
@@ -55,6 +53,6 @@ def _channels(section: Channels, stores: list[Store], taken: Names, *, is_whole:
 
 def _entry(section: Section, owner: dict[str, Any], row: Any, taken: Names) -> dict[str, Any]:
     state = section.state(row)
-    key = next((state[name] for name in _NAMED_BY.get(section.name, (section.key,)) if state.get(name)), "")
+    key = state[section.key] if section.key else state.get("integration") or urlsplit(state["url"]).hostname or ""
     words = [*(owner.get("stores") or [owner.get("store", "")]), section.noun, key]
     return {**owner, **{name: taken.referenced(value, [*words, name]) for name, value in state.items()}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -56,6 +57,8 @@ class Section:
     is_key_unique: ClassVar[bool] = True
     #: Whether what is not in the file must go before what is new can come.
     deletes_first: ClassVar[bool] = False
+    #: Fields that a service resets when another is changed, by that other one: they are given with it.
+    reset_by: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     #: Names of services' fields where the file has others.
     field_names: ClassVar[Mapping[str, str]] = {}
 
@@ -117,17 +120,16 @@ class Section:
 def matched(
     entries: list[Pair], rows: list[Any], key_of_entry: Callable[[Values], Any], key_of_row: Callable[[Any], Any]
 ) -> list[Any]:
-    """Give entries without a row the first one with the same key; returns the rows that are left."""
-    left = list(rows)
+    """Give entries without a row the first one with the same key; returns the rows that are left. None is no key."""
+    by_key: dict[str, deque[Any]] = defaultdict(deque)
+    for row in rows:
+        by_key[repr(key_of_row(row))].append(row)
+    used = set()
     for pair in entries:
-        if pair.row is not None:
-            continue
-        wanted = key_of_entry(pair.values)
-        found = next((row for row in left if key_of_row(row) == wanted), None)
-        if found is not None:
-            pair.row = found
-            left.remove(found)
-    return left
+        if pair.row is None and (key := key_of_entry(pair.values)) is not None and by_key[repr(key)]:
+            pair.row = by_key[repr(key)].popleft()
+            used.add(pair.row.pk)
+    return [row for row in rows if row.pk not in used]
 
 
 def number(value: Any) -> Any:

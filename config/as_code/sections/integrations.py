@@ -22,15 +22,15 @@ from config.as_code.sections.base import (
     described,
     number,
 )
-from config.as_code.sections.parameters import clear_secret, shown_parameters
+from config.as_code.sections.parameters import clear_secret, may_be_secret, shown_parameters, shown_url
 from integrations.connectors import CONNECTORS
 from integrations.models import Integration, Store
 from integrations.retry import POLICIES
-from integrations.security.redaction import is_sensitive_name
 from integrations.services import create_integration, delete_integration, update_integration
 from integrations.wire_formats import WIRE_FORMATS
 
 _OWN = "nsub_"
+_OF_THE_FORMAT = ("retry_policy", "timeout", "permanent_statuses")
 _PLAIN = (
     "slug", "name", "url", "connector", "wire_format", "auth_type", "auth_header", "max_in_flight", "rate_limit",
     "timeout", "permanent_statuses", "is_enabled",
@@ -44,6 +44,7 @@ class Integrations(Section):
     name = "integrations"
     noun = "integration"
     key = "slug"
+    reset_by = {"wire_format": _OF_THE_FORMAT, "connector": _OF_THE_FORMAT}
 
     @property
     def fields(self) -> tuple[Field, ...]:  # type: ignore[override]  # names of formats come from packages too
@@ -80,8 +81,9 @@ class Integrations(Section):
         state["additional_data"] = as_secret(row.additional_data)
         state["parameters"] = shown_parameters(row.parameters, row)
         state["headers"] = {
-            name: as_secret(value) if is_sensitive_name(name) else value for name, value in row.headers.items()
+            name: as_secret(value) if may_be_secret(name) else value for name, value in row.headers.items()
         }
+        state["url"] = shown_url(row.url)
         if secret := current_secret(row):
             state["secret"] = secret
         if row.disabled_reason:

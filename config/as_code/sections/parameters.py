@@ -1,13 +1,18 @@
-"""Which parameters of integrations and subscriptions are secrets: a connector says so, of others every text may be."""
+"""Which parameters, headers and URLs are secrets. Connectors say so of theirs; of others every text may be one."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from config.as_code.references import SecretText, as_secret
 from integrations.connectors import CONNECTORS
 from integrations.connectors.base import Parameter
 from integrations.models import Integration
+from integrations.security.redaction import is_sensitive_name
+
+_WORDS = frozenset({"key", "pass", "pwd", "code", "sig", "signature", "session", "credential", "credentials"})
 
 
 def shown_parameters(parameters: dict[str, Any], integration: Integration) -> dict[str, Any]:
@@ -17,6 +22,18 @@ def shown_parameters(parameters: dict[str, Any], integration: Integration) -> di
         name: value if name in known and not known[name].is_secret else as_secret(value)
         for name, value in parameters.items()
     }
+
+
+def may_be_secret(name: str) -> bool:
+    """Whether a header or a part of a URL's query of this name may hold a credential."""
+    words = set(re.split(r"[^a-z0-9]+", name.lower()))
+    return is_sensitive_name(name) or not _WORDS.isdisjoint(words)
+
+
+def shown_url(url: str) -> str:
+    """`url`, marked as a secret if its query holds one."""
+    names = [name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)]
+    return SecretText(url) if any(map(may_be_secret, names)) else url
 
 
 def clear_secret(parameters: Any, integration: Integration | None) -> str | None:

@@ -24,7 +24,7 @@ from config.as_code.sections.base import (
     matched,
 )
 from config.as_code.sections.integrations import current_secret
-from config.as_code.sections.parameters import clear_secret, shown_parameters
+from config.as_code.sections.parameters import clear_secret, shown_parameters, shown_url
 from integrations.models import Integration, Store
 from integrations.object_types import singular
 from subscriptions.matching import normalise_topic
@@ -66,7 +66,10 @@ class Subscriptions(Section):
         state: Values
         if has_own_integration(row):
             secret = current_secret(row.integration)
-            state = {"url": row.integration.url, "hub_secret": secret if secret is not None else SecretText("")}
+            state = {
+                "url": shown_url(row.integration.url),
+                "hub_secret": secret if secret is not None else SecretText(""),
+            }
         else:
             state = {"integration": row.integration.slug}
         state |= {name: getattr(row, _NAMES.get(name, name)) for name in _PLAIN}
@@ -93,7 +96,8 @@ class Subscriptions(Section):
 
     def label(self, state: Values) -> str:
         wanted = ", ".join([*(state.get("topics") or []), *(f"intent {one}" for one in state.get("intents") or [])])
-        return f"{wanted or 'polling'} → {_target(state)}"
+        # What follows the address may be a credential.
+        return f"{wanted or 'polling'} → {_target(state).partition('?')[0]}"
 
     def create(self, store: Store, values: Values, context: Context) -> Subscription:
         given = self._given(store, values)

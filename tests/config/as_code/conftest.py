@@ -21,9 +21,10 @@ VALUES = {
     "PARAMETERS_REGION": "canary-region",
     "HEADERS_X_API_KEY": "canary-key",
     "STRIPE_SECRET": "whsec_canary",
+    "OPS_OPTIONS_URL": "https://hooks.slack.com/services/T0/B0/canary",
+    "_URL": "https://203.0.113.7/hook?api_key=in-a-url",
     "HUB_SECRET": "canary-hub-secret",
     "PAGER_OPTIONS_ROUTING_KEY": "0123456789abcdef0123456789abcdef",
-    "OPS_OPTIONS_URL": "https://hooks.slack.com/services/T0/B0/canary",
 }
 FILE = """
 version: 1
@@ -37,7 +38,7 @@ topics:
 integrations:
   - slug: warehouse
     name: Warehouse
-    url: https://203.0.113.7/hook
+    url: {env: WAREHOUSE_URL}
     auth_type: bearer
     token: {env: WAREHOUSE_TOKEN}
     secret: {env: WAREHOUSE_SECRET}
@@ -93,7 +94,7 @@ def _no_look_ups(settings: Any) -> None:
 @pytest.fixture
 def environment() -> dict[str, str]:
     """Of the names in `FILE`, and of those that exports make up."""
-    return dict(VALUES)
+    return VALUES | {"WAREHOUSE_URL": VALUES["_URL"]}
 
 
 @pytest.fixture

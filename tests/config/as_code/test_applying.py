@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -107,6 +108,7 @@ def test_export_then_apply_into_an_empty_database_then_export_is_the_same(apply,
     apply()
     first = export()
     assert "canary" not in dump(first)
+    assert "in-a-url" not in dump(first)
     jsonschema.validate(first, json_schema())
     for model in (Channel, Recipe, Store):
         model.objects.all().delete()
@@ -308,3 +310,59 @@ def test_the_schema_refuses_what_apply_refuses():
     for change in ({"integratons": []}, {"topics": [{"name": "a.b", "shema": 1}]}, {"topics": [{}]}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({"version": 1, **change}, json_schema())
+
+
+def test_a_new_format_does_not_bring_its_defaults_where_the_file_says_otherwise(apply):
+    entry = {"slug": "a", "name": "A", "url": "https://203.0.113.7/", "retry_policy": "patient", "timeout": 7}
+    file = {"version": 1, "stores": [{"name": "S"}], "integrations": [entry]}
+    apply(file)
+    entry["wire_format"] = "hub"
+    assert changes(apply(file)) == ["change integration a"]
+    made = Integration.objects.get()
+    assert (made.wire_format, made.retry_policy, made.timeout) == ("hub", "patient", 7)
+    assert changes(apply(file)) == []
+
+
+JUNK = [
+    None,
+    "",
+    "x",
+    "\x00",
+    5,
+    -1.5,
+    True,
+    [],
+    [5],
+    [None],
+    {},
+    {"a": 1},
+    {"env": "WAREHOUSE_TOKEN"},
+    {"env": 5},
+    "…" * 300,
+]
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [at, *(place for key, one in inner for place in places(one, (*at, key)))][not at :]
+
+
+@pytest.mark.parametrize("section", ["topics", "integrations", "sources", "subscriptions", "channels", "recipes"])
+def test_whatever_stands_at_a_place_is_taken_or_named(apply, section):
+    """Each value of the section is replaced by an odd one in turn: the file is applied, or refused in words."""
+    needed = {
+        name: value for name, value in load(FILE).items() if name in ("version", "stores", "integrations", section)
+    }
+    apply(needed)
+    outcomes = set()
+    for number, place in enumerate(places(needed[section])):
+        document = copy.deepcopy(needed)
+        holder = document[section]
+        for key in place[:-1]:
+            holder = holder[key]
+        holder[place[-1]] = JUNK[number % len(JUNK)]
+        try:
+            apply(document, is_plan=True, deletes=True)
+        except ConfigurationError as error:
+            outcomes.add(bool(error.problems))
+    assert outcomes == {True}
