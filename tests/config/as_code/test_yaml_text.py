@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.as_code.references import Names, SecretText, as_secret, resolved
@@ -17,6 +17,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_what_is_written_is_read(value):
     assert load(dump(value)) == value
@@ -60,6 +61,7 @@ def test_anchors_and_merges_save_typing():
     assert load("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}") == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}}
 
 
+@settings(deadline=None)
 @given(st.lists(VALUES, max_size=4))
 def test_every_secret_of_an_export_finds_its_way_back(values):
     names = Names()
