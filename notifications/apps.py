@@ -9,10 +9,12 @@ class NotificationsConfig(AppConfig):
         from deliveries import hooks
         from deliveries.erasure.places import add_places
         from notifications import erasure, follow_ups, personal, services
+        from notifications.channels.extensions import load_channel_kinds
 
         add_places(erasure.PLACES, erasure.WITHOUT_PAYLOAD)
         hooks.payloads_erased.connect(erasure.on_payloads_erased)
 
+        load_channel_kinds()
         hooks.settled.connect(services.on_settled)
         hooks.groups_resolved.connect(services.on_groups_resolved)
         hooks.groups_reopened.connect(services.on_groups_reopened)

@@ -8,14 +8,13 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from integrations.security.redaction import MASK
+from notifications.channel_timing import MINUTES_LIMIT
 from notifications.channels import CHANNEL_KINDS, Field, Provider, provider_for
 from notifications.models import Channel
 
 OPTION = "option_"
 #: Characters of one field of a kind.
 OPTION_LIMIT = 2_000
-#: 30 days. What is longer was a slip, and no date could be reckoned with it.
-MINUTES_LIMIT = 30 * 24 * 60
 #: Recipients of one channel, and characters of one (as messages keep them).
 RECIPIENTS_LIMIT = 100
 RECIPIENT_LENGTH = 200

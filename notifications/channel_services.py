@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from django.core.exceptions import ValidationError
@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import Integration, Store
 from integrations.security.redaction import MASK
+from notifications.channel_timing import set_timing, timing_of
 from notifications.channels import CHANNEL_KINDS, Provider
 from notifications.models import Channel, Notification
 
@@ -30,18 +31,37 @@ class ChannelValues(TypedDict, total=False):
     active: Any
 
 
+class AllChannelValues(ChannelValues, total=False):
+    """What only the desk and configuration files set. Times of quiet hours are UTC, `HH:MM`; None is the default."""
+
+    quiet_from: Any
+    quiet_until: Any
+    window_minutes: Any
+    digest_minutes: Any
+
+
 def channels_of(store_id: uuid.UUID) -> QuerySet[Channel]:
     """Return the channels that are for this store alone: others' settings are not its business."""
     others = Store.objects.exclude(pk=store_id)
     return Channel.objects.filter(stores=store_id).exclude(stores__in=others)
 
 
-def save_channel(*, channel: Channel | None, store: Store, actor: Actor, values: ChannelValues) -> Channel:
+def save_channel(
+    *, channel: Channel | None, store: Store, actor: Actor, values: ChannelValues | AllChannelValues
+) -> Channel:
     """Create or change a channel of `store`; raises ValidationError by member, and changes nothing then."""
+    return save_channel_of(channel=channel, stores=[store], actor=actor, values=values)
+
+
+def save_channel_of(
+    *, channel: Channel | None, stores: Sequence[Store], actor: Actor, values: ChannelValues | AllChannelValues
+) -> Channel:
+    """As `save_channel`, of several stores, or of all where none is given."""
+    store = stores[0] if len(stores) == 1 else None
     row = channel or Channel(kind=_kind(values.get("kind")))
     if channel is not None and values.get("kind", row.kind) != row.kind:
         raise ValidationError({"kind": "A channel keeps its kind. Make another one."})
-    before = shown(row) if channel else None
+    before = _audited(row) if channel else None
     if channel is None or "name" in values:
         row.name = _name(values.get("name"))
     if "min_severity" in values:
@@ -52,18 +72,19 @@ def save_channel(*, channel: Channel | None, store: Store, actor: Actor, values:
         row.is_enabled = values["active"]
     if channel is None or "options" in values:
         _set_options(row, values.get("options") or {})
-    chosen = _integrations(store, values["integrations"]) if "integrations" in values else None
+    set_timing(row, values)
+    chosen = _integrations(stores, values["integrations"]) if "integrations" in values else None
     with transaction.atomic():
         row.save()
-        row.stores.set([store])
+        row.stores.set(stores)
         if chosen is not None:
             row.integrations.set(chosen)
         action = "change" if channel else "create"
-        record_change(actor=actor, action=action, target=row, store=store, before=before, after=shown(row))
+        record_change(actor=actor, action=action, target=row, store=store, before=before, after=_audited(row))
     return row
 
 
-def delete_channel(*, channel: Channel, store: Store, actor: Actor) -> None:
+def delete_channel(*, channel: Channel, store: Store | None, actor: Actor) -> None:
     with transaction.atomic():
         record_change(actor=actor, action="delete", target=channel, store=store, before=shown(channel))
         channel.delete()
@@ -87,6 +108,18 @@ def shown(channel: Channel) -> dict[str, Any]:
         "integrations": sorted(channel.integrations.values_list("slug", flat=True)) if channel.pk else [],
         "active": channel.is_enabled,
     }
+
+
+def _audited(channel: Channel) -> dict[str, Any]:
+    return shown(channel) | timing_of(channel)
+
+
+def option_values(channel: Channel) -> dict[str, str]:
+    """The kind's own fields, secrets too: never show them."""
+    kind = CHANNEL_KINDS.get(channel.kind)
+    if kind is None:
+        return {name: str(value) for name, value in (channel.options or {}).items()}
+    return {each.name: _value(channel, kind, each.name) for each in kind.fields}
 
 
 def _value(channel: Channel, kind: type[Provider] | None, name: str) -> str:
@@ -113,13 +146,15 @@ def _level(level: Any) -> str:
     return str(level)
 
 
-def _integrations(store: Store, slugs: Any) -> list[Integration]:
+def _integrations(stores: Sequence[Store], slugs: Any) -> list[Integration]:
     if not isinstance(slugs, list) or not all(isinstance(slug, str) for slug in slugs):
         raise ValidationError({"integrations": "integrations must be a list of slugs; empty: all."})
-    found = list(Integration.objects.alive().filter(store=store, slug__in=slugs))
+    alive = Integration.objects.alive().filter(slug__in=slugs)
+    found = list(alive.filter(store__in=stores) if stores else alive)
     missing = sorted(set(slugs) - {integration.slug for integration in found})
     if missing:
-        raise ValidationError({"integrations": f"There is no integration {missing[0]!r} in this store."})
+        where = "this store" if len(stores) == 1 else "these stores"
+        raise ValidationError({"integrations": f"There is no integration {missing[0]!r} in {where}."})
     return found
 
 

@@ -93,7 +93,7 @@ class Channel(models.Model):
     """Where notifications go in addition to the admin."""
 
     name = models.CharField(max_length=100)
-    kind = models.CharField(max_length=10, help_text="A name of notifications.channels.CHANNEL_KINDS.")
+    kind = models.CharField(max_length=30, help_text="A name of notifications.channels.CHANNEL_KINDS.")
     recipients = models.JSONField(
         default=list, help_text="Phone numbers (+15551234567) or e-mail addresses; of other kinds, where messages go."
     )

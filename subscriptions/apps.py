@@ -8,7 +8,9 @@ class SubscriptionsConfig(AppConfig):
     def ready(self) -> None:
         from integrations.foundation.hooks import expression_given, integration_deleted
         from subscriptions.expressions.evaluation import check_expression
+        from subscriptions.expressions.extensions import load_functions
         from subscriptions.services import delete_subscriptions_of
 
+        load_functions()
         expression_given.connect(check_expression)
         integration_deleted.connect(delete_subscriptions_of)

@@ -20,6 +20,7 @@ from deliveries.models import Engine, EventDocument, FailureGroup
 from deliveries.search.finding import behind
 from deliveries.stats.queries import LATE_AFTER, engine_health
 from deliveries.storage import backend
+from integrations.foundation.extensions import extensions
 from integrations.models import AccessToken, Integration, Store
 from integrations.security.encryption import EncryptionKeyError, encrypt_text
 from subscriptions.models import Topic
@@ -46,7 +47,7 @@ class Finding:
 def examine(now: datetime | None = None) -> list[Finding]:
     """All checks; if the database does not answer, only those that work without it."""
     now = now or timezone.now()
-    findings = [*_settings(), *_encryption(), *_outbound()]
+    findings = [*_settings(), *_encryption(), *_outbound(), *_extensions()]
     database = list(_database())
     findings += database
     if any(finding.level == "problem" for finding in database):
@@ -97,6 +98,18 @@ def _outbound() -> Iterator[Finding]:
                           "List only the networks that contain receivers.")  # fmt: skip
     if not settings.OUTBOUND_ALLOW:
         yield Finding("outbound", "ok", "Deliveries can reach public addresses only (OUTBOUND_ALLOW is empty).")
+
+
+def _extensions() -> Iterator[Finding]:
+    found = extensions()
+    for one in found:
+        if one.problem:
+            yield Finding("extension", "problem", f"The package {one.package} brings {one.name!r} "
+                          f"({one.group}), which is not used. {one.problem}",
+                          "Correct, update or remove the package. What uses it fails until then.")  # fmt: skip
+    if used := [one for one in found if not one.problem]:
+        listed = ", ".join(f"{one.name} ({one.group}, {one.package})" for one in used[:20])
+        yield Finding("extension", "ok", f"{len(used)} extension(s) of installed packages: {listed}.")
 
 
 def _database() -> Iterator[Finding]:

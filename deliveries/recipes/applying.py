@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from deliveries import hooks
 from deliveries.models import Delivery, Recipe, RecipeUse, Revision
-from deliveries.recipes.keeping import ACTIVE_LIMIT, group_of, rival_of, switch_off
+from deliveries.recipes.keeping import ACTIVE_LIMIT, CONFIGURATION, group_of, rival_of, switch_off
 from deliveries.recipes.members import read_members
 from deliveries.recipes.plan import FieldFix
 from deliveries.recipes.rules import parse_rules
@@ -134,6 +134,8 @@ def _why_over(recipe: Recipe, now: datetime) -> str:
     if (rival := rival_of(recipe)) is not None:
         return f"Its case was merged into one whose failures “{rival.name}” fixes."
     if recipe.is_owned_by_program:
+        if recipe.owner_name == CONFIGURATION.name:
+            return ""
         return "" if recipe.token is not None and recipe.token.is_active else "The token that made it is gone."
     owner = recipe.owner
     if owner is None or not owner.is_active or not owner.has_perm("deliveries.resolve_delivery"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -16,6 +17,7 @@ from deliveries.resolution import ResolutionError
 from integrations.foundation.audit import Actor, record_change
 from integrations.foundation.json_places import Place, parse_place, pointer, spelled
 from integrations.foundation.texts import shortened
+from integrations.models import Integration
 
 DAYS: Final = 30
 MOST_DAYS: Final = 365
@@ -24,6 +26,10 @@ MOST_CAP: Final = 10_000
 ACTIVE_LIMIT: Final = 100
 #: After so many uses the better place is suggested: the sender, or a transform.
 USED_OFTEN: Final = 20
+#: Owns the recipes of configuration files, which belong to the installation rather than to a person or a token.
+CONFIGURATION: Final = Actor(None, "apply")
+
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def keep_recipe(
@@ -44,34 +50,98 @@ def keep_recipe(
     ResolutionError. At most one active recipe per group, topic and field."""
     now = now or timezone.now()
     group = merged_into(group) or group
-    steps, field = parse_rules(rules), parse_place(place)
-    if not steps:
-        raise ResolutionError("invalid", "Values typed by hand cannot be kept for other deliveries: add rules.")
-    check_limits(days=days, daily_cap=daily_cap, approve_first=approve_first)
+    fields = _checked(place, rules, daily_cap, approve_first, days)
     with transaction.atomic():
         # One after the other: two people keep the same at the same time.
         FailureGroup.objects.select_for_update(no_key=True, of=("self",)).get(pk=group.pk)
         refuse_second(group, topic)
-        recipe = Recipe.objects.create(
+        return _keep(
+            actor,
             store_id=group.store_id,
-            name=(name.strip() or _name(field, group))[:200],
+            name=(name.strip() or _name(parse_place(place), group))[:200],
             integration_id=group.integration_id,
             kind=group.kind,
             fingerprint=group.fingerprint,
             topic=topic,
-            place=pointer(field),
-            rules=[step.as_json() for step in steps],
             updates_records=updates_records,
-            owner=actor.user,
-            owner_name=actor.name,
-            token_id=actor.token_id,
-            is_owned_by_program=actor.user is None,
             expires_at=now + timedelta(days=days),
-            daily_cap=daily_cap,
-            approve_first=approve_first,
             created_at=now,
+            **fields,
         )
-        _audit(recipe, actor, "create")
+
+
+def keep_recipe_for(
+    *,
+    integration: Integration,
+    kind: str,
+    fingerprint: str,
+    topic: str,
+    name: str,
+    place: str,
+    rules: Sequence[Mapping[str, Any]],
+    actor: Actor,
+    expires_at: datetime,
+    updates_records: bool = True,
+    daily_cap: int = CAP,
+    approve_first: int = 0,
+    now: datetime | None = None,
+) -> Recipe:
+    """As `keep_recipe`, for failures that may not have been seen here yet. Raises RuleError, PlaceError and
+    ResolutionError, also for a time that is past or too far away."""
+    now = now or timezone.now()
+    if not now < expires_at <= now + timedelta(days=MOST_DAYS):
+        raise ResolutionError("invalid", f"A recipe is kept for 1 to {MOST_DAYS} days.", "expires_at")
+    if not _FINGERPRINT.fullmatch(fingerprint) or not 0 < len(kind) <= 50 or not 0 < len(topic) <= 255:
+        message = "kind, fingerprint (64 hexadecimal digits) and topic say which failures the recipe is for."
+        raise ResolutionError("invalid", message, "fingerprint")
+    fields = _checked(place, rules, daily_cap, approve_first)
+    with transaction.atomic():
+        # As there may be no group to lock.
+        Integration.objects.select_for_update(no_key=True, of=("self",)).only("pk").get(pk=integration.pk)
+        known = FailureGroup.objects.filter(integration=integration, kind=kind, fingerprint=fingerprint).first()
+        group = known or FailureGroup(
+            store_id=integration.store_id, integration=integration, kind=kind, fingerprint=fingerprint
+        )
+        refuse_second(merged_into(group) or group if known else group, topic)
+        return _keep(
+            actor,
+            store_id=integration.store_id,
+            name=name.strip()[:200],
+            integration_id=integration.pk,
+            kind=kind,
+            fingerprint=fingerprint,
+            topic=topic,
+            updates_records=updates_records,
+            expires_at=expires_at,
+            created_at=now,
+            **fields,
+        )
+
+
+def _checked(
+    place: str, rules: Sequence[Mapping[str, Any]], daily_cap: int, approve_first: int, days: int = DAYS
+) -> dict[str, Any]:
+    steps, field = parse_rules(rules), parse_place(place)
+    if not steps:
+        raise ResolutionError("invalid", "Values typed by hand cannot be kept for other deliveries: add rules.")
+    check_limits(days=days, daily_cap=daily_cap, approve_first=approve_first)
+    return {
+        "place": pointer(field),
+        "rules": [step.as_json() for step in steps],
+        "daily_cap": daily_cap,
+        "approve_first": approve_first,
+    }
+
+
+def _keep(actor: Actor, **fields: Any) -> Recipe:
+    recipe = Recipe.objects.create(
+        owner=actor.user,
+        owner_name=actor.name,
+        token_id=actor.token_id,
+        is_owned_by_program=actor.user is None,
+        **fields,
+    )
+    _audit(recipe, actor, "create")
     return recipe
 
 
@@ -129,10 +199,16 @@ def refuse_second(group: FailureGroup, topic: str) -> None:
     """Raises ResolutionError if a recipe for these failures is active, or if the store has no room for another."""
     active = Recipe.objects.filter(store_id=group.store_id, is_active=True)
     same = active.filter(integration_id=group.integration_id, topic=topic)
-    if (other := next((one for one in same if group_of(one) == group), None)) is not None:
+    if (other := next((one for one in same if _is_for(one, group)), None)) is not None:
         raise ResolutionError("conflict", f"“{other.name}” fixes these already. Switch it off first.")
     if active.count() >= ACTIVE_LIMIT:
         raise ResolutionError("too_many", f"A store has at most {ACTIVE_LIMIT} active recipes. Switch one off.")
+
+
+def _is_for(recipe: Recipe, group: FailureGroup) -> bool:
+    if (recipe.kind, recipe.fingerprint) == (group.kind, group.fingerprint):
+        return True
+    return group.pk is not None and group_of(recipe) == group
 
 
 def topics_of(scope_ids: Sequence[Any]) -> list[str]:

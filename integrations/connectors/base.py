@@ -18,7 +18,8 @@ from integrations.wire_formats.responses import THROTTLING, retry_after, summary
 class Parameter:
     """One field of the integration's parameters that a connector reads.
 
-    `help` is a sentence for the form, `example` a value as the vendor writes it, for the contract tests.
+    `help` is a sentence for the form, `example` a value as the vendor writes it, for the contract tests. A secret one
+    never stands in a configuration file.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Parameter:
     help: str
     is_required: bool = True
     example: str = ""
+    is_secret: bool = False
 
 
 #: What a connector to a mailing list can send.

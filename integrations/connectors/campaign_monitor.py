@@ -31,7 +31,7 @@ class CampaignMonitor(Connector):
     description = "Adds buyers who accept marketing to a Campaign Monitor list."
     sample = BUYER_SAMPLE
     parameters: tuple[Parameter, ...] = (
-        Parameter("api_key", "API key", "Under Account settings → API keys."),
+        Parameter("api_key", "API key", "Under Account settings → API keys.", is_secret=True),
         Parameter("list_id", "List ID", "On the list's page under change name/type: API Subscriber List ID."),
     )
 

@@ -41,6 +41,7 @@ class Mailchimp(Connector):
             "API key",
             "Under Account → Extras → API keys; ends in the data centre, like -us1.",
             example="0123456789-us1",
+            is_secret=True,
         ),
         Parameter("list_id", "Audience ID", "The account's first audience if left empty.", False, example="a1b2c3d4e5"),
     )

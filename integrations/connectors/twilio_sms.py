@@ -36,7 +36,7 @@ class TwilioSms(Connector):
     sample = MappingProxyType({"from": "+15550001111", "phone": "+15552223333", "message": "Your order was shipped!"})
     parameters: tuple[Parameter, ...] = (
         Parameter("account_sid", "Account SID", "Begins with AC; on the first page of Twilio's console."),
-        Parameter("auth_token", "Auth token", "Next to the account SID in Twilio's console."),
+        Parameter("auth_token", "Auth token", "Next to the account SID in Twilio's console.", is_secret=True),
         Parameter("from", "From", "The sending number, used if the object does not name one.", is_required=False),
     )
 

@@ -91,7 +91,7 @@ class Provider:
     name: ClassVar[str]
     label: ClassVar[str]
     description: ClassVar[str]
-    icon: ClassVar[str]
+    icon: ClassVar[str] = '<path d="M6 16V11a6 6 0 0 1 12 0v5l2 2H4zM10 20h4"/>'
     fields: ClassVar[tuple[Field, ...]] = ()
     follows: ClassVar[frozenset[Event]] = frozenset()
     gathers: ClassVar[bool] = True

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=100)),
-                ('kind', models.CharField(choices=[('sms', 'SMS by Twilio'), ('email', 'e-mail')], max_length=10)),
+                ('kind', models.CharField(choices=[('sms', 'SMS by Twilio'), ('email', 'e-mail')], max_length=30)),
                 ('recipients', models.JSONField(default=list, help_text='Phone numbers (+15551234567) or e-mail addresses.')),
                 ('level', models.CharField(choices=[('info', 'info'), ('warning', 'warning'), ('error', 'error')], default='error', max_length=10, verbose_name='from level')),
                 ('account_sid', models.CharField(blank=True, max_length=64, verbose_name='Twilio account SID')),

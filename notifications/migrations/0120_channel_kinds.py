@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='channel',
             name='kind',
-            field=models.CharField(help_text='A name of notifications.channels.CHANNEL_KINDS.', max_length=10),
+            field=models.CharField(help_text='A name of notifications.channels.CHANNEL_KINDS.', max_length=30),
         ),
         migrations.AlterField(
             model_name='channel',

@@ -38,14 +38,17 @@ FIELDS = (
 _RELATED = ("integration", "store")
 
 
-def create_subscription(*, store: Store, actor: Actor, **values: Unpack[SubscriptionValues]) -> Subscription:
+def create_subscription(
+    *, store: Store, actor: Actor, is_looked_up: bool = False, **values: Unpack[SubscriptionValues]
+) -> Subscription:
     """A new subscription to `integration`, or to `url`, which then gets an integration in notification format.
 
-    Raises ValidationError by field (`required` is the code of what is missing).
+    Raises ValidationError by field (`required` is the code of what is missing). `is_looked_up`: the caller, who holds a
+    transaction, has asked `check_destination` before it.
     """
     now = timezone.now()
     cleaned = clean_values(values, store)
-    if cleaned.get("url") and cleaned.get("integration") is None:
+    if cleaned.get("url") and cleaned.get("integration") is None and not is_looked_up:
         check_destination(cleaned["url"])
     with transaction.atomic():
         ConfigVersion.lock()  # also prevents two concurrent requests from both taking the last free place
@@ -70,11 +73,14 @@ def create_subscription(*, store: Store, actor: Actor, **values: Unpack[Subscrip
 
 
 def update_subscription(
-    *, subscription: Subscription, actor: Actor, **values: Unpack[SubscriptionValues]
+    *, subscription: Subscription, actor: Actor, is_looked_up: bool = False, **values: Unpack[SubscriptionValues]
 ) -> Subscription:
-    """Change what is given; arrays replace, masked parameters keep their values. Raises ValidationError."""
+    """Change what is given; arrays replace, masked parameters keep their values. Raises ValidationError.
+
+    `is_looked_up` as in `create_subscription`.
+    """
     cleaned = clean_values(values, subscription.store)
-    if cleaned.get("url") and cleaned["url"] != subscription.integration.url:
+    if cleaned.get("url") and cleaned["url"] != subscription.integration.url and not is_looked_up:
         check_destination(cleaned["url"])
     now = timezone.now()
     with transaction.atomic():

@@ -7,11 +7,12 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
-from integrations.foundation.audit import Actor, record_change
+from integrations.foundation.audit import Actor
 from integrations.management.base import ReportCommand
-from integrations.models import AccessToken, Store
+from integrations.models import AccessToken
 from integrations.security.tokens import DEFAULT_SCOPES
 from integrations.services import issue_token
+from integrations.services.stores import create_store
 
 ACTOR = Actor(None, "manage.py createstore")
 
@@ -38,8 +39,7 @@ class Command(ReportCommand):
         if not scopes or set(scopes) - set(known):
             raise CommandError(f"--scopes is a list of {', '.join(known[:-1])} and {known[-1]}, comma-separated.")
         with transaction.atomic():
-            store = Store.objects.create(name=name)
-            record_change(actor=ACTOR, action="create", target=store, store=store, after={"name": name})
+            store = create_store(actor=ACTOR, name=name)
             _, text = issue_token(store=store, actor=ACTOR, name="first token", scopes=scopes)
         self.report(
             options,

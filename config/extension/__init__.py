@@ -1,0 +1,1 @@
+"""What packages that extend Hookdesk may import: one module for each version of the interface (docs/extending.md)."""

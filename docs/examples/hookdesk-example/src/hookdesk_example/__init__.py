@@ -1,0 +1,1 @@
+"""Each module has one thing; `pyproject.toml` says what it is called."""
