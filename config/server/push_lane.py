@@ -161,6 +161,7 @@ class PushLane:
         result = push.result
         if result is None:
             self._finish(request, b"202 Accepted", dump_document(push.response))
+            push.ended(202)
             return
         if push.born is not None:
             self._engines.give_up(push.waiting.rows, push.born)
@@ -171,6 +172,7 @@ class PushLane:
             and (refusal := error_list_handler(result, {})) is not None
         ):
             self._refuse(request, refusal)
+            push.ended(refusal.status_code)
         else:
             direct.left_to_view(push)
             self._by_view(request)

@@ -34,6 +34,7 @@ from deliveries.runtime.registry import deregister, heartbeat, stopping
 from deliveries.storage import backend
 from deliveries.storage.rows.pushes import OrderKey
 from deliveries.storage.write_lock import WriteLock
+from integrations.foundation import tracing
 from integrations.transport import Request, Result, current_policy, make_transport
 from integrations.wire_formats.base import Outcome
 
@@ -268,6 +269,7 @@ class DeliveryEngine:
         for dispatch, prepared in dispatches:
             outcome = self._submitted(dispatch, prepared) if isinstance(prepared, Request) else prepared
             if outcome is not None:
+                dispatch.end_span(None, outcome)
                 self.results.append(AttemptResult.unsent(dispatch, outcome))
 
     def _submitted(self, dispatch: Dispatch, request: Request) -> Outcome | None:
@@ -288,6 +290,8 @@ class DeliveryEngine:
         if is_poison(claimed):
             return dispatch, dead_letter(claimed)
         dispatch.destination = self.config.destination(claimed.integration_id)
+        if tracing.is_on():
+            dispatch.begin_span()
         dispatch.message, prepared = prepare(claimed, self.config, dispatch.started_at)
         if isinstance(prepared, Request):
             dispatch.request = prepared

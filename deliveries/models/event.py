@@ -68,6 +68,8 @@ class Event(models.Model):
     is_stopped = models.BooleanField(
         default=False, db_default=False, help_text="Subscriptions matched it, but it was not forwarded: a loop."
     )
+    # Of whoever pushed it: goes out with each of its deliveries. Null: nobody is tracing it.
+    traceparent = models.CharField(max_length=55, null=True, editable=False)
     occurred_at = models.DateTimeField()
     created_at = models.DateTimeField()
 

@@ -135,6 +135,7 @@ def _answer(claimed: ClaimedDelivery, pushed: Mapping[str, list[dict[str, Any]]]
         pushed=pushed,
         hops=claimed.hops,
         cascade_left=claimed.cascade_left,
+        traceparent=claimed.traceparent,
     )
 
 
