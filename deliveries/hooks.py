@@ -27,6 +27,31 @@ class DeliveryChange:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class AttemptReport:
+    """How one attempt ended, tests included. `integration` is the slug, `topic` an intent where there is no topic.
+
+    `outcome`: succeeded, retrying or failed; `status`: of the answer, None without one; `error`: the kind of a failure
+    of the connection; `seconds`: what the receiver took; `age`: seconds from the delivery's creation to now.
+    """
+
+    store_id: uuid.UUID
+    integration: str
+    subscription_id: uuid.UUID | None
+    delivery_id: uuid.UUID
+    topic: str
+    attempt: int
+    status: int | None
+    outcome: str
+    error: str
+    seconds: float
+    age: float
+    is_test: bool
+    is_late: bool
+
+
+#: A batch of attempts, after the transaction that recorded them, outside of any. Nobody listens unless asked for.
+attempted: Hook[[Sequence[AttemptReport]]] = Hook()
 #: A batch of outcomes, inside the transaction that records them. Successes without a message are omitted.
 settled: Hook[[Sequence[DeliveryChange], datetime]] = Hook()
 #: These failure groups (ids) have no failing delivery left; resolved by `auto` or a user's name.

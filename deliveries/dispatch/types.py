@@ -46,17 +46,14 @@ class Dispatch:
         """With what came back, if a span was begun."""
         if self.span is None:
             return
+        attributes: dict[str, tracing.Attribute] = {
+            "hookdesk.store": str(self.claimed.store_id),
+            "hookdesk.delivery": public_id("dlv", self.claimed.id),
+            "hookdesk.integration": "" if self.destination is None else self.destination.slug,
+            "hookdesk.attempt": self.claimed.attempt_number,
+        }
         error = "" if outcome.is_success else outcome.kind or "error"
-        self.span.end(
-            None if response is None else response.status,
-            error,
-            **{
-                "hookdesk.store": str(self.claimed.store_id),
-                "hookdesk.delivery": public_id("dlv", self.claimed.id),
-                "hookdesk.integration": "" if self.destination is None else self.destination.slug,
-                "hookdesk.attempt": self.claimed.attempt_number,
-            },
-        )
+        self.span.end(None if response is None else response.status, error, **attributes)
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from deliveries.models import Delivery
 from deliveries.results import effects
 from deliveries.results.attempts import ended
 from deliveries.results.health import are_worth_noting, count_successes, note_health
+from deliveries.results.reports import report
 from deliveries.results.superseding import is_anyone_awaiting_source
 from deliveries.storage import backend
 from deliveries.storage.locks import lock_groups, lock_order_keys
@@ -99,19 +100,19 @@ def record_alone(
     destination_of: Callable[[int], DestinationConfig],
     now: datetime,
     rng: random.Random,
-) -> bool:
+) -> list[Transition] | None:
     """Record them by a single statement, if they are plain successes from which nothing follows. Outside a transaction.
 
-    False: they are not, and nothing was written.
+    None: they are not, and nothing was written.
     """
     transitions = [decide(result, destination_of(result.claimed.integration_id).policy, now, rng) for result in results]
     if any(map(_touches_shared_rows, transitions)) or are_worth_noting(transitions, now):
-        return False
+        return None
     held = backend().record_alone([_row(one, now) for one in transitions], [ended(one) for one in transitions])
     if held is None:
-        return False
+        return None
     count_successes(_counted(transitions, held))
-    return True
+    return transitions
 
 
 def _counted(transitions: Sequence[Transition], held: Collection[uuid.UUID]) -> list[Transition]:
@@ -254,7 +255,10 @@ def record(
     """
 
     def settle_one(result: AttemptResult) -> None:
-        repeated(lambda keys: record_results([result], destination_of=destination_of, now=now, rng=rng, also_lock=keys))
+        settled = repeated(
+            lambda keys: record_results([result], destination_of=destination_of, now=now, rng=rng, also_lock=keys)
+        )
+        report(settled, destination_of, now)
 
     for result in results:
         try:
@@ -274,14 +278,15 @@ def record(
                 raise
             except Exception:
                 logger.exception("%s fails without a trace of its request and its answer", result.claimed.id)
-                _fail_plainly(result, outcome, now)
+                report([_fail_plainly(result, outcome, now)], destination_of, now)
 
 
-def _fail_plainly(result: AttemptResult, outcome: Outcome, now: datetime) -> None:
+def _fail_plainly(result: AttemptResult, outcome: Outcome, now: datetime) -> Transition:
     """Fail without group, health and other side effects, so that it blocks nothing else."""
     claimed = result.claimed
     bare = replace(result, request=None, response=None, error=None, outcome=outcome)
-    row = ended(Transition.after(bare, "failed", None, claimed.retry_count, outcome.message))
+    transition = Transition.after(bare, "failed", None, claimed.retry_count, outcome.message)
+    row = ended(transition)
     with transaction.atomic():
         is_held = Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status=Delivery.Status.SENDING).update(
             status=Delivery.Status.FAILED, due_at=None, lease=None, finished_at=now, last_error=outcome.message
@@ -293,3 +298,4 @@ def _fail_plainly(result: AttemptResult, outcome: Outcome, now: datetime) -> Non
             raise
         except Exception:  # the delivery must not be sent again and again because its attempts have no place
             logger.exception("attempt %s of %s cannot be stored", claimed.attempt_number, claimed.id)
+    return transition

@@ -54,9 +54,7 @@ class _Work:
     traceparent: str | None
 
 
-def receive(
-    *, source: Source, request: Incoming, hops: int, now: datetime, traceparent: str | None = None
-) -> Answer:
+def receive(*, source: Source, request: Incoming, hops: int, now: datetime, traceparent: str | None = None) -> Answer:
     """What the sender is answered, once it is committed. Raises Refused, or TooMuchContention."""
     kind = source.adapter
     secrets = source.active_secrets(now)

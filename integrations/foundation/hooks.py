@@ -23,6 +23,10 @@ class Hook(Generic[P]):
     def __init__(self) -> None:
         self._listeners: list[Callable[P, None]] = []
 
+    def __bool__(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._listeners)
+
     def connect(self, listener: Callable[P, None]) -> None:
         if listener not in self._listeners:
             self._listeners.append(listener)

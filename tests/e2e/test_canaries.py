@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -73,6 +74,26 @@ def test_credentials_are_in_no_file_and_payloads_in_no_log(
         assert [word for word in forbidden(made) if word in content] == [], path.name
     assert PAYLOAD not in installation.said()
     assert PAYLOAD.encode() in installation.database.read_bytes(), "the canary was never there"
+
+
+def test_in_json_every_line_is_an_object_and_none_has_a_secret_or_a_payload(receiver: Receiver, tmp_path: Path) -> None:
+    installed = Installation(tmp_path, LOG_FORMAT="json")
+    try:
+        installed.start()
+        made = live(installed, receiver)
+        stop(installed)
+    finally:
+        installed.clean_up()
+
+    lines = [json.loads(line) for line in installed.said().splitlines()]
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
+    attempts = [line for line in lines if line.get("event") == "delivery.attempt"]
+    assert {line["outcome"] for line in attempts} >= {"retrying", "failed"}
+    requests = {(line["method"], line["path"], line["status"]) for line in lines if line.get("event") == "http.request"}
+    assert requests >= {("POST", "/api/v1/push", 202), ("POST", "/api/v1/push", 400), ("GET", "/healthz", 200)}
+    assert any("is running at" in line["message"] for line in lines)
+    assert [word for word in forbidden(made) if word.decode() in installed.said()] == []
+    assert PAYLOAD not in installed.said()
 
 
 def texts(installation: Installation, table: str) -> str:

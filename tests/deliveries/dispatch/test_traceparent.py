@@ -129,6 +129,7 @@ class TestTheWebServersOwnWay:
         assert backend().write_pushes([push.waiting]) == [None]
         assert Event.objects.get(topic="order.updated").traceparent == TRACE
 
+
 @pytest.mark.django_db
 def test_it_is_handed_over_with_a_delivery_that_is_born_claimed(start_engine, web, subscription, receiver):  # noqa: F811
     engine = start_engine()
