@@ -301,10 +301,11 @@ LOGGING = {
         else {"class": "logging.StreamHandler", "formatter": "line"},
     },
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
-    "loggers": {"hookdesk": {"level": env.str("LOG_LEVEL", default="INFO")}},
+    "loggers": {
+        "hookdesk": {"level": env.str("LOG_LEVEL", default="INFO")},
+        # In JSON without Django's own handlers, which print text while DEBUG is on.
+        **({"django": {"handlers": []}, "django.server": {"handlers": []}} if LOG_FORMAT == "json" else {}),
+    },
 }
-if LOG_FORMAT == "json":
-    # Django's own default handlers of these two print text while DEBUG is on.
-    LOGGING["loggers"] |= {name: {"handlers": [], "level": "WARNING"} for name in ("django", "django.server")}
 # TLS and its redirect are the proxy's (W008); policy for a whole domain is not ours to decide (W005, W021).
 SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W005", "security.W021"]

@@ -26,8 +26,8 @@ _BREATHER = 0.1
 class Connections:
     """`handle(request)` is called in the event loop for each complete request, one at a time per connection.
 
-    It answers by `request.connection.finish(request, bytes)`, in the event loop, at any later time. `lines`: of the log,
-    if it has one per request.
+    It answers by `request.connection.finish(request, bytes)`, in the event loop, at any later time. `lines`: of the
+    log, if it has one per request.
     """
 
     def __init__(

@@ -4,6 +4,7 @@ from deliveries.models.delivery import Attempt, Delivery, Revision
 from deliveries.models.engine import Engine, Reservation
 from deliveries.models.event import Event, IdempotencyKey, Record
 from deliveries.models.failure_group import FailureGroup
+from deliveries.models.operational_event import OperationalEvent
 from deliveries.models.push_window import PushWindow
 from deliveries.models.recipes import BulkFix, BulkFixItem, Recipe, RecipeUse
 from deliveries.models.replay import Replay, ReplayItem
@@ -24,6 +25,7 @@ __all__ = [
     "FailureGroup",
     "FailureHour",
     "IdempotencyKey",
+    "OperationalEvent",
     "PushWindow",
     "Recipe",
     "RecipeUse",

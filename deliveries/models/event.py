@@ -47,6 +47,7 @@ class Event(models.Model):
         TEST = "test", "test"
         POLL = "poll", "poll"
         SOURCE = "source", "source"
+        HOOKDESK = "hookdesk", "Hookdesk itself"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # No constraint in the database: stores are not deleted under running events, and each insert would

@@ -13,7 +13,7 @@ from integrations.foundation.strict_json import DocumentError, dump_document
 from integrations.models import ConfigVersion, Store
 from subscriptions.expressions.evaluation import ExpressionError, check_expression
 from subscriptions.json_schema import SchemaError, compile_schema
-from subscriptions.matching import check_topic
+from subscriptions.matching import check_topic_is_free
 from subscriptions.models import Topic
 
 DESCRIPTION_LIMIT = 10_000
@@ -109,7 +109,7 @@ def _clean(values: Mapping[str, Any]) -> dict[str, Any]:
 def _name(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("Write the name as a text, such as shipment.updated.")
-    return check_topic(value.strip())
+    return check_topic_is_free(value.strip())
 
 
 def _description(value: Any) -> str:

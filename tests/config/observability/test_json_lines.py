@@ -40,8 +40,9 @@ def test_a_record_is_one_object_with_time_in_utc() -> None:
 
 
 def test_a_traceback_is_a_member_without_the_rows_that_a_database_quotes() -> None:
+    quoted = f"null value\nDETAIL:  Failing row contains ({'CAN' + 'ARY'})."
     try:
-        raise ValueError("null value\nDETAIL:  Failing row contains (CANARY).")
+        raise ValueError(quoted)
     except ValueError:
         entry = formatted("it failed", exc_info=sys.exc_info())
     assert "Traceback" in entry["error"]
