@@ -18,7 +18,7 @@ class DeliveriesConfig(AppConfig):
         connection_created.connect(sql.make_ready)
         hooks.settled.connect(outbox.on_settled)
         hooks.groups_opened.connect(outbox.on_groups_opened)
-        hooks.groups_reopened.connect(outbox.on_groups_opened)
+        hooks.groups_reopened.connect(outbox.on_groups_reopened)
         hooks.groups_resolved.connect(outbox.on_groups_resolved)
         hooks.recipe_stopped.connect(outbox.on_recipe_stopped)
         integration_switched.connect(outbox.on_integration_switched)

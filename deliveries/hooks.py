@@ -56,8 +56,8 @@ attempted: Hook[[Sequence[AttemptReport]]] = Hook()
 settled: Hook[[Sequence[DeliveryChange], datetime]] = Hook()
 #: These failure groups (ids) have no failing delivery left; resolved by `auto` or a user's name.
 groups_resolved: Hook[[Sequence[int], str, datetime]] = Hook()
-#: These failure groups (ids) were opened by a failure, for the first time or again.
-groups_opened: Hook[[Sequence[int], datetime]] = Hook()
+#: These failure groups were opened by a failure, for the first time or again: store, integration, id of each.
+groups_opened: Hook[[Sequence[tuple[uuid.UUID, int, int]], datetime]] = Hook()
 #: A kept recipe was switched off, by somebody or by itself: store, integration, recipe, why, now.
 recipe_stopped: Hook[[uuid.UUID, int, uuid.UUID, str, datetime]] = Hook()
 #: These failure groups (ids) are open again without a new failure: by staff, or merged or split.

@@ -10,8 +10,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -51,14 +50,28 @@ def on_settled(batch: Sequence[DeliveryChange], now: datetime) -> None:
     )
 
 
-def on_groups_opened(group_ids: Sequence[int], now: datetime) -> None:
-    """Listener of `hooks.groups_opened` and `hooks.groups_reopened`."""
-    _note_cases(group_ids, topics.CASE_OPENED, {"status": "open"}, now)
+def on_groups_opened(groups: Sequence[tuple[uuid.UUID, int, int]], now: datetime) -> None:
+    """Listener of `hooks.groups_opened`."""
+    _note([_case(topics.CASE_OPENED, *group) for group in groups], now)
+
+
+def on_groups_reopened(group_ids: Sequence[int], now: datetime) -> None:
+    """Listener of `hooks.groups_reopened`: by staff."""
+    on_groups_opened(_groups(group_ids), now)
 
 
 def on_groups_resolved(group_ids: Sequence[int], by: str, now: datetime) -> None:
     """Listener of `hooks.groups_resolved`."""
-    _note_cases(group_ids, topics.CASE_RESOLVED, {"status": "resolved"} | _reason(f"By {by}."), now)
+    _note([_case(topics.CASE_RESOLVED, *group, by=by) for group in _groups(group_ids)], now)
+
+
+def _groups(group_ids: Sequence[int]) -> list[tuple[uuid.UUID, int, int]]:
+    return list(FailureGroup.objects.filter(id__in=group_ids).values_list("store_id", "integration_id", "id"))
+
+
+def _case(topic: str, store_id: uuid.UUID, integration_id: int, group_id: int, by: str = "") -> Note:
+    data = {"status": "resolved", "by": by} if topic == topics.CASE_RESOLVED else {"status": "open"}
+    return Note(store_id, topic, str(group_id), integration_id, data)
 
 
 def on_integration_switched(integration: Integration, is_enabled: bool, reason: str, now: datetime) -> None:
@@ -79,47 +92,34 @@ def _reason(text: str) -> dict[str, Any]:
     return {"reason": text} if text else {}
 
 
-def _note_cases(group_ids: Sequence[int], topic: str, data: dict[str, Any], now: datetime) -> None:
-    with _harmless(topic):
-        rows = FailureGroup.objects.filter(id__in=group_ids).values_list("store_id", "id", "integration_id")
-        _note([Note(store, topic, str(pk), integration, data) for store, pk, integration in rows], now)
-
-
 def _note(notes: Sequence[Note], now: datetime) -> None:
-    if not notes:
-        return
-    with _harmless(notes[0].topic):
-        wanted = {key: is_wanted(*key) for key in {(note.store_id, note.topic) for note in notes}}
-        rows = []
-        for note in notes:
-            if not wanted[note.store_id, note.topic]:
-                continue
-            if (omitted := _bound.admit((note.store_id, note.topic, note.integration_id))) is None:
-                continue
-            data = note.data | ({"omitted": omitted} if omitted else {})
-            rows.append(
-                OperationalEvent(
-                    store_id=note.store_id, topic=note.topic, reference=note.reference, data=data, created_at=now
-                )
-            )
+    """Nothing that goes wrong here but the database itself affects what happened."""
+    try:
+        wanted = {key for key in {(note.store_id, note.topic) for note in notes} if is_wanted(*key)}
+        rows = [row for note in notes if (note.store_id, note.topic) in wanted and (row := _row(note, now))]
         if rows:
-            OperationalEvent.objects.bulk_create(rows)
+            with transaction.atomic():
+                OperationalEvent.objects.bulk_create(rows)
+    except (OperationalError, InterfaceError):
+        raise  # what happened cannot be stored either
+    except Exception:
+        logger.exception("could not note %s", notes[0].topic)
+
+
+def _row(note: Note, now: datetime) -> OperationalEvent | None:
+    """None: one too many."""
+    omitted = _bound.admit((note.store_id, note.topic, note.integration_id))
+    if omitted is None:
+        return None
+    data = note.data | ({"omitted": omitted} if omitted else {})
+    return OperationalEvent(
+        store_id=note.store_id, topic=note.topic, reference=note.reference, data=data, created_at=now
+    )
 
 
 def is_wanted(store_id: uuid.UUID, topic: str) -> bool:
     """Whether a subscription of the store takes the topic, as far as that is known without the data."""
     return bool(config_of(store_id).index.matching(topic, None, {}))
-
-
-@contextmanager
-def _harmless(what: str) -> Iterator[None]:
-    try:
-        with transaction.atomic():
-            yield
-    except (OperationalError, InterfaceError):
-        raise  # what happened cannot be stored either
-    except Exception:
-        logger.exception("could not note %s", what)
 
 
 def _second() -> int:
