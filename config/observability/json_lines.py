@@ -11,7 +11,6 @@ import logging
 import os
 import sys
 import threading
-import traceback
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TextIO
@@ -117,5 +116,4 @@ def speak_json() -> None:
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    text = "".join(traceback.format_exception(kind, error, trace))
-    logging.getLogger("hookdesk").critical("uncaught: %s", _bounded(text))
+    logging.getLogger("hookdesk").critical("uncaught exception", exc_info=(kind, error, trace))
