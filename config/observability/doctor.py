@@ -16,6 +16,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from config.observability import reporting
 from deliveries.models import Engine, FailureGroup
 from deliveries.stats.queries import LATE_AFTER, engine_health
 from deliveries.storage import backend
@@ -44,7 +45,7 @@ class Finding:
 def examine(now: datetime | None = None) -> list[Finding]:
     """All checks; if the database does not answer, only those that work without it."""
     now = now or timezone.now()
-    findings = [*_settings(), *_encryption(), *_outbound()]
+    findings = [*_settings(), *_encryption(), *_outbound(), *_reporting()]
     database = list(_database())
     findings += database
     if any(finding.level == "problem" for finding in database):
@@ -95,6 +96,15 @@ def _outbound() -> Iterator[Finding]:
                           "List only the networks that contain receivers.")  # fmt: skip
     if not settings.OUTBOUND_ALLOW:
         yield Finding("outbound", "ok", "Deliveries can reach public addresses only (OUTBOUND_ALLOW is empty).")
+
+
+def _reporting() -> Iterator[Finding]:
+    for name, is_wanted, is_on in reporting.extras():
+        if is_wanted and is_on:
+            yield Finding(name, "ok", f"{name} is on.")
+        elif is_wanted:
+            yield Finding(name, "warning", f"{name} is set up, but off: the first lines of the log say why.",
+                          f"Install the extra: pip install 'hookdesk[{name}]'")  # fmt: skip
 
 
 def _database() -> Iterator[Finding]:

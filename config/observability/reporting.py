@@ -12,6 +12,8 @@ from integrations.foundation import tracing
 
 logger = logging.getLogger("hookdesk")
 
+_is_reporting_errors = False
+
 
 def start() -> None:
     """When Django has loaded; in each process, and before any is forked: opens nothing and starts no thread."""
@@ -22,6 +24,14 @@ def start() -> None:
     for name, begin in (("otel", _trace), ("sentry", _report_errors)):
         if problem := begin():
             logger.warning("%s: %s", name, problem)
+
+
+def extras() -> list[tuple[str, bool, bool]]:
+    """Name, whether the settings ask for it, whether it is on."""
+    return [
+        ("otel", is_tracing_wanted(), tracing.is_on()),
+        ("sentry", bool(settings.SENTRY_DSN), _is_reporting_errors),
+    ]
 
 
 def is_tracing_wanted() -> bool:
@@ -44,6 +54,7 @@ def _trace() -> str:
 
 
 def _report_errors() -> str:
+    global _is_reporting_errors
     if not settings.SENTRY_DSN:
         return ""
     try:
@@ -54,4 +65,5 @@ def _report_errors() -> str:
         sentry.start(settings.SENTRY_DSN)
     except ValueError:
         return "SENTRY_DSN is not the address of a project. Copy it from Sentry, under Client Keys."
+    _is_reporting_errors = True
     return ""
