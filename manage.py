@@ -23,7 +23,10 @@ def main() -> None:
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
-        print(f"error: {error}", file=sys.stderr)
+        from config.observability import json_lines
+
+        text = f"error: {error}"
+        print(json_lines.line_of(text, level="ERROR") if json_lines.is_wanted() else text, file=sys.stderr)
         sys.exit(2)
 
 

@@ -12,7 +12,9 @@ class ConfigConfig(AppConfig):
 
         from config.desk.reauthentication import on_login
         from config.desk.roles import make_groups
+        from config.observability import reporting
 
+        reporting.start()
         # The last of our apps: every table and permission that the groups need exists by then.
         post_migrate.connect(make_groups, sender=apps.get_app_config("notifications"), dispatch_uid="roles")
         user_logged_in.connect(on_login, dispatch_uid="reauthentication")

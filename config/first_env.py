@@ -11,6 +11,8 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from config.observability import json_lines
+
 ROOT = Path(__file__).resolve().parent.parent
 DECIDING = ("SECRET_KEY", "ENCRYPTION_KEYS", "DATABASE_URL", "DEBUG", "ENV_FILE")
 
@@ -35,7 +37,5 @@ def make_first_env(root: Path, environment: Mapping[str, str]) -> bool:
 
 
 if __name__ == "__main__" and make_first_env(ROOT, os.environ):
-    print(
-        "Created .env with random keys. Keep it: encrypted values in the database cannot be read without it.",
-        flush=True,
-    )
+    text = "Created .env with random keys. Keep it: encrypted values in the database cannot be read without it."
+    print(json_lines.line_of(text) if json_lines.is_wanted() else text, flush=True)

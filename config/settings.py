@@ -283,6 +283,12 @@ if PUBLIC_URL.startswith("https://"):
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
 
+# "text" for people, "json" for what collects logs: one object a line, with one per attempt and per request.
+LOG_FORMAT = env.str("LOG_FORMAT", default="text").strip().lower()
+if LOG_FORMAT not in ("text", "json"):
+    raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}. Write text or json.")
+# Where errors are reported (extra `sentry`), without payloads and secrets.
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -290,11 +296,20 @@ LOGGING = {
         "line": {
             "class": "config.observability.log_lines.LineFormatter",
             "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
-        }
+        },
+        "json": {"class": "config.observability.json_lines.JsonFormatter"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {
+        "stderr": {"class": "config.observability.json_lines.StderrHandler", "formatter": "json"}
+        if LOG_FORMAT == "json"
+        else {"class": "logging.StreamHandler", "formatter": "line"},
+    },
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
-    "loggers": {"hookdesk": {"level": env.str("LOG_LEVEL", default="INFO")}},
+    "loggers": {
+        "hookdesk": {"level": env.str("LOG_LEVEL", default="INFO")},
+        # In JSON without Django's own handlers, which print text while DEBUG is on.
+        **({"django": {"handlers": []}, "django.server": {"handlers": []}} if LOG_FORMAT == "json" else {}),
+    },
 }
 # TLS and its redirect are the proxy's (W008); policy for a whole domain is not ours to decide (W005, W021).
 SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W005", "security.W021"]

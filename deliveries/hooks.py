@@ -28,10 +28,39 @@ class DeliveryChange:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class AttemptReport:
+    """How one attempt ended, tests included. `integration` is the slug, `topic` an intent where there is no topic.
+
+    `outcome`: succeeded, retrying or failed; `status`: of the answer, None without one; `error`: the kind of a failure
+    of the connection; `seconds`: what the receiver took; `age`: seconds from the delivery's creation to now.
+    """
+
+    store_id: uuid.UUID
+    integration: str
+    subscription_id: uuid.UUID | None
+    delivery_id: uuid.UUID
+    topic: str
+    attempt: int
+    status: int | None
+    outcome: str
+    error: str
+    seconds: float
+    age: float
+    is_test: bool
+    is_late: bool
+
+
+#: A batch of attempts, after the transaction that recorded them, outside of any. Nobody listens unless asked for.
+attempted: Hook[[Sequence[AttemptReport]]] = Hook()
 #: A batch of outcomes, inside the transaction that records them. Successes without a message are omitted.
 settled: Hook[[Sequence[DeliveryChange], datetime]] = Hook()
 #: These failure groups (ids) have no failing delivery left; resolved by `auto` or a user's name.
 groups_resolved: Hook[[Sequence[int], str, datetime]] = Hook()
+#: These failure groups were opened by a failure, for the first time or again: store, integration, id of each.
+groups_opened: Hook[[Sequence[tuple[uuid.UUID, int, int]], datetime]] = Hook()
+#: A kept recipe was switched off, by somebody or by itself: store, integration, recipe, why, now.
+recipe_stopped: Hook[[uuid.UUID, int, uuid.UUID, str, datetime]] = Hook()
 #: These failure groups (ids) are open again without a new failure: by staff, or merged or split.
 groups_reopened: Hook[[Sequence[int], datetime]] = Hook()
 #: These failure groups (ids) are open and their snooze is over.

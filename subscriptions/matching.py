@@ -7,7 +7,7 @@ Topics are dotted words, `shipment.updated`; patterns of a subscription are
 - one topic: `shipment.updated`
 - all below a word: `shipment.*`, `user.email.*`
 - a bare word, itself and all below it: `shipment`, `conversation`
-- everything: `all` or `*`
+- everything but Hookdesk's own topics, `hookdesk.…`: `all` or `*`
 
 Whole words are compared: `user` does not match `username.created`.
 """
@@ -25,6 +25,9 @@ Singular = Callable[[str], str]
 
 LENGTH_LIMIT: Final = 255
 EVERYTHING: Final = frozenset({"all", "*"})
+#: What Hookdesk itself publishes. No program may use these topics, and `*` does not take them: `hookdesk.*` does.
+OWN_TOPICS: Final = "hookdesk."
+_OWN_WORDS: Final = frozenset({"hookdesk", "hookdesks"})
 #: The topic that subscriptions narrow down by `metadata.event_names`, as in Intercom.
 CUSTOM_EVENT: Final = "event.created"
 
@@ -62,6 +65,20 @@ def check_topic(text: str) -> str:
     _check_length("topic", text)
     _check_characters(text)
     return text
+
+
+def check_topic_is_free(text: str) -> str:
+    """`check_topic` for a topic that programs are to use."""
+    if is_own_topic(text):
+        raise ValueError(
+            f"The topic {text!r} is one of Hookdesk's own: those begin with hookdesk. Choose another name."
+        )
+    return check_topic(text)
+
+
+def is_own_topic(topic: str) -> bool:
+    """Whether only Hookdesk itself publishes it, however it is spelled."""
+    return topic.startswith(OWN_TOPICS) or topic.partition(".")[0].lower() in _OWN_WORDS
 
 
 def check_intent(text: str) -> str:
@@ -164,7 +181,8 @@ class SubscriptionIndex(Generic[T]):
 
     def _lists_of_topic(self, topic: str, data: Any) -> list[list[int]]:
         spelling = self._spelling(topic)
-        lists = [self._everything, self._exact.get(spelling, [])]
+        lists = [] if topic.startswith(OWN_TOPICS) else [self._everything]
+        lists.append(self._exact.get(spelling, []))
         dot = spelling.find(".")
         while dot >= 0:
             lists.append(self._below.get(spelling[:dot], []))

@@ -16,6 +16,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from config.observability import reporting
 from deliveries.models import Engine, EventDocument, FailureGroup
 from deliveries.search.finding import behind
 from deliveries.stats.queries import LATE_AFTER, engine_health
@@ -47,7 +48,7 @@ class Finding:
 def examine(now: datetime | None = None) -> list[Finding]:
     """All checks; if the database does not answer, only those that work without it."""
     now = now or timezone.now()
-    findings = [*_settings(), *_encryption(), *_outbound(), *_extensions()]
+    findings = [*_settings(), *_encryption(), *_outbound(), *_reporting(), *_extensions()]
     database = list(_database())
     findings += database
     if any(finding.level == "problem" for finding in database):
@@ -110,6 +111,15 @@ def _extensions() -> Iterator[Finding]:
     if used := [one for one in found if not one.problem]:
         listed = ", ".join(f"{one.name} ({one.group}, {one.package})" for one in used[:20])
         yield Finding("extension", "ok", f"{len(used)} extension(s) of installed packages: {listed}.")
+
+
+def _reporting() -> Iterator[Finding]:
+    for name, is_wanted, is_on in reporting.extras():
+        if is_wanted and is_on:
+            yield Finding(name, "ok", f"{name} is on.")
+        elif is_wanted:
+            yield Finding(name, "warning", f"{name} is set up, but off: the first lines of the log say why.",
+                          f"Install the extra: pip install 'hookdesk[{name}]'")  # fmt: skip
 
 
 def _database() -> Iterator[Finding]:

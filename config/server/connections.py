@@ -9,6 +9,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from config.observability.request_lines import RequestLines
 from config.server.http import Connection
 from config.server.limits import Limits
 from config.server.request import Refusal, Request
@@ -25,11 +26,19 @@ _BREATHER = 0.1
 class Connections:
     """`handle(request)` is called in the event loop for each complete request, one at a time per connection.
 
-    It answers by `request.connection.finish(request, bytes)`, in the event loop, at any later time.
+    It answers by `request.connection.finish(request, bytes)`, in the event loop, at any later time. `lines`: of the
+    log, if it has one per request.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, handle: Callable[[Request], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        limits: Limits,
+        handle: Callable[[Request], None],
+        lines: RequestLines | None = None,
+    ) -> None:
         self.loop = loop
+        self.lines = lines
         self.limits = limits
         self._handle = handle
         self.open: set[Connection] = set()
@@ -109,6 +118,8 @@ class Connections:
         self.open.discard(connection)
         self._slow.discard(connection)
         self._owes_nothing(connection)
+        if self.lines is not None and connection.current is not None:
+            self.lines.ended(connection.current)
 
     def owes(self, connection: Connection) -> None:
         """Part of a request is missing. One address may have only a limited number of these at a time."""
@@ -133,6 +144,8 @@ class Connections:
 
     def handed_over(self, connection: Connection, request: Request) -> None:
         self._owes_nothing(connection)
+        if self.lines is not None:
+            self.lines.begun(request)
         self._handle(request)
 
     def has_unread(self, connection: Connection) -> None:

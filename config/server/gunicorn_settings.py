@@ -30,6 +30,7 @@ backlog = 1024
 accesslog = None
 loglevel = "warning"
 proc_name = "hookdesk"
+logger_class = "config.server.gunicorn_log.GunicornLogger"
 # An interface that nobody asked for, with a thread in a process that forks (since gunicorn 25).
 control_socket_disable = True
 if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn's advice: heartbeat files must not wait for a disk

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from config.observability.request_lines import RequestLines
 from config.server.limits import Limits
 from config.server.request import Headers, Refusal, Request, framing_of, head_without_upgrade
 from config.server.unread import Unread
@@ -26,6 +27,7 @@ class Owner(Protocol):
     #: Bytes of bodies in memory, of all connections.
     buffered: int
     is_stopping: bool
+    lines: RequestLines | None
 
     def now(self) -> float: ...
     def opened(self, connection: Connection) -> None: ...
@@ -279,6 +281,8 @@ class Connection(asyncio.Protocol):
     async def write(self, request: Request, data: bytes) -> bool:
         """A part of the answer to `request`; returns when more may follow, False if the client is gone."""
         if self.current is request and not self._is_closing:
+            if self._owner.lines is not None:
+                self._owner.lines.sent(request, data)
             self._write(data)
             await self._drained.wait()
         return self.current is request and not self._is_closing
@@ -290,6 +294,9 @@ class Connection(asyncio.Protocol):
         self._write(data)
         self.current = None
         self.since = self._owner.now()
+        if (lines := self._owner.lines) is not None:
+            lines.sent(request, data)
+            lines.ended(request)
         self._release(len(request.body))
         if not request.is_kept_alive or self._owner.is_stopping:
             self._close(linger=self._has_begun)
@@ -315,6 +322,8 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
             return
         self.transport.write(refusal.answer())
+        if self._owner.lines is not None:
+            self._owner.lines.refused(refusal.status)
         self._close(linger=True)
 
     def _close(self, *, linger: bool) -> None:

@@ -163,6 +163,7 @@ class PushLane:
         if result is None:
             count_push(push.waiting.rows.store_id, 202)
             self._finish(request, b"202 Accepted", dump_document(push.response))
+            push.ended(202)
             return
         if push.born is not None:
             self._engines.give_up(push.waiting.rows, push.born)
@@ -174,6 +175,7 @@ class PushLane:
         ):
             count_push(push.waiting.rows.store_id, refusal.status_code)
             self._refuse(request, refusal)
+            push.ended(refusal.status_code)
         else:
             direct.left_to_view(push)
             self._by_view(request)

@@ -13,6 +13,7 @@ import uvloop
 from django.conf import settings
 from gunicorn.workers.base import Worker
 
+from config.observability.request_lines import RequestLines
 from config.server.connections import Connections
 from config.server.limits import limits_from_environment
 from config.server.wsgi import Gateway
@@ -60,7 +61,9 @@ class WebWorker(Worker):  # type: ignore[misc]
             loop.add_signal_handler(signum, self._on_signal, signum, stopped, quits)
         loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
 
-        connections = Connections(loop, limits_from_environment(settings.MAX_BODY_BYTES), lambda r: lanes.admit(r))
+        limits = limits_from_environment(settings.MAX_BODY_BYTES)
+        lines = RequestLines() if settings.LOG_FORMAT == "json" else None
+        connections = Connections(loop, limits, lambda r: lanes.admit(r), lines)
         host, port = self._address()
         gateway = Gateway(self.wsgi, connections, host=host, port=port)
         # SQLite has one writer, which threads that wait for it would take from each other in no order.

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 from config.server.answers import http_date
 from config.server.connections import Connections
 from config.server.request import Request
+from integrations.foundation import request_id
 
 logger = logging.getLogger("hookdesk.web")
 
@@ -88,6 +89,7 @@ class Gateway:
         if request.connection not in self._connections.open:
             return
         answer = _Answer(request, self._connections)
+        request_id.set_current(request.id or None)
         try:
             body = self._application(environ_of(request, self._base), answer.start)
             try:
@@ -106,6 +108,8 @@ class Gateway:
             else:
                 request.is_kept_alive = False
                 self._call(request.connection.finish, request, _SERVER_ERROR)
+        finally:
+            request_id.set_current(None)
 
     def _call(self, function: Callable[..., object], *arguments: Any) -> None:
         with suppress(RuntimeError):  # closed: the process is ending

@@ -19,7 +19,7 @@ from integrations.models import AccessToken
 from integrations.security.tokens import Principal, cached_principal
 
 #: Headers that the view reads. Names are in lower case.
-READ = frozenset({b"x-hub-store", b"x-hub-access-token", b"authorization", b"idempotency-key"})
+READ = frozenset({b"x-hub-store", b"x-hub-access-token", b"authorization", b"idempotency-key", b"traceparent"})
 _PUSH = AccessToken.Scope.PUSH
 
 
@@ -32,8 +32,13 @@ def accept(headers: Mapping[bytes, bytes], body: bytes, *, is_objects: bool) -> 
     is_limited = bool(settings.PUSH_RATE_LIMIT)
     if is_limited and not take_held(principal.store_id):
         return None
+    traceparent = headers.get(b"traceparent")
     push = direct_push(
-        principal=principal, raw=body, is_objects=is_objects, key=None if key is None else key.decode("ascii")
+        principal=principal,
+        raw=body,
+        is_objects=is_objects,
+        key=None if key is None else key.decode("ascii"),
+        traceparent=None if traceparent is None else traceparent.decode("latin-1"),
     )
     if push is None and is_limited:
         give_back(principal.store_id)

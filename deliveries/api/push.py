@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import exceptions
 from rest_framework.request import Request
@@ -23,6 +24,7 @@ from integrations.api.authentication import MESSAGE, CachedStoreAuthentication, 
 from integrations.api.errors import APIError
 from integrations.api.openapi import answers
 from integrations.api.parsing import as_api_error, read_body
+from integrations.foundation import tracing
 from integrations.foundation.strict_json import DocumentError, dump_document, parse_document
 from integrations.models import AccessToken
 from integrations.security.tokens import Principal
@@ -106,6 +108,17 @@ class IngestView(APIView):
     authentication_classes = [CachedStoreAuthentication]
     required_scope: str | None = AccessToken.Scope.PUSH
     ingest: Callable[..., Receipt]
+    _span: tracing.Span
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method != "POST":
+            return super().dispatch(request, *args, **kwargs)
+        self._span = tracing.begin("push", request.META.get("HTTP_TRACEPARENT"))
+        response = super().dispatch(request, *args, **kwargs)
+        caller = self.request.user
+        store = {"hookdesk.store": str(caller.store_id)} if isinstance(caller, Principal) else {}
+        self._span.end(response.status_code, **store)
+        return response
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Of whatever became of it, refusals too."""
@@ -121,7 +134,12 @@ class IngestView(APIView):
         key = _idempotency_key(request)
         try:
             receipt = type(self).ingest(
-                principal=principal_of(request), document=parse_document(raw), raw=raw, key=key, hops=_hops(request)
+                principal=principal_of(request),
+                document=parse_document(raw),
+                raw=raw,
+                key=key,
+                hops=_hops(request),
+                traceparent=self._span.traceparent,
             )
         except DocumentError as error:
             raise as_api_error(error) from None

@@ -23,6 +23,7 @@ from deliveries.ingest.service import TooMuchContention
 from deliveries.sources.receive import Refused, receive
 from integrations.api.errors import CODES, APIError, error_list
 from integrations.api.parsing import read_body
+from integrations.foundation import tracing
 from integrations.foundation.strict_json import compact_json
 from integrations.models import Source, SourceAddress
 from integrations.models.source import address_url
@@ -42,8 +43,15 @@ UNREADABLE = "This source's secrets cannot be read at the moment. Nothing was st
 
 @csrf_exempt
 def receive_view(request: HttpRequest, token: str) -> HttpResponse:
+    span = tracing.begin("source", request.META.get("HTTP_TRACEPARENT"))
+    response = _answered(request, token, span.traceparent)
+    span.end(response.status_code)
+    return response
+
+
+def _answered(request: HttpRequest, token: str, traceparent: str | None) -> HttpResponse:
     try:
-        return _shown(_received(request, token))
+        return _shown(_received(request, token, traceparent))
     except (Refused, Unreadable) as error:
         headers = getattr(error, "headers", None)
         return _error(error.status, error.message, error.field, headers)
@@ -59,7 +67,7 @@ def receive_view(request: HttpRequest, token: str) -> HttpResponse:
         return _error(503, AWAY, headers={"Retry-After": "5"})
 
 
-def _received(request: HttpRequest, token: str) -> Answer:
+def _received(request: HttpRequest, token: str, traceparent: str | None) -> Answer:
     now = timezone.now()
     source = _source_at(token, now)
     if source is None:
@@ -77,7 +85,8 @@ def _received(request: HttpRequest, token: str) -> Answer:
         hops = stated_hops(request.META.get("HTTP_X_HOOKDESK_HOPS"), request.META.get("HTTP_USER_AGENT", ""))
     except ValueError as error:
         raise Refused(400, f"{HOPS_HEADER} {error}", HOPS_HEADER) from None
-    return receive(source=source, request=_incoming(request, token, source), hops=hops, now=now)
+    incoming = _incoming(request, token, source)
+    return receive(source=source, request=incoming, hops=hops, now=now, traceparent=traceparent)
 
 
 def _source_at(token: str, now: Any) -> Source | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.utils.dateparse import parse_datetime
 
 from deliveries.dispatch.config_cache import ConfigCache, DestinationConfig, SubscriptionConfig
 from deliveries.dispatch.types import ClaimedDelivery
+from integrations.foundation import trace_context
 from integrations.foundation.strict_json import DocumentError, dump_document
 from integrations.security.encryption import DecryptionError
 from integrations.transport.base import Request
@@ -77,6 +79,7 @@ def build_message(
         hops=claimed.hops,
         is_ping=claimed.origin == "test",
         poll=_poll_window(claimed) if claimed.origin == "poll" else None,
+        traceparent=claimed.traceparent,
     )
 
 
@@ -109,11 +112,20 @@ def build_request(message: Message, destination: DestinationConfig) -> Request |
     Raises whatever a buggy format raises: see `prepare`.
     """
     try:
-        return destination.speaker.build(message)
+        return _traced(destination.speaker.build(message), message.traceparent)
     except Skip as skip:
         return Outcome(is_success=True, summary=skip.summary)
     except PayloadError as error:
         return payload_refused(error)
+
+
+def _traced(request: Request, traceparent: str | None) -> Request:
+    """With the header, whatever the format; an integration's own header of that name stays."""
+    if traceparent is None or request.url.startswith("mailto:"):
+        return request
+    if any(name.lower() == trace_context.HEADER for name, _ in request.headers):
+        return request
+    return replace(request, headers=(*request.headers, (trace_context.HEADER, traceparent)))
 
 
 def payload_refused(error: PayloadError) -> Outcome:

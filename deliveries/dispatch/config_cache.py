@@ -36,6 +36,7 @@ class DestinationConfig:
     speaker: WireFormat
     policy: tuple[float, ...]
     problem: str = ""
+    slug: str = ""
 
 
 @dataclass(slots=True)
@@ -52,16 +53,21 @@ def _load(integration_id: int) -> DestinationConfig:
     integration = Integration.objects.prefetch_related("secrets").get(id=integration_id)
     endpoint = endpoint_of(integration, timezone.now())
     speaker = adapter_for(endpoint)
-    return DestinationConfig(endpoint, speaker, parse_policy(integration.retry_policy or speaker.default_retry_policy))
+    policy = parse_policy(integration.retry_policy or speaker.default_retry_policy)
+    return DestinationConfig(endpoint, speaker, policy, slug=integration.slug)
 
 
 def _unusable(integration_id: int, why: str) -> DestinationConfig:
     """An integration with unreadable settings must not stop the others."""
-    row = Integration.objects.values("uuid", "name", "store_id", "url").filter(id=integration_id).first()
+    row = Integration.objects.values("uuid", "name", "store_id", "url", "slug").filter(id=integration_id).first()
     named = (str(row["uuid"]), row["name"], str(row["store_id"]), row["url"]) if row else ("", "", "", "")
     problem = f"The integration's settings cannot be used: {why}"
     return DestinationConfig(
-        Endpoint(integration_id, *named), get_wire_format("standard"), parse_policy("standard"), problem
+        Endpoint(integration_id, *named),
+        get_wire_format("standard"),
+        parse_policy("standard"),
+        problem,
+        row["slug"] if row else "",
     )
 
 

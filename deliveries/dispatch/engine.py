@@ -20,12 +20,13 @@ from deliveries.dispatch.config_cache import ConfigCache
 from deliveries.dispatch.interpret import interpret
 from deliveries.dispatch.pacing import AdaptiveConcurrency, Pacer
 from deliveries.dispatch.poison import dead_letter, hold_back, is_poison
-from deliveries.dispatch.types import LEASE_GRACE, AttemptResult, ClaimedDelivery, Dispatch
+from deliveries.dispatch.types import LEASE_GRACE, AttemptResult, ClaimedDelivery, Dispatch, Transition
 from deliveries.maintenance.cascade import leave_out_deleted
 from deliveries.maintenance.periodic import run_periodic
 from deliveries.models import Engine
 from deliveries.results.attempts import give_back, leave_unfinished, write_interrupted
 from deliveries.results.record import record, record_alone, record_results, repeated
+from deliveries.results.reports import report
 from deliveries.runtime.clock_jump import ClockJumpDetector, rebase_leases
 from deliveries.runtime.failpoints import failpoint
 from deliveries.runtime.handover_server import Handed
@@ -34,6 +35,7 @@ from deliveries.runtime.registry import deregister, heartbeat, stopping
 from deliveries.storage import backend
 from deliveries.storage.rows.pushes import OrderKey
 from deliveries.storage.write_lock import WriteLock
+from integrations.foundation import tracing
 from integrations.transport import Request, Result, current_policy, make_transport
 from integrations.wire_formats.base import Outcome
 
@@ -49,6 +51,8 @@ GRACE_SECONDS = 12.0
 LATEST_START = LEASE_GRACE / 2
 
 _Prepared = tuple[Dispatch, Request | Outcome]
+#: What one transaction recorded, and what it claimed.
+_Cycle = tuple[list[Transition], list[ClaimedDelivery]]
 
 
 class DeliveryEngine:
@@ -167,7 +171,11 @@ class DeliveryEngine:
         try:
             with self.write_lock.acquire():
                 self._follow_clock(now)
-                claimed = [] if self._are_recorded_alone(results, now) else self._settled_and_claimed(results, now)
+                settled = self._recorded_alone(results, now)
+                claimed: list[ClaimedDelivery] = []
+                if settled is None:
+                    settled, claimed = self._settled_and_claimed(results, now)
+            report(settled, self.config.destination, now)
         except (OperationalError, InterfaceError):
             raise
         except Exception:
@@ -190,24 +198,25 @@ class DeliveryEngine:
                 backend().lock_claims()
                 rebase_leases(now, seconds)
 
-    def _are_recorded_alone(self, results: Sequence[AttemptResult], now: datetime) -> bool:
+    def _recorded_alone(self, results: Sequence[AttemptResult], now: datetime) -> list[Transition] | None:
         """Without a transaction, if there is nothing to claim."""
         if not results or (self.room and (self.has_more or time.monotonic() >= self.claim_at)):
-            return False
+            return None
         return record_alone(results, destination_of=self.config.destination, now=now, rng=self.rng)
 
-    def _settled_and_claimed(self, results: Sequence[AttemptResult], now: datetime) -> list[ClaimedDelivery]:
+    def _settled_and_claimed(self, results: Sequence[AttemptResult], now: datetime) -> _Cycle:
         if not results and self._is_idle_standby and (moment := next_due(now)) is not None:
             self.claim_at, self.has_more = time.monotonic() + (moment - now).total_seconds(), False
-            return []
+            return [], []
         return repeated(lambda keys: self._settle_and_claim(results, now, keys))
 
-    def _settle_and_claim(
-        self, results: Sequence[AttemptResult], now: datetime, keys: frozenset[OrderKey]
-    ) -> list[ClaimedDelivery]:
+    def _settle_and_claim(self, results: Sequence[AttemptResult], now: datetime, keys: frozenset[OrderKey]) -> _Cycle:
+        settled: list[Transition] = []
         if results:
-            record_results(results, destination_of=self.config.destination, now=now, rng=self.rng, also_lock=keys)
-        return self._claim(now)
+            settled = record_results(
+                results, destination_of=self.config.destination, now=now, rng=self.rng, also_lock=keys
+            )
+        return settled, self._claim(now)
 
     def _recordable(self) -> list[AttemptResult]:
         """The results up to a delivery's second one, which is left for the next transaction.
@@ -268,6 +277,7 @@ class DeliveryEngine:
         for dispatch, prepared in dispatches:
             outcome = self._submitted(dispatch, prepared) if isinstance(prepared, Request) else prepared
             if outcome is not None:
+                dispatch.end_span(None, outcome)
                 self.results.append(AttemptResult.unsent(dispatch, outcome))
 
     def _submitted(self, dispatch: Dispatch, request: Request) -> Outcome | None:
@@ -288,6 +298,8 @@ class DeliveryEngine:
         if is_poison(claimed):
             return dispatch, dead_letter(claimed)
         dispatch.destination = self.config.destination(claimed.integration_id)
+        if tracing.is_on():
+            dispatch.begin_span()
         dispatch.message, prepared = prepare(claimed, self.config, dispatch.started_at)
         if isinstance(prepared, Request):
             dispatch.request = prepared

@@ -28,6 +28,18 @@ def interpret(
     duration: float,
 ) -> AttemptResult:
     """The result of a dispatch. A format that fails on an odd response fails this delivery only."""
+    result = _interpreted(dispatch, destination, response, error, duration)
+    dispatch.end_span(response, result.outcome)
+    return result
+
+
+def _interpreted(
+    dispatch: Dispatch,
+    destination: DestinationConfig,
+    response: Response | None,
+    error: TransportError | None,
+    duration: float,
+) -> AttemptResult:
     if response is None:
         error = error or TransportError(TransportError.PROTOCOL, "The transport returned no response.")
         outcome = Outcome(is_success=False, kind=error.kind, message=error.message, is_permanent=error.permanent)

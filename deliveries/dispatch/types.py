@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from deliveries.storage.rows.claims import LEASE_GRACE, ClaimedDelivery, IntegrationQueue
+from integrations.foundation import tracing
+from integrations.foundation.identifiers import public_id
 from integrations.transport.base import Request, Response, TransportError
 from integrations.wire_formats.base import Message, Outcome
 
@@ -33,6 +35,25 @@ class Dispatch:
     started_at: datetime
     started: float  # monotonic
     destination: DestinationConfig | None = None
+    span: tracing.Span | None = None
+
+    def begin_span(self) -> None:
+        """Of this attempt, which is its request's parent in place of the push."""
+        self.span = tracing.begin("deliver", self.claimed.traceparent)
+        self.claimed.traceparent = self.span.traceparent
+
+    def end_span(self, response: Response | None, outcome: Outcome) -> None:
+        """With what came back, if a span was begun."""
+        if self.span is None:
+            return
+        attributes: dict[str, tracing.Attribute] = {
+            "hookdesk.store": str(self.claimed.store_id),
+            "hookdesk.delivery": public_id("dlv", self.claimed.id),
+            "hookdesk.integration": "" if self.destination is None else self.destination.slug,
+            "hookdesk.attempt": self.claimed.attempt_number,
+        }
+        error = "" if outcome.is_success else outcome.kind or "error"
+        self.span.end(None if response is None else response.status, error, **attributes)
 
 
 @dataclass(slots=True)

@@ -167,7 +167,12 @@ def _counted(tallies: Mapping[_GroupKey, _Tally], now: datetime) -> dict[_GroupK
         }
         for (integration_id, digest), tally in sorted(tallies.items())
     ]
-    return {(integration_id, digest): pk for (integration_id, _, digest), pk in _COUNTERS.add(rows).items()}
+    # Opened by this batch: it is open since its latest failure.
+    ids, opened = _COUNTERS.add_noting(rows, "first_at = last_at")
+    if opened:
+        stores = {key[0]: tally.latest.store_id for key, tally in tallies.items()}
+        hooks.groups_opened([(stores[key[0]], key[0], pk) for key, pk in ids.items() if pk in opened], now)
+    return {(integration_id, digest): pk for (integration_id, _, digest), pk in ids.items()}
 
 
 def close_empty_groups(group_ids: Collection[int | None], now: datetime, by: str = "auto") -> list[int]:

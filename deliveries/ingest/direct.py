@@ -19,6 +19,7 @@ from deliveries.ingest.plan import Plan, TooMuchWork, plan_events, plan_push
 from deliveries.ingest.responses import of_events, of_objects
 from deliveries.runtime.handover_client import Born
 from deliveries.storage.rows.pushes import ExistingRecords, IdempotencyRecord, RecordsExist, WaitingPush
+from integrations.foundation import tracing
 from integrations.foundation.strict_json import DocumentError, parse_document
 from integrations.security.tokens import Principal
 from subscriptions.routing import SchemaViolation, StoreConfig, cached_config
@@ -35,15 +36,22 @@ _OTHER_WAY = (DocumentError, Invalid, SchemaViolation, TooMuchWork)
 
 @dataclass(slots=True, eq=False)
 class DirectPush(GroupedPush):
-    """`response`: what the caller gets once it is stored. `born`: its deliveries that an engine is to be handed."""
+    """`response`: what the caller gets once it is stored. `born`: its deliveries that an engine is to be handed.
+    `span`: to be ended when the caller is answered.
+    """
 
     response: Any = None
     born: Born | None = None
     config: StoreConfig = field(kw_only=True)
     document: Any = field(kw_only=True)
     is_objects: bool = field(kw_only=True)
+    span: tracing.Span = field(kw_only=True)
     known: ExistingRecords = field(default_factory=dict, kw_only=True)
     tries: int = field(default=1, kw_only=True)
+
+    def ended(self, status: int) -> None:
+        """The caller was answered with this status."""
+        self.span.end(status, **{"hookdesk.store": str(self.waiting.rows.store_id)})
 
     def replanned(self, exist: RecordsExist) -> bool:
         """Plan again, for these records; False if it must go the other way."""
@@ -55,12 +63,16 @@ class DirectPush(GroupedPush):
             plan = _planned(self.config, self.document, self.known, is_objects=True, now=timezone.now())
         except _OTHER_WAY:
             return False
+        plan.trace(self.span.traceparent)
         self.waiting = WaitingPush(plan, self.waiting.repetition)
         return _may_be_grouped(plan)
 
 
-def direct_push(*, principal: Principal, raw: bytes, is_objects: bool, key: str | None) -> DirectPush | None:
-    """None: take the other way. `is_objects`: the push API's body, not the event API's."""
+def direct_push(
+    *, principal: Principal, raw: bytes, is_objects: bool, key: str | None, traceparent: str | None = None
+) -> DirectPush | None:
+    """None: take the other way. `is_objects`: the push API's body, not the event API's. `traceparent`: as it came."""
+    span = tracing.begin("push", traceparent)
     config = cached_config(principal.store_id, principal.config_version)
     if config is None or len(raw) > MOST_BYTES:
         return None
@@ -71,10 +83,16 @@ def direct_push(*, principal: Principal, raw: bytes, is_objects: bool, key: str 
         return None
     if not _may_be_grouped(plan):
         return None
+    plan.trace(span.traceparent)
     response = of_objects(document) if is_objects else of_events(document, plan)
     repetition = None if key is None else IdempotencyRecord(key, hashlib.sha256(raw).hexdigest(), response)
     return DirectPush(
-        WaitingPush(plan, repetition), response=response, config=config, document=document, is_objects=is_objects
+        WaitingPush(plan, repetition),
+        response=response,
+        config=config,
+        document=document,
+        is_objects=is_objects,
+        span=span,
     )
 
 

@@ -11,7 +11,7 @@ from django.utils.dateparse import parse_datetime
 
 from deliveries.ingest.plan import PublishedEvent, PushedObject
 from integrations.object_types import KEY_PATTERN, singular
-from subscriptions.matching import check_topic
+from subscriptions.matching import check_topic_is_free, is_own_topic
 
 MAX_BATCH = 1_000
 MAX_NAME = 255
@@ -46,6 +46,8 @@ def _read_type(plural: str, items: Any, overrides: Mapping[str, str]) -> list[Pu
     if not isinstance(items, list):
         raise Invalid("Must be an array of objects.", plural)
     kind = singular(plural, overrides)
+    if is_own_topic(kind):
+        raise Invalid(f"Objects of the type {kind} are Hookdesk's own. Choose another name.", plural)
     return [_read_object(kind, item, f"{plural}[{index}]") for index, item in enumerate(items)]
 
 
@@ -93,7 +95,7 @@ def _read_event(item: Any, path: str, now: datetime) -> PublishedEvent:
     if topic is not None:
         _check_name(topic, at("topic"), "A topic")
         try:
-            check_topic(topic)
+            check_topic_is_free(topic)
         except ValueError as error:
             raise Invalid(str(error), at("topic")) from None
     if intent is not None:

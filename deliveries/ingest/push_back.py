@@ -30,9 +30,8 @@ TRIES = 12
 class Answer:
     """Arrays of objects by their plural, that a receiver answered a delivery with.
 
-    They are never sent to the subscription whose delivery they answer. `hops` and `cascade_left` are those of the
-    event that
-    they answer.
+    They are never sent to the subscription whose delivery they answer. `hops`, `cascade_left` and
+    `traceparent` are those of the event that they answer.
     """
 
     delivery_id: uuid.UUID
@@ -41,6 +40,7 @@ class Answer:
     pushed: Mapping[str, list[dict[str, Any]]]
     hops: int = 0
     cascade_left: int | None = None
+    traceparent: str | None = None
 
 
 class OrderKeysMissing(Exception):
@@ -82,6 +82,7 @@ def plan_push_back(store_id: uuid.UUID, answers: Sequence[Answer], *, is_locked:
         try:
             part = planner.add(objects, answer.subscription_id)
             note_answer(part, hops=answer.hops, cascade_left=_share(answer))
+            part.trace(answer.traceparent)
             if part.stopped is not None:
                 stopped[answer.integration_id] = part.stopped
         except (SchemaViolation, TooMuchWork) as error:

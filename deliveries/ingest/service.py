@@ -69,22 +69,36 @@ class Receipt:
     is_replay: bool = False
 
 
-def push_objects(*, principal: Principal, document: Any, raw: bytes, key: str | None = None, hops: int = 0) -> Receipt:
+def push_objects(
+    *,
+    principal: Principal,
+    document: Any,
+    raw: bytes,
+    key: str | None = None,
+    hops: int = 0,
+    traceparent: str | None = None,
+) -> Receipt:
     """`{"<plural>": [object, …]}` into records and events: all or nothing. `hops`: how far it came.
 
     Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or TooMuchContention, and nothing is stored.
     """
-    return _ingest(principal, _Objects(document), raw, key, hops)
+    return _ingest(principal, _Objects(document), raw, key, hops, traceparent)
 
 
 def publish_events(
-    *, principal: Principal, document: Any, raw: bytes, key: str | None = None, hops: int = 0
+    *,
+    principal: Principal,
+    document: Any,
+    raw: bytes,
+    key: str | None = None,
+    hops: int = 0,
+    traceparent: str | None = None,
 ) -> Receipt:
     """One event, or an array of them, into events and deliveries: all or nothing. `hops`: see `loops`.
 
     Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or TooMuchContention, and nothing is stored.
     """
-    return _ingest(principal, _Events(document), raw, key, hops)
+    return _ingest(principal, _Events(document), raw, key, hops, traceparent)
 
 
 class _Source(Protocol):
@@ -174,6 +188,7 @@ def _ingest(
     raw: bytes,
     key: str | None,
     hops: int,
+    traceparent: str | None,
 ) -> Receipt:
     body_hash = hashlib.sha256(raw).hexdigest() if key is not None else ""
     known: ExistingRecords | None = None
@@ -193,6 +208,7 @@ def _ingest(
                 response = source.response(plan)
                 if hops:
                     note_arrival(plan, hops)
+                plan.trace(traceparent)
                 if plan.is_empty and key is None:
                     # No write will verify the caller here: check explicitly.
                     _refreshed(principal)

@@ -13,6 +13,7 @@ from deliveries import hooks
 from deliveries.dispatch.ordering import release_forgotten
 from deliveries.maintenance import cascade
 from deliveries.models import Delivery, Event
+from deliveries.operational.publishing import publish_noted
 from deliveries.recipes.applying import queue_recipes
 from deliveries.search.queueing import queue_indexing
 from integrations.foundation.identifiers import uuid7
@@ -32,7 +33,7 @@ _swept_at: datetime | None = None
 def run_periodic(now: datetime) -> None:
     """Cheap enough for every heartbeat; all of it may run in several engines at once without harm."""
     global _swept_at
-    jobs: list[Callable[[datetime], object]] = [make_due_polls, queue_recipes, queue_indexing]
+    jobs: list[Callable[[datetime], object]] = [make_due_polls, publish_noted, queue_recipes, queue_indexing]
     if _swept_at is None or not timedelta() <= now - _swept_at < SWEEP_EVERY:
         _swept_at = now
         jobs += [release_forgotten, disable_dead_integrations, cascade.note_left_behind, cascade.go_on]

@@ -5,6 +5,7 @@ from deliveries.models.engine import Engine, Reservation
 from deliveries.models.erasure import BodySweep, Erasure
 from deliveries.models.event import Event, IdempotencyKey, Record
 from deliveries.models.failure_group import FailureGroup
+from deliveries.models.operational_event import OperationalEvent
 from deliveries.models.proposal import Proposal
 from deliveries.models.push_window import PushWindow
 from deliveries.models.recipes import BulkFix, BulkFixItem, Recipe, RecipeUse
@@ -43,6 +44,7 @@ __all__ = [
     "FailureGroup",
     "FailureHour",
     "IdempotencyKey",
+    "OperationalEvent",
     "Proposal",
     "PushCount",
     "PushWindow",

@@ -47,6 +47,7 @@ class Event(models.Model):
         TEST = "test", "test"
         POLL = "poll", "poll"
         SOURCE = "source", "source"
+        HOOKDESK = "hookdesk", "Hookdesk itself"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # No constraint in the database: stores are not deleted under running events, and each insert would
@@ -68,6 +69,8 @@ class Event(models.Model):
     is_stopped = models.BooleanField(
         default=False, db_default=False, help_text="Subscriptions matched it, but it was not forwarded: a loop."
     )
+    # Of whoever pushed it: goes out with each of its deliveries. Null: nobody is tracing it.
+    traceparent = models.CharField(max_length=55, null=True, editable=False)
     occurred_at = models.DateTimeField()
     created_at = models.DateTimeField()
     erased_at = models.DateTimeField(null=True, help_text="When its data was erased.")

@@ -151,6 +151,7 @@ def _as_claimed(
         "origin": event.origin,
         "occurred_at": event.occurred_at,
         "hops": event.hops,
+        "traceparent": event.traceparent,
     }
     if delivery is not None:
         values |= {

@@ -10,6 +10,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.utils import timezone
 
+from deliveries import hooks
 from deliveries.failures.cases import merged_into
 from deliveries.models import Delivery, FailureGroup, Recipe
 from deliveries.recipes.rules import expression_of, parse_rules
@@ -170,6 +171,8 @@ def switch_off(*, recipe: Recipe, actor: Actor, reason: str = "", now: datetime 
         recipe.refresh_from_db()
         if changed:
             _audit(recipe, actor, "switch_off", reason)
+            why = reason.strip() or f"By {actor.name}."
+            hooks.recipe_stopped(recipe.store_id, recipe.integration_id, recipe.pk, why, now)
     return bool(changed)
 
 

@@ -22,6 +22,7 @@ from deliveries.dispatch.ordering import release_next
 from deliveries.dispatch.types import ClaimedDelivery, Transition
 from deliveries.ingest.loops import loop_text
 from deliveries.ingest.push_back import Answer, OrderKeysMissing, PushBack, plan_push_back, write_push_back
+from deliveries.models import Event
 from deliveries.results.superseding import Superfluous, awaiting, is_anyone_awaiting_source, missed_polls, supersede
 from deliveries.storage.rows.pushes import EventRow, OrderKey
 from integrations.models import ConfigVersion, Integration, Store
@@ -135,6 +136,7 @@ def _answer(claimed: ClaimedDelivery, pushed: Mapping[str, list[dict[str, Any]]]
         pushed=pushed,
         hops=claimed.hops,
         cascade_left=claimed.cascade_left,
+        traceparent=claimed.traceparent,
     )
 
 
@@ -195,8 +197,9 @@ def _ask_of_configuration(transition: Transition, now: datetime) -> None:
 def _take_effect(transition: Transition, now: datetime) -> None:
     claimed, outcome = transition.claimed, transition.outcome
     if outcome.effect == "disable_integration":
-        integration = Integration.objects.only("id", "name").get(id=claimed.integration_id)
-        if not disable_integration(integration=integration, reason=outcome.message):
+        integration = Integration.objects.only("id", "name", "store_id").get(id=claimed.integration_id)
+        is_told = claimed.origin != Event.Origin.HOOKDESK  # nothing is published about what was published so
+        if not disable_integration(integration=integration, reason=outcome.message, is_told=is_told):
             return  # a concurrent response has already done this and raised the notification
         text = f"{integration.name} was disabled: {outcome.message}"
         hooks.announced(claimed.store_id, integration.id, f"disabled:{integration.id}", "error", text, now)

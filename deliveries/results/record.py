@@ -24,6 +24,7 @@ from deliveries.results import effects
 from deliveries.results.attempts import ended
 from deliveries.results.figures import figures_of
 from deliveries.results.health import are_worth_noting, count_successes, note_health
+from deliveries.results.reports import report
 from deliveries.results.rows import rows_of
 from deliveries.results.superseding import is_anyone_awaiting_source
 from deliveries.storage import backend
@@ -100,19 +101,19 @@ def record_alone(
     destination_of: Callable[[int], DestinationConfig],
     now: datetime,
     rng: random.Random,
-) -> bool:
+) -> list[Transition] | None:
     """Record them by a single statement, if they are plain successes from which nothing follows. Outside a transaction.
 
-    False: they are not, and nothing was written.
+    None: they are not, and nothing was written.
     """
     transitions = [decide(result, destination_of(result.claimed.integration_id).policy, now, rng) for result in results]
     if any(map(_touches_shared_rows, transitions)) or are_worth_noting(transitions, now):
-        return False
+        return None
     held = backend().record_alone(*rows_of(transitions, now))
     if held is None:
-        return False
+        return None
     count_successes(_counted(transitions, held))
-    return True
+    return transitions
 
 
 def _counted(transitions: Sequence[Transition], held: Collection[uuid.UUID]) -> list[Transition]:
@@ -238,7 +239,10 @@ def record(
     """
 
     def settle_one(result: AttemptResult) -> None:
-        repeated(lambda keys: record_results([result], destination_of=destination_of, now=now, rng=rng, also_lock=keys))
+        settled = repeated(
+            lambda keys: record_results([result], destination_of=destination_of, now=now, rng=rng, also_lock=keys)
+        )
+        report(settled, destination_of, now)
 
     for result in results:
         try:
@@ -258,10 +262,10 @@ def record(
                 raise
             except Exception:
                 logger.exception("%s fails without a trace of its request and its answer", result.claimed.id)
-                _fail_plainly(result, outcome, now)
+                report([_fail_plainly(result, outcome, now)], destination_of, now)
 
 
-def _fail_plainly(result: AttemptResult, outcome: Outcome, now: datetime) -> None:
+def _fail_plainly(result: AttemptResult, outcome: Outcome, now: datetime) -> Transition:
     """Fail without group, health and other side effects, so that it blocks nothing else."""
     claimed = result.claimed
     bare = replace(result, request=None, response=None, error=None, outcome=outcome)
@@ -280,3 +284,4 @@ def _fail_plainly(result: AttemptResult, outcome: Outcome, now: datetime) -> Non
             raise
         except Exception:  # the delivery must not be sent again and again because its attempts have no place
             logger.exception("attempt %s of %s cannot be stored", claimed.attempt_number, claimed.id)
+    return transition

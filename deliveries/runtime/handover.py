@@ -12,8 +12,8 @@ tells. Messages are JSON, each behind its length (4 bytes, big-endian). An engin
     {"handed": [[config_version, since, store, origin, now, lease, [event, …]], …]}
 
 with `event` = [id, topic, intent, object_type, object_id, data, occurred_at, [[delivery, integration, subscription],
-…]]. Ids are hex, `now` and `occurred_at` Unix seconds, `since` and `until` seconds of the monotonic clock, which the
-processes of a host share.
+…]], and its `traceparent` behind these if it has one. Ids are hex, `now` and `occurred_at` Unix seconds, `since` and
+`until` seconds of the monotonic clock, which the processes of a host share.
 """
 
 from __future__ import annotations

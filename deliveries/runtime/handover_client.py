@@ -234,6 +234,7 @@ def _events_of(rows: PushRows, by_event: dict[uuid.UUID, list[DeliveryRow]]) -> 
             event.data_json,
             event.occurred_at.timestamp(),
             [[row.id.hex, row.integration_id, row.subscription_id.hex] for row in by_event[event.id]],
+            *([] if event.traceparent is None else [event.traceparent]),
         ]
         for event in rows.events
         if event.id in by_event

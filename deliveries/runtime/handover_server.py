@@ -224,8 +224,9 @@ def _handed(push: list[Any]) -> Handed:
             occurred_at=datetime.fromtimestamp(occurred_at, UTC),
             trigger="scheduled",
             lease=lease_id,
+            traceparent=traced[0] if traced else None,
         )
-        for _, topic, intent, object_type, object_id, data, occurred_at, rows in events
+        for _, topic, intent, object_type, object_id, data, occurred_at, rows, *traced in events
         for key, integration_id, subscription in rows
     ]
     return Handed(deliveries, config_version, since)

@@ -29,6 +29,7 @@ def ingest(
     choose: Callable[[], Sequence[PublishedEvent] | Sequence[PushedObject]],
     hops: int,
     beside: Callable[[Plan], None],
+    traceparent: str | None = None,
 ) -> Plan:
     """Store what `choose` returns, and what `beside` writes, all or nothing; the plan as it was stored.
 
@@ -45,6 +46,7 @@ def ingest(
                     plan = _planned(config_of(store_id), items, is_locked=held is not None)
                     if hops:
                         note_arrival(plan, hops)
+                    plan.trace(traceparent)
                     if held is not None and not plan.order_keys <= held:
                         raise PlanIsStale
                     notifies = bool(plan.deliveries) and may_notify_inline()

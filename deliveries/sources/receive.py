@@ -51,13 +51,14 @@ class _Work:
     shown: Incoming
     hops: int
     now: datetime
+    traceparent: str | None
 
 
-def receive(*, source: Source, request: Incoming, hops: int, now: datetime) -> Answer:
+def receive(*, source: Source, request: Incoming, hops: int, now: datetime, traceparent: str | None = None) -> Answer:
     """What the sender is answered, once it is committed. Raises Refused, or TooMuchContention."""
     kind = source.adapter
     secrets = source.active_secrets(now)
-    work = _Work(source, kind, request, masked(request, tuple(secrets)), hops, now)
+    work = _Work(source, kind, request, masked(request, tuple(secrets)), hops, now, traceparent)
     try:
         if (answer := kind.probe(request)) is not None:
             _write_unproven(work, Judged("ignored", "Asks who is there.", answer.status))
@@ -102,6 +103,7 @@ def _take(work: _Work) -> Answer:
         store_id=work.source.store_id,
         choose=partial(_fresh, work.source, drafts, work.now),
         hops=work.hops,
+        traceparent=work.traceparent,
         beside=lambda plan: taken.append(_finish(work, plan)),
     )
     if (stopped := plan.stopped) is not None:

@@ -41,28 +41,38 @@ class Counters:
 
         All rows must have the same columns and different keys. They are locked in the given order.
         """
-        found: dict[tuple[Any, ...], Any] = {}
-        for start in range(0, len(rows), ROWS_PER_STATEMENT):
-            found |= self._add(rows[start : start + ROWS_PER_STATEMENT])
-        return found
+        return self.add_noting(rows, "false")[0]
 
-    def _add(self, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], Any]:
+    def add_noting(
+        self, rows: Sequence[Mapping[str, Any]], condition: str
+    ) -> tuple[dict[tuple[Any, ...], Any], set[Any]]:
+        """The same, and the primary keys of those of which `condition` (SQL) is true now."""
+        keys: dict[tuple[Any, ...], Any] = {}
+        noted: set[Any] = set()
+        for start in range(0, len(rows), ROWS_PER_STATEMENT):
+            for pk, is_noted, key in self._add(rows[start : start + ROWS_PER_STATEMENT], condition):
+                keys[key] = pk
+                if is_noted:
+                    noted.add(pk)
+        return keys, noted
+
+    def _add(self, rows: Sequence[Mapping[str, Any]], condition: str) -> list[tuple[Any, bool, tuple[Any, ...]]]:
         fields = {name: self._field(name) for name in rows[0]}
         marks = f"({', '.join(['%s'] * len(fields))})"
         returned = [self._model._meta.pk, *(self._field(name) for name in self._unique)]
         statement = (
             f"INSERT INTO {self._model._meta.db_table} ({', '.join(fields)}) VALUES {', '.join([marks] * len(rows))}"
             f" ON CONFLICT ({', '.join(self._unique)}) DO UPDATE SET {self._changes}"
-            f" RETURNING {', '.join(str(field.column) for field in returned)}"
+            f" RETURNING {', '.join(str(field.column) for field in returned)}, {condition}"
         )
         values = [field.get_db_prep_save(row[name], connection) for row in rows for name, field in fields.items()]
         with connection.cursor() as cursor:
             cursor.execute(statement, values)
-            found = [
-                [field.to_python(value) for field, value in zip(returned, row, strict=True)]
-                for row in cursor.fetchall()
-            ]
-        return {tuple(key): pk for pk, *key in found}
+            found = []
+            for *values, is_noted in cursor.fetchall():
+                pk, *key = (field.to_python(value) for field, value in zip(returned, values, strict=True))
+                found.append((pk, bool(is_noted), tuple(key)))
+        return found
 
     def _field(self, column: str) -> Field[Any, Any]:
         return next(field for field in self._model._meta.concrete_fields if field.column == column)

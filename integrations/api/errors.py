@@ -12,6 +12,8 @@ from django.http import Http404
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
+from integrations.foundation import request_id
+
 logger = logging.getLogger("hookdesk.api")
 
 CODES = {
@@ -62,7 +64,7 @@ def not_found(what: str) -> APIError:
 
 
 def error_list(errors: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"type": "error.list", "request_id": uuid.uuid4().hex, "errors": errors}
+    return {"type": "error.list", "request_id": request_id.current() or uuid.uuid4().hex, "errors": errors}
 
 
 def error_list_handler(error: Exception, context: dict[str, Any]) -> Response | None:

@@ -23,6 +23,10 @@ class Hook(Generic[P]):
     def __init__(self) -> None:
         self._listeners: list[Callable[P, None]] = []
 
+    def __bool__(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._listeners)
+
     def connect(self, listener: Callable[P, None]) -> None:
         if listener not in self._listeners:
             self._listeners.append(listener)
@@ -43,5 +47,7 @@ class Hook(Generic[P]):
 
 #: An integration was deleted at this time. Called in the deleting transaction, so that outer apps can clean up.
 integration_deleted: Hook[[Integration, datetime]] = Hook()
+#: An integration was enabled (True) or disabled: why, and when. In the transaction that did it.
+integration_switched: Hook[[Integration, bool, str, datetime]] = Hook()
 #: Somebody wants to keep this text as an expression (JMESPath): raises ValueError with a sentence if it cannot be one.
 expression_given: Hook[[str]] = Hook()

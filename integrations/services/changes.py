@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from integrations.foundation.audit import HOOKDESK, Actor, record_change
-from integrations.foundation.hooks import integration_deleted
+from integrations.foundation.hooks import integration_deleted, integration_switched
 from integrations.models import ConfigVersion, Integration, IntegrationHealth, Store
 from integrations.parameters import mask_parameters, unmask_parameters
 from integrations.security.encrypted_fields import UNREADABLE, readable
@@ -108,6 +108,8 @@ def update_integration(
                 before=shown_fields(old, changed),
                 after=shown_fields(found, changed) | ({"secret": MASK} if cleaned.get("secret") else {}),
             )
+        if "is_enabled" in changed:
+            integration_switched(found, found.is_enabled, f"By {actor.name}.", timezone.now())
     integration.refresh_from_db()
     return integration
 
@@ -125,14 +127,20 @@ def delete_integration(*, integration: Integration, actor: Actor, reason: str = 
         )
 
 
-def disable_integration(*, integration: Integration, reason: str, actor: Actor = HOOKDESK) -> bool:
+def disable_integration(
+    *, integration: Integration, reason: str, actor: Actor = HOOKDESK, is_told: bool = True
+) -> bool:
     """Nothing is sent to it until somebody enables it; deliveries are still created and wait.
 
-    False, and nothing is changed, if it is disabled already or was deleted.
+    False, and nothing is changed, if it is disabled already or was deleted. `is_told`: it calls `integration_switched`.
     """
-    return switch_off(
-        integration, flag="is_enabled", reason_field="disabled_reason", action="disable", reason=reason, actor=actor
-    )
+    with transaction.atomic():
+        is_off = switch_off(
+            integration, flag="is_enabled", reason_field="disabled_reason", action="disable", reason=reason, actor=actor
+        )
+        if is_off and is_told:
+            integration_switched(integration, False, reason, timezone.now())
+    return is_off
 
 
 def enable_integration(*, integration: Integration, actor: Actor, reason: str = "") -> bool:
@@ -148,6 +156,7 @@ def enable_integration(*, integration: Integration, actor: Actor, reason: str = 
         found.save(update_fields=["is_enabled", "disabled_reason", "updated_at"])
         _forget_failures(found)
         record_change(actor=actor, action="enable", target=found, store=found.store, reason=reason)
+        integration_switched(found, True, reason or f"By {actor.name}.", timezone.now())
     integration.refresh_from_db(fields=["is_enabled", "disabled_reason", "updated_at"])
     return True
 

@@ -77,6 +77,7 @@ class Message:
     hops: int = 0  # how many times this change has already gone through a receiver and been pushed back
     is_ping: bool = False
     poll: PollWindow | None = None
+    traceparent: str | None = None  # goes out as the header of that name; formats need not care
 
     @cached_property
     def data(self) -> Any:

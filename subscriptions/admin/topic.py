@@ -17,7 +17,7 @@ from integrations.admin.fields import StrictJSONField
 from integrations.foundation.audit import Actor
 from integrations.models import Store
 from subscriptions.expressions.evaluation import ExpressionError, check_expression
-from subscriptions.matching import check_topic
+from subscriptions.matching import check_topic_is_free
 from subscriptions.models import Topic
 from subscriptions.services import check_schema, create_topic, delete_topic, problem_of_topic, update_topic
 
@@ -53,7 +53,7 @@ class TopicForm(forms.ModelForm):
 
     def clean_name(self) -> str:
         try:
-            return check_topic(self.cleaned_data["name"].strip())
+            return check_topic_is_free(self.cleaned_data["name"].strip())
         except ValueError as error:
             raise ValidationError(str(error)) from None
 

@@ -16,7 +16,7 @@ from integrations.services.proposals import unsaved_copy
 from subscriptions.expressions.evaluation import ExpressionError, check_expression
 from subscriptions.hooks import topic_search_switched
 from subscriptions.json_schema import SchemaError, compile_schema
-from subscriptions.matching import check_topic
+from subscriptions.matching import check_topic_is_free
 from subscriptions.models import Topic
 
 DESCRIPTION_LIMIT = 10_000
@@ -141,7 +141,7 @@ def _clean(values: Mapping[str, Any]) -> dict[str, Any]:
 def _name(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("Write the name as a text, such as shipment.updated.")
-    return check_topic(value.strip())
+    return check_topic_is_free(value.strip())
 
 
 def _description(value: Any) -> str:

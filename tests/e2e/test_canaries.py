@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.collector import Collector
 from tests.e2e.installation import Installation
 from tests.processes import eventually
 from tests.receiver import Exchange, Receiver, answer
@@ -73,6 +77,46 @@ def test_credentials_are_in_no_file_and_payloads_in_no_log(
         assert [word for word in forbidden(made) if word in content] == [], path.name
     assert PAYLOAD not in installation.said()
     assert PAYLOAD.encode() in installation.database.read_bytes(), "the canary was never there"
+
+
+def test_neither_json_logs_nor_traces_nor_reports_of_errors_have_secrets_or_payloads(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    with Collector() as collector:
+        installed = Installation(
+            tmp_path,
+            LOG_FORMAT="json",
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{collector.address}",
+            SENTRY_DSN=f"http://key@{collector.address}/1",
+        )
+        try:
+            installed.start()
+            made = live(installed, receiver)
+            break_integration(installed)
+            shipment = {"shipments": [{"id": "2", "note": PAYLOAD}]}
+            assert installed.request("POST", "/api/v1/push", shipment, **made)[0] == 202
+            eventually(lambda: any(path == "/api/1/envelope/" for path, _ in collector.taken), 20)
+            stop(installed)
+        finally:
+            installed.clean_up()
+
+    lines = [json.loads(line) for line in installed.said().splitlines()]
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
+    attempts = [line for line in lines if line.get("event") == "delivery.attempt"]
+    assert {line["outcome"] for line in attempts} >= {"retrying", "failed"}
+    requests = {(line["method"], line["path"], line["status"]) for line in lines if line.get("event") == "http.request"}
+    assert requests >= {("POST", "/api/v1/push", 202), ("POST", "/api/v1/push", 400), ("GET", "/healthz", 200)}
+    assert any("is running at" in line["message"] for line in lines)
+    assert {span.name for span in collector.spans()} == {"push", "deliver"}
+    assert {metric.name for metric in collector.metrics()} >= {"hookdesk.attempts", "hookdesk.pushes"}
+    told = installed.said().encode() + collector.everything
+    assert [word for word in [*forbidden(made), PAYLOAD.encode()] if word in told] == []
+
+
+def break_integration(installed: Installation) -> None:
+    """Its row holds what no program writes there: reading it is an error that is logged with its traceback."""
+    with closing(sqlite3.connect(installed.database, timeout=20)) as database, database:
+        database.execute("UPDATE integrations_integration SET headers = '[1]' WHERE slug = 'echo'")
 
 
 def texts(installation: Installation, table: str) -> str:

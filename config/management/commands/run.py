@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser, OutputWrapper
 
 from config.children import load_everything, migrate_apart, web_server, worker
+from config.observability.json_lines import speak_json
 from config.server.tcp_ports import is_port_free
 from config.supervisor import Supervisor
 from deliveries.runtime.parent_death import die_with_supervisor
@@ -16,6 +19,12 @@ from integrations.management.base import PlainCommand
 
 class Command(PlainCommand):
     help = "Migrate, then run web server and worker in the foreground. SIGINT or SIGTERM drains and stops both."
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        if settings.LOG_FORMAT == "json":
+            speak_json()
+            self.stdout, self.stderr = OutputWrapper(sys.stdout), OutputWrapper(sys.stderr)
+        super().run_from_argv(argv)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000)

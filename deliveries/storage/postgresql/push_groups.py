@@ -28,8 +28,10 @@ from deliveries.storage.rows.pushes import (
 )
 from deliveries.storage.sql import execute_prepared
 
-#: Only what came back from a receiver says how far it came: of anything else the columns' defaults are true.
-_EVENTS = {True: Written(EventRow), False: Written(EventRow, without=("hops", "cascade_left", "is_stopped"))}
+#: Only what came back from a receiver says how far it came, and only what is traced its trace: of anything else the
+#: columns' defaults are true.
+_RARE = ("hops", "cascade_left", "is_stopped", "traceparent")
+_EVENTS = {False: Written(EventRow), True: Written(EventRow, without=_RARE)}
 _DELIVERIES, _RECORDS = Written(DeliveryRow), Written(RecordRow)
 
 
@@ -65,9 +67,9 @@ _KEYS = (
 )
 _NO_KEYS = "good AS (SELECT * FROM current)"
 _EVENT = {
-    has_hops: f"event AS (INSERT INTO deliveries_event ({events.columns}, store_id, origin, created_at)"
+    is_plain: f"event AS (INSERT INTO deliveries_event ({events.columns}, store_id, origin, created_at)"
     f" SELECT {events.columns}, g.store, g.origin, g.now FROM {_rows(events, 'e')} JOIN good g USING (push))"
-    for has_hops, events in _EVENTS.items()
+    for is_plain, events in _EVENTS.items()
 }
 _DELIVERY = (
     f"delivery AS (INSERT INTO deliveries_delivery ({_DELIVERIES.columns}, store_id, status, first_sent_at,"
@@ -100,7 +102,7 @@ def write_together(pushes: Sequence[WaitingPush], *, notifies: bool) -> list[Ver
         has_deliveries=any(push.rows.deliveries for push in pushes),
         has_records=any(push.rows.records for push in pushes),
         has_keys=any(push.repetition for push in pushes),
-        has_hops=any(push.rows.has_hops for push in pushes),
+        is_plain=all(push.rows.is_plain for push in pushes),
         notifies=notifies,
     )
     failpoint("ingest.before_commit")
@@ -128,7 +130,7 @@ def write_together(pushes: Sequence[WaitingPush], *, notifies: bool) -> list[Ver
 
 @lru_cache
 def _query(
-    *, has_events: bool, has_deliveries: bool, has_records: bool, has_keys: bool, has_hops: bool, notifies: bool
+    *, has_events: bool, has_deliveries: bool, has_records: bool, has_keys: bool, is_plain: bool, notifies: bool
 ) -> str:
     """The text, which is one of a few; `_values` gives what it asks for, in the same order."""
     parts = [_PUSHES]
@@ -137,7 +139,7 @@ def _query(
     parts.append(_CURRENT.format(unless=_UNLESS_FOUND if has_records else ""))
     parts.append(_KEYS if has_keys else _NO_KEYS)
     if has_events:
-        parts.append(_EVENT[has_hops])
+        parts.append(_EVENT[is_plain])
     if has_deliveries:
         parts.append(_DELIVERY)
     if has_records:
@@ -169,8 +171,8 @@ def _values(pushes: Sequence[WaitingPush]) -> list[Any]:
             texts_array([json.dumps(repetition.response) for _, repetition in keyed]),
             numbers_array([number for number, _ in keyed]),
         ]
-    has_hops = any(row.has_hops for row in rows)
-    values += _numbered(_EVENTS[has_hops], [row.events for row in rows])
+    is_plain = all(row.is_plain for row in rows)
+    values += _numbered(_EVENTS[is_plain], [row.events for row in rows])
     values += _numbered(_DELIVERIES, [row.deliveries for row in rows])
     return values
 

@@ -47,6 +47,8 @@ class ClaimedDelivery:
     #: Of the event: how far it came, and how many deliveries the answer may bring about.
     hops: Annotated[int, "e.hops"] = 0
     cascade_left: Annotated[int | None, "e.cascade_left"] = None
+    #: Of the event, and so of each of its attempts.
+    traceparent: Annotated[str | None, "e.traceparent"] = None
     #: Of the attempt before this one, if nobody lived to record how it ended: when its lease ran out, and its trigger.
     lease_ended_at: Annotated[datetime | None, "CASE WHEN d.status = 'sending' THEN d.due_at END"] = None
     interrupted_trigger: Annotated[str, 'd."trigger"'] = "scheduled"

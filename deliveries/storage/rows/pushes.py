@@ -32,6 +32,13 @@ class EventRow:
     hops: Annotated[int, NUMBER] = 0
     cascade_left: Annotated[int | None, NUMBER] = None
     is_stopped: Annotated[bool, FLAG] = False
+    #: The trace that it belongs to: see `integrations.foundation.trace_context`.
+    traceparent: Annotated[str | None, TEXT] = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Nothing to say about it in the columns above, whose defaults are true."""
+        return not self.hops and self.traceparent is None
 
 
 @dataclass(slots=True)
@@ -77,9 +84,15 @@ class PushRows:
     deliveries: list[DeliveryRow] = field(default_factory=list)
 
     @property
-    def has_hops(self) -> bool:
-        """Whether any of its events was pushed back by a receiver."""
-        return any(row.hops for row in self.events)
+    def is_plain(self) -> bool:
+        """None of its events was pushed back by a receiver, and none is traced."""
+        return all(row.is_plain for row in self.events)
+
+    def trace(self, traceparent: str | None) -> None:
+        """Its events belong to this trace."""
+        if traceparent is not None:
+            for row in self.events:
+                row.traceparent = traceparent
 
 
 @dataclass(slots=True)
