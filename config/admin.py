@@ -276,4 +276,13 @@ def take_over() -> None:
             admin.site.register(model, page)
 
 
+def leave_out() -> None:
+    """allauth's tables: people see what is theirs under "Login and security", and superusers reset it here."""
+    for app in ("account", "mfa", "socialaccount", "usersessions"):
+        for model in apps.get_app_config(app).get_models():
+            if admin.site.is_registered(model):
+                admin.site.unregister(model)
+
+
 take_over()
+leave_out()
