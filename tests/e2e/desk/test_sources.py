@@ -35,9 +35,7 @@ def post(live_server: Any, address: str, secret: str, number: int = 1) -> reques
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
-def test_from_the_card_to_the_first_event(
-    visit: Callable[..., Any], live_server: Any, theme: str, width: int
-) -> None:
+def test_from_the_card_to_the_first_event(visit: Callable[..., Any], live_server: Any, theme: str, width: int) -> None:
     StoreFactory(name="Roofs")
     page = visit(theme=theme, width=width)
     page.goto("/admin/integrations/source/add/")
