@@ -19,6 +19,8 @@ from typing import Any, Final
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX: Final = "hookdesk_migrated_"
+#: Databases of other migrations that PostgreSQL keeps, as for other branches.
+MOST_KEPT: Final = 10
 
 
 def fingerprint() -> str:
@@ -97,12 +99,12 @@ class OnPostgresql:
         self.connection.settings_dict["TEST"]["TEMPLATE"] = self.name
 
     def keep(self) -> None:
-        """Copies of other migrations go: nobody comes back for them."""
+        """Of the copies of other migrations, only the latest stay: nobody comes back for the others."""
         original = self.connection.settings_dict["NAME"]
         self.connection.close()
         with self.connection._nodb_cursor() as cursor:
-            cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [PREFIX])
-            for (other,) in cursor.fetchall():
+            cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s) ORDER BY oid DESC", [PREFIX])
+            for (other,) in cursor.fetchall()[MOST_KEPT:]:
                 with suppress(Exception):  # a run of another tree copies it right now
                     cursor.execute(f'DROP DATABASE "{other}"')
             cursor.execute(f'CREATE DATABASE "{self.name}" TEMPLATE "{original}"')
