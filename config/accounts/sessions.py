@@ -31,15 +31,15 @@ class OpenSession:
     is_current: bool
 
 
-def track(request: HttpRequest) -> None:
-    """Write who uses this session, from where and when. One statement."""
+def track(request: HttpRequest, user: Any) -> None:
+    """Write that `user` uses this session, from where and when. One statement."""
     key = request.session.session_key
     if not key:
         return
     now = timezone.now()
     row = UserSession(
         session_key=key,
-        user=request.user,
+        user=user,
         # No address: a Unix socket, used on this machine.
         ip=client_address(request) or "127.0.0.1",
         user_agent=request.META.get("HTTP_USER_AGENT", "")[:LONGEST_AGENT],

@@ -120,11 +120,11 @@ def _begin(request: HttpRequest) -> None:
     request.session.update({SIGNED_IN: now, CONFIRMED: now, SEEN: now})
 
 
-def on_login(sender: Any, request: HttpRequest | None, **_: Any) -> None:
+def on_login(sender: Any, request: HttpRequest | None, user: Any, **_: Any) -> None:
     """Receiver of `user_logged_in`."""
     if request is not None and hasattr(request, "session"):
         _begin(request)
-        sessions.track(request)
+        sessions.track(request, user)
         sessions.clear_expired(timezone.now())
 
 
@@ -137,7 +137,7 @@ def _see(request: HttpRequest) -> None:
     if is_due:
         request.session[SEEN] = now
     if is_due or not sessions.is_tracked(request):
-        sessions.track(request)
+        sessions.track(request, request.user)
 
 
 def _is_delicate(request: HttpRequest, name: str) -> bool:
