@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from config.accounts import second_factor
 from config.desk.login import remember_browser
-from config.server.client_address import client_address
+from integrations.security.client_address import client_address
 from integrations.security.encryption import decrypt_text, encrypt_text
 
 REFUSED = "This account may not use the desk. Ask a superuser."

@@ -26,7 +26,9 @@ def is_required_of(user: Any) -> bool:
     roles = required_roles()
     if not roles:
         return False
-    return bool(user.is_superuser) or any(name.casefold() in roles for name in user.groups.values_list("name", flat=True))
+    return bool(user.is_superuser) or any(
+        name.casefold() in roles for name in user.groups.values_list("name", flat=True)
+    )
 
 
 def required_roles() -> set[str]:

@@ -42,9 +42,7 @@ def end_sessions_view(request: HttpRequest) -> HttpResponse:
     only = request.POST.get("session", "")
     if only and not only.isdecimal():
         raise Http404("There is no such session.")
-    count = sessions.end_sessions(
-        request.user, but=request.session.session_key, only=int(only[:18]) if only else None
-    )
+    count = sessions.end_sessions(request.user, but=request.session.session_key, only=int(only[:18]) if only else None)
     if count:
         actor = Actor.of_user(request.user)
         record_change(actor=actor, action="end sessions", target=actor.user, store=None, after={"ended": count})  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from django.http import HttpRequest
 from django.utils import timezone
 
-from config.server.client_address import client_address
+from integrations.security.client_address import client_address
 
 #: In the session: the key under which its row stands. Another one means that the key was changed since.
 TRACKED = "tracked_key"
@@ -68,9 +68,9 @@ def rename(old: str | None, request: HttpRequest) -> None:
 def clear_expired(now: datetime) -> None:
     """Remove some sessions that have ended by themselves, and their rows."""
     keys = list(
-        Session.objects.filter(expire_date__lt=now).order_by("expire_date").values_list("pk", flat=True)[
-            :CLEARED_AT_ONCE
-        ]
+        Session.objects.filter(expire_date__lt=now)
+        .order_by("expire_date")
+        .values_list("pk", flat=True)[:CLEARED_AT_ONCE]
     )
     if keys:
         _delete(keys)

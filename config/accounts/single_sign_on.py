@@ -53,7 +53,9 @@ class IssuerAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # no typ
         if not isinstance(found, dict) or not all(isinstance(found.get(name), str) for name in ENDPOINTS):
             raise OAuth2Error("The single sign-on server's description is not complete.")
         if str(found.get("issuer", "")).rstrip("/") != settings.OIDC_ISSUER.rstrip("/"):
-            raise OAuth2Error(f"OIDC_ISSUER is {settings.OIDC_ISSUER}, but the server calls itself {found.get('issuer')}.")
+            raise OAuth2Error(
+                f"OIDC_ISSUER is {settings.OIDC_ISSUER}, but the server calls itself {found.get('issuer')}."
+            )
         return dict(found)
 
     def get_callback_url(self, request: HttpRequest, app: SocialApp) -> str:
@@ -153,7 +155,11 @@ class SingleSignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  #
             raise ImmediateHttpResponse(refusal(request, "You cancelled single sign-on.", status=403))
         logger.warning("Single sign-on failed: %s", exception or "the answer belongs to no login that was begun here")
         raise ImmediateHttpResponse(
-            refusal(request, "Single sign-on failed. Try again; if it fails again, the log of Hookdesk says why.", status=401)
+            refusal(
+                request,
+                "Single sign-on failed. Try again; if it fails again, the log of Hookdesk says why.",
+                status=401,
+            )
         )
 
 

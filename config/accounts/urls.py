@@ -46,11 +46,25 @@ urlpatterns = [
     ),
     # --- Single sign-on ---------------------------------------------------------------------------------
     path("oidc/sso/login/", open_page(oidc_views.start_view, "Single sign-on"), name="account_sso"),
-    path("oidc/<slug:provider_id>/login/callback/", open_page(oidc_views.callback_view, "Single sign-on"), name="openid_connect_callback"),
-    path("oidc/sso/disconnect/", staff_page(security_page.disconnect_view, "Single sign-on"), name="account_sso_disconnect"),
+    path(
+        "oidc/<slug:provider_id>/login/callback/",
+        open_page(oidc_views.callback_view, "Single sign-on"),
+        name="openid_connect_callback",
+    ),
+    path(
+        "oidc/sso/disconnect/",
+        staff_page(security_page.disconnect_view, "Single sign-on"),
+        name="account_sso_disconnect",
+    ),
     # --- Forgotten passwords; the admin's login page links the first one by its name ---------------------
-    path("password/reset/", open_page(password_reset.AskView.as_view(), "Forgotten password"), name="admin_password_reset"),
-    path("password/reset/sent/", open_page(password_reset.SentView.as_view(), "E-mail sent"), name="password_reset_done"),
+    path(
+        "password/reset/",
+        open_page(password_reset.AskView.as_view(), "Forgotten password"),
+        name="admin_password_reset",
+    ),
+    path(
+        "password/reset/sent/", open_page(password_reset.SentView.as_view(), "E-mail sent"), name="password_reset_done"
+    ),
     path(
         "password/reset/<uidb64>/<token>/",
         open_page(password_reset.NewPasswordView.as_view(), "New password"),

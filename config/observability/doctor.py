@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any
@@ -16,6 +15,8 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from config.observability.doctor_login import examine_login
+from config.observability.finding import Finding
 from deliveries.models import Engine, FailureGroup
 from deliveries.stats.queries import LATE_AFTER, engine_health
 from deliveries.storage import backend
@@ -29,16 +30,6 @@ START_A_WORKER = "Start one: make run (web and worker), or manage.py qcluster (w
 QUEUE_LIMIT = 100
 TOPICS_LIMIT = 2_000  #: topics that are checked
 CLOCK_LIMIT = 5.0  #: seconds between this machine's clock and the database's
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One sentence about one thing. `level`: ok, warning (works, but needs attention) or problem."""
-
-    check: str
-    level: str
-    message: str
-    advice: str = ""
 
 
 def examine(now: datetime | None = None) -> list[Finding]:
@@ -214,6 +205,10 @@ def _staff(now: datetime) -> Iterator[Finding]:
         yield Finding("staff", "warning", "No user can log in to the admin.", "Run: manage.py createsuperuser")
 
 
+def _login(now: datetime) -> Iterator[Finding]:
+    return examine_login()
+
+
 def _disk(now: datetime) -> Iterator[Finding]:
     path = backend().database_file()
     if path is None:
@@ -226,5 +221,5 @@ def _disk(now: datetime) -> Iterator[Finding]:
 
 Check = Callable[[datetime], Iterator[Any]]
 _WITH_DATABASE: tuple[Check, ...] = (
-    _disk, _worker, _oldest_due, _task_queue, _clock, _stores, _staff, _integrations, _topics,
+    _disk, _worker, _oldest_due, _task_queue, _clock, _stores, _staff, _login, _integrations, _topics,
 )  # fmt: skip

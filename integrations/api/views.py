@@ -146,6 +146,7 @@ class TokensView(APIView):
             name=text(body, "name"),
             scopes=texts(body, "scopes", default=list(AccessToken.Scope.values)),
             expires_at=moment(body, "expires_at"),
+            addresses=texts(body, "addresses", default=[]),
         )
         return Response(TokenSerializer(token).data | {"token": written}, status=201)
 
