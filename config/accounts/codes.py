@@ -62,7 +62,7 @@ def _spend(user: int, code: str) -> bool:
     now = timezone.now()
     key = key_of("totp", str(user), code)
     LoginLimit.objects.filter(key=key, updated_at__lt=now - CODE_LIFE).delete()
-    row, is_new = LoginLimit.objects.get_or_create(key=key, defaults={"updated_at": now})
+    _row, is_new = LoginLimit.objects.get_or_create(key=key, defaults={"updated_at": now})
     return is_new
 
 

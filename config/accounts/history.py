@@ -1,4 +1,4 @@
-"""What happens to second factors: audited, told to the person by e-mail, and known to the session."""
+"""What happens to second factors: audited, and told to the person by e-mail."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ def _on_added(sender: Any, request: HttpRequest, user: Any, authenticator: Authe
     _record(user, "add", authenticator)
     if authenticator.type not in second_factor.FACTORS:
         return
-    # It was just used here. Older sessions have not passed it: they end.
-    second_factor.mark_passed(request, authenticator.type)
+    # Other sessions have not passed it.
     end_sessions(user, but=request.session.session_key)
     send_to(user, f"A second factor was added: {NAMES[authenticator.type]}", TEXT.format(name=user.get_username()))
 

@@ -1,8 +1,8 @@
 """A new password by e-mail, for people who forgot theirs.
 
-Whatever address is entered, the page does and says the same: who has an account is looked up by a task, which also sends
-the mail. Its link is made of PUBLIC_URL, so that a forged Host header leads nobody elsewhere. Requests are limited
-like logins. A new password ends the person's sessions, and their second factor is asked for as ever.
+Whatever address is entered, the page does and says the same: who has an account is looked up by a task, which also
+sends the mail. Its link is made of PUBLIC_URL, so that a forged Host header leads nobody elsewhere. Requests are
+limited like logins. A new password ends the person's sessions, and their second factor is asked for as ever.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def send_link(email: str) -> int:
         deliver(
             person.email,
             "Set a new password for Hookdesk",
-            f"Somebody, hopefully you, asked for a new password for {person.get_username()}.\n\nSet it here:\n{link}\n\n"
-            "The link works once, for an hour. If it was not you, do nothing: your password stays as it is.",
+            f"Somebody, hopefully you, asked for a new password for {person.get_username()}.\n\nSet it here:\n{link}\n"
+            "\nThe link works once, for an hour. If it was not you, do nothing: your password stays as it is.",
         )
     return len(people)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from allauth.mfa.base.views import authenticate
 from allauth.mfa.recovery_codes.views import generate_recovery_codes, view_recovery_codes
-from allauth.mfa.totp.views import activate_totp, deactivate_totp
+from allauth.mfa.totp.views import deactivate_totp
 from allauth.mfa.webauthn.views import login_webauthn, remove_webauthn
 from django.urls import path
 from django.views.generic import RedirectView
 
 from config.accounts import oidc_views, password_reset, security_page
+from config.accounts.factor_views import add_app, add_passkey
 from config.accounts.pages import open_page, staff_page
-from config.accounts.passkey_views import add_passkey
 
 _to_security = RedirectView.as_view(pattern_name="account_security")
 
@@ -24,7 +24,7 @@ urlpatterns = [
     # --- Second factors ---------------------------------------------------------------------------------
     path("2fa/", _to_security, name="mfa_index"),
     path("2fa/authenticate/", open_page(authenticate, "Second factor"), name="mfa_authenticate"),
-    path("2fa/totp/activate/", staff_page(activate_totp, "Set up an authenticator app"), name="mfa_activate_totp"),
+    path("2fa/totp/activate/", staff_page(add_app, "Set up an authenticator app"), name="mfa_activate_totp"),
     path(
         "2fa/totp/deactivate/",
         staff_page(security_page.only_if_not_last(deactivate_totp), "Remove the authenticator app"),
