@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.forms import PasswordResetForm, SetPasswordForm
+from django.contrib.auth.forms import PasswordResetForm
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.auth.views import (
     PasswordResetCompleteView,
@@ -86,7 +86,7 @@ class AskView(_Offered, PasswordResetView):
     success_url = reverse_lazy("password_reset_done")
 
     def get_form(self, form_class: Any = None) -> Any:
-        form = super().get_form(form_class)
+        form: Any = super().get_form(form_class)
         form.request = self.request
         return form
 
@@ -105,7 +105,6 @@ class SentView(_Offered, PasswordResetDoneView):
 class NewPasswordView(_Offered, PasswordResetConfirmView):
     template_name = "accounts/password_new.html"
     success_url = reverse_lazy("password_reset_complete")
-    form_class = SetPasswordForm
 
     def form_valid(self, form: Any) -> Any:
         response = super().form_valid(form)

@@ -26,8 +26,8 @@ def reset_page(request: HttpRequest, pk: int, context: dict[str, Any]) -> HttpRe
         reason = request.POST.get("reason", "").strip()[:LONGEST_REASON]
         if reason:
             second_factor.reset(user=person, actor=Actor.of_user(request.user), reason=reason)
-            send_to(person, "Your second factor was reset",
-                    f"{request.user.get_username()} did it: {reason}\nLog in with your password and set up a new one.")  # fmt: skip
+            text = f"{request.user.get_username()} did it: {reason}\nLog in with your password and set up a new one."
+            send_to(person, "Your second factor was reset", text)
             messages.success(request, f"{person} logs in without a second factor and has been logged out everywhere.")
             return redirect("admin:auth_user_change", pk)
         context["error"] = "Say how you know that it is them. Nothing was changed."

@@ -1,7 +1,7 @@
 """Who needs a second factor, who has one, and whether this session has passed it.
 
-A second factor is an authenticator app, a passkey, or what the single sign-on server says it asked for (`mfa` in `amr`).
-Recovery codes stand in for one, but are none by themselves.
+A second factor is an authenticator app, a passkey, or what the single sign-on server says it asked for (`mfa` in
+`amr`). Recovery codes stand in for one, but are none by themselves.
 """
 
 from __future__ import annotations

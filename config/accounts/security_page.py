@@ -6,14 +6,13 @@ from typing import Any
 
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
-from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_POST
 
-from config.accounts import second_factor, sessions, single_sign_on
+from config.accounts import second_factor, sessions, single_sign_on, ways
 from integrations.foundation.audit import Actor, record_change
 
 
@@ -31,7 +30,7 @@ def security_view(request: HttpRequest) -> HttpResponse:
         "sessions": sessions.open_sessions(request.user, request.session.session_key),
         "has_single_sign_on": single_sign_on.is_set_up(),
         "single_sign_on": SocialAccount.objects.filter(user=request.user, provider=single_sign_on.PROVIDER).first(),
-        "may_use_password": settings.LOGIN_PASSWORDS and request.user.has_usable_password(),
+        "may_use_password": ways.PASSWORD in ways.first_factors_of(request.user),
     }
     return TemplateResponse(request, "accounts/security.html", shown)
 
@@ -54,7 +53,7 @@ def end_sessions_view(request: HttpRequest) -> HttpResponse:
 @require_POST
 def disconnect_view(request: HttpRequest) -> HttpResponse:
     """Single sign-on is no longer theirs; not if it is the only way in."""
-    if not (settings.LOGIN_PASSWORDS and request.user.has_usable_password()):
+    if ways.PASSWORD not in ways.first_factors_of(request.user):
         messages.error(request, "Single sign-on is how you log in. Disconnected, you could not come back.")
         return redirect("account_security")
     count, _ = SocialAccount.objects.filter(user=request.user, provider=single_sign_on.PROVIDER).delete()

@@ -60,7 +60,7 @@ class IssuerAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # no typ
 
     def get_callback_url(self, request: HttpRequest, app: SocialApp) -> str:
         """The one that is registered at the server, by whichever name this request came."""
-        return settings.PUBLIC_URL + reverse("openid_connect_callback", kwargs={"provider_id": PROVIDER})
+        return str(settings.PUBLIC_URL) + reverse("openid_connect_callback", kwargs={"provider_id": PROVIDER})
 
     def complete_login(self, request: HttpRequest, app: SocialApp, token: Any, **kwargs: Any) -> Any:
         id_token = kwargs["response"].get("id_token")
@@ -76,7 +76,7 @@ class IssuerAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # no typ
         return self.get_provider().sociallogin_from_response(request, claims)
 
     def _verified(self, id_token: str) -> dict[str, Any]:
-        """Its claims. allauth would trust a token that came over TLS; a token that is signed by nobody proves nothing."""
+        """Its claims. allauth would trust a token that came over TLS, whoever signed it."""
         try:
             algorithm = get_unverified_header(id_token).get("alg")
         except PyJWTError as error:

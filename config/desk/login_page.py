@@ -66,6 +66,7 @@ def login_page(site: AdminSite, request: HttpRequest, extra: dict[str, Any]) -> 
     if REDIRECT_FIELD_NAME not in request.GET and REDIRECT_FIELD_NAME not in request.POST:
         shown[REDIRECT_FIELD_NAME] = reverse("admin:index", current_app=site.name)
     shown.update(extra)
-    request.current_app = site.name  # type: ignore[attr-defined]  # as AdminSite.login does
-    response: HttpResponse = DeskLoginView.as_view(extra_context=shown)(request)
+    request.current_app = site.name  # as AdminSite.login does
+    view: Any = DeskLoginView.as_view(extra_context=shown)
+    response: HttpResponse = view(request)
     return response

@@ -51,7 +51,7 @@ def _passwords() -> Iterator[Finding]:
     if settings.LOGIN_PASSWORDS:
         return
     if not settings.OIDC_ISSUER:
-        yield Finding("login", "problem", "LOGIN_PASSWORDS is off, and single sign-on is not set up: only passkeys are left.",
+        yield Finding("login", "problem", "LOGIN_PASSWORDS is off without single sign-on: only passkeys are left.",
                       "Set OIDC_ISSUER and the others, or LOGIN_PASSWORDS=on.")  # fmt: skip
     elif not User.objects.filter(is_superuser=True, is_active=True,
                                  pk__in=SocialAccount.objects.values("user_id")).exists():  # fmt: skip

@@ -46,7 +46,7 @@ def set_up_app(client: Client) -> tuple[str, list[str]]:
     """The secret of a new authenticator app, and the recovery codes."""
     secret = re.search(r"<pre[^>]*>([A-Z2-7]{32})</pre>", client.get(ACTIVATE).content.decode())[1]  # type: ignore[index]
     with TestCase.captureOnCommitCallbacks(execute=True):
-        done = client.post(ACTIVATE, {"code": code_of(secret)})
+        done: Any = client.post(ACTIVATE, {"code": code_of(secret)})
     assert done.status_code == 302, done.content.decode()[-500:]
     return secret, re.findall(r"\b\d{10}(?=\n)", client.get(done.url).content.decode(), re.MULTILINE)
 
