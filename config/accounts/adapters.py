@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.contrib import messages
 from django.contrib.auth import logout
@@ -13,6 +14,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from config.accounts import second_factor
+from config.accounts.sessions import browser_name
 from config.desk.login import remember_browser
 from integrations.security.client_address import client_address
 from integrations.security.encryption import decrypt_text, encrypt_text
@@ -72,6 +74,10 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # no types
 
     def get_totp_label(self, user: Any) -> str:
         return str(user.get_username())
+
+    def generate_authenticator_name(self, user: Any, type: str) -> str:  # noqa: A002  # allauth's name
+        """What is suggested: `Firefox on Linux`."""
+        return browser_name(context.request.META.get("HTTP_USER_AGENT", ""))
 
     def _get_site_name(self) -> str:
         return "Hookdesk"

@@ -1,7 +1,6 @@
 """A new password by e-mail, for people who forgot theirs.
 
-Whatever address is entered, the page does and says the same: who has an account is looked up by a task, which also
-sends the mail. Its link is made of PUBLIC_URL, so that a forged Host header leads nobody elsewhere. Requests are
+Whatever address is entered, the page does and says the same; a task makes the link and sends it. The link is made of PUBLIC_URL, so that a forged Host header leads nobody elsewhere. Requests are
 limited like logins. A new password ends the person's sessions, and their second factor is asked for as ever.
 """
 
@@ -11,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.forms import PasswordResetForm
+from django.contrib.auth.models import User
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.auth.views import (
     PasswordResetCompleteView,
@@ -46,29 +46,27 @@ class ResetForm(PasswordResetForm):
         return super().clean()
 
     def save(self, *_: Any, **__: Any) -> None:
+        """A task for any address, with the ids of those who have it: mostly one, or none."""
         from django_q.tasks import async_task
 
-        async_task("config.accounts.password_reset.send_link", self.cleaned_data["email"])
+        people = self.get_users(self.cleaned_data["email"])
+        async_task("config.accounts.password_reset.send_links", [person.pk for person in people if person.is_staff])
 
 
-def send_link(email: str) -> int:
-    """The task: a link to each active person with this address who has a password. Returns how many."""
-    people = list(PasswordResetForm().get_users(email)) if settings.LOGIN_PASSWORDS else []
-    for person in people:
-        if not person.is_staff:
-            continue
+def send_links(ids: list[int]) -> None:
+    """The task: a link to each of these people."""
+    for person in User.objects.filter(pk__in=ids, is_active=True):
         link = settings.PUBLIC_URL + reverse(
             "password_reset_confirm",
             args=[urlsafe_base64_encode(force_bytes(person.pk)), default_token_generator.make_token(person)],
         )
         # Not by the queue, which staff can read: whoever has the link has the account.
         deliver(
-            person.email,
+            person,
             "Set a new password for Hookdesk",
             f"Somebody, hopefully you, asked for a new password for {person.get_username()}.\n\nSet it here:\n{link}\n"
             "\nThe link works once, for an hour. If it was not you, do nothing: your password stays as it is.",
         )
-    return len(people)
 
 
 class _Offered:

@@ -26,7 +26,9 @@ def reset_page(request: HttpRequest, pk: int, context: dict[str, Any]) -> HttpRe
         reason = request.POST.get("reason", "").strip()[:LONGEST_REASON]
         if reason:
             second_factor.reset(user=person, actor=Actor.of_user(request.user), reason=reason)
-            text = f"{request.user.get_username()} did it: {reason}\nLog in with your password and set up a new one."
+            text = (
+                f"{request.user.get_username()} did it. Log in as before and set up a new one under Login and security."
+            )
             send_to(person, "Your second factor was reset", text)
             messages.success(request, f"{person} logs in without a second factor and has been logged out everywhere.")
             return redirect("admin:auth_user_change", pk)
