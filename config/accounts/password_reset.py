@@ -1,7 +1,8 @@
 """A new password by e-mail, for people who forgot theirs.
 
-Whatever address is entered, the page does and says the same; a task makes the link and sends it. The link is made of PUBLIC_URL, so that a forged Host header leads nobody elsewhere. Requests are
-limited like logins. A new password ends the person's sessions, and their second factor is asked for as ever.
+Whatever address is entered, the page does and says the same; a task makes the link and sends it. The link begins with
+PUBLIC_URL, so that a forged Host header leads nobody elsewhere. Requests are limited like logins. A new password ends
+the person's sessions, and their second factor is asked for as ever.
 """
 
 from __future__ import annotations
