@@ -15,14 +15,16 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, Permission, User
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
 from django.forms.models import ModelChoiceIterator
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.safestring import SafeString
 from django_q import admin as queue
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 
+from config.accounts.reset_page import reset_page
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin
 from integrations.admin.cells import drawn
 from integrations.admin.fields import CheckList, KnownRowsField
@@ -166,6 +168,7 @@ class StaffForm(UserChangeForm):
 
 
 class StaffAdmin(PermissionsAdmin, UserAdmin):
+    change_form_template = "admin/auth/user/change_form.html"
     list_title = "Staff"
     one_of_them = "member of staff"
     form = StaffForm
@@ -199,8 +202,17 @@ class StaffAdmin(PermissionsAdmin, UserAdmin):
         return drawn("ago", user.last_login)
 
     def get_urls(self) -> list[URLPattern]:
-        password = self.route("<number:pk>/password/", self._password_view, "password_change")
-        return [password, *super().get_urls()]
+        return [
+            self.route("<number:pk>/password/", self._password_view, "password_change"),
+            self.route("<number:pk>/second-factor/", self._reset_view, "second_factor"),
+            *super().get_urls(),
+        ]
+
+    def _reset_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Somebody has lost their second factor: a superuser removes it, and their sessions end."""
+        if not _is_superuser(request):
+            raise PermissionDenied
+        return reset_page(request, pk, {**self.admin_site.each_context(request), "title": "Reset the second factor"})
 
     def _password_view(self, request: HttpRequest, pk: int) -> Any:
         return self.user_change_password(request, str(pk))
@@ -276,4 +288,13 @@ def take_over() -> None:
             admin.site.register(model, page)
 
 
+def leave_out() -> None:
+    """allauth's tables: people see what is theirs under "Login and security", and superusers reset it here."""
+    for app in ("account", "mfa", "socialaccount", "usersessions"):
+        for model in apps.get_app_config(app).get_models():
+            if admin.site.is_registered(model):
+                admin.site.unregister(model)
+
+
 take_over()
+leave_out()

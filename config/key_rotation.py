@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.db import connection, models, transaction
 
@@ -62,7 +63,28 @@ def rotate_keys(*, batch: int = 500, progress: Callable[[int], None] = lambda _:
                     _rotate(column, key, token, rotated)
             rotated.seen += len(rows)
             progress(len(rows))
+    _rotate_second_factors(rotated)
     return rotated
+
+
+def _rotate_second_factors(rotated: Rotated) -> None:
+    """Secrets of authenticator apps and recovery codes: ciphertext inside allauth's documents."""
+    for key in list(Authenticator.objects.order_by("pk").values_list("pk", flat=True)):
+        with transaction.atomic():
+            row = Authenticator.objects.select_for_update().filter(pk=key).first()
+            name = next((each for each in ("secret", "seed") if row is not None and each in row.data), None)
+            if row is None or name is None:
+                continue
+            rotated.seen += 1
+            try:
+                token = reencrypt(row.data[name])
+            except DecryptionError:
+                rotated.unreadable.append(f"{row._meta.label}.{name} {key}")
+                continue
+            if token is not None:
+                row.data[name] = token
+                row.save(update_fields=["data"])
+                rotated.changed += 1
 
 
 def _names(column: Column) -> tuple[str, str, str]:

@@ -8,6 +8,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from config.accounts.allauth_settings import allauth_settings
 from integrations.wire_formats.base import VERSION
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -160,6 +161,19 @@ STAFF_IDLE_MINUTES = env.int("STAFF_IDLE_MINUTES", default=60)
 STAFF_SESSION_HOURS = env.int("STAFF_SESSION_HOURS", default=12)
 # For tokens, secrets, approval settings, users and roles: unless they did so within this many minutes.
 CONFIRM_MINUTES = env.int("CONFIRM_MINUTES", default=10)
+# Roles that need a second factor, comma-separated; superusers hold every role. Empty: it is everybody's own choice.
+REQUIRE_SECOND_FACTOR = env.list("REQUIRE_SECOND_FACTOR", default=[])
+# Off: people log in by single sign-on or with a passkey only.
+LOGIN_PASSWORDS = env.bool("LOGIN_PASSWORDS", default=True)
+# Single sign-on by OpenID Connect. The redirect address to register is PUBLIC_URL/accounts/oidc/sso/login/callback/.
+OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
+OIDC_CLIENT_ID = env.str("OIDC_CLIENT_ID", default="")
+OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
+OIDC_SCOPES = env.str("OIDC_SCOPES", default="openid profile email")
+# The claim that lists a person's groups, and what each group may do: support=Operator:my-shop,admins=Manager
+OIDC_GROUPS_CLAIM = env.str("OIDC_GROUPS_CLAIM", default="groups")
+OIDC_ROLES = env.str("OIDC_ROLES", default="")
+vars().update(allauth_settings())
 
 # --- Django -------------------------------------------------------------------------------------------
 
@@ -179,6 +193,10 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "csp",
+    "config.accounts.apps.AccountConfig",
+    "config.accounts.apps.UserSessionsConfig",
+    "allauth.mfa",
+    "allauth.socialaccount",
     # Last: its admins replace other apps'.
     "config",
 ]

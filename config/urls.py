@@ -21,6 +21,7 @@ api_v1: list[URLPattern | URLResolver] = [
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path("accounts/", include("config.accounts.urls")),
     path("api/v1/", include(api_v1)),
     path("in/<str:token>", receive_view, name="receive"),
     # Last: unknown API paths get a JSON error, not a page.

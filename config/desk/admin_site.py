@@ -72,12 +72,6 @@ class HookdeskAdminSite(AdminSite):
     enable_nav_sidebar = False
     site_url = None
 
-    @property
-    def login_form(self) -> Any:  # type: ignore[override]  # this module is loaded before there are models
-        from config.desk.login import LoginForm
-
-        return LoginForm
-
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         from config.desk.reauthentication import guarded
 
@@ -113,24 +107,15 @@ class HookdeskAdminSite(AdminSite):
         return super().autocomplete_view(request)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        from config.desk.login import remember_browser
+        from config.desk.login_page import login_page
 
-        response = super().login(request, extra_context)
-        if request.method != "POST":
-            return response
-        form = (getattr(response, "context_data", None) or {}).get("form")
-        if (throttled := getattr(form, "throttled", None)) is not None:
-            response.status_code = 429
-            response["Retry-After"] = str(throttled.seconds)
-        elif form is None and request.user.is_authenticated:
-            remember_browser(request, response, request.user.get_username())
-        return response
+        return login_page(self, request, extra_context or {})
 
     def confirm(self, request: HttpRequest) -> HttpResponse:
         """Ask for the password again; then continue to the requested page or with the stored form."""
         from config.desk.confirm_page import confirm_page
 
-        return confirm_page(request, {**self.each_context(request), "title": "Confirm your password"})
+        return confirm_page(request, {**self.each_context(request), "title": "Confirm that it is you"})
 
     def time_zone(self, request: HttpRequest) -> HttpResponse:
         from config.desk.time_zone import zone_page

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 
 from config.desk.login_throttle import Charge, Throttled, charge, key_of, settle
-from config.server.client_address import client_network
+from integrations.security.client_address import client_network
 
 COOKIE = "hookdesk_browser"
 SALT = "config.desk.login"

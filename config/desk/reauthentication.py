@@ -20,7 +20,9 @@ from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 
+from config.accounts import second_factor, sessions
 from integrations.security.encryption import DecryptionError, decrypt_text, encrypt_text
 
 #: Forms that need a recently confirmed password: tokens, secrets, approval settings, users and roles.
@@ -39,6 +41,18 @@ DELICATE = {
     "integrations_source_address",
 }
 DELICATE_PREFIXES = ("auth_user_", "auth_group_")
+#: Pages that are delicate to look at already: they show secrets or begin to change how one logs in.
+FACTOR_PAGES = {
+    "mfa_activate_totp",
+    "mfa_deactivate_totp",
+    "mfa_add_webauthn",
+    "mfa_remove_webauthn",
+    "mfa_view_recovery_codes",
+    "mfa_generate_recovery_codes",
+    "account_sso_disconnect",
+}
+#: What people see who must set up a second factor first.
+WITHOUT_FACTOR = {"account_security", "mfa_activate_totp", "mfa_add_webauthn", "mfa_view_recovery_codes"}
 #: Reachable however old the session is.
 ALWAYS = {"desk_confirm", "logout", "jsi18n"}
 
@@ -59,6 +73,10 @@ def guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             return view(request, *args, **kwargs)
         if is_locked(request) or (_is_delicate(request, name) and not is_confirmed(request)):
             return _ask(request)
+        if name in FACTOR_PAGES and second_factor.is_owed(request):
+            return _ask(request)
+        if name not in WITHOUT_FACTOR and second_factor.is_missing(request):
+            return _ask_for_factor(request)
         _see(request)
         return view(request, *args, **kwargs)
 
@@ -78,8 +96,10 @@ def is_confirmed(request: HttpRequest) -> bool:
 
 
 def confirm(request: HttpRequest) -> None:
-    """The password was right: renew the session, keeping its contents."""
+    """The password, or what stands for it, was right: renew the session, keeping its contents."""
+    old = request.session.session_key
     request.session.cycle_key()
+    sessions.rename(old, request)
     _begin(request)
 
 
@@ -102,20 +122,29 @@ def _begin(request: HttpRequest) -> None:
     request.session.update({SIGNED_IN: now, CONFIRMED: now, SEEN: now})
 
 
-def on_login(sender: Any, request: HttpRequest | None, **_: Any) -> None:
+def on_login(sender: Any, request: HttpRequest | None, user: Any, **_: Any) -> None:
     """Receiver of `user_logged_in`."""
     if request is not None and hasattr(request, "session"):
         _begin(request)
+        sessions.track(request, user)
+        sessions.clear_expired(timezone.now())
 
 
 def _see(request: HttpRequest) -> None:
     """Parts that a page polls do not count as user activity."""
     now = int(time.time())
-    if request.headers.get("X-Requested-With") != "fetch" and now - request.session.get(SEEN, 0) > SEEN_EVERY:
+    if request.headers.get("X-Requested-With") == "fetch":
+        return
+    is_due = now - request.session.get(SEEN, 0) > SEEN_EVERY
+    if is_due:
         request.session[SEEN] = now
+    if is_due or not sessions.is_tracked(request):
+        sessions.track(request, request.user)
 
 
 def _is_delicate(request: HttpRequest, name: str) -> bool:
+    if name in FACTOR_PAGES:
+        return True
     return request.method not in ("GET", "HEAD", "OPTIONS") and (name in DELICATE or name.startswith(DELICATE_PREFIXES))
 
 
@@ -127,15 +156,35 @@ def _may_change(user: Any) -> bool:
 
 def _ask(request: HttpRequest) -> HttpResponse:
     if request.headers.get("X-Requested-With") == "fetch":
-        return HttpResponseForbidden("Confirm your password: reload the page.")
-    if request.user.is_anonymous or not request.user.has_usable_password():
-        # There is no password to confirm: people who log in elsewhere do so again.
+        return HttpResponseForbidden("Confirm that it is you: reload the page.")
+    if not ways_to_confirm(request):
+        # There is nothing to confirm with: they log in again.
         logout(request)
         return redirect(f"{reverse('admin:login')}?{urlencode({'next': request.get_full_path()})}")
     wanted = {"next": request.get_full_path()}
     if request.method not in ("GET", "HEAD"):
         wanted = {"kept": key} if (key := _keep(request)) else {"next": reverse("admin:index")}
     return redirect(f"{reverse('admin:desk_confirm')}?{urlencode(wanted)}")
+
+
+def ways_to_confirm(request: HttpRequest) -> set[str]:
+    """Any of `password`, `code`, `passkey` and `single_sign_on`.
+
+    In a session that is older than the person's second factor, only that factor: it has never been passed here.
+    """
+    from config.accounts.ways import factors_of, first_factors_of
+
+    factors = factors_of(request.user)
+    if factors and not second_factor.is_passed(request):
+        return factors
+    return factors | first_factors_of(request.user)
+
+
+def _ask_for_factor(request: HttpRequest) -> HttpResponse:
+    """Their role requires a second factor: they pass the one they have, or set one up."""
+    if request.headers.get("X-Requested-With") == "fetch":
+        return HttpResponseForbidden("Your role requires a second factor: reload the page.")
+    return _ask(request) if second_factor.has_factor(request.user) else redirect("account_security")
 
 
 def _keep(request: HttpRequest) -> str:
@@ -147,7 +196,7 @@ def _keep(request: HttpRequest) -> str:
     if len(text) > KEPT_BYTES or request.FILES:
         messages.warning(
             request,
-            "The form was too large to keep. Confirm your password, go back in your browser and submit it again.",
+            "The form was too large to keep. Confirm that it is you, go back in your browser and submit it again.",
         )
         return ""
     key = secrets.token_urlsafe(8)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
@@ -17,6 +16,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from config.observability import reporting
+from config.observability.doctor_login import examine_login
+from config.observability.finding import Finding
 from deliveries.models import Engine, EventDocument, FailureGroup
 from deliveries.search.finding import behind
 from deliveries.stats.queries import LATE_AFTER, engine_health
@@ -33,16 +34,6 @@ QUEUE_LIMIT = 100
 TOPICS_LIMIT = 2_000  #: topics that are checked
 SEARCH_BEHIND = timedelta(minutes=15)
 CLOCK_LIMIT = 5.0  #: seconds between this machine's clock and the database's
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One sentence about one thing. `level`: ok, warning (works, but needs attention) or problem."""
-
-    check: str
-    level: str
-    message: str
-    advice: str = ""
 
 
 def examine(now: datetime | None = None) -> list[Finding]:
@@ -250,6 +241,10 @@ def _search(now: datetime) -> Iterator[Finding]:
         yield Finding("search", "ok", "the search index is there and up to date")
 
 
+def _login(now: datetime) -> Iterator[Finding]:
+    return examine_login()
+
+
 def _disk(now: datetime) -> Iterator[Finding]:
     path = backend().database_file()
     if path is None:
@@ -262,5 +257,5 @@ def _disk(now: datetime) -> Iterator[Finding]:
 
 Check = Callable[[datetime], Iterator[Any]]
 _WITH_DATABASE: tuple[Check, ...] = (
-    _disk, _worker, _oldest_due, _task_queue, _clock, _stores, _staff, _integrations, _topics, _search,
+    _disk, _worker, _oldest_due, _task_queue, _clock, _stores, _staff, _login, _integrations, _topics, _search,
 )  # fmt: skip

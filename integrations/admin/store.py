@@ -175,6 +175,7 @@ class StoreAdmin(DeskAdmin):
                 name=request.POST.get("name", ""),
                 scopes=request.POST.getlist("scopes"),
                 expires_at=datetime.combine(day, time.min, UTC) if day else None,
+                addresses=request.POST.get("addresses", "").replace(",", " ").split(),
             )
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))

@@ -16,6 +16,7 @@ from rest_framework.request import Request
 
 from integrations.api.bodies import boolean
 from integrations.models import AccessToken
+from integrations.security.client_address import client_address
 from integrations.security.tokens import Principal, authenticate
 
 _MANAGE = AccessToken.Scope.MANAGE
@@ -38,6 +39,11 @@ class StoreAuthentication(BaseAuthentication):
         principal = authenticate(store_id=store_id, token=token, is_cache_allowed=self.is_cache_allowed(request))
         if principal is None:
             raise exceptions.AuthenticationFailed(MESSAGE)
+        if principal.networks and not principal.may_call_from(address := client_address(request._request)):
+            raise exceptions.PermissionDenied(
+                f"This access token may not be used from {address or 'an unknown address'}. "
+                "Use it where it is meant to be used, or create another one for here."
+            )
         return principal, None
 
     def is_cache_allowed(self, request: Request) -> bool:

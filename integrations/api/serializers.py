@@ -181,8 +181,12 @@ class TokenSerializer(serializers.Serializer[AccessToken]):
     prefix = serializers.CharField()
     scopes = serializers.ListField(child=serializers.CharField())
     expires_at = serializers.DateTimeField(allow_null=True)
+    addresses = serializers.SerializerMethodField(help_text="It may be used from these networks only; empty: from any.")
     last_used_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
+
+    def get_addresses(self, token: AccessToken) -> list[str]:
+        return list(token.addresses or ())
 
 
 class NewTokenSerializer(TokenSerializer):
@@ -195,3 +199,6 @@ class TokenBodySerializer(serializers.Serializer[Any]):
         child=serializers.ChoiceField(AccessToken.Scope.values), required=False, min_length=1
     )
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
+    addresses = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="Addresses and networks (CIDRs) it may be used from."
+    )

@@ -151,6 +151,7 @@ class TokensView(APIView):
             name=text(body, "name"),
             scopes=texts(body, "scopes", default=DEFAULT_SCOPES),
             expires_at=moment(body, "expires_at"),
+            addresses=texts(body, "addresses", default=[]),
         )
         return Response(TokenSerializer(token).data | {"token": written}, status=201)
 

@@ -120,6 +120,8 @@ class AccessToken(models.Model):
         related_name="+",
         help_text="The people who issued it, or the token that issued it: they may know the token.",
     )
+    #: Networks that it may be used from, as CIDRs; null and empty mean any. Set when it is made, and never changed.
+    addresses = models.JSONField(null=True, editable=False)
     # Null, so that SQLite adds it without rebuilding the table, which would drop the version's triggers.
     is_issuer_known = models.BooleanField(
         null=True, editable=False, help_text="If not true: anyone who may issue tokens may have issued it."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 import uuid
+import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +15,7 @@ from hmac import compare_digest
 from django.utils import timezone
 
 from integrations.models import AccessToken, Store
+from integrations.security.token_addresses import Network, is_within, parse_addresses
 
 PREFIX_LENGTH = 12
 #: Resolution of `last_used_at`. Writing it on every call would make each push update one hot row.
@@ -39,6 +42,8 @@ class Principal:
     scopes: frozenset[str]
     expires_at: datetime | None
     config_version: int
+    #: It may be used from these only; none means from anywhere.
+    networks: tuple[Network, ...] = ()
     is_authenticated: bool = True
 
     @property
@@ -56,6 +61,9 @@ class Principal:
     def only_proposes(self) -> bool:
         """Whether what it resolves waits for a person, whatever other scopes it has."""
         return _Scope.PROPOSE in self.scopes
+
+    def may_call_from(self, address: str) -> bool:
+        return not self.networks or is_within(address, self.networks)
 
 
 _CacheKey = tuple[uuid.UUID | None, str]
@@ -95,12 +103,31 @@ _cache = _Cache()
 _last_used: dict[uuid.UUID, datetime] = {}
 
 
-def create_token(
-    *, store: Store, name: str, scopes: Collection[str], expires_at: datetime | None = None
-) -> tuple[AccessToken, str]:
-    """Return a new token and its text, `hkd_<prefix>_<secret>`, which is not stored. Raises ValueError for a bad scope.
+#: A token as scanners for leaked secrets look for it. Those made before have no checksum.
+TOKEN = re.compile(r"hkd_[a-km-np-z2-9]{12}_[0-9a-f]{56}")
 
-    It records no issuer; people and programs use `issue_token`.
+
+def checksum(text: str) -> str:
+    """The last eight characters of a token: CRC-32 of those before them, in hexadecimal."""
+    return f"{zlib.crc32(text.encode()):08x}"
+
+
+def is_token(text: str) -> bool:
+    """Can this be a token with a checksum? A scanner can tell without asking us; so can we, without the database."""
+    return bool(TOKEN.fullmatch(text)) and checksum(text[:-8]) == text[-8:]
+
+
+def create_token(
+    *,
+    store: Store,
+    name: str,
+    scopes: Collection[str],
+    expires_at: datetime | None = None,
+    addresses: Collection[str] = (),
+) -> tuple[AccessToken, str]:
+    """Return a new token and its text, `hkd_<prefix>_<secret><checksum>`, which is not stored.
+
+    Raises ValueError for a bad scope or address. It records no issuer; people and programs use `issue_token`.
     """
     unknown = sorted(set(scopes) - set(AccessToken.Scope.values))
     if unknown or not scopes:
@@ -110,7 +137,8 @@ def create_token(
             else "a token needs a scope"
         )
     prefix = "hkd_" + "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(PREFIX_LENGTH))
-    text = f"{prefix}_{secrets.token_hex(24)}"
+    secret = f"{prefix}_{secrets.token_hex(24)}"
+    text = secret + checksum(secret)
     token = AccessToken.objects.create(
         store=store,
         name=name,
@@ -119,6 +147,7 @@ def create_token(
         scopes=[scope for scope in AccessToken.Scope.values if scope in scopes],
         expires_at=expires_at,
         is_issuer_known=True,
+        addresses=[str(network) for network in parse_addresses(addresses)] or None,
     )
     return token, text
 
@@ -172,7 +201,7 @@ def refresh(principal: Principal) -> Principal | None:
 
 def _look_up(store_id: uuid.UUID | None, token: str, token_hash: str, now: datetime) -> Principal | None:
     prefix = token.rpartition("_")[0]
-    if not prefix or len(prefix) > 32:
+    if not prefix or len(prefix) > 32 or (TOKEN.fullmatch(token) and not is_token(token)):
         return None
     found = AccessToken.objects.active(now).select_related("store").filter(prefix=prefix).first()
     if found is None or not compare_digest(found.token_hash, token_hash):
@@ -190,6 +219,7 @@ def _principal(token: AccessToken) -> Principal:
         scopes=frozenset(token.scopes),
         expires_at=token.expires_at,
         config_version=token.store.config_version,
+        networks=parse_addresses(token.addresses or ()),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -11,23 +12,39 @@ from django.utils import timezone
 
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import AccessToken, Store
+from integrations.security.token_addresses import parse_addresses
 from integrations.security.tokens import create_token, revoke_token
 from integrations.services.values import clean_line
 
 
 def issue_token(
-    *, store: Store, actor: Actor, name: str, scopes: list[str], expires_at: datetime | None = None
+    *,
+    store: Store,
+    actor: Actor,
+    name: str,
+    scopes: list[str],
+    expires_at: datetime | None = None,
+    addresses: Collection[str] = (),
 ) -> tuple[AccessToken, str]:
-    """A new token and its text, which is shown once. Raises ValidationError by field."""
+    """A new token and its text, which is shown once. Raises ValidationError by field.
+
+    `addresses`: addresses and CIDRs that it may be used from; none means from anywhere.
+    """
     try:
         name = clean_line(name, limit=100, is_required=True)
     except ValueError as error:
         raise ValidationError({"name": str(error)}) from None
     if expires_at is not None and expires_at <= timezone.now():
         raise ValidationError({"expires_at": "This time is in the past: the token would never work."})
+    try:
+        parse_addresses(addresses)
+    except ValueError as error:
+        raise ValidationError({"addresses": str(error)}) from None
     with transaction.atomic():
         try:
-            token, text = create_token(store=store, name=name, scopes=scopes, expires_at=expires_at)
+            token, text = create_token(
+                store=store, name=name, scopes=scopes, expires_at=expires_at, addresses=addresses
+            )
         except ValueError as error:
             raise ValidationError({"scopes": f"{str(error)[:1].upper()}{str(error)[1:]}."}) from None
         _remember_issuers(token, actor)
@@ -71,4 +88,5 @@ def _shown(token: AccessToken) -> dict[str, Any]:
         "prefix": token.prefix,
         "scopes": list(token.scopes),
         "expires_at": token.expires_at.isoformat() if token.expires_at else None,
+        "addresses": list(token.addresses or ()),
     }

@@ -281,7 +281,7 @@ def make_person(role: str | None, stores: list[Store] | None, *, is_superuser: b
 #: What somebody was told is read by looking. And the count of wrong passwords, which is a form's own doing.
 _MOVING = {
     "sessions.session", "deliveries.wizardpresence", "deliveries.statsbucket", "notifications.personalnotice",
-    "config.loginlimit",
+    "config.loginlimit", "usersessions.usersession",
 }  # fmt: skip
 
 

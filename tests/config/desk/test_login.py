@@ -16,7 +16,7 @@ from django.urls import reverse
 from config.desk import login_throttle
 from config.desk.login_throttle import ADDRESS, DEVICE, NAME, PAIR, WINDOW, Throttled, charge, settle
 from config.models import LoginLimit
-from config.server.client_address import client_address, client_network
+from integrations.security.client_address import client_address, client_network
 from tests.factories import UserFactory
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

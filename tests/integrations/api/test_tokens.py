@@ -27,7 +27,7 @@ def test_a_new_token_is_shown_once_and_works(client: ApiClient) -> None:
     body = response.json()
     text = body.pop("token")
     assert text.startswith(f"{body['prefix']}_")
-    assert set(body) == {"id", "name", "prefix", "scopes", "expires_at", "last_used_at", "created_at"}
+    assert set(body) == {"id", "name", "prefix", "scopes", "expires_at", "addresses", "last_used_at", "created_at"}
     assert (body["name"], body["scopes"], body["expires_at"]) == ("CI", ["push"], "2100-01-31T08:00:00Z")
     assert text not in client.get("tokens").content.decode()
     assert text not in str(list(AuditEntry.objects.values_list("before", "after")))
@@ -75,6 +75,10 @@ def test_an_expired_token_stops_working() -> None:
         ({"name": "x", "scopes": ["root"]}, "parameter_invalid", "scopes"),
         ({"name": "x", "scopes": "push"}, "parameter_invalid", "scopes"),
         ({"name": "x", "scopes": [["push"]]}, "parameter_invalid", "scopes"),
+        ({"name": "x", "addresses": ["10.0.0.0/99"]}, "parameter_invalid", "addresses"),
+        ({"name": "x", "addresses": ["10.0.0.1/8"]}, "parameter_invalid", "addresses"),
+        ({"name": "x", "addresses": "10.0.0.1"}, "parameter_invalid", "addresses"),
+        ({"name": "x", "addresses": [f"10.0.0.{n}" for n in range(51)]}, "parameter_invalid", "addresses"),
         ({"name": "x", "expires_at": "soon"}, "parameter_invalid", "expires_at"),
         ({"name": "x", "expires_at": "2001-01-01T00:00:00Z"}, "parameter_invalid", "expires_at"),
         ({"name": "x", "expires_at": "2024-13-45T00:00:00Z"}, "parameter_invalid", "expires_at"),
