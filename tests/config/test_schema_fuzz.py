@@ -136,7 +136,9 @@ def good(name: str, known: dict[str, str]) -> dict[str, Any]:
 
 def called(operation: Any, known: dict[str, str], headers: dict[str, str], **parts: Any) -> Any:
     path = {name: known[name] for name in known if f"{{{name}}}" in operation.path}
-    case = operation.Case(path_parameters=path, headers=headers, media_type="application/json" if "body" in parts else None)
+    case = operation.Case(
+        path_parameters=path, headers=headers, media_type="application/json" if "body" in parts else None
+    )
     for name, value in parts.items():
         setattr(case, name, value)
     response = case.call()
