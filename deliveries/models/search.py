@@ -13,9 +13,9 @@ from integrations.models import Store
 class SearchDocument(models.Model):
     """The searchable text of one object. `deliveries.search.text` says what is in it.
 
-    `id` sorts by time: see `deliveries.search.documents.document_id`. The index over `text` differs by database, so a
-    migration makes it (`storage.text_index`). On SQLite it needs triggers: a migration that alters these tables, which
-    drops them there, makes it anew.
+    `id` sorts by time: see `deliveries.search.documents.first_document_id`. The index over `text` differs by database,
+    so a migration makes it (`storage.text_index`). On SQLite it needs triggers: a migration that alters these tables,
+    which drops them there, makes it anew.
     """
 
     id = models.BigIntegerField(primary_key=True)

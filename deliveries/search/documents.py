@@ -6,7 +6,7 @@ import secrets
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from django.db.models import Q
@@ -20,6 +20,7 @@ from deliveries.models import (
     Record,
     RecordDocument,
     Revision,
+    SearchDocument,
 )
 from deliveries.search.text import document, lines_of
 from integrations.foundation.identifiers import public_id
@@ -30,25 +31,36 @@ Kind = Literal["event", "delivery", "record"]
 #: Attempts of a failed delivery whose errors and answers are searchable: the last ones. Bytes of an answer.
 ATTEMPTS: Final = 3
 ANSWER_LIMIT: Final = 4_000
-_EPOCH_MS: Final = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp() * 1000)
-_RANDOM_BITS: Final = 22
-_MOST_MS: Final = (1 << (63 - _RANDOM_BITS)) - 1
+#: How often a free id is looked for; what gets none is looked for again by the next run.
+TRIES: Final = 6
 #: The origins whose events nobody looks for: they are ours.
 UNSEARCHED: Final = (Event.Origin.TEST, Event.Origin.POLL)
 
 
-def document_id(milliseconds: int) -> int:
-    """A new id that sorts by time: of the row, and so of the index on SQLite, which reads the newest first."""
-    return _bounded(milliseconds) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
-
-
 def first_document_id(moment: datetime) -> int:
-    """The lowest id of that millisecond."""
-    return _bounded(int(moment.timestamp() * 1000)) << _RANDOM_BITS
+    """The id of the first document of that time: milliseconds since 1970. The next ones take the next free numbers.
+
+    So documents sort by time, also in SQLite's index, which reads the newest first and keeps the distances of ids: the
+    smaller they are, the smaller is the index.
+    """
+    return int(moment.timestamp() * 1000)
 
 
-def _bounded(milliseconds: int) -> int:
-    return max(0, min(milliseconds - _EPOCH_MS, _MOST_MS))
+def _give_ids(model: type[SearchDocument], documents: Sequence[SearchDocument]) -> None:
+    """Move those whose id is another one's to the next free."""
+    taken: set[int] = set()
+    for attempt in range(TRIES):
+        for row in documents:
+            while row.id in taken:
+                row.id += 1
+            taken.add(row.id)
+        others = set(model._default_manager.filter(id__in=[row.id for row in documents]).values_list("id", flat=True))
+        if not others:
+            return
+        for row in documents:
+            if row.id in others:
+                row.id += 1 + secrets.randbelow(8**attempt)
+        taken = set(others)
 
 
 def moment_of_id(key: uuid.UUID) -> int:
@@ -92,7 +104,7 @@ def event_documents(events: Sequence[Event], unsearched: Unsearched) -> list[Eve
         ids[event_id].append(pk)
     return [
         EventDocument(
-            id=document_id(moment_of_id(event.pk)),
+            id=moment_of_id(event.pk),
             store_id=event.store_id,
             topic=_topic_of(event),
             event_id=event.pk,
@@ -125,7 +137,7 @@ def delivery_documents(deliveries: Sequence[Delivery], unsearched: Unsearched) -
         edits[delivery_id].append(data)
     return [
         DeliveryDocument(
-            id=document_id(moment_of_id(delivery.event_id)),
+            id=moment_of_id(delivery.event_id),
             store_id=delivery.store_id,
             topic=delivery.topic,
             delivery_id=delivery.pk,
@@ -160,7 +172,7 @@ def _delivery_text(delivery: Delivery, attempts: Sequence[Attempt], edits: Seque
 def record_documents(records: Sequence[Record], unsearched: Unsearched) -> list[RecordDocument]:
     return [
         RecordDocument(
-            id=document_id(int(record.updated_at.timestamp() * 1000)),
+            id=first_document_id(record.updated_at),
             store_id=record.store_id,
             topic=record.type,
             record_id=record.pk,
@@ -173,19 +185,22 @@ def record_documents(records: Sequence[Record], unsearched: Unsearched) -> list[
 
 
 def write_events(documents: Sequence[EventDocument]) -> None:
-    """Those that have none yet. Two that got the same id, or another process's: the next look finds what is missing."""
+    """Those that have none yet."""
+    _give_ids(EventDocument, documents)
     EventDocument.objects.bulk_create(documents, ignore_conflicts=True)
 
 
 def write_deliveries(documents: Sequence[DeliveryDocument]) -> None:
     """Replace theirs, inside a transaction."""
     forget("delivery", [row.delivery_id for row in documents])
+    _give_ids(DeliveryDocument, documents)
     DeliveryDocument.objects.bulk_create(documents, ignore_conflicts=True)
 
 
 def write_records(documents: Sequence[RecordDocument]) -> None:
     """Replace theirs, inside a transaction."""
     forget("record", [row.record_id for row in documents])
+    _give_ids(RecordDocument, documents)
     RecordDocument.objects.bulk_create(documents, ignore_conflicts=True)
 
 

@@ -312,3 +312,11 @@ def test_the_words_of_a_user_and_a_subscription_do_not_matter_to_another_store()
     mine = with_phone(subscription=SubscriptionFactory(integration=integration), status="failed", attempt_count=1)
     assert found(f"integration:{integration.slug}") == [mine.pk]
     assert found(f"integration:{integration.slug}", stores=[StoreFactory().pk]) == []
+
+
+def test_events_of_one_moment_are_all_found() -> None:
+    store = StoreFactory()
+    moment = at(NOW - timedelta(hours=1)).int >> 80
+    events = [EventFactory(id=uuid7(moment), store=store, data={"phone": "+491712345678"}) for _ in range(150)]
+    fill()
+    assert found("2345678", "event") == sorted(event.pk for event in events)
