@@ -77,7 +77,8 @@ def _previewed(request: HttpRequest) -> dict[str, Any]:
     subscription = Subscription(store=integration.store, integration=integration, **cleaned)
     if not subscription.topics and not subscription.intents:
         return {"hint": "Write a topic or an intent."}
-    written = request.POST.get("event", "").replace("\0", "").strip()[:SEARCH_LIMIT]
+    may_choose = request.user.has_perm("deliveries.view_event")
+    written = request.POST.get("event", "").replace("\0", "").strip()[:SEARCH_LIMIT] if may_choose else ""
     saved = _saved(request, integration)
     candidates = find_events(store=integration.store, text=written, subscription=saved)
     if written and not candidates:
@@ -92,7 +93,7 @@ def _previewed(request: HttpRequest) -> dict[str, Any]:
         "body_text": text,
         "looked_at": EVENTS_LOOKED_AT,
         "is_picked": bool(written),
-        "others": [event for event in candidates if event.pk != found.pk],
+        "others": [event for event in candidates if event.pk != found.pk] if may_choose else [],
     }
 
 

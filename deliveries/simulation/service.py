@@ -94,9 +94,9 @@ def cancel_simulation(simulation: Simulation, now: datetime | None = None) -> No
 def groups_of(simulation: Simulation, verdict: str) -> list[Group]:
     """The largest first."""
     rows = SimulationItem.objects.filter(simulation=simulation, verdict=verdict).order_by()
-    counted = rows.values_list("kind").annotate(number=Count("id")).order_by("-number", "kind")[:GROUPS_SHOWN]
+    counted = rows.values_list("kind").annotate(count=Count("id")).order_by("-count", "kind")[:GROUPS_SHOWN]
     first = {kind: rows.filter(kind=kind).order_by("number").values_list("number", flat=True)[0] for kind, _ in counted}
-    return [Group(kind, number, first[kind]) for kind, number in counted]
+    return [Group(kind, count, first[kind]) for kind, count in counted]
 
 
 def differing(simulation: Simulation) -> QuerySet[Delivery]:
