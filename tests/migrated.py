@@ -116,7 +116,9 @@ def copied_database() -> Iterator[None]:
     from django.db import connection
 
     name = PREFIX + fingerprint()
-    copy = {"sqlite": OnSqlite, "postgresql": OnPostgresql}[connection.vendor](connection, name)
+    copy: OnSqlite | OnPostgresql = (
+        OnSqlite(connection, name) if connection.vendor == "sqlite" else OnPostgresql(connection, name)
+    )
     with alone(name):
         is_there = copy.exists()
         if is_there:
