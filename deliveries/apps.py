@@ -11,6 +11,7 @@ class DeliveriesConfig(AppConfig):
         from deliveries import hooks
         from deliveries.maintenance import cascade
         from deliveries.operational import outbox
+        from deliveries.search.documents import on_payloads_erased
         from deliveries.search.switching import topic_switched
         from deliveries.storage import sql
         from integrations.foundation.hooks import integration_deleted, integration_switched
@@ -21,6 +22,7 @@ class DeliveriesConfig(AppConfig):
         hooks.groups_opened.connect(outbox.on_groups_opened)
         hooks.groups_reopened.connect(outbox.on_groups_reopened)
         hooks.groups_resolved.connect(outbox.on_groups_resolved)
+        hooks.payloads_erased.connect(on_payloads_erased)
         hooks.recipe_stopped.connect(outbox.on_recipe_stopped)
         integration_switched.connect(outbox.on_integration_switched)
         integration_deleted.connect(cascade.discard_deliveries_of_integration)

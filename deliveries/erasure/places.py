@@ -27,11 +27,16 @@ from deliveries.models import (
     Event,
     FailureGroup,
     IdempotencyKey,
+    OperationalEvent,
+    Proposal,
     Recipe,
     RecipeUse,
     Record,
     Replay,
     Revision,
+    SavedView,
+    Simulation,
+    SimulationItem,
     SourceRequest,
 )
 from integrations.models import AuditEntry, Integration, LiftRequest, Source, TurnContext
@@ -110,6 +115,35 @@ _PLACES: list[Place] = [
         opaque=~Q(session_data=""),  # packed
         holds=rows.is_in_drafts,
     ),
+    Place("proposal", "Proposals of programs", Proposal, ("values", "reason", "decision_reason"), rows.erase_proposals),
+    Place(
+        "simulation",
+        "Changes tried on past events",
+        Simulation,
+        ("changes", "events", "target_name", "stopped_because"),
+        rows.delete_rows,
+        opaque=Q(pk__isnull=False),  # what was proposed is encrypted
+        holds=rows.is_in_simulation,
+    ),
+    Place(
+        "simulation_item",
+        "Effects of changes tried on past events",
+        SimulationItem,
+        ("kind",),
+        rows.delete_rows,
+        store="simulation__store",
+    ),
+    Place(
+        "saved_search",
+        "Saved searches",
+        SavedView,
+        ("name", "query"),
+        rows.delete_rows,
+        store="",
+        opaque=Q(pk__isnull=False),  # an address escapes what was typed
+        holds=rows.is_in_saved_search,
+    ),
+    Place("operational_event", "Operational events to be published", OperationalEvent, ("data",), rows.cut_texts),
     Place("lift_request", "Requests about approval", LiftRequest, ("reason",), rows.cut_texts),
     Place("erasure", "Reasons of erasures", Erasure, ("reason",), rows.cut_texts),
     Place(
@@ -150,6 +184,7 @@ _PLACES: list[Place] = [
 
 _STAFF, _KEY = "a name of staff or of a program", "a key made by Hookdesk"
 _CREDENTIAL = "an encrypted credential"
+_INDEX = "the search index, which is told what was erased"
 #: Fields with text, JSON or bytes that hold no payload, and why. By model (`app.model`) and field.
 WITHOUT_PAYLOAD: Final[dict[str, dict[str, str]]] = {
     "deliveries.bulkfix": {
@@ -167,6 +202,22 @@ WITHOUT_PAYLOAD: Final[dict[str, dict[str, str]]] = {
         "backfilled_by": _STAFF,
     },
     "deliveries.attempt": {"method": "an HTTP method", "error_kind": "one of few words"},
+    "deliveries.deliverydocument": {"text": _INDEX, "topic": "a topic is configuration"},
+    "deliveries.eventdocument": {"text": _INDEX, "topic": "a topic is configuration"},
+    "deliveries.recorddocument": {"text": _INDEX, "topic": "a type is configuration"},
+    "deliveries.searchpurge": {"topic": "a topic is configuration"},
+    "deliveries.savedview": {"stores": "ids"},
+    "deliveries.operationalevent": {"topic": "one of few words", "reference": _KEY},
+    "deliveries.proposal": {"author_name": _STAFF, "decided_by_name": _STAFF},
+    "deliveries.simulation": {
+        "base": "a hash",
+        "counts": "numbers",
+        "created_by_name": _STAFF,
+        "proposed": "encrypted: read row by row",
+        "saved_by_name": _STAFF,
+        "target_id": _KEY,
+    },
+    "deliveries.simulationitem": {"verdict": "one of few words"},
     "deliveries.engine": {"host": "the name of a host"},
     "deliveries.erasure": {
         "value": "encrypted, and emptied when the erasure is over",
@@ -181,6 +232,7 @@ WITHOUT_PAYLOAD: Final[dict[str, dict[str, str]]] = {
         "topic": "a topic is configuration",
         "intent": "an intent is configuration",
         "object_type": "a type is configuration",
+        "traceparent": "ids of a trace",
     },
     "deliveries.failuregroup": {"kind": "one of few words", "fingerprint": "a hash"},
     "deliveries.idempotencykey": {"body_hash": "a hash"},
@@ -199,6 +251,7 @@ WITHOUT_PAYLOAD: Final[dict[str, dict[str, str]]] = {
         "prefix": "part of a token",
         "token_hash": "a hash",
         "scopes": "words",
+        "addresses": "networks of programs",
     },
     "integrations.auditentry": {
         "actor": _STAFF,

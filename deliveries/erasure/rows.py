@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from typing import Any
+from urllib.parse import unquote_plus
 
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
@@ -14,7 +15,7 @@ from deliveries import hooks
 from deliveries.erasure.events import empty_attempts
 from deliveries.erasure.matching import Sought
 from deliveries.erasure.place import Done, Found, holds_value
-from deliveries.models import Attempt, BulkFix, Delivery, Replay
+from deliveries.models import Attempt, BulkFix, Delivery, Proposal, Replay, SavedView, Simulation
 from deliveries.models.erasure import ERASED_DOCUMENT
 from deliveries.results.attempt_bodies import exact_body
 from integrations.foundation.document_field import DocumentField
@@ -95,6 +96,28 @@ def erase_bulk_fixes(found: Found) -> Done:
     done = cut_texts(found.among(kept))
     done.erased[found.place.name] += deleted
     return done
+
+
+def erase_proposals(found: Found) -> Done:
+    """What awaits a decision is rejected: it would send what was erased, or what is left of it."""
+    Proposal.objects.filter(pk__in=found.keys, status=Proposal.Status.AWAITING).update(
+        status=Proposal.Status.REJECTED, decided_at=found.now
+    )
+    return cut_texts(found)
+
+
+def is_in_simulation(sought: Sought, simulation: Simulation, _: uuid.UUID) -> bool:
+    names = ("changes", "events", "target_name", "stopped_because")
+    if any(holds_value(sought, simulation, name) for name in names):
+        return True
+    try:
+        return sought.is_in_document(Simulation.objects.values_list("proposed", flat=True).get(pk=simulation.pk))
+    except DecryptionError:
+        return False  # nobody can read it
+
+
+def is_in_saved_search(sought: Sought, view: SavedView, _: uuid.UUID) -> bool:
+    return sought.is_in_text(view.name) or sought.is_in_text(unquote_plus(view.query))
 
 
 def cut_replays(found: Found) -> Done:

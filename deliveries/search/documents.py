@@ -7,7 +7,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from django.db.models import Q
 
@@ -202,6 +202,12 @@ def write_records(documents: Sequence[RecordDocument]) -> None:
     forget("record", [row.record_id for row in documents])
     _give_ids(RecordDocument, documents)
     RecordDocument.objects.bulk_create(documents, ignore_conflicts=True)
+
+
+def on_payloads_erased(kind: str, keys: Sequence[Any]) -> None:
+    """Listener of `hooks.payloads_erased`: what was erased is not found any more, from the same moment on."""
+    if kind in ("event", "delivery", "record"):
+        forget(cast("Kind", kind), keys)
 
 
 def forget(kind: Kind, ids: Collection[Any]) -> int:

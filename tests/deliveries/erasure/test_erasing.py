@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.sessions.backends.db import SessionStore
@@ -30,15 +31,21 @@ from deliveries.models import (
     BulkFixItem,
     CaseComment,
     Delivery,
+    DeliveryDocument,
     Erasure,
     Event,
     IdempotencyKey,
+    OperationalEvent,
+    Proposal,
     Record,
     Revision,
+    SavedView,
+    Simulation,
     SourceRequest,
 )
 from deliveries.replay import ReplayError, start_replay, step
 from deliveries.replay.backfill import deliver_event
+from deliveries.search import indexing
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import AuditEntry
 from integrations.security.encryption import encrypt_bytes
@@ -151,6 +158,24 @@ def failed() -> Any:
     record_change(
         actor=ADA, action="edit", target=delivery, store=store, before={"phone": PHONE}, reason=f"for {PHONE}"
     )
+    Proposal.objects.create(
+        store=store, action="edit", values={"payload": {"phone": PHONE}}, delivery_id=delivery.pk, author_name="a token",
+        created_at=now,
+    )  # fmt: skip
+    Simulation.objects.create(
+        store=store, kind="subscription", target_id=str(subscription.pk), proposed={"filter": f"phone == '{PHONE}'"},
+        limit=1, steps_left=1, created_at=now,
+    )  # fmt: skip
+    SavedView.objects.create(owner=UserFactory(), name="Anna", query=urlencode({"q": f"phone:{PHONE}"}))
+    OperationalEvent.objects.create(
+        store=store,
+        topic="hookdesk.delivery.failed",
+        reference=str(delivery.pk),
+        data={"reason": PHONE},
+        created_at=now,
+    )
+    indexing.run(now + timedelta(minutes=5))
+    assert DeliveryDocument.objects.filter(text__contains=PHONE).exists()
     session = SessionStore()
     session["wizard"] = {str(delivery.pk): {"text": f'{{"phone": "{PHONE}"}}'}}
     session["other"] = "stays"
@@ -172,6 +197,7 @@ def test_nothing_holds_the_value_afterwards(failed: Any) -> None:
     assert erasure.status == "done"
     assert PHONE not in texts_in_database()
     assert not Record.objects.exists()
+    assert Proposal.objects.get().status == "rejected"
     session = SessionStore(session_key=Session.objects.get().session_key)
     assert session["wizard"] == {}
     assert session["other"] == "stays"

@@ -8,7 +8,8 @@ from deliveries.erasure.places import WITHOUT_PAYLOAD, places
 
 OURS = ("integrations", "subscriptions", "deliveries", "notifications", "config")
 #: Of libraries: tasks carry ids only; users, groups and the log of Django's own forms are about staff and configuration.
-OTHERS = {"auth", "contenttypes", "admin", "django_q"}
+#: The login's are about staff.
+OTHERS = {"auth", "contenttypes", "admin", "django_q", "account", "mfa", "socialaccount", "usersessions"}
 CAN_HOLD_A_VALUE = (models.CharField, models.TextField, models.JSONField, models.BinaryField)
 
 
