@@ -75,9 +75,6 @@ def give(person: User, grant: Grant) -> None:
     person.groups.set(roles)
     person.stores.set(stores or [])
     StaffProfile.objects.update_or_create(user=person, defaults={"sees_all_stores": stores is None})
-    if not person.is_staff:
-        person.is_staff = True
-        person.save(update_fields=["is_staff"])
     if (after := _shown(person)) != before:
         record_change(actor=SINGLE_SIGN_ON, action="change", target=person, store=None, before=before, after=after)
 
@@ -175,5 +172,4 @@ def _shown(person: User) -> dict[str, Any]:
         "roles": sorted(person.groups.values_list("name", flat=True)),
         "stores": sorted(person.stores.values_list("name", flat=True)),
         "sees_all_stores": StaffProfile.objects.filter(user=person, sees_all_stores=True).exists(),
-        "is_staff": person.is_staff,
     }

@@ -41,7 +41,7 @@ def track(request: HttpRequest, user: Any) -> None:
         session_key=key,
         user=user,
         # No address: a Unix socket, used on this machine.
-        ip=client_address(request) or "127.0.0.1",
+        ip=client_address(request).partition("%")[0] or "127.0.0.1",
         user_agent=request.META.get("HTTP_USER_AGENT", "")[:LONGEST_AGENT],
         created_at=now,
         last_seen_at=now,

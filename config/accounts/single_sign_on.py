@@ -29,7 +29,7 @@ from jwt.exceptions import PyJWTError
 from config.accounts import people
 from config.accounts.oidc_http import IssuerSession
 from config.accounts.pages import refusal
-from config.desk.reauthentication import confirm
+from config.desk.reauthentication import confirm, ways_to_confirm
 
 logger = logging.getLogger("hookdesk.login")
 PROVIDER = "sso"
@@ -153,7 +153,9 @@ class SingleSignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  #
     ) -> None:
         if error == AuthError.CANCELLED:
             raise ImmediateHttpResponse(refusal(request, "You cancelled single sign-on.", status=403))
-        logger.warning("Single sign-on failed: %s", exception or "the answer belongs to no login that was begun here")
+        logger.warning(
+            "Single sign-on failed: %.300s", exception or "the answer belongs to no login that was begun here"
+        )
         raise ImmediateHttpResponse(
             refusal(
                 request,
@@ -176,7 +178,7 @@ def _log_in(sociallogin: Any) -> None:
         person = people.create_person(claims)
         people.connect(person, sociallogin.account)
         sociallogin.user = person
-    elif not sociallogin.user.is_active:
+    elif not (sociallogin.user.is_active and sociallogin.user.is_staff):
         raise people.Refused("This account is switched off. Ask a superuser.")
     people.give(sociallogin.user, grant)
     sociallogin.state["is_second_factor"] = "mfa" in _methods(claims)
@@ -191,8 +193,12 @@ def _connect(request: HttpRequest, sociallogin: Any) -> None:
 
 
 def _confirm(request: HttpRequest, sociallogin: Any) -> None:
+    from config.accounts import ways  # which asks this module whether it is set up
+
     if not request.user.is_authenticated or not sociallogin.is_existing or sociallogin.user.pk != request.user.pk:
         raise people.Refused("This is not the single sign-on account of whoever is logged in here.")
+    if ways.SINGLE_SIGN_ON not in ways_to_confirm(request):
+        raise people.Refused("This session is older than your second factor: confirm with the second factor.")
     claims = sociallogin.account.extra_data
     asked_at = (sociallogin.state.get("data") or {}).get("asked_at", time.time())
     logged_in_at = claims.get("auth_time")

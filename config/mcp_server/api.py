@@ -52,6 +52,10 @@ class API(ABC):
         """What a bulk action, a recipe or a backfill would do. Raises APIFailure."""
         return self._call("POST", path, {**body, **_PREVIEWS[path]})
 
+    def simulate(self, subscription: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """What a change of this subscription would do to past events. Raises APIFailure."""
+        return self._call("POST", f"subscriptions/{subscription}/simulate", body)
+
     def propose(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Ask a person for this: also a token that may do it by itself only proposes. Raises APIFailure."""
         return self._call("POST", path, {**body, "propose": True})

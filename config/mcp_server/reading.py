@@ -72,6 +72,49 @@ class Reading:
             "revisions": self._api.get(f"deliveries/{delivery}/revisions", limit=LIMIT)["items"],
         }
 
+    def search(
+        self,
+        q: str,
+        kind: str = "",
+        topic: str = "",
+        status: str = "",
+        integration: str = "",
+        since: str = "",
+        until: str = "",
+        cursor: str = "",
+    ) -> dict[str, Any]:
+        """Deliveries, events and records by what is in them: a phone number, an e-mail address, an order number, part of an
+        id, words of an error, or path:value. All words must occur. `kind`: delivery, event, record, comma-separated."""
+        answer: dict[str, Any] = self._api.get(
+            "search", limit=LIMIT, cursor=cursor, q=q, kind=kind, topic=topic, status=status, integration=integration,
+            since=since, until=until,
+        )  # fmt: skip
+        following = _cursor(answer["pages"]["next"])
+        return {
+            "items": answer["items"],
+            "totals": answer.get("totals"),
+            "notes": answer.get("notes"),
+            "next_cursor": following,
+        }
+
+    def get_figures(self, integration: str, window: Literal["1h", "24h", "7d", "30d"] = "24h") -> dict[str, Any]:
+        """What an integration (its slug) got and how fast: accepted, delivered, retried, failed, p50, p95 and p99."""
+        return self._api.get(f"integrations/{integration}/stats", window=window)
+
+    def simulate(
+        self,
+        subscription: str,
+        filter: str | None = None,  # noqa: A002 - the contract's word
+        transform: str | None = None,
+        topics: list[str] | None = None,
+        last: int = 200,
+    ) -> dict[str, Any]:
+        """What a change of a subscription (nsub_…) would do to its store's last events: newly matched, no longer matched,
+        requests that differ, errors. Nothing is saved or sent. What is left out stays as it is."""
+        changes = {"filter": filter, "transform": transform, "topics": topics}
+        body = {name: value for name, value in changes.items() if value is not None}
+        return self._api.simulate(subscription, {**body, "events": {"last": last}})
+
     def list_events(
         self,
         topic: str = "",

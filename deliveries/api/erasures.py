@@ -31,7 +31,7 @@ from integrations.api.openapi import CURSOR, LIMIT, answers, page_of
 from integrations.api.paging import page
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import parse_public_id
-from integrations.models import Store
+from integrations.models import AccessToken, Store
 
 #: A small store is answered at once; the rest goes on in the background.
 SECONDS = 3.0
@@ -121,6 +121,8 @@ def _answer(erasure: Erasure) -> Response:
 
 
 class ErasuresView(APIView):
+    required_scope = AccessToken.Scope.MANAGE
+
     @extend_schema(
         operation_id="list_erasures",
         parameters=[CURSOR, LIMIT],
@@ -152,12 +154,16 @@ class ErasuresView(APIView):
 
 
 class ErasureView(APIView):
+    required_scope = AccessToken.Scope.MANAGE
+
     @extend_schema(operation_id="get_erasure", responses=answers(ErasureSerializer, more=(404,)))
     def get(self, request: Request, erasure_id: str) -> Response:
         return Response(erasure_json(_erasure(request, erasure_id)))
 
 
 class ConfirmErasureView(APIView):
+    required_scope = AccessToken.Scope.MANAGE
+
     @extend_schema(
         operation_id="confirm_erasure",
         request=ConfirmBodySerializer,
@@ -177,6 +183,8 @@ class ConfirmErasureView(APIView):
 
 
 class CancelErasureView(APIView):
+    required_scope = AccessToken.Scope.MANAGE
+
     @extend_schema(operation_id="cancel_erasure", request=None, responses=answers(ErasureSerializer, more=(404, 409)))
     def post(self, request: Request, erasure_id: str) -> Response:
         try:

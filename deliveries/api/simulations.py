@@ -30,6 +30,7 @@ from integrations.api.openapi import answers
 from integrations.api.views import actor_of, integration_of
 from integrations.api.views import values_of as integration_values
 from integrations.foundation.identifiers import parse_public_id
+from integrations.models import AccessToken
 from subscriptions.api.topics import topic_of
 from subscriptions.api.topics import values_of as topic_values
 from subscriptions.api.views import api_names, subscription_of
@@ -41,6 +42,8 @@ SECONDS: Final = 3.0
 
 class SimulateView(APIView):
     """Answers at once, or, with `background`, with the id under which the answer grows."""
+
+    change_scope = AccessToken.Scope.READ  # nothing is saved or sent
 
     def simulated(self, request: Request, target: Target, values: Mapping[str, Any]) -> Response:
         body = body_of(request)

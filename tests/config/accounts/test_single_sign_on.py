@@ -12,6 +12,7 @@ from urllib.error import HTTPError
 
 import jwt
 import pytest
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.contrib.auth.models import Group, User
@@ -218,9 +219,10 @@ def test_an_answer_that_was_not_asked_for_and_another_sites_link_are_refused(ser
     assert refused(Client().get(START, headers={"Sec-Fetch-Site": "cross-site"}), "Another site")
 
 
-def test_who_is_switched_off_stays_out(server: OidcServer) -> None:
+@pytest.mark.parametrize("switch", ["is_active", "is_staff"])
+def test_who_is_switched_off_stays_out(server: OidcServer, switch: str) -> None:
     through(Client())
-    User.objects.update(is_active=False)
+    User.objects.update(**{switch: False})
     client = Client()
     assert refused(through(client), "switched off")
     assert not is_in(client)
@@ -254,6 +256,14 @@ def test_who_has_no_password_confirms_by_logging_in_there_again(server: OidcServ
     assert 'name="name" value="made"' in resumed
     server.person = {**ADA, "sub": "u-2", "preferred_username": "bo", "email": "bo@corp.example"}
     assert refused(through(client, path), "not the single sign-on account")
+
+
+def test_a_session_that_is_older_than_the_second_factor_is_not_confirmed_there(server: OidcServer) -> None:
+    client = Client()
+    through(client)
+    Authenticator.objects.create(user=User.objects.get(), type="totp", data={"secret": "x"})
+    server.claims = {"auth_time": int(time.time())}
+    assert refused(through(client, f"{START}?process=confirm"), "confirm with the second factor")
 
 
 def test_a_second_factor_that_the_server_asked_for_counts(server: OidcServer, settings: Any) -> None:

@@ -56,7 +56,7 @@ def test_every_tool_reads_previews_or_proposes() -> None:
         function(**{name: EXAMPLES.get(str(function.__annotations__[name]), "retry") for name in needed})
         for method, target, body in api.asked:
             if is_read_only:
-                assert method == "GET" or target.endswith("/preview") or body["dry_run"] is True
+                assert method == "GET" or target.endswith(("/preview", "/simulate")) or body["dry_run"] is True
             else:
                 assert (method, body["propose"]) == ("POST", True)
         assert api.asked
