@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,6 +12,7 @@ from config.as_code.references import Place, Surroundings, resolved
 from config.as_code.sections import SECTIONS, Section
 
 VERSION: Final = 1
+_NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 #: Problems that are listed at once.
 SHOWN_LIMIT: Final = 50
 
@@ -113,7 +115,22 @@ def _entry(
             problems.append((where, CLEAR))
         if each.takes_references:
             values[each.name] = resolved(values[each.name], where, around, problems)
+    _check_texts(values, place, problems)
     return Entry(section, place, store, values)
+
+
+def _check_texts(value: Any, place: Place, problems: list[tuple[Place, str]]) -> None:
+    """Escapes of YAML can say what no database keeps."""
+    if isinstance(value, str):
+        if _NO_TEXT.search(value):
+            problems.append((place, "This holds a NUL or half a character, which cannot be stored. Remove it."))
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _check_texts(str(key), place, problems)
+            _check_texts(inner, (*place, key), problems)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            _check_texts(inner, (*place, number), problems)
 
 
 CLEAR: Final = "A secret does not stand in this file. Write {env: NAME} or {file: PATH}."

@@ -92,18 +92,12 @@ def keep_recipe_for(
     now = now or timezone.now()
     if not now < expires_at <= now + timedelta(days=MOST_DAYS):
         raise ResolutionError("invalid", f"A recipe is kept for 1 to {MOST_DAYS} days.", "expires_at")
-    if not _FINGERPRINT.fullmatch(fingerprint) or not 0 < len(kind) <= 50 or not 0 < len(topic) <= 255:
-        message = "kind, fingerprint (64 hexadecimal digits) and topic say which failures the recipe is for."
-        raise ResolutionError("invalid", message, "fingerprint")
+    _check_failure(kind, fingerprint, topic)
     fields = _checked(place, rules, daily_cap, approve_first)
     with transaction.atomic():
         # As there may be no group to lock.
         Integration.objects.select_for_update(no_key=True, of=("self",)).only("pk").get(pk=integration.pk)
-        known = FailureGroup.objects.filter(integration=integration, kind=kind, fingerprint=fingerprint).first()
-        group = known or FailureGroup(
-            store_id=integration.store_id, integration=integration, kind=kind, fingerprint=fingerprint
-        )
-        refuse_second(merged_into(group) or group if known else group, topic)
+        refuse_second(_group_for(integration, kind, fingerprint), topic)
         return _keep(
             actor,
             store_id=integration.store_id,
@@ -117,6 +111,21 @@ def keep_recipe_for(
             created_at=now,
             **fields,
         )
+
+
+def _check_failure(kind: str, fingerprint: str, topic: str) -> None:
+    if not _FINGERPRINT.fullmatch(fingerprint) or not 0 < len(kind) <= 50 or not 0 < len(topic) <= 255:
+        message = "kind, fingerprint (64 hexadecimal digits) and topic say which failures the recipe is for."
+        raise ResolutionError("invalid", message, "fingerprint")
+
+
+def _group_for(integration: Integration, kind: str, fingerprint: str) -> FailureGroup:
+    """The group of these failures, or the one that it was merged into; an unsaved one if there is none yet."""
+    which = {"integration": integration, "kind": kind, "fingerprint": fingerprint}
+    known = FailureGroup.objects.filter(**which).first()
+    if known is None:
+        return FailureGroup(store_id=integration.store_id, **which)
+    return merged_into(known) or known
 
 
 def _checked(

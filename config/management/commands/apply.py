@@ -92,11 +92,12 @@ def _lines(change: Change) -> list[str]:
     where = f"{change.store} / " if change.store else ""
     lines = [f"{_SIGNS[change.action]} {change.kind} {where}{change.name}"]
     if change.action == "change":
-        lines += [
-            f"    {name}: {_shown(values['before'])} → {_shown(values['after'])}"
-            for name, values in change.fields.items()
-        ]
+        lines += [f"    {name}: {_difference(**values)}" for name, values in change.fields.items()]
     return lines
+
+
+def _difference(before: Any, after: Any) -> str:
+    return "another secret" if before == after else f"{_shown(before)} → {_shown(after)}"
 
 
 def _shown(value: Any) -> str:
