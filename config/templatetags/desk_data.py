@@ -82,7 +82,7 @@ def absolute_url(request: Any, path: str) -> str:
 
 @register.simple_tag
 def known_topics(user: Any) -> list[str]:
-    """For type-ahead: those seen, described or subscribed to in the stores that this person sees; then Hookdesk's own."""
+    """For type-ahead: those seen, described or subscribed to in this person's stores; then Hookdesk's own."""
     stores = None if sees_all(user) else list(stores_for(user).values_list("pk", flat=True))
     names = known_names(stores=stores)
     return [*names, *(topic for topic in operational.TOPICS if topic not in names)]
