@@ -12,6 +12,7 @@ from django.utils import timezone
 from deliveries.access import sees_all, stores_for, visible_to
 from deliveries.admin.sources import last_requests
 from deliveries.models import Delivery, FailureGroup, Record, SourceRequest
+from deliveries.operational import topics as operational
 from deliveries.stats.queries import Series, capped_count, in_failing_index, shown_count, throughput
 from deliveries.stats.topics import known_names
 from integrations.foundation.identifiers import parse_public_id
@@ -81,6 +82,7 @@ def absolute_url(request: Any, path: str) -> str:
 
 @register.simple_tag
 def known_topics(user: Any) -> list[str]:
-    """For type-ahead: topics seen, described or subscribed to in the stores that this person sees."""
+    """For type-ahead: those seen, described or subscribed to in this person's stores; then Hookdesk's own."""
     stores = None if sees_all(user) else list(stores_for(user).values_list("pk", flat=True))
-    return known_names(stores=stores)
+    names = known_names(stores=stores)
+    return [*names, *(topic for topic in operational.TOPICS if topic not in names)]

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 
 from deliveries.hooks import DeliveryChange
 from deliveries.models import FailureGroup, OperationalEvent
@@ -93,17 +93,27 @@ def _reason(text: str) -> dict[str, Any]:
 
 
 def _note(notes: Sequence[Note], now: datetime) -> None:
-    """Nothing that goes wrong here but the database itself affects what happened."""
+    """Nothing that goes wrong here affects what happened, but a database that is away."""
     try:
         wanted = {key for key in {(note.store_id, note.topic) for note in notes} if is_wanted(*key)}
         rows = [row for note in notes if (note.store_id, note.topic) in wanted and (row := _row(note, now))]
-        if rows:
-            with transaction.atomic():
-                OperationalEvent.objects.bulk_create(rows)
-    except (OperationalError, InterfaceError):
-        raise  # what happened cannot be stored either
+    except DatabaseError:
+        raise  # the transaction cannot go on
     except Exception:
         logger.exception("could not note %s", notes[0].topic)
+        return
+    if rows:
+        _write(rows)
+
+
+def _write(rows: Sequence[OperationalEvent]) -> None:
+    try:
+        with transaction.atomic():
+            OperationalEvent.objects.bulk_create(rows)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("could not note %s", rows[0].topic)
 
 
 def _row(note: Note, now: datetime) -> OperationalEvent | None:

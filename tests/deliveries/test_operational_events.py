@@ -17,7 +17,7 @@ from integrations.models import Integration
 from integrations.services import disable_integration, enable_integration, update_integration
 from subscriptions.matching import Interest, SubscriptionIndex
 from tests.api_client import ApiClient, only_error
-from tests.factories import IntegrationFactory, StoreFactory, SubscriptionFactory
+from tests.factories import IntegrationFactory, StoreFactory, SubscriptionFactory, UserFactory
 from tests.receiver import answer
 
 pytestmark = pytest.mark.django_db
@@ -223,6 +223,13 @@ def test_an_error_while_noting_leaves_the_delivery_recorded(shop, deliver, monke
     deliver()
     assert Delivery.objects.get(topic="order.lost").status == "failed"
     assert not OperationalEvent.objects.exists()
+
+
+def test_whoever_makes_a_subscription_is_offered_them(client):
+    client.force_login(UserFactory())
+    SubscriptionFactory()
+    page = client.get("/admin/subscriptions/subscription/add/").content.decode()
+    assert '<option value="hookdesk.case.opened">' in page
 
 
 class TestTopics:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from config.observability.doctor import Finding, examine
+from config.observability.doctor import Finding, _reporting, examine
 from deliveries.models import Engine
 from tests.factories import AccessTokenFactory, DeliveryFactory, IntegrationFactory, StoreFactory, UserFactory
 
@@ -106,3 +107,15 @@ def test_missing_migrations_are_a_problem(healthy, monkeypatch):
     plan = [(loader.disk_migrations["deliveries", "0001_initial"], False)]
     monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: plan)
     assert "manage.py migrate" in problems()["migrations"].advice
+
+
+@pytest.mark.parametrize("name", ["otel", "sentry"])
+def test_an_extra_that_is_asked_for_and_not_there_is_named(
+    name: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(_reporting()) == []
+    settings.SENTRY_DSN = "https://key@sentry.example.com/1" if name == "sentry" else ""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318" if name == "otel" else "")
+    (finding,) = _reporting()
+    assert (finding.check, finding.level) == (name, "warning")
+    assert f"hookdesk[{name}]" in finding.advice
