@@ -83,8 +83,8 @@ class Reading:
         until: str = "",
         cursor: str = "",
     ) -> dict[str, Any]:
-        """Deliveries, events and records by what is in them: a phone number, an e-mail address, an order number, part of an
-        id, words of an error, or path:value. All words must occur. `kind`: delivery, event, record, comma-separated."""
+        """Deliveries, events and records by what is in them: a phone number, an e-mail address, an order number, part of
+        an id, words of an error, or path:value. All words must occur. `kind`: delivery, event, record, comma-separated."""
         answer: dict[str, Any] = self._api.get(
             "search", limit=LIMIT, cursor=cursor, q=q, kind=kind, topic=topic, status=status, integration=integration,
             since=since, until=until,
@@ -109,8 +109,8 @@ class Reading:
         topics: list[str] | None = None,
         last: int = 200,
     ) -> dict[str, Any]:
-        """What a change of a subscription (nsub_…) would do to its store's last events: newly matched, no longer matched,
-        requests that differ, errors. Nothing is saved or sent. What is left out stays as it is."""
+        """What a change of a subscription (nsub_…) would do to its store's last events: newly matched, no longer
+        matched, requests that differ, errors. Nothing is saved or sent. What is left out stays as it is."""
         changes = {"filter": filter, "transform": transform, "topics": topics}
         body = {name: value for name, value in changes.items() if value is not None}
         return self._api.simulate(subscription, {**body, "events": {"last": last}})
