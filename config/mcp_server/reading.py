@@ -83,8 +83,9 @@ class Reading:
         until: str = "",
         cursor: str = "",
     ) -> dict[str, Any]:
-        """Deliveries, events and records by what is in them: a phone number, an e-mail address, an order number, part of
-        an id, words of an error, or path:value. All words must occur. `kind`: delivery, event, record, comma-separated."""
+        """Deliveries, events and records by what is in them: a phone number, an e-mail address, an order number, part
+        of an id, words of an error, or path:value. All words must occur. `kind`: delivery, event, record (several are
+        comma-separated)."""
         answer: dict[str, Any] = self._api.get(
             "search", limit=LIMIT, cursor=cursor, q=q, kind=kind, topic=topic, status=status, integration=integration,
             since=since, until=until,
