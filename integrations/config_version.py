@@ -45,6 +45,19 @@ def clock_triggers(table: str, columns: Sequence[str], store: str = "{row}.store
     return migrations.RunPython(create, drop)
 
 
+def clock_triggers_again(table: str, columns: Sequence[str], store: str = "{row}.store_id") -> migrations.RunPython:
+    """A migration operation, after one for which SQLite makes the table anew and so loses its triggers."""
+    made = clock_triggers(table, columns, store)
+
+    def again(apps: Any, schema_editor: Any) -> None:
+        if schema_editor.connection.vendor == "sqlite":
+            assert made.reverse_code is not None
+            made.reverse_code(apps, schema_editor)
+            made.code(apps, schema_editor)
+
+    return migrations.RunPython(again, again)
+
+
 def clock_first(table: str, columns: Sequence[str]) -> migrations.RunPython:
     """A migration operation: what bumps the version (see `clock_triggers`, same `columns`) locks it before any row.
 

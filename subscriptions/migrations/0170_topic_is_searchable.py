@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+from integrations.config_version import clock_triggers_again
+
 
 class Migration(migrations.Migration):
 
@@ -15,4 +17,5 @@ class Migration(migrations.Migration):
             name='is_searchable',
             field=models.BooleanField(db_default=True, default=True, help_text='Its events, deliveries and records are found by what is in them. Off: the search forgets them.', verbose_name='searchable'),
         ),
+        clock_triggers_again("subscriptions_topic", ["name", "schema", "condition"]),
     ]

@@ -35,6 +35,7 @@ def test_an_operator_resolves_and_replays_but_sets_nothing_up() -> None:
         "deliveries.resolve_delivery",
         "deliveries.replay_delivery",
         "deliveries.release_delivery",
+        "deliveries.add_simulation",
         "notifications.change_notification",
     }
 

@@ -74,6 +74,7 @@ def test_a_delivery_is_shown_exactly_so(client: ApiClient, subscription: Any) ->
         "created_at": "2026-01-31T08:00:00Z",
         "finished_at": None,
         "backfilled_by": None,
+        "erased_at": None,
     }
     assert client.get(f"deliveries/{delivery.request_id}/").json() == body
     assert client.get("deliveries").json() == {"items": [body], "pages": {"next": None}}

@@ -306,7 +306,7 @@ class TestOneEventByTheApi:
         assert body == {
             "id": event.public_id, "topic": "shipment.updated", "intent": None, "data": {"id": "7", "status": "sent"},
             "object": {"type": "shipment", "id": "7"}, "origin": "push", "source": None, "hops": 0, "stopped": None,
-            "occurred_at": moment, "created_at": moment, "deliveries": [],
+            "occurred_at": moment, "created_at": moment, "erased_at": None, "deliveries": [],
         }  # fmt: skip
 
     @pytest.mark.parametrize("odd", ["evt_x", "1", "evt_" + "0" * 32, "%00"])
