@@ -22,7 +22,7 @@ class Search:
             return "" if cursor.fetchone() else MISSING_ON_POSTGRESQL
 
     def indexed_rows(self, rows: QuerySet[Any, Any], needed: Needed, limit: int) -> list[Any]:
-        with self.preferred_indexes():
+        with self._preferred_indexes():
             # Unordered, it ends at the limit; ordered by the id, the planner might walk through the whole table.
             found = list(rows.order_by()[:limit])
             if len(found) == limit:
@@ -30,7 +30,7 @@ class Search:
             return sorted(found, reverse=True)
 
     @contextmanager
-    def preferred_indexes(self) -> Iterator[None]:
+    def _preferred_indexes(self) -> Iterator[None]:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
             yield
