@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import uvloop
@@ -22,6 +23,8 @@ from config.server.wsgi import Gateway
 _HEARTBEAT_SECONDS = 5.0
 #: How often a stopping worker checks whether all requests are answered.
 _STOPPING_SECONDS = 0.02
+#: How long a stopping worker waits until what it counted is written.
+_LAST_COUNTS_SECONDS = 3.0
 
 
 def _write_counts(stopped: asyncio.Event) -> None:
@@ -81,7 +84,8 @@ class WebWorker(Worker):  # type: ignore[misc]
             await asyncio.sleep(_STOPPING_SECONDS)
         connections.abort()
         lanes.stop()
-        flush_quietly()
+        with suppress(TimeoutError):  # the database does not answer: the process ends all the same
+            await asyncio.wait_for(asyncio.to_thread(flush_quietly), _LAST_COUNTS_SECONDS)
         heartbeat.cancel()
         # Let closed connections finish closing.
         await asyncio.sleep(0)
