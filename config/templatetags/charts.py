@@ -70,9 +70,9 @@ def written_moment(text: str) -> Any:
     """A time of a query string as people read it; as it is where it is none."""
     try:
         moment = parse_datetime(text.replace(" ", "+"))
-    except ValueError:
-        moment = None
-    return text if moment is None else minute(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        return text if moment is None else minute(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):  # no date, or the last one of all time
+        return text
 
 
 def _written(moment: datetime) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, Model, QuerySet
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
@@ -95,10 +95,9 @@ class SearchAdmin(ReadOnlyAdmin):
     def delete_search(self, request: HttpRequest, pk: int) -> HttpResponse:
         if not kinds_for(request):
             raise PermissionDenied
-        if delete_view(user=request.user, pk=pk):
-            messages.success(request, "The saved search is deleted.")
-        else:
-            messages.error(request, "This saved search does not exist, or is somebody else's.")
+        if not delete_view(user=request.user, pk=pk):
+            raise Http404("This saved search does not exist, or is somebody else's.")
+        messages.success(request, "The saved search is deleted.")
         return redirect("admin:deliveries_savedview_changelist")
 
 

@@ -102,7 +102,10 @@ def test_roles_see_live_parts_of_their_stores_only(
         ("deliveries.view_delivery", {"deliveries_failuregroup"}),
         ("deliveries.view_failuregroup", {"deliveries_statsbucket", "integrations_integrationhealth"}),
         ("integrations.view_integration", {"deliveries_failuregroup", "deliveries_statsbucket"}),
-        ("notifications.view_notification", {"deliveries_delivery", "deliveries_failuregroup", "deliveries_statsbucket"}),
+        (
+            "notifications.view_notification",
+            {"deliveries_delivery", "deliveries_failuregroup", "deliveries_statsbucket"},
+        ),
     ],
 )
 @pytest.mark.parametrize("part", PARTS[:3])

@@ -109,7 +109,9 @@ def test_the_contract_names_every_call_of_the_api() -> None:
     assert [name for name in sorted(resources) if f"/api/v1/{name}" not in contract] == []
     actions = {path.split("/")[5].split("?")[0] for path in OPENAPI["paths"] if path.count("/") > 4}
     actions = {name for name in actions if not name.startswith("{")}
-    assert [name for name in sorted(actions) if not re.search(rf"(…|/api/v1/\w+)(/\{{\w+\}})?/{name}\b", contract)] == []
+    assert [
+        name for name in sorted(actions) if not re.search(rf"(…|/api/v1/\w+)(/\{{\w+\}})?/{name}\b", contract)
+    ] == []
 
 
 def test_the_contract_lists_settings_and_commands_that_exist() -> None:

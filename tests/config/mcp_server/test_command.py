@@ -13,7 +13,7 @@ from config.mcp_server.server import tools
 from tests.factories import AccessTokenFactory
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)  # the application closes its connection after each request
 @pytest.mark.parametrize(
     ("token", "options", "words"),
     [
