@@ -22,7 +22,19 @@ from django.db.models.functions import Now
 OURS = ("integrations", "subscriptions", "deliveries", "notifications", "config")
 #: Tables that grow with what is pushed: a lock on one of them for as long as it takes to read it stops everything.
 LARGE = {
-    "deliveries": {"delivery", "attempt", "event", "record", "revision", "idempotencykey", "failuregroup", "statslot"},
+    "deliveries": {
+        "delivery",
+        "attempt",
+        "event",
+        "record",
+        "revision",
+        "idempotencykey",
+        "failuregroup",
+        "statslot",
+        "eventdocument",
+        "deliverydocument",
+        "recorddocument",
+    },
     "integrations": {"auditentry"},
     "notifications": {"notification", "channelmessage"},
 }
