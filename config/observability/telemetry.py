@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.util import Finalize
 from typing import Final
 
+from django.conf import settings
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.metrics import Counter, Histogram
@@ -39,8 +40,6 @@ from deliveries.hooks import AttemptReport
 from integrations.foundation.tracing import Attribute, SpanName
 from integrations.wire_formats.base import VERSION
 
-#: Integrations whose figures are kept apart; the rest is one, `other`.
-MOST_INTEGRATIONS: Final = 500
 #: Seconds.
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 #: Milliseconds that a process which ends takes for what is left to be exported.
@@ -97,7 +96,7 @@ class Telemetry:
     def _labels(self, store: str, integration: str) -> dict[str, str]:
         key = (store, integration)
         if key not in self._integrations:
-            if len(self._integrations) >= MOST_INTEGRATIONS:
+            if len(self._integrations) >= settings.METRICS_MAX_INTEGRATIONS:
                 return {"store": "other", "integration": "other"}
             self._integrations.add(key)
         return {"store": store, "integration": integration}

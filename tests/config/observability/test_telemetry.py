@@ -134,7 +134,7 @@ def test_figures_are_exported(client, receiver, deliver, telemetry, collector):
 
 
 def test_beyond_so_many_integrations_the_rest_is_one(monkeypatch, telemetry):
-    monkeypatch.setattr("config.observability.telemetry.MOST_INTEGRATIONS", 2)
+    monkeypatch.setattr("django.conf.settings.METRICS_MAX_INTEGRATIONS", 2)
     found = [telemetry._labels("store", f"slug-{number}")["integration"] for number in (1, 2, 3, 1, 4)]
     assert found == ["slug-1", "slug-2", "other", "slug-1", "other"]
 
