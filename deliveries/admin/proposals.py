@@ -16,7 +16,7 @@ from deliveries.filters import FilterError
 from deliveries.models import Delivery, Event, Proposal
 from deliveries.proposals.actions import subscription_named, wanted_of
 from deliveries.proposals.inbox import decide_proposals, proposals_for
-from deliveries.proposals.showing import lines_of
+from deliveries.proposals.showing import UNREADABLE, lines_of
 from deliveries.replay import ReplayError, matching, preview
 from deliveries.replay.backfill import preview_backfill
 from deliveries.resolution import ResolutionError, payload_of, why_not_approver
@@ -95,17 +95,19 @@ def _reason(request: HttpRequest) -> str:
 
 def _shown(proposal: Proposal) -> dict[str, Any]:
     """What the page shows besides the sentences: a diff, or what would be done now."""
-    if proposal.delivery_id is not None:
-        return _of_one(proposal)
-    if proposal.action == Proposal.Action.DELIVER:
-        wanted = parse_public_id("evt", proposal.values["event"])
-        return {"event": Event.objects.filter(pk=wanted, store_id=proposal.store_id).first() if wanted else None}
-    if not proposal.is_awaiting or proposal.action == Proposal.Action.FIX:
-        return {}
     try:
+        if proposal.delivery_id is not None:
+            return _of_one(proposal)
+        if proposal.action == Proposal.Action.DELIVER:
+            wanted = parse_public_id("evt", proposal.values["event"])
+            return {"event": Event.objects.filter(pk=wanted, store_id=proposal.store_id).first() if wanted else None}
+        if not proposal.is_awaiting or proposal.action == Proposal.Action.FIX:
+            return {}
         return _of_many(proposal)
     except (ReplayError, FilterError, ResolutionError) as error:
         return {"problem": str(error)}
+    except UNREADABLE:
+        return {"problem": "What was proposed cannot be read."}
 
 
 def _of_one(proposal: Proposal) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def item_context(simulation: Simulation, number: int, now: datetime) -> dict[str
         "simulation": simulation,
         "item": item,
         "event": event,
-        "section": TITLES[item.verdict],
+        "section": TITLES.get(item.verdict, item.verdict),
         "group": urlencode({"verdict": item.verdict, "kind": item.kind}),
         "previous": alike.filter(number__lt=item.number).order_by("-number").first(),
         "following": alike.filter(number__gt=item.number).order_by("number").first(),

@@ -75,7 +75,7 @@ def as_typed(simulation: Simulation) -> str:
         return f"?{urlencode({'kind': after})}" if after else ""
     if simulation.kind == Simulation.Kind.TOPIC:
         return ""
-    texts = {name: after for name, (_, after) in simulation.changes.items() if name in TYPED}
+    texts = {name: each[1] for name, each in simulation.changes.items() if name in TYPED}
     found = urlencode({name: " ".join(text) if isinstance(text, list) else text for name, text in texts.items()})
     return f"?{found}" if 0 < len(found) <= QUERY_LIMIT else ""
 

@@ -27,7 +27,7 @@ from deliveries.simulation.choosing import DEFAULT, MOST, ChoiceError, EventChoi
 from deliveries.simulation.service import SimulationError, cancel_simulation, differing, groups_of, start_simulation
 from deliveries.simulation.targets import target_of
 from integrations.admin.base import ReadOnlyAdmin
-from integrations.admin.keys import parse_number
+from integrations.admin.keys import parse_number, parse_uuid
 from integrations.foundation.audit import Actor
 
 LISTED = 100
@@ -176,7 +176,7 @@ def _progress(request: HttpRequest, simulation: Simulation) -> dict[str, Any]:
     app, _ = needed_to_see(simulation.kind)
     may_save = request.user.has_perm(f"{app}.change_{simulation.kind}")
     may_resend = may_save and simulation.is_over and request.user.has_perm("deliveries.replay_delivery")
-    address = reverse(f"admin:{app}_{simulation.kind}_change", args=[_key(simulation)])
+    address = _address_of_target(app, simulation)
     return {
         "simulation": simulation,
         "events": events_named(simulation),
@@ -192,9 +192,12 @@ def _progress(request: HttpRequest, simulation: Simulation) -> dict[str, Any]:
     }
 
 
-def _key(simulation: Simulation) -> Any:
+def _address_of_target(app: str, simulation: Simulation) -> str:
+    """Its page; the list, if it cannot be told which one it was."""
     is_number = simulation.kind != Simulation.Kind.SUBSCRIPTION
-    return parse_number(simulation.target_id) if is_number else uuid.UUID(simulation.target_id)
+    key = parse_number(simulation.target_id) if is_number else parse_uuid(simulation.target_id)
+    name = f"admin:{app}_{simulation.kind}"
+    return reverse(f"{name}_changelist") if key is None else reverse(f"{name}_change", args=[key])
 
 
 def _shown(value: Any) -> str:

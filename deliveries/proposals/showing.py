@@ -15,6 +15,8 @@ from integrations.foundation.json_documents import describe_patch
 from integrations.foundation.json_places import as_spelled
 
 LINES: Final = 8
+#: What reading the values of a proposal raises that a later version, or nobody, understands.
+UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError)
 #: What `lines_of` says of filters that are not shown by their own name.
 _HIDDEN: Final = {"store"}
 _WORDS: Final = {
@@ -104,7 +106,7 @@ def _of_proposal(row: Proposal) -> Approval:
         created_at=row.created_at,
         delivery=_delivery(row.delivery_id) if row.delivery_id else None,
         changes=lines_of(row),
-        patch=row.values.get("patch"),
+        patch=row.values.get("patch") if isinstance(row.values, dict) else None,
         result=row.fix.public_id if row.fix is not None else result_of(row),
         decided_by=row.decided_by_name or None,
         decided_at=row.decided_at,
@@ -122,8 +124,11 @@ def _delivery(pk: uuid.UUID) -> str:
 
 
 def lines_of(proposal: Proposal) -> list[str]:
-    """What is proposed, as people read it: a few short sentences."""
-    return _LINES[proposal.action](proposal)
+    """What is proposed, as people read it: a few short sentences. One that cannot be read keeps no page from others."""
+    try:
+        return _LINES[proposal.action](proposal)
+    except UNREADABLE:
+        return ["What was proposed cannot be read: reject it."]
 
 
 def _edit(proposal: Proposal) -> list[str]:

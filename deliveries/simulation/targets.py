@@ -162,15 +162,18 @@ class TopicTarget(Target):
 
 
 def target_of(simulation: Simulation) -> Target | None:
-    """What a simulation is about, as it is now; None if it was deleted."""
+    """What a simulation is about, as it is now; None if it was deleted, or if nobody can tell."""
+    try:
+        key = uuid.UUID(simulation.target_id) if simulation.kind == Kind.SUBSCRIPTION else int(simulation.target_id)
+    except ValueError:
+        return None
     if simulation.kind == Kind.SUBSCRIPTION:
         rows = Subscription.objects.alive().select_related("store", "integration")
-        subscription = rows.filter(pk=uuid.UUID(simulation.target_id), store=simulation.store_id).first()
+        subscription = rows.filter(pk=key, store=simulation.store_id).first()
         return SubscriptionTarget(subscription) if subscription is not None else None
-    number = int(simulation.target_id)
     if simulation.kind == Kind.INTEGRATION:
         integrations = Integration.objects.alive().select_related("store")
-        integration = integrations.filter(pk=number, store=simulation.store_id).first()
+        integration = integrations.filter(pk=key, store=simulation.store_id).first()
         return IntegrationTarget(integration) if integration is not None else None
-    topic = Topic.objects.select_related("store").filter(pk=number, store=simulation.store_id).first()
+    topic = Topic.objects.select_related("store").filter(pk=key, store=simulation.store_id).first()
     return TopicTarget(topic) if topic is not None else None

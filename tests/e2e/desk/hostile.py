@@ -150,7 +150,7 @@ TRACES = """
   ...window.__refused.map((what) => "the policy refused " + what),
   ...Array.from(document.querySelectorAll(
     "x-xss, [x-xss], script:not([src]), base, meta[http-equiv=refresh], iframe, object, embed, style"
-    + ", [href^='javascript:' i], [action^='javascript:' i], [formaction], [src^='data:text' i], [href^='data:' i]"))
+    + ", [href^='javascript:' i], [action^='javascript:' i], [formaction]:not([formaction^='/admin/']), [src^='data:text' i], [href^='data:' i]"))
     .map((one) => "markup " + one.outerHTML.slice(0, 120)),
   ...Array.from(document.querySelectorAll("*")).filter((one) => one.getAttributeNames().some((name) => /^on/.test(name)))
     .map((one) => "attribute " + one.outerHTML.slice(0, 120)),
