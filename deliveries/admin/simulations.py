@@ -90,7 +90,7 @@ class SimulationAdmin(ReadOnlyAdmin):
         kept = simulation.events
         context = {
             **_progress(request, simulation),
-            "changes": [(name, _shown(before), _shown(after)) for name, (before, after) in simulation.changes.items()],
+            "changes": [(name, *map(_shown, each)) for name, each in simulation.changes.items() if len(each) == 2],
             "most": MOST,
             "last": kept.get("last", DEFAULT),
         }

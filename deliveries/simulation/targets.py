@@ -163,6 +163,7 @@ class TopicTarget(Target):
 
 def target_of(simulation: Simulation) -> Target | None:
     """What a simulation is about, as it is now; None if it was deleted, or if nobody can tell."""
+    key: Any
     try:
         key = uuid.UUID(simulation.target_id) if simulation.kind == Kind.SUBSCRIPTION else int(simulation.target_id)
     except ValueError:
