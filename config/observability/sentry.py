@@ -47,6 +47,7 @@ def start(dsn: str) -> None:
             DedupeIntegration(),
         ],
         include_local_variables=False,
+        trace_propagation_targets=[],  # receivers get no header of ours, whatever integration is added
         max_breadcrumbs=0,
         auto_session_tracking=False,
         send_client_reports=False,

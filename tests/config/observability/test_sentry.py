@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,8 @@ import sentry_sdk
 
 from config.observability import reporting, sentry
 from tests.collector import Collector
+from tests.factories import DeliveryFactory, SubscriptionFactory
+from tests.receiver import Receiver
 
 SECRET, PAYLOAD = "CANARY-token-1", "CANARY-payload-2"
 
@@ -22,7 +24,8 @@ def collector() -> Iterator[Collector]:
         sentry.start(f"http://key@{made.address}/1")
         yield made
         sentry_sdk.get_client().close(timeout=2)
-        sentry_sdk.init()
+        # Without its own integrations, which would stay in this process and add headers to every request.
+        sentry_sdk.init(default_integrations=False, auto_enabling_integrations=False)
 
 
 def events(collector: Collector) -> list[dict[str, Any]]:
@@ -66,3 +69,10 @@ def test_what_is_no_error_does_not_arrive(collector: Collector) -> None:
 def test_a_broken_address_is_said_and_stops_nothing(settings: Any) -> None:
     settings.SENTRY_DSN = "no address"
     assert "Client Keys" in reporting._report_errors()
+
+
+def test_receivers_get_no_header_of_it(collector: Collector, receiver: Receiver, deliver: Callable[..., int]) -> None:
+    DeliveryFactory(subscription=SubscriptionFactory(integration__url=receiver.url("/hook")))
+    deliver()
+    names = {name.lower() for name, _ in receiver.wait_for(1)[0].headers}
+    assert not names & {"sentry-trace", "baggage", "traceparent"}
