@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from deliveries.models import BulkFix, Delivery, Proposal
 from deliveries.proposals.deciding import approve_proposal, reject_proposal
 from deliveries.proposals.showing import lines_of, lines_of_fix
 from deliveries.proposals.waiting import waiting_fixes, waiting_proposals
-from deliveries.resolution import ResolutionError, why_not_approver
+from deliveries.resolution import why_not_approver
 from deliveries.resolution.approval_inbox import DECIDED_AT_ONCE, Decision, Report
 from integrations.foundation.audit import Actor
 from integrations.models import Store
@@ -119,15 +120,10 @@ def decide_proposals(
     now, actor, report = now or timezone.now(), Actor.of_user(user), Report()
     rows = visible_to(Proposal.objects.filter(pk__in=list(ids)[:DECIDED_AT_ONCE]), user)
     for proposal in rows.defer("values").order_by("created_at", "id"):
-        try:
-            if decision == "approve":
-                approve_proposal(proposal=proposal, actor=actor, now=now)
-            else:
-                reject_proposal(proposal=proposal, actor=actor, reason=reason, now=now)
-        except ResolutionError as error:
-            report.skipped.append(error.message)
+        if decision == "approve":
+            report.note(partial(approve_proposal, proposal=proposal, actor=actor, now=now))
         else:
-            report.done += 1
+            report.note(partial(reject_proposal, proposal=proposal, actor=actor, reason=reason, now=now))
     return report
 
 

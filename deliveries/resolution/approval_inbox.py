@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -72,6 +73,16 @@ class Report:
 
     done: int = 0
     skipped: list[str] = field(default_factory=list)
+
+    def note(self, decide: Callable[[], object]) -> bool:
+        """Decide one of many, and whether it was: one that cannot be decided leaves the others alone."""
+        try:
+            decide()
+        except ResolutionError as error:
+            self.skipped.append(error.message)
+            return False
+        self.done += 1
+        return True
 
 
 def _waiting() -> Any:
@@ -144,15 +155,11 @@ def decide(
     rows = visible_to(Revision.objects.filter(pk__in=list(ids)[:DECIDED_AT_ONCE]), user, path="delivery__store")
     stores: dict[uuid.UUID, Store] = {}
     for revision in rows.select_related("delivery__store").order_by("created_at", "id"):
-        try:
-            if decision == "approve":
-                approve_revision(revision=revision, actor=actor, now=now)
-            else:
-                reject_revision(revision=revision, actor=actor, reason=reason, now=now)
-        except ResolutionError as error:
-            report.skipped.append(error.message)
+        if decision == "approve":
+            is_done = report.note(partial(approve_revision, revision=revision, actor=actor, now=now))
         else:
-            report.done += 1
+            is_done = report.note(partial(reject_revision, revision=revision, actor=actor, reason=reason, now=now))
+        if is_done:
             stores[revision.delivery.store_id] = revision.delivery.store
     for store in stores.values():
         with transaction.atomic():

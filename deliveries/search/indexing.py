@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.fields import BooleanField
+from django.utils import timezone
 
 from deliveries.models import (
     Delivery,
@@ -45,10 +46,11 @@ logger = logging.getLogger("hookdesk.search")
 BATCH: Final = 100
 #: Pause between two transactions, so that others can write on SQLite.
 PAUSE: Final = 0.005
-#: Seconds of a run; fewer while so many events come in within BUSY_SPAN: pushes and engines need the processor.
+#: Seconds of a run; fewer while so many events come in, or so many deliveries end, within BUSY_SPAN: pushes and engines
+#: need the processor. A run that finds so only later ends then.
 SECONDS: Final = 10.0
 BUSY_SECONDS: Final = 0.3
-BUSY_EVENTS: Final = 1_500
+BUSY_ROWS: Final = 1_500
 BUSY_SPAN: Final = timedelta(seconds=5)
 #: A transaction that began earlier has mostly ended; what ended later than LATEST is not found.
 SETTLED: Final = timedelta(seconds=3)
@@ -88,28 +90,32 @@ def run(now: datetime, *, seconds: float | None = None) -> int:
     is_free = Q(leased_until=None) | Q(leased_until__lt=now) | Q(leased_until__gt=now + 2 * LEASE)
     if not SearchState.objects.filter(is_free, pk=state.pk).update(leased_until=now + LEASE, worked_at=now):
         return 0
-    if seconds is None:
-        seconds = BUSY_SECONDS if is_busy(now) else SECONDS
     lock = WriteLock(backend().database_file())
     try:
-        return _Run(state, now, time.monotonic() + seconds, lock).work()
+        return _Run(state, now, time.monotonic() + (seconds or SECONDS), lock, gives_way=seconds is None).work()
     finally:
         lock.close()
         SearchState.objects.filter(pk=state.pk).update(leased_until=None)
 
 
 def is_busy(now: datetime) -> bool:
-    latest = Event.objects.filter(id__gt=first_id_at(now - BUSY_SPAN))
-    return latest.order_by().values("pk")[:BUSY_EVENTS].count() == BUSY_EVENTS
+    """Whether pushes or engines have much to do."""
+    since = now - BUSY_SPAN
+    pushed = Event.objects.filter(id__gt=first_id_at(since))
+    ended = Delivery.objects.filter(_finished(), finished_at__gt=since)
+    return any(rows.order_by().values("pk")[:BUSY_ROWS].count() == BUSY_ROWS for rows in (pushed, ended))
+
+
+def _finished() -> RawSQL:
+    """A copy of the condition of the index, which SQLite does not find otherwise."""
+    return RawSQL("deliveries_delivery.finished_at IS NOT NULL", [], output_field=BooleanField())
 
 
 def unindexed_failures(since: datetime, limit: int, unsearched: Unsearched) -> list[Delivery]:
     """Deliveries that failed since then, and the newest that are being retried, without a document that says so."""
     current = DeliveryDocument.objects.filter(delivery=OuterRef("pk"), attempts__gte=OuterRef("attempt_count"))
     any_ = DeliveryDocument.objects.filter(delivery=OuterRef("pk"))
-    # A copy of the condition of the index, which SQLite does not find otherwise.
-    finished = RawSQL("deliveries_delivery.finished_at IS NOT NULL", [], output_field=BooleanField())
-    failed = Delivery.objects.filter(finished, ~Exists(current), finished_at__gte=since, status="failed")
+    failed = Delivery.objects.filter(_finished(), ~Exists(current), finished_at__gte=since, status="failed")
     newest = in_failing_index(Delivery.objects.filter(status="retrying")).order_by("-id").values_list("id", flat=True)
     retrying = Delivery.objects.filter(~Exists(any_), id__in=list(newest[:RETRYING]))
     rows: list[Delivery] = []
@@ -125,6 +131,9 @@ class _Run:
     now: datetime
     until: float
     lock: WriteLock
+    #: Whether it ends when pushes or engines turn out to have much to do.
+    gives_way: bool = False
+    _looks_at: float = field(default_factory=lambda: time.monotonic() + BUSY_SECONDS)
 
     def work(self) -> int:
         steps: list[Callable[[Unsearched], int]] = [
@@ -142,7 +151,12 @@ class _Run:
 
     @property
     def is_over(self) -> bool:
-        return time.monotonic() > self.until
+        moment = time.monotonic()
+        if self.gives_way and moment > self._looks_at:
+            self._looks_at = moment + BUSY_SECONDS
+            if is_busy(timezone.now()):
+                self.until = moment
+        return moment >= self.until
 
     def _while_there_is_time(self, step: Callable[[Unsearched], int]) -> int:
         """A step returns how many documents it wrote, and -1 when there is nothing left for it."""

@@ -320,3 +320,21 @@ def test_events_of_one_moment_are_all_found() -> None:
     events = [EventFactory(id=uuid7(moment), store=store, data={"phone": "+491712345678"}) for _ in range(150)]
     fill()
     assert found("2345678", "event") == sorted(event.pk for event in events)
+
+
+def test_a_run_ends_soon_while_engines_have_much_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexing, "BUSY_ROWS", 3)
+    monkeypatch.setattr(indexing, "BUSY_SECONDS", 0.0)
+    indexing.state_of_index(timezone.now())
+    for _ in range(3):
+        EventFactory(id=at(timezone.now() - timedelta(minutes=5)))
+    assert not indexing.is_busy(timezone.now())
+    for _ in range(3):
+        DeliveryFactory(
+            event__id=at(timezone.now() - timedelta(minutes=5)), status="succeeded", finished_at=timezone.now()
+        )
+    assert indexing.is_busy(timezone.now())
+    assert indexing.run(timezone.now()) == 0
+    monkeypatch.setattr(indexing, "BUSY_ROWS", 100)
+    SearchState.objects.update(leased_until=None)
+    assert indexing.run(timezone.now()) == 6
