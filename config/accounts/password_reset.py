@@ -28,7 +28,7 @@ from django.utils.http import urlsafe_base64_encode
 from config.accounts.mail import deliver, send_to
 from config.accounts.sessions import end_sessions
 from config.desk.login import charge_login
-from config.desk.login_throttle import Throttled
+from config.desk.login_throttle import SaysWhenToReturn, Throttled
 from integrations.foundation.audit import Actor, record_change
 
 
@@ -79,7 +79,7 @@ class _Offered:
         return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
 
 
-class AskView(_Offered, PasswordResetView):
+class AskView(_Offered, SaysWhenToReturn, PasswordResetView):
     form_class = ResetForm
     template_name = "accounts/password_reset.html"
     success_url = reverse_lazy("password_reset_done")
@@ -88,13 +88,6 @@ class AskView(_Offered, PasswordResetView):
         form: Any = super().get_form(form_class)
         form.request = self.request
         return form
-
-    def form_invalid(self, form: Any) -> Any:
-        response = super().form_invalid(form)
-        if form.throttled is not None:
-            response.status_code = 429
-            response["Retry-After"] = str(form.throttled.seconds)
-        return response
 
 
 class SentView(_Offered, PasswordResetDoneView):

@@ -19,11 +19,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from config.accounts.single_sign_on import is_set_up
 from config.desk.login import LoginForm
+from config.desk.login_throttle import SaysWhenToReturn
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 @method_decorator(never_cache, name="dispatch")
-class DeskLoginView(LoginView):
+class DeskLoginView(SaysWhenToReturn, LoginView):
     authentication_form = LoginForm
     template_name = "admin/login.html"
 
@@ -40,13 +41,6 @@ class DeskLoginView(LoginView):
             response: HttpResponse = perform_password_login(
                 self.request, {"username": form.get_user().get_username()}, login
             )
-        return response
-
-    def form_invalid(self, form: Any) -> HttpResponse:
-        response = super().form_invalid(form)
-        if form.throttled is not None:
-            response.status_code = 429
-            response["Retry-After"] = str(form.throttled.seconds)
         return response
 
 

@@ -14,6 +14,7 @@ import math
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import F
@@ -56,6 +57,17 @@ class Throttled(Exception):
     def __init__(self, wait: timedelta) -> None:
         self.seconds = max(1, math.ceil(wait.total_seconds()))
         super().__init__(f"Too many failed attempts. Try again in {_spoken(self.seconds)}.")
+
+
+class SaysWhenToReturn:
+    """Of a form's view: a throttled attempt gets 429 and when to try again. The form keeps why in `throttled`."""
+
+    def form_invalid(self, form: Any) -> Any:
+        response = super().form_invalid(form)  # type: ignore[misc]
+        if form.throttled is not None:
+            response.status_code = 429
+            response["Retry-After"] = str(form.throttled.seconds)
+        return response
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,19 +13,19 @@ from urllib.parse import parse_qsl
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from deliveries.ingest.loops import stated_hops
 from deliveries.ingest.service import TooMuchContention
+from deliveries.sources.lookup import source_at
 from deliveries.sources.receive import Refused, receive
 from integrations.api.errors import CODES, APIError, error_list
 from integrations.api.parsing import read_body
 from integrations.foundation import tracing
 from integrations.foundation.strict_json import compact_json
-from integrations.models import Source, SourceAddress
+from integrations.models import Source
 from integrations.models.source import address_url
 from integrations.security.encryption import DecryptionError
 from integrations.sources.base import Answer, Incoming, Unreadable
@@ -34,8 +34,6 @@ from integrations.wire_formats.base import HOPS_HEADER
 
 logger = logging.getLogger("hookdesk.sources")
 
-#: Characters of what can be an address's unguessable part.
-LONGEST_TOKEN = 100
 BUSY = "The same records are changing too quickly. Nothing was stored; try again."
 AWAY = "The database is unavailable. Nothing was stored; try again."
 UNREADABLE = "This source's secrets cannot be read at the moment. Nothing was stored; try again."
@@ -69,7 +67,7 @@ def _answered(request: HttpRequest, token: str, traceparent: str | None) -> Http
 
 def _received(request: HttpRequest, token: str, traceparent: str | None) -> Answer:
     now = timezone.now()
-    source = _source_at(token, now)
+    source = source_at(token, now)
     if source is None:
         raise Refused(404, "There is no source at this address.")
     if not source.is_enabled:
@@ -87,20 +85,6 @@ def _received(request: HttpRequest, token: str, traceparent: str | None) -> Answ
         raise Refused(400, f"{HOPS_HEADER} {error}", HOPS_HEADER) from None
     incoming = _incoming(request, token, source)
     return receive(source=source, request=incoming, hops=hops, now=now, traceparent=traceparent)
-
-
-def _source_at(token: str, now: Any) -> Source | None:
-    if len(token) > LONGEST_TOKEN:
-        return None
-    valid = Q(expires_at=None) | Q(expires_at__gt=now)
-    found = (
-        SourceAddress.objects.filter(valid, digest=SourceAddress.digest_of(token), source__deleted_at=None)
-        .select_related("source__store")
-        .prefetch_related("source__secrets")
-        .defer("token")
-        .first()
-    )
-    return None if found is None else found.source
 
 
 def _incoming(request: HttpRequest, token: str, source: Source) -> Incoming:

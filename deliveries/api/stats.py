@@ -40,15 +40,20 @@ class DurationsSerializer(serializers.Serializer[Any]):
     p99 = serializers.FloatField(allow_null=True)
 
 
-class PeriodSerializer(serializers.Serializer[Any]):
-    start = serializers.DateTimeField()
-    end = serializers.DateTimeField()
+class CountedSerializer(serializers.Serializer[Any]):
+    """What is counted of any time."""
+
     accepted = serializers.IntegerField(help_text="Deliveries made.")
     delivered = serializers.IntegerField(help_text="Deliveries that arrived.")
     retried = serializers.IntegerField(help_text="Attempts that failed and are followed by a retry.")
     failed = serializers.IntegerField(help_text="Deliveries that failed for good.")
     push_to_delivered = DurationsSerializer()
     receiver = DurationsSerializer(help_text="The receiver's own time, of each attempt.")
+
+
+class PeriodSerializer(CountedSerializer):
+    start = serializers.DateTimeField()
+    end = serializers.DateTimeField()
 
 
 class BudgetSerializer(serializers.Serializer[Any]):
@@ -67,16 +72,10 @@ class BudgetSerializer(serializers.Serializer[Any]):
     alert_since = serializers.DateTimeField(allow_null=True, help_text="Since when staff are told.")
 
 
-class StatsSerializer(serializers.Serializer[Any]):
+class StatsSerializer(CountedSerializer):
     window = serializers.ChoiceField(list(WINDOWS))
     since = serializers.DateTimeField()
     until = serializers.DateTimeField()
-    accepted = serializers.IntegerField(help_text="Deliveries made.")
-    delivered = serializers.IntegerField(help_text="Deliveries that arrived.")
-    retried = serializers.IntegerField(help_text="Attempts that failed and are followed by a retry.")
-    failed = serializers.IntegerField(help_text="Deliveries that failed for good.")
-    push_to_delivered = DurationsSerializer()
-    receiver = DurationsSerializer(help_text="The receiver's own time, of each attempt.")
     failing_since = serializers.DateTimeField(allow_null=True, help_text="No success since then.")
     backlog = serializers.IntegerField(help_text="Deliveries that are not finished, counted up to `backlog_limit`.")
     backlog_limit = serializers.IntegerField()

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.db import connection
 
+from deliveries.storage.rows.claims import QUEUED
 from deliveries.storage.sql import to_time
 
 #: Deliveries that wait are counted up to here, of all integrations together.
@@ -16,19 +17,15 @@ COUNTED: Final = 200_000
 LEAST_COUNTED: Final = 1_000
 MOST_COUNTED: Final = 10_000
 
-# One probe of the index `delivery_due` per integration that has anything queued, then the first of its queue.
-_QUEUED = """
-WITH RECURSIVE queued(id) AS (
-  SELECT (SELECT min(integration_id) FROM deliveries_delivery WHERE due_at IS NOT NULL)
-  UNION ALL
-  SELECT (SELECT min(d.integration_id) FROM deliveries_delivery d
-          WHERE d.due_at IS NOT NULL AND d.integration_id > queued.id)
-  FROM queued WHERE queued.id IS NOT NULL
-)
+# The first of each queue.
+_QUEUED = (
+    QUEUED
+    + """
 SELECT id, (SELECT min(d.due_at) FROM deliveries_delivery d
             WHERE d.integration_id = queued.id AND d.due_at IS NOT NULL AND d.status <> 'sending')
 FROM queued WHERE id IS NOT NULL
 """
+)
 _COUNT = (
     "SELECT COUNT(*) FROM"
     " (SELECT 1 FROM deliveries_delivery WHERE integration_id = %s AND due_at IS NOT NULL LIMIT %s) AS counted"

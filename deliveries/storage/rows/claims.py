@@ -143,7 +143,7 @@ class IntegrationQueue:
 
 
 # A "loose index scan": one probe per integration that has anything queued, however long its queue is.
-QUEUED_INTEGRATIONS = """
+QUEUED = """
 WITH RECURSIVE queued(id) AS (
   SELECT (SELECT min(integration_id) FROM deliveries_delivery WHERE due_at IS NOT NULL)
   UNION ALL
@@ -151,11 +151,16 @@ WITH RECURSIVE queued(id) AS (
           WHERE d.due_at IS NOT NULL AND d.integration_id > queued.id)
   FROM queued WHERE queued.id IS NOT NULL
 )
+"""
+QUEUED_INTEGRATIONS = (
+    QUEUED
+    + """
 SELECT {columns}
 FROM queued JOIN integrations_integration i ON i.id = queued.id
 LEFT JOIN integrations_integrationhealth h ON h.integration_id = i.id
 WHERE i.is_enabled AND i.deleted_at IS NULL
 """
+)
 
 
 class Leased(NamedTuple):
