@@ -4,7 +4,7 @@ MINUTES ?= 60
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help setup demo test coverage run check bench faults soak fmt docs openapi lock release release-draft
+.PHONY: help setup demo test coverage run check bench faults soak fmt docs openapi messages lock release release-draft
 
 help:
 	@echo "make demo     the main job in one command: push, fail, fix, resend"
@@ -18,6 +18,7 @@ help:
 	@echo "make fmt      format the code"
 	@echo "make docs     the documentation as a site: build/docs/index.html"
 	@echo "make openapi  update docs/openapi.yaml"
+	@echo "make messages update the translations: config/locale"
 	@echo "make lock     update the requirements locks"
 	@echo "make release  check everything, then build source archive, wheel and bill of materials"
 
@@ -60,6 +61,9 @@ docs: setup
 
 openapi: setup
 	@DEBUG=true ENV_FILE=/dev/null $(PYTHON) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+messages: setup
+	@$(PYTHON) -m tests.translations
 
 # Needs uv (https://docs.astral.sh/uv/). No index address is written into the locks.
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

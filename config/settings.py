@@ -213,6 +213,7 @@ MIDDLEWARE = [
     "config.server.page_middleware.PageUserMiddleware",
     "config.server.page_middleware.PageMessageMiddleware",
     "config.desk.time_zone.PageZoneMiddleware",
+    "config.desk.language.PageLanguageMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -236,7 +237,15 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-LANGUAGE_CODE = "en-us"
+# Of all that is not a page: the API, commands, logs, what is stored.
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français")]
+# Of pages for people whose browser asks for none of these, and of messages to staff.
+DESK_LANGUAGE = env.str("DESK_LANGUAGE", default="en")
+if DESK_LANGUAGE not in dict(LANGUAGES):
+    raise ImproperlyConfigured(f"DESK_LANGUAGE is {DESK_LANGUAGE!r}. Write en, de or fr.")
+LANGUAGE_COOKIE_NAME = "hookdesk_language"
+LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
 # Of pages for people whose browser has not said its own yet.
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 FORMAT_MODULE_PATH = ["config.formats"]

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, URLResolver, path, reverse
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext as _
 
 from integrations.wire_formats.base import VERSION
 
@@ -120,7 +121,7 @@ class HookdeskAdminSite(AdminSite):
     def time_zone(self, request: HttpRequest) -> HttpResponse:
         from config.desk.time_zone import zone_page
 
-        return zone_page(request, {**self.each_context(request), "title": "Time zone"})
+        return zone_page(request, {**self.each_context(request), "title": _("Language and time zone")})
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         from config.desk.dashboard import visible_heartbeat

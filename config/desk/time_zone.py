@@ -1,4 +1,4 @@
-"""Each page's times are in the zone of whoever looks at it.
+"""Each page's times are in the zone of whoever looks at it. Its page chooses the language too.
 
 `desk.js` writes the browser's zone into a cookie; a zone that somebody chooses on the page of this module goes into
 another one and wins. Neither: `settings.TIME_ZONE`. Cookies, and no column of the user: where a person sits is known to
@@ -18,8 +18,10 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
+from config.desk import language
 from config.server.page_middleware import PagesOnly
 
 #: What the browser says, and what its user chose.
@@ -63,22 +65,27 @@ def choices() -> list[str]:
 
 
 def zone_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """Choose a zone, or the browser's again."""
+    """Choose a zone and a language, or the browser's again."""
     if request.method == "POST":
-        wanted = request.POST.get("zone", "")
+        wanted, spoken = request.POST.get("zone", ""), request.POST.get("language", "")
         if wanted and not known(wanted):
-            context["error"] = "This is no time zone. Choose one of the list."
+            context["error"] = _("This is not a time zone. Choose one from the list.")
+        elif spoken and language.known(spoken) != spoken:
+            context["error"] = _("Hookdesk does not speak this language. Choose one from the list.")
         else:
             response = redirect("admin:desk_zone")
             if wanted:
                 secure = settings.SESSION_COOKIE_SECURE
                 response.set_cookie(CHOICE_COOKIE, wanted, max_age=A_YEAR, samesite="Lax", httponly=True, secure=secure)
-                messages.success(request, f"Times are shown in {wanted}.")
             else:
                 response.delete_cookie(CHOICE_COOKIE, samesite="Lax")
-                messages.success(request, "Times are shown in your browser's time zone.")
+            language.keep(response, spoken)
+            with translation.override(spoken or translation.get_language()):
+                messages.success(request, _("Saved for you in this browser."))
             return response
     context |= {
+        "languages": settings.LANGUAGES,
+        "chosen_language": language.chosen(request),
         "zones": choices(),
         "chosen": known(request.COOKIES.get(CHOICE_COOKIE, "")),
         "browser_zone": known(request.COOKIES.get(BROWSER_COOKIE, "")),

@@ -1,0 +1,73 @@
+"""Each page is in the language of whoever looks at it.
+
+A language that somebody chose, on the page of `time_zone`, is kept in Django's own cookie; else the browser's
+`Accept-Language` counts, then `settings.DESK_LANGUAGE`. The API, the commands, logs and what is stored stay in English:
+programs read them, and people of all languages the same row. What is sent to staff is in `DESK_LANGUAGE`: a channel has
+many readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from contextlib import AbstractContextManager
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
+from django.utils.translation.trans_real import parse_accept_lang_header
+
+from config.server.page_middleware import PagesOnly
+
+A_YEAR = 365 * 24 * 3600
+
+
+class PageLanguageMiddleware(PagesOnly):
+    """Activates the viewer's language while their page is made."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if request.path_info.startswith(("/api/", "/in/")):
+            return self.get_response(request)
+        language = language_of(request)
+        with translation.override(language):
+            response = self.get_response(request)
+        if isinstance(response, HttpResponseBase):
+            response.headers.setdefault("Content-Language", language)
+            patch_vary_headers(response, ("Accept-Language",))
+        return response
+
+
+def language_of(request: HttpRequest) -> str:
+    """The chosen language, else the first of the browser's that the desk speaks, else the installation's."""
+    accepted = [code for code, _ in parse_accept_lang_header(request.headers.get("Accept-Language", ""))]
+    for code in (chosen(request), *accepted):
+        if found := known(code):
+            return found
+    return str(settings.DESK_LANGUAGE)
+
+
+def chosen(request: HttpRequest) -> str:
+    """What somebody chose in this browser; an empty text if nothing."""
+    return known(request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, ""))
+
+
+def known(code: str) -> str:
+    """The language of the desk for `code` (`de-AT` → `de`); an empty text if it has none."""
+    base = code.lower().partition("-")[0]
+    return base if base in dict(settings.LANGUAGES) else ""
+
+
+def keep(response: HttpResponse, language: str) -> None:
+    """Set or, for an empty text, delete the cookie with the choice."""
+    name = str(settings.LANGUAGE_COOKIE_NAME)
+    if language:
+        secure = settings.SESSION_COOKIE_SECURE
+        response.set_cookie(name, language, max_age=A_YEAR, samesite="Lax", httponly=True, secure=secure)
+    else:
+        response.delete_cookie(name, samesite="Lax")
+
+
+def staff_language() -> AbstractContextManager[None]:
+    """For what is written for all of the staff: messages of channels, e-mails about notifications."""
+    return translation.override(settings.DESK_LANGUAGE)
