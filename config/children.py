@@ -77,8 +77,8 @@ def _serve(address: str) -> None:
 def worker() -> Child:
     """django-q2's cluster with the engines, whose heartbeats are watched."""
     watch = EngineWatch()
-    last_sign = watch.last_sign if settings.ENGINE_PROCESSES > 0 else lambda: None
-    return Child("the worker", _work, last_sign=last_sign)
+    last_seen = watch.last_seen if settings.ENGINE_PROCESSES > 0 else lambda: None
+    return Child("the worker", _work, last_seen=last_seen)
 
 
 def _work() -> None:

@@ -28,44 +28,44 @@ class EngineWatch:
     """
 
     def __init__(self) -> None:
-        self._sign: float | None = None
-        self._question: ForkProcess | None = None
+        self._last_seen: float | None = None
+        self._query: ForkProcess | None = None
         self._asked_at = 0.0
 
-    def last_sign(self) -> float | None:
+    def last_seen(self) -> float | None:
         """When an engine of this host was last seen alive (monotonic); None while the database does not answer."""
-        now, beat = time.monotonic(), registry.last_beat.get()
+        now, beat = time.monotonic(), registry.last_heartbeat.get()
         if beat and now - beat < SUSPICIOUS_SECONDS:
-            self._sign = beat
+            self._last_seen = beat
             return beat
-        if self._question is None:
+        if self._query is None:
             if now - self._asked_at >= ASK_SECONDS:
                 self._ask(now)
-        elif not self._question.is_alive():
-            self._take_answer(self._question.exitcode)
+        elif not self._query.is_alive():
+            self._read_answer(self._query.exitcode)
         elif now - self._asked_at > ANSWER_SECONDS:
-            self._question.kill()
-            self._question.join()
-            self._take_answer(None)
-        return self._sign
+            self._query.kill()
+            self._query.join()
+            self._read_answer(None)
+        return self._last_seen
 
     def _ask(self, now: float) -> None:
         self._asked_at = now
-        self._question = multiprocessing.get_context("fork").Process(target=_look_into_the_database, daemon=True)
-        self._question.start()
+        self._query = multiprocessing.get_context("fork").Process(target=_query_database, daemon=True)
+        self._query.start()
 
-    def _take_answer(self, status: int | None) -> None:
-        self._question = None
+    def _read_answer(self, status: int | None) -> None:
+        self._query = None
         if status == _ALIVE:
-            self._sign = self._asked_at
+            self._last_seen = self._asked_at
         elif status != _NONE:
             # Engines cannot write heartbeats either: a missing one says nothing about them.
-            self._sign = None
-        elif self._sign is None:
-            self._sign = self._asked_at
+            self._last_seen = None
+        elif self._last_seen is None:
+            self._last_seen = self._asked_at
 
 
-def _look_into_the_database() -> None:
+def _query_database() -> None:
     """The process of its own; its exit status is the answer."""
     from django.utils import timezone
 

@@ -34,13 +34,13 @@ FROZEN_SECONDS = 20.0
 #: … but one that has just started gets longer.
 STARTING_SECONDS = 60.0
 #: How often the supervisor looks around when nothing wakes it, and while a child waits to be started.
-LOOK_SECONDS, RESTART_LOOK_SECONDS = 1.0, 0.1
-LONGEST_BACKOFF = 30.0
+CHECK_SECONDS, RESTART_CHECK_SECONDS = 1.0, 0.1
+MAX_BACKOFF = 30.0
 #: A child that has run this long is restarted without a pause when it dies.
 SETTLED_SECONDS = 60.0
 
 FORK = multiprocessing.get_context("fork")
-_HEEDED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Child:
     name: str
     main: Callable[[], object]
     #: Monotonic time of the last heartbeat; None: unknown.
-    last_sign: Callable[[], float | None] = lambda: None
+    last_seen: Callable[[], float | None] = lambda: None
     grace_seconds: float = GRACE_SECONDS
     process: ForkProcess | None = None
     started_at: float = 0.0
@@ -62,17 +62,17 @@ class Child:
         return self.process is not None and self.process.is_alive()
 
     def start(self, now: float) -> None:
-        self.process = FORK.Process(target=_begin, args=(self.main, os.getpid()), name=self.name)
+        self.process = FORK.Process(target=_run_child, args=(self.main, os.getpid()), name=self.name)
         # A signal must not meet the child while it still has the supervisor's handlers.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
         try:
             self.process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         self.started_at = now
 
     def is_frozen(self, now: float) -> bool:
-        sign = self.last_sign()
+        sign = self.last_seen()
         if sign is None or now - self.started_at < STARTING_SECONDS:
             return False
         return now - max(sign, self.started_at) > FROZEN_SECONDS
@@ -95,18 +95,18 @@ class Child:
     def note_death(self, now: float) -> float:
         """Seconds until it is restarted: 0.5, 1, 2, … 30."""
         self.failures = 0 if now - self.started_at > SETTLED_SECONDS else self.failures + 1
-        pause = 0.0 if self.failures == 0 else min(LONGEST_BACKOFF, 0.25 * 2**self.failures)
+        pause = 0.0 if self.failures == 0 else min(MAX_BACKOFF, 0.25 * 2**self.failures)
         self.start_after = now + pause
         self.process = None
         return pause
 
 
-def _begin(main: Callable[[], object], supervisor: int) -> None:
+def _run_child(main: Callable[[], object], supervisor: int) -> None:
     """In the child."""
     os.setsid()
-    for signum in _HEEDED:
+    for signum in _HANDLED:
         signal.signal(signum, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
     os.environ[SUPERVISOR_VARIABLE] = str(supervisor)
     main()
 
@@ -127,13 +127,13 @@ class Supervisor:
 
     def run(self) -> None:
         """Until SIGTERM, SIGINT or `stop`."""
-        previous = {signum: signal.signal(signum, self._on_signal) for signum in _HEEDED}
+        previous = {signum: signal.signal(signum, self._on_signal) for signum in _HANDLED}
         try:
             while not self.is_stopping:
                 for child in self.children:
-                    self._look_after(child, time.monotonic())
+                    self._check(child, time.monotonic())
                 is_waiting = any(child.process is None for child in self.children)
-                self._waker.wait(RESTART_LOOK_SECONDS if is_waiting else LOOK_SECONDS)
+                self._waker.wait(RESTART_CHECK_SECONDS if is_waiting else CHECK_SECONDS)
                 if self._parent.was_interrupted():
                     self.stop()
         finally:
@@ -147,7 +147,7 @@ class Supervisor:
             self.is_stopping = True
         self._waker.wake()
 
-    def _look_after(self, child: Child, now: float) -> None:
+    def _check(self, child: Child, now: float) -> None:
         if child.process is None:
             if now >= child.start_after:
                 child.start(now)

@@ -20,7 +20,7 @@ logger = logging.getLogger("hookdesk.web")
 SWEEP_SECONDS = 1.0
 ACCEPTED_AT_ONCE = 16
 #: Seconds until the next accept if no file descriptor is left for another connection.
-_BREATHER = 0.1
+_ACCEPT_RETRY_SECONDS = 0.1
 
 
 class Connections:
@@ -94,7 +94,7 @@ class Connections:
     def _pause(self, listener: socket.socket) -> None:
         """Leave new ones with the kernel for a moment."""
         self.loop.remove_reader(listener)
-        self.loop.call_later(_BREATHER, self._resume, listener)
+        self.loop.call_later(_ACCEPT_RETRY_SECONDS, self._resume, listener)
 
     def _resume(self, listener: socket.socket) -> None:
         if not self.is_stopping:
@@ -110,18 +110,18 @@ class Connections:
 
     def opened(self, connection: Connection) -> None:
         self.open.add(connection)
-        self.owes(connection)
+        self.mark_incomplete(connection)
         if self._sweeper is None:
             self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def closed(self, connection: Connection) -> None:
         self.open.discard(connection)
         self._slow.discard(connection)
-        self._owes_nothing(connection)
+        self._mark_complete(connection)
         if self.lines is not None and connection.current is not None:
             self.lines.ended(connection.current)
 
-    def owes(self, connection: Connection) -> None:
+    def mark_incomplete(self, connection: Connection) -> None:
         """Part of a request is missing. One address may have only a limited number of these at a time."""
         if connection in self.unfinished:
             return
@@ -129,26 +129,26 @@ class Connections:
         self._unfinished_of[connection.address] += 1
         if self._unfinished_of[connection.address] > self.limits.unfinished_per_address:
             oldest = next(other for other in self.unfinished if other.address == connection.address)
-            self._owes_nothing(oldest)
+            self._mark_complete(oldest)
             oldest.refuse(Refusal(503, "Too many incomplete requests from this address."))
 
-    def is_owing(self, connection: Connection) -> bool:
+    def is_incomplete(self, connection: Connection) -> bool:
         return connection in self.unfinished
 
-    def _owes_nothing(self, connection: Connection) -> None:
+    def _mark_complete(self, connection: Connection) -> None:
         if connection in self.unfinished:
             del self.unfinished[connection]
             self._unfinished_of[connection.address] -= 1
             if not self._unfinished_of[connection.address]:
                 del self._unfinished_of[connection.address]
 
-    def handed_over(self, connection: Connection, request: Request) -> None:
-        self._owes_nothing(connection)
+    def request_ready(self, connection: Connection, request: Request) -> None:
+        self._mark_complete(connection)
         if self.lines is not None:
             self.lines.begun(request)
         self._handle(request)
 
-    def has_unread(self, connection: Connection) -> None:
+    def answer_unread(self, connection: Connection) -> None:
         """It takes its answer more slowly than it comes. All together, only so much may wait in memory."""
         self._slow.add(connection)
         excess = self.unread() - self.limits.unread_bytes
@@ -163,7 +163,7 @@ class Connections:
         self._slow = {connection for connection in self._slow if connection.unread_bytes}
         return sum(connection.unread_bytes for connection in self._slow)
 
-    def make_room(self, connection: Connection) -> None:
+    def shed_body(self, connection: Connection) -> None:
         """Bodies take too much memory: drop the one that has been arriving the longest.
 
         Raises Refusal if that is the caller.

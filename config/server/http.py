@@ -17,7 +17,7 @@ from config.server.request import Headers, Refusal, Request, framing_of, head_wi
 from config.server.unread import Unread
 
 #: What one read brings at most, and so what can come beyond a limit before it is noticed.
-_ONE_READ = 256 * 1024
+_READ_BYTES = 256 * 1024
 
 
 class Owner(Protocol):
@@ -32,14 +32,14 @@ class Owner(Protocol):
     def now(self) -> float: ...
     def opened(self, connection: Connection) -> None: ...
     def closed(self, connection: Connection) -> None: ...
-    def owes(self, connection: Connection) -> None: ...
-    def is_owing(self, connection: Connection) -> bool: ...
-    def handed_over(self, connection: Connection, request: Request) -> None: ...
-    def make_room(self, connection: Connection) -> None: ...
-    def has_unread(self, connection: Connection) -> None: ...
+    def mark_incomplete(self, connection: Connection) -> None: ...
+    def is_incomplete(self, connection: Connection) -> bool: ...
+    def request_ready(self, connection: Connection, request: Request) -> None: ...
+    def shed_body(self, connection: Connection) -> None: ...
+    def answer_unread(self, connection: Connection) -> None: ...
 
 
-class _Enough(Exception):
+class _PipelineFull(Exception):
     """The client has sent more requests ahead than are kept for it."""
 
 
@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
         if self.current is not None:
             return None
         if not self._has_begun:
-            is_new = self._owner.is_owing(self)
+            is_new = self._owner.is_incomplete(self)
             return Refusal(0) if waited > (limits.head_seconds if is_new else limits.idle_seconds) else None
         if self._body is None:
             if waited > limits.head_seconds:
@@ -159,24 +159,24 @@ class Connection(asyncio.Protocol):
         except HttpParserError as error:
             # What a callback raised is the parser's context.
             cause = error.__context__
-            if isinstance(cause, _Enough):
-                self._take_no_more()
+            if isinstance(cause, _PipelineFull):
+                self._stop_reading_requests()
                 return
             self.refuse(cause if isinstance(cause, Refusal) else Refusal(400, f"This is not HTTP/1.1: {error}."))
         else:
             if self.current is None and self._has_begun:
-                self._owner.owes(self)
+                self._owner.mark_incomplete(self)
 
     def _feed(self, data: bytes) -> None:
         self._raw_size += len(data)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
-            self._go_on_without_upgrade(data[upgrade.args[0] :])
-        if self._has_begun and self._body is None and self._raw_size > self._owner.limits.head_bytes + _ONE_READ:
+            self._continue_without_upgrade(data[upgrade.args[0] :])
+        if self._has_begun and self._body is None and self._raw_size > self._owner.limits.head_bytes + _READ_BYTES:
             raise self._too_large_head()
 
-    def _go_on_without_upgrade(self, rest: bytes) -> None:
+    def _continue_without_upgrade(self, rest: bytes) -> None:
         """Answer in HTTP/1.1, as a server may that does not support the requested protocol."""
         method, version = self._parser.get_method(), self._parser.get_http_version()
         if method == b"CONNECT":
@@ -234,7 +234,7 @@ class Connection(asyncio.Protocol):
             self._release(self._size)
             self._refuse_body(self._size)
         elif self._owner.buffered > self._owner.limits.buffered_bytes:
-            self._owner.make_room(self)
+            self._owner.shed_body(self)
 
     def on_message_complete(self) -> None:
         if not self._is_upgrading and not self._is_body_refused:
@@ -247,8 +247,8 @@ class Connection(asyncio.Protocol):
         self._hand_over(b"", announced)
 
     def _hand_over(self, body: bytes, announced: int) -> None:
-        if len(self.ready) >= self._owner.limits.requests_ahead:
-            raise _Enough
+        if len(self.ready) >= self._owner.limits.pipelined_requests:
+            raise _PipelineFull
         method, version = self._parser.get_method().decode("ascii"), self._parser.get_http_version()
         request = Request(self, method, self._target, version)
         request.headers = self._headers
@@ -261,7 +261,7 @@ class Connection(asyncio.Protocol):
         if self.current is None:
             self._next()
 
-    def _take_no_more(self) -> None:
+    def _stop_reading_requests(self) -> None:
         """What was taken in is answered, then the connection closed: the client has to ask again for the rest."""
         self._release(self._size)
         self._has_begun = True
@@ -276,7 +276,7 @@ class Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         self.current = self.ready.popleft()
-        self._owner.handed_over(self, self.current)
+        self._owner.request_ready(self, self.current)
 
     async def write(self, request: Request, data: bytes) -> bool:
         """A part of the answer to `request`; returns when more may follow, False if the client is gone."""
@@ -309,8 +309,8 @@ class Connection(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         self.transport.write(data)
         if left := self.unread_bytes:
-            self._unread.grew(len(data), left, self._owner.now())
-            self._owner.has_unread(self)
+            self._unread.on_write(len(data), left, self._owner.now())
+            self._owner.answer_unread(self)
 
     def abandon(self) -> None:
         """The response cannot be completed: the client must not take what it has for all of it."""

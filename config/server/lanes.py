@@ -45,7 +45,9 @@ class Lanes:
         #: Requests being answered that may write.
         self._writing: set[Request] = set()
         self._pushes = DaemonPool(push_threads or threads, "push")
-        self._direct = PushLane(connections, self._answer, self._pushes, others_write=lambda: bool(self._writing))
+        self._push_lane = PushLane(
+            connections, self._answer, self._pushes, has_other_writers=lambda: bool(self._writing)
+        )
         self._pages = DaemonPool(threads, "page")
         self._receivers = DaemonPool(max(2, threads // 2), "receiver")
         self._probes = DaemonPool(1, "probe")
@@ -53,7 +55,7 @@ class Lanes:
     def admit(self, request: Request) -> None:
         path = request.path
         if path in PUSH_PATHS:
-            self._direct.admit(request)
+            self._push_lane.admit(request)
             return
         if path == b"/healthz" and request.method in ("GET", "HEAD"):
             # The process is up if this loop runs. Nothing else is checked, so nothing else can delay the answer.
@@ -81,4 +83,4 @@ class Lanes:
             self._writing.discard(request)
 
     def stop(self) -> None:
-        self._direct.stop()
+        self._push_lane.stop()

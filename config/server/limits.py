@@ -34,7 +34,7 @@ class Limits:
     #: All answers that wait for clients, together. Beyond it, the client that has taken the longest is given up.
     unread_bytes: int = 128 * 1024 * 1024
     #: Requests that a client may send before the answer to the first; then it gets those answers and the end.
-    requests_ahead: int = 100
+    pipelined_requests: int = 100
     #: After an answer that refuses the rest of a request: what still comes is thrown away for so long.
     linger_seconds: float = 2.0
     #: Open connections. At the limit the one idle the longest is closed.

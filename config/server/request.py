@@ -46,8 +46,8 @@ class Request:
     """A request whose body is complete. Header names are in lower case."""
 
     __slots__ = (
-        "begun_at", "body", "connection", "content_length", "head", "headers", "id", "is_kept_alive", "learn", "method",
-        "status", "target", "version",
+        "begun_at", "body", "connection", "content_length", "head", "headers", "id", "is_kept_alive", "method",
+        "on_response_start", "status", "target", "version",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, method: str, target: bytes, version: str) -> None:
@@ -62,7 +62,7 @@ class Request:
         self.is_kept_alive = True
         #: For `push_lane`: header lines of the answer; whom to tell the status and headers that Django answers with.
         self.head = b""
-        self.learn: Callable[[str, list[tuple[str, str]]], None] | None = None
+        self.on_response_start: Callable[[str, list[tuple[str, str]]], None] | None = None
         #: For the log, if it has a line per request.
         self.id = ""
         self.begun_at = 0.0

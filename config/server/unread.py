@@ -14,7 +14,7 @@ class Unread:
     since: float = 0.0
     size: int = 0
 
-    def grew(self, written: int, left: int, now: float) -> None:
+    def on_write(self, written: int, left: int, now: float) -> None:
         """`written` bytes more, and now `left` of all wait for the client."""
         if self.since and left > written:
             self.size += written

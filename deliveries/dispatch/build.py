@@ -112,7 +112,7 @@ def build_request(message: Message, destination: DestinationConfig) -> Request |
     Raises whatever a buggy format raises: see `prepare`.
     """
     try:
-        return _traced(destination.speaker.build(message), message.traceparent)
+        return _traced(destination.wire_format.build(message), message.traceparent)
     except Skip as skip:
         return Outcome(is_success=True, summary=skip.summary)
     except PayloadError as error:

@@ -13,7 +13,7 @@ from django.db.models import TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
-from deliveries.dispatch.pacing import PROBE_TIMEOUT, Pacer, next_eligible_at, noted_health, tokens
+from deliveries.dispatch.pacing import PROBE_TIMEOUT, Pacer, next_eligible_at, tokens, written_health
 from deliveries.dispatch.types import ClaimedDelivery, IntegrationQueue
 from deliveries.models import Revision
 from deliveries.storage import backend
@@ -58,10 +58,10 @@ def claim(*, pacer: Pacer, room: int, now: datetime) -> Claim:
     rows, version, unreadable = backend().lease(shares, uuid7(), now) if shares else Leased([], None, [])
     for key in unreadable:  # they fail, the others are sent
         _fail_unreadable(key)
-    _note_paced(candidates, rows, now)
-    chances = [_chance(candidate, now) for candidate in candidates]
+    _save_pacing(candidates, rows, now)
+    next_claims = [_next_claim_at(candidate, now) for candidate in candidates]
     is_full = sum(shares.values()) >= room and len(rows) >= room
-    next_eligible = min([*chances, now + HORIZON])
+    next_eligible = min([*next_claims, now + HORIZON])
     has_more = _has_more(candidates, shares, rows, now)
     return Claim(_with_revisions(rows), next_eligible, version, is_full, has_more, _drained(shares, rows))
 
@@ -71,7 +71,7 @@ def next_due(now: datetime) -> datetime | None:
     candidates = backend().queued_integrations(now)
     if any(candidate.next_due <= now for candidate in candidates):
         return None
-    return min([*(_chance(candidate, now) for candidate in candidates), now + HORIZON])
+    return min([*(_next_claim_at(candidate, now) for candidate in candidates), now + HORIZON])
 
 
 def _has_more(
@@ -93,10 +93,10 @@ def _drained(shares: Mapping[int, int], rows: list[ClaimedDelivery]) -> list[int
     return [key for key, count in taken.items() if count < shares.get(key, 0)]
 
 
-def _chance(candidate: IntegrationQueue, now: datetime) -> datetime:
+def _next_claim_at(candidate: IntegrationQueue, now: datetime) -> datetime:
     """When another claim may succeed. Other engines free capacity without notifying us."""
-    chance = next_eligible_at(candidate, now)
-    return chance if chance > now else now + BLOCKED_BACKOFF
+    moment = next_eligible_at(candidate, now)
+    return moment if moment > now else now + BLOCKED_BACKOFF
 
 
 def _fail_unreadable(key: Any) -> None:
@@ -122,14 +122,14 @@ def _with_revisions(rows: list[ClaimedDelivery]) -> list[ClaimedDelivery]:
     return rows
 
 
-def _note_paced(candidates: list[IntegrationQueue], rows: list[ClaimedDelivery], now: datetime) -> None:
+def _save_pacing(candidates: list[IntegrationQueue], rows: list[ClaimedDelivery], now: datetime) -> None:
     """Save the tokens used by rate-limited integrations, and that a breaker's probe is in flight."""
     taken = Counter(row.integration_id for row in rows)
     for candidate in candidates:
         count = taken[candidate.integration_id]
         if count and candidate.is_failing:
             # Another engine may have recorded trouble: the success that ends it must be written immediately.
-            noted_health.pop(candidate.integration_id, None)
+            written_health.pop(candidate.integration_id, None)
         if not count or (candidate.rate_limit is None and candidate.breaker == "closed"):
             continue
         health = IntegrationHealth.objects.filter(integration_id=candidate.integration_id)
@@ -138,5 +138,5 @@ def _note_paced(candidates: list[IntegrationQueue], rows: list[ClaimedDelivery],
             IntegrationHealth.objects.get_or_create(integration_id=candidate.integration_id)
             health.update(rate_tokens=left, rate_refilled_at=now)
         if candidate.breaker != "closed":
-            noted_health.pop(candidate.integration_id, None)  # the outcome of the probe must be written
+            written_health.pop(candidate.integration_id, None)  # the outcome of the probe must be written
             health.update(breaker="half_open", probe_at=now + PROBE_TIMEOUT)

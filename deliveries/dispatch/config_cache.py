@@ -25,7 +25,7 @@ from subscriptions.models import Subscription
 logger = logging.getLogger("hookdesk.engine")
 
 #: Secrets of a rotation expire without a change of the version.
-LONGEST_MEMORY = 30.0
+MAX_AGE = 30.0
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class DestinationConfig:
     """`problem`: why nothing can be sent there, for staff; a delivery then fails and is retried."""
 
     endpoint: Endpoint
-    speaker: WireFormat
+    wire_format: WireFormat
     policy: tuple[float, ...]
     problem: str = ""
     slug: str = ""
@@ -52,9 +52,9 @@ class SubscriptionConfig:
 def _load(integration_id: int) -> DestinationConfig:
     integration = Integration.objects.prefetch_related("secrets").get(id=integration_id)
     endpoint = endpoint_of(integration, timezone.now())
-    speaker = adapter_for(endpoint)
-    policy = parse_policy(integration.retry_policy or speaker.default_retry_policy)
-    return DestinationConfig(endpoint, speaker, policy, slug=integration.slug)
+    wire_format = adapter_for(endpoint)
+    policy = parse_policy(integration.retry_policy or wire_format.default_retry_policy)
+    return DestinationConfig(endpoint, wire_format, policy, slug=integration.slug)
 
 
 def _unusable(integration_id: int, why: str) -> DestinationConfig:
@@ -74,16 +74,16 @@ def _unusable(integration_id: int, why: str) -> DestinationConfig:
 class ConfigCache:
     def __init__(self) -> None:
         self._version = -1
-        self._forget_at = 0.0
+        self._expires_at = 0.0
         self._destinations: dict[int, DestinationConfig] = {}
         self._subscription_configs: dict[tuple[int, uuid.UUID | None], SubscriptionConfig] = {}
         self._are_deleted: dict[uuid.UUID, bool] = {}
 
     def expect(self, version: int) -> None:
         """Drop everything if `version` is not the cached one."""
-        if version != self._version or time.monotonic() > self._forget_at:
+        if version != self._version or time.monotonic() > self._expires_at:
             self._version = version
-            self._forget_at = time.monotonic() + LONGEST_MEMORY
+            self._expires_at = time.monotonic() + MAX_AGE
             self._destinations.clear()
             self._subscription_configs.clear()
             self._are_deleted.clear()

@@ -46,7 +46,7 @@ def _interpreted(
         return AttemptResult(dispatch.claimed, dispatch.request, None, error, duration, outcome, dispatch.started_at)
     try:
         assert dispatch.message is not None
-        outcome = within_limit(destination.speaker.read(dispatch.message, response))
+        outcome = within_limit(destination.wire_format.read(dispatch.message, response))
     except Exception as fault:
         logger.exception("the answer to %s could not be read", dispatch.claimed.id)
         outcome = internal("read the answer", fault)

@@ -17,7 +17,7 @@ from deliveries.storage.locks import lock_order_keys
 from deliveries.storage.rows.pushes import OrderKey
 
 
-def first_in_line(subscription_id: uuid.UUID, order_key: str) -> Delivery | None:
+def first_unfinished(subscription_id: uuid.UUID, order_key: str) -> Delivery | None:
     """The earliest unfinished delivery: the one that may be sent."""
     return (
         Delivery.objects.filter(subscription_id=subscription_id, order_key=order_key, status__in=Delivery.HOLDING)
@@ -26,7 +26,7 @@ def first_in_line(subscription_id: uuid.UUID, order_key: str) -> Delivery | None
     )
 
 
-def is_one_under_way(subscription_id: uuid.UUID, order_key: str) -> bool:
+def is_one_scheduled(subscription_id: uuid.UUID, order_key: str) -> bool:
     """Sending or scheduled: one that staff released or resent may be sent ahead of the first in line."""
     return Delivery.objects.filter(
         subscription_id=subscription_id, order_key=order_key, status__in=Delivery.OPEN, due_at__isnull=False
@@ -38,8 +38,8 @@ def release_next(subscription_id: uuid.UUID, order_key: str, now: datetime) -> b
 
     Inside a transaction that has locked the key.
     """
-    first = first_in_line(subscription_id, order_key)
-    if first is None or not first.is_held or is_one_under_way(subscription_id, order_key):
+    first = first_unfinished(subscription_id, order_key)
+    if first is None or not first.is_held or is_one_scheduled(subscription_id, order_key):
         return False
     return bool(Delivery.objects.filter(id=first.id, status="pending", due_at=None).update(due_at=now))
 
@@ -50,7 +50,7 @@ def release_all(keys: Collection[OrderKey], now: datetime) -> int:
     return sum(release_next(*key, now) for key in sorted(keys))
 
 
-def release_forgotten(now: datetime, limit: int = 100) -> int:
+def release_orphaned(now: datetime, limit: int = 100) -> int:
     """The sweep's safety net: held deliveries with nothing ahead of them. Returns how many were released."""
     held = (
         Delivery.objects.filter(order_key__isnull=False, status="pending", due_at=None)

@@ -14,22 +14,22 @@ from deliveries.dispatch.types import IntegrationQueue
 
 #: A new integration starts with this many in flight, and doubles per round trip while it answers. One that hangs
 #: therefore never holds more than this of an engine's capacity.
-FIRST_WINDOW = 8
+INITIAL_WINDOW = 8
 #: Integrations that have not answered recently share at most this part of the capacity.
 UNPROVEN_SHARE = 0.5
 #: Enough requests in flight for receivers that answer immediately; see `AdaptiveConcurrency`.
-FIRST_REACH = 256
+INITIAL_CONCURRENCY = 256
 BREAKER_THRESHOLD = 10
-PROBE_FIRST = timedelta(seconds=5)
-PROBE_LONGEST = timedelta(seconds=30)
+PROBE_MIN_PAUSE = timedelta(seconds=5)
+PROBE_MAX_PAUSE = timedelta(seconds=30)
 #: How long a half-open breaker waits for its probe before it sends another.
 PROBE_TIMEOUT = timedelta(seconds=30)
 
 #: What this process last wrote about an integration's health: when, and whether there was nothing to remember. A
 #: success need not be written then, unless a claim has seen that another engine knows of trouble.
-noted_health: dict[int, tuple[datetime, bool]] = {}
+written_health: dict[int, tuple[datetime, bool]] = {}
 #: Successes that it has not written since: they are added when there is something else to write.
-unnoted_successes: Counter[int] = Counter()
+unwritten_successes: Counter[int] = Counter()
 
 
 class AdaptiveConcurrency:
@@ -42,19 +42,19 @@ class AdaptiveConcurrency:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self.size = min(FIRST_REACH, capacity)
+        self.size = min(INITIAL_CONCURRENCY, capacity)
 
-    def adjust(self, *, landed: int, flying: int) -> None:
+    def adjust(self, *, completed: int, in_flight: int) -> None:
         """Called at each recording."""
-        if flying > landed and landed + flying >= self.size // 2:
+        if in_flight > completed and completed + in_flight >= self.size // 2:
             self.size = min(self._capacity, self.size * 2)
-        elif flying < landed // 4:
-            self.size = max(min(FIRST_REACH, self._capacity), self.size - self.size // 8)
+        elif in_flight < completed // 4:
+            self.size = max(min(INITIAL_CONCURRENCY, self._capacity), self.size - self.size // 8)
 
 
 @dataclass(slots=True)
 class _Window:
-    size: float = FIRST_WINDOW
+    size: float = INITIAL_WINDOW
     in_flight: int = 0
     is_proven: bool = False
 
@@ -65,7 +65,7 @@ class Pacer:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self._windows: dict[int, _Window] = {}
-        self._served = 0  # the last one allocated capacity: the next round starts after it
+        self._last_served = 0  # the last one allocated capacity: the next round starts after it
 
     def on_dispatch(self, integration_id: int) -> None:
         self._window(integration_id).in_flight += 1
@@ -81,7 +81,7 @@ class Pacer:
             window.size = min(self.capacity, window.size + 1)
         else:
             window.is_proven = False
-            window.size = max(1.0, min(window.size, FIRST_WINDOW) / 2)
+            window.size = max(1.0, min(window.size, INITIAL_WINDOW) / 2)
 
     def _window(self, integration_id: int, *, is_proven: bool = False) -> _Window:
         """`is_proven`: the stored health, for one that this engine has not sent to yet."""
@@ -119,14 +119,14 @@ class Pacer:
         for candidate in candidates:
             self._window(candidate.integration_id, is_proven=candidate.answered_last)
         wanted = {c.integration_id: n for c in candidates if c.next_due <= now and (n := self.room_for(c, now))}
-        order = sorted(wanted, key=lambda integration_id: (integration_id <= self._served, integration_id))
+        order = sorted(wanted, key=lambda integration_id: (integration_id <= self._last_served, integration_id))
         unproven = [integration_id for integration_id in order if not self._windows[integration_id].is_proven]
-        granted = _shared(unproven, wanted, self._room_for_unproven())
+        granted = _share_fairly(unproven, wanted, self._room_for_unproven())
         for integration_id in unproven:
             wanted[integration_id] = granted[integration_id]
-        shares = {key: share for key, share in _shared(order, wanted, room).items() if share}
+        shares = {key: share for key, share in _share_fairly(order, wanted, room).items() if share}
         if shares:
-            self._served = next(reversed(shares))
+            self._last_served = next(reversed(shares))
         return shares
 
     def _room_for_unproven(self) -> int:
@@ -134,7 +134,7 @@ class Pacer:
         return max(0, max(1, int(self.capacity * UNPROVEN_SHARE)) - held)
 
 
-def _shared(order: Sequence[int], wanted: Mapping[int, int], room: int) -> dict[int, int]:
+def _share_fairly(order: Sequence[int], wanted: Mapping[int, int], room: int) -> dict[int, int]:
     """`room` in equal parts, in this order, none more than wanted."""
     shares = dict.fromkeys(order, 0)
     waiting = [key for key in order if wanted[key]]
@@ -176,5 +176,5 @@ def next_eligible_at(candidate: IntegrationQueue, now: datetime) -> datetime:
 def probe_delay(opened_at: datetime | None, now: datetime) -> timedelta:
     """The pause before the next probe: it doubles while the integration stays down."""
     if opened_at is None:
-        return PROBE_FIRST
-    return min(PROBE_LONGEST, max(PROBE_FIRST, now - opened_at))
+        return PROBE_MIN_PAUSE
+    return min(PROBE_MAX_PAUSE, max(PROBE_MIN_PAUSE, now - opened_at))

@@ -21,8 +21,8 @@ from deliveries.storage.rows.claims import LEASE_GRACE
 from integrations.models import ConfigVersion, Integration
 
 #: Of one integration, for all web processes of a host: more than that claims serve better.
-MOST_ROOM = 256
-LEAST_ROOM = 2
+MAX_ROOM = 256
+MIN_ROOM = 2
 #: How long a reservation counts; after this much less, nothing is born claimed by it.
 LIFETIME = timedelta(seconds=15)
 SAFETY = timedelta(seconds=5)
@@ -80,8 +80,8 @@ def _reservable(engine: Engine, wanted: Collection[int], held: Mapping[int, int]
             continue
         born_of_others = born.get(integration_id, 0) - held.get(integration_id, 0)
         free = cap - sending.get(integration_id, 0) + born.get(integration_id, 0) - max(others, born_of_others)
-        room = min(MOST_ROOM, free // 2)
-        if room >= LEAST_ROOM:
+        room = min(MAX_ROOM, free // 2)
+        if room >= MIN_ROOM:
             found.append(Reserved(integration_id, room, version, timeout + LEASE_GRACE))
     return found
 

@@ -69,7 +69,7 @@ class AttemptResult:
     started_at: datetime
 
     @property
-    def is_trouble(self) -> bool:
+    def is_receiver_failure(self) -> bool:
         """Something is wrong with the receiver, or it asks for a pause; a payload that it refuses is no trouble."""
         return not self.outcome.is_success and not self.outcome.is_permanent
 

@@ -25,13 +25,13 @@ from integrations.security.tokens import Principal
 from subscriptions.routing import SchemaViolation, StoreConfig, cached_config
 
 #: Bytes of a body. A larger one would keep everybody else waiting while it is planned.
-MOST_BYTES = 64 * 1024
+MAX_BYTES = 64 * 1024
 #: Steps of filters and schemas, some microseconds each, for the same reason.
-MOST_STEPS = 5_000
+MAX_STEPS = 5_000
 #: How often it is planned: again each time that its records turn out to exist, or to have changed.
 TRIES = 3
 
-_OTHER_WAY = (DocumentError, Invalid, SchemaViolation, TooMuchWork)
+_FALLBACK_ERRORS = (DocumentError, Invalid, SchemaViolation, TooMuchWork)
 
 
 @dataclass(slots=True, eq=False)
@@ -49,23 +49,23 @@ class DirectPush(GroupedPush):
     known: ExistingRecords = field(default_factory=dict, kw_only=True)
     tries: int = field(default=1, kw_only=True)
 
-    def ended(self, status: int) -> None:
+    def end_span(self, status: int) -> None:
         """The caller was answered with this status."""
         self.span.end(status, **{"hookdesk.store": str(self.waiting.rows.store_id)})
 
-    def replanned(self, exist: RecordsExist) -> bool:
+    def replan(self, exist: RecordsExist) -> bool:
         """Plan again, for these records; False if it must go the other way."""
         self.tries += 1
         self.known = {**self.known, **exist.known}
         if self.tries > TRIES:
             return False
         try:
-            plan = _planned(self.config, self.document, self.known, is_objects=True, now=timezone.now())
-        except _OTHER_WAY:
+            plan = _plan(self.config, self.document, self.known, is_objects=True, now=timezone.now())
+        except _FALLBACK_ERRORS:
             return False
         plan.trace(self.span.traceparent)
-        self.waiting = WaitingPush(plan, self.waiting.repetition)
-        return _may_be_grouped(plan)
+        self.waiting = WaitingPush(plan, self.waiting.idempotency)
+        return _can_be_grouped(plan)
 
 
 def direct_push(
@@ -74,20 +74,20 @@ def direct_push(
     """None: take the other way. `is_objects`: the push API's body, not the event API's. `traceparent`: as it came."""
     span = tracing.begin("push", traceparent)
     config = cached_config(principal.store_id, principal.config_version)
-    if config is None or len(raw) > MOST_BYTES:
+    if config is None or len(raw) > MAX_BYTES:
         return None
     try:
         document = parse_document(raw)
-        plan = _planned(config, document, {}, is_objects=is_objects, now=timezone.now())
-    except _OTHER_WAY:
+        plan = _plan(config, document, {}, is_objects=is_objects, now=timezone.now())
+    except _FALLBACK_ERRORS:
         return None
-    if not _may_be_grouped(plan):
+    if not _can_be_grouped(plan):
         return None
     plan.trace(span.traceparent)
     response = of_objects(document) if is_objects else of_events(document, plan)
-    repetition = None if key is None else IdempotencyRecord(key, hashlib.sha256(raw).hexdigest(), response)
+    idempotency = None if key is None else IdempotencyRecord(key, hashlib.sha256(raw).hexdigest(), response)
     return DirectPush(
-        WaitingPush(plan, repetition),
+        WaitingPush(plan, idempotency),
         response=response,
         config=config,
         document=document,
@@ -96,17 +96,17 @@ def direct_push(
     )
 
 
-def _planned(config: StoreConfig, document: Any, known: ExistingRecords, *, is_objects: bool, now: datetime) -> Plan:
+def _plan(config: StoreConfig, document: Any, known: ExistingRecords, *, is_objects: bool, now: datetime) -> Plan:
     if is_objects:
         objects = read_objects(document, config.singular_overrides)
-        plan = plan_push(config=config, objects=objects, known=known, now=now, steps=MOST_STEPS)
+        plan = plan_push(config=config, objects=objects, known=known, now=now, steps=MAX_STEPS)
     else:
-        plan = plan_events(config=config, events=read_events(document, now), now=now, steps=MOST_STEPS)
+        plan = plan_events(config=config, events=read_events(document, now), now=now, steps=MAX_STEPS)
     for row in plan.deliveries:
         row.due_at = now
     return plan
 
 
-def _may_be_grouped(plan: Plan) -> bool:
+def _can_be_grouped(plan: Plan) -> bool:
     """Ordered deliveries wait for earlier ones, which only the database knows."""
     return all(row.order_key is None for row in plan.deliveries)

@@ -14,7 +14,7 @@ from deliveries.ingest.plan import Plan
 from deliveries.storage.rows.pushes import EventRow
 
 #: Digits of the number of hops; the column holds up to 32,767.
-MOST_DIGITS = 4
+MAX_DIGITS = 4
 
 
 def note_arrival(plan: Plan, hops: int) -> None:
@@ -51,8 +51,8 @@ def stated_hops(stated: str | None, user_agent: str) -> int:
     """
     if stated is None:
         return 1 if user_agent.startswith("Hookdesk/") else 0
-    if not (stated.isascii() and stated.isdigit() and len(stated) <= MOST_DIGITS):
-        raise ValueError(f"must be 0 to {'9' * MOST_DIGITS}, a whole number: copy it from the request received.")
+    if not (stated.isascii() and stated.isdigit() and len(stated) <= MAX_DIGITS):
+        raise ValueError(f"must be 0 to {'9' * MAX_DIGITS}, a whole number: copy it from the request received.")
     return int(stated) + 1
 
 

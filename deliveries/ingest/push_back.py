@@ -14,7 +14,7 @@ from django.utils import timezone
 from deliveries.ingest.loops import note_answer
 from deliveries.ingest.parsing import Invalid, read_objects
 from deliveries.ingest.plan import Plan, PushedObject, PushPlanner, TooMuchWork
-from deliveries.ingest.records import forget_empty, known_records
+from deliveries.ingest.records import delete_placeholders, known_records
 from deliveries.ingest.write import write_plan
 from deliveries.models import Event
 from deliveries.storage.rows.pushes import EventRow, OrderKey, PlanIsStale
@@ -94,7 +94,7 @@ def plan_push_back(store_id: uuid.UUID, answers: Sequence[Answer], *, is_locked:
     plan = planner.plan()
     if is_locked:
         locked = {(item.type, item.external_id) for _, objects in parts for item in objects}
-        forget_empty(store_id, locked.difference(known, ((row.type, row.external_id) for row in plan.records)))
+        delete_placeholders(store_id, locked.difference(known, ((row.type, row.external_id) for row in plan.records)))
     return PushBack(store_id, answers, plan, problems, stopped)
 
 

@@ -18,7 +18,7 @@ from deliveries.storage import backend
 #: Slice as a fraction of the limit: smaller means more queries, larger means more loss.
 SLICES = 100
 #: Stores remembered; those whose second is over are forgotten first.
-MOST_REMEMBERED = 1_000
+MAX_STORES = 1_000
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class _Slice:
 
     second: int
     left: int
-    is_all_gone: bool
+    is_used_up: bool
     until: float
 
 
@@ -43,7 +43,7 @@ def take_push(store_id: uuid.UUID, limit: int) -> int | None:
             if held.left > 0:
                 held.left -= 1
                 return None
-            if held.is_all_gone:
+            if held.is_used_up:
                 return held.second + 1
     taken = _take_slice(store_id, max(1, limit // SLICES), limit)
     refused = taken.left == 0
@@ -53,12 +53,12 @@ def take_push(store_id: uuid.UUID, limit: int) -> int | None:
         held = _slices.get(store_id)
         if held is not None and held.second == taken.second and time.monotonic() < held.until:
             taken.left += held.left
-            taken.is_all_gone |= held.is_all_gone
+            taken.is_used_up |= held.is_used_up
         _remember(store_id, taken)
     return taken.second + 1 if refused else None
 
 
-def take_held(store_id: uuid.UUID) -> bool:
+def take_from_slice(store_id: uuid.UUID) -> bool:
     """Whether the store may push now by what this process already has for it: without the database."""
     with _lock:
         held = _slices.get(store_id)
@@ -68,11 +68,11 @@ def take_held(store_id: uuid.UUID) -> bool:
         return True
 
 
-def give_back(store_id: uuid.UUID) -> None:
+def return_push(store_id: uuid.UUID) -> None:
     """A push that `take_held` let in is taken in another way, which counts it again."""
     with _lock:
         held = _slices.get(store_id)
-        if held is not None and not held.is_all_gone:
+        if held is not None and not held.is_used_up:
             held.left += 1
 
 
@@ -85,10 +85,10 @@ def _take_slice(store_id: uuid.UUID, number: int, limit: int) -> _Slice:
 
 
 def _remember(store_id: uuid.UUID, taken: _Slice) -> None:
-    if len(_slices) >= MOST_REMEMBERED and store_id not in _slices:
+    if len(_slices) >= MAX_STORES and store_id not in _slices:
         now = time.monotonic()
         for key in [key for key, held in _slices.items() if held.until <= now]:
             del _slices[key]
-        if len(_slices) >= MOST_REMEMBERED:
+        if len(_slices) >= MAX_STORES:
             _slices.clear()
     _slices[store_id] = taken

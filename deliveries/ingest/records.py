@@ -26,7 +26,7 @@ def known_records(
     return find(store_id, wanted)
 
 
-def forget_empty(store_id: uuid.UUID, keys: Collection[tuple[str, str]]) -> None:
+def delete_placeholders(store_id: uuid.UUID, keys: Collection[tuple[str, str]]) -> None:
     """Records that were locked before they existed, and are not written after all."""
     for kind, external_id in sorted(keys):
         Record.objects.filter(store_id=store_id, type=kind, external_id=external_id, version=0).delete()

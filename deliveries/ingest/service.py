@@ -42,7 +42,7 @@ TRIES = 12
 #: Whether the records of a store's last push were new. Its next push is assumed to be of the same kind, so that new
 #: records, the majority, need not be looked up first.
 _was_new: dict[uuid.UUID, bool] = {}
-MOST_REMEMBERED = 10_000
+MAX_STORES = 10_000
 
 
 class Revoked(Exception):
@@ -101,7 +101,7 @@ def publish_events(
     return _ingest(principal, _Events(document), raw, key, hops, traceparent)
 
 
-class _Source(Protocol):
+class _Input(Protocol):
     """What comes in, step by step: `_ingest` takes them in this order, again and again until nobody was quicker."""
 
     def parse(self, config: StoreConfig, now: datetime) -> list[Any]: ...
@@ -177,14 +177,14 @@ def _are_likely_new(config: StoreConfig, objects: Collection[PushedObject]) -> b
 
 
 def _remember(store_id: uuid.UUID, *, is_new: bool) -> None:
-    if len(_was_new) >= MOST_REMEMBERED:
+    if len(_was_new) >= MAX_STORES:
         _was_new.clear()
     _was_new[store_id] = is_new
 
 
 def _ingest(
     principal: Principal,
-    source: _Source,
+    source: _Input,
     raw: bytes,
     key: str | None,
     hops: int,
@@ -192,28 +192,30 @@ def _ingest(
 ) -> Receipt:
     body_hash = hashlib.sha256(raw).hexdigest() if key is not None else ""
     known: ExistingRecords | None = None
-    held: set[OrderKey] | None = None  # order keys to lock first; None while there is no contention
+    locked_keys: set[OrderKey] | None = None  # order keys to lock first; None while there is no contention
     for _attempt in range(TRIES):
-        if key is not None and (receipt := _earlier_answer(principal, key, body_hash)):
+        if key is not None and (receipt := _earlier_response(principal, key, body_hash)):
             return receipt
         try:
-            with nullcontext() if held is None else _holding(principal.store_id, held):
+            with nullcontext() if locked_keys is None else _locked(principal.store_id, locked_keys):
                 config = config_of(principal.store_id, principal.config_version)
                 if config.version != principal.config_version:
-                    principal = _refreshed(principal)
+                    principal = _refresh(principal)
                     continue
                 now = timezone.now()
                 items = source.parse(config, now)
-                plan = source.plan(config, items, source.load(config, items, known, is_locked=held is not None), now)
+                plan = source.plan(
+                    config, items, source.load(config, items, known, is_locked=locked_keys is not None), now
+                )
                 response = source.response(plan)
                 if hops:
                     note_arrival(plan, hops)
                 plan.trace(traceparent)
                 if plan.is_empty and key is None:
                     # No write will verify the caller here: check explicitly.
-                    _refreshed(principal)
+                    _refresh(principal)
                     return Receipt(response)
-                if held is not None and not plan.order_keys <= held:
+                if locked_keys is not None and not plan.order_keys <= locked_keys:
                     raise PlanIsStale
                 notifies = bool(plan.deliveries) and may_notify_inline()
                 write_plan(
@@ -224,8 +226,8 @@ def _ingest(
             continue
         except PlanIsStale:
             # Someone else was faster. To avoid losing repeatedly, lock the records while planning.
-            known, held = None, plan.order_keys.union(held or ())
-            principal = _refreshed(principal)
+            known, locked_keys = None, plan.order_keys.union(locked_keys or ())
+            principal = _refresh(principal)
             continue
         failpoint("ingest.after_commit")
         if stopped := plan.stopped:
@@ -238,7 +240,7 @@ def _ingest(
 
 
 @contextmanager
-def _holding(store_id: uuid.UUID, keys: Collection[OrderKey]) -> Iterator[None]:
+def _locked(store_id: uuid.UUID, keys: Collection[OrderKey]) -> Iterator[None]:
     """In a transaction whose plan cannot become stale: the store's configuration stays as it is, and the records that
     it
     reads are its own. In the order of `deliveries.storage.locks`: configuration, order keys, then records.
@@ -249,7 +251,7 @@ def _holding(store_id: uuid.UUID, keys: Collection[OrderKey]) -> Iterator[None]:
         yield
 
 
-def _refreshed(principal: Principal) -> Principal:
+def _refresh(principal: Principal) -> Principal:
     current = refresh(principal)
     if current is None:
         raise Revoked
@@ -258,12 +260,12 @@ def _refreshed(principal: Principal) -> Principal:
     return current
 
 
-def _earlier_answer(principal: Principal, key: str, body_hash: str) -> Receipt | None:
+def _earlier_response(principal: Principal, key: str, body_hash: str) -> Receipt | None:
     """The key's earlier response. No write verifies the caller here, so it is checked first."""
     found = IdempotencyKey.objects.filter(store_id=principal.store_id, key=key).first()
     if found is None:
         return None
-    _refreshed(principal)
+    _refresh(principal)
     if found.body_hash != body_hash:
         raise KeyConflict
     return Receipt(found.response, is_replay=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from deliveries.dispatch.ordering import first_in_line
+from deliveries.dispatch.ordering import first_unfinished
 from deliveries.ingest.plan import Plan
 from deliveries.storage import backend
 from deliveries.storage.locks import lock_order_keys
 from deliveries.storage.rows.pushes import IdempotencyRecord, OrderKey
 
 
-def write_plan(plan: Plan, repetition: IdempotencyRecord | None = None, *, notifies: bool = False) -> None:
+def write_plan(plan: Plan, idempotency: IdempotencyRecord | None = None, *, notifies: bool = False) -> None:
     """Store events, deliveries, records and the key in one transaction.
 
     Raises PlanIsStale or, for a plan that guesses, RecordsExist; nothing is stored then. `notifies`: the commit itself
@@ -21,10 +21,10 @@ def write_plan(plan: Plan, repetition: IdempotencyRecord | None = None, *, notif
         with transaction.atomic():
             lock_order_keys(keys)
             _schedule(plan)
-            backend().write_push(plan, repetition, notifies=notifies)
+            backend().write_push(plan, idempotency, notifies=notifies)
     else:
         _schedule(plan)
-        backend().write_push(plan, repetition, notifies=notifies)
+        backend().write_push(plan, idempotency, notifies=notifies)
 
 
 def _schedule(plan: Plan) -> None:
@@ -35,5 +35,5 @@ def _schedule(plan: Plan) -> None:
             row.due_at = plan.now
             continue
         key = (row.subscription_id, row.order_key)
-        row.due_at = None if key in taken or first_in_line(*key) is not None else plan.now
+        row.due_at = None if key in taken or first_unfinished(*key) is not None else plan.now
         taken.add(key)

@@ -48,29 +48,29 @@ def ping_new_subscription(subscription: Subscription, now: datetime) -> None:
 
 
 def discard_deliveries_of_integration(integration: Integration, now: datetime) -> None:
-    _note(integration.pk, None, now)
+    _record_backlog(integration.pk, None, now)
 
 
 def discard_deliveries_of_subscription(subscription: Subscription, now: datetime) -> None:
-    _note(subscription.integration_id, subscription.pk, now)
+    _record_backlog(subscription.integration_id, subscription.pk, now)
 
 
-def _note(integration_id: int, subscription_id: uuid.UUID | None, now: datetime) -> None:
+def _record_backlog(integration_id: int, subscription_id: uuid.UUID | None, now: datetime) -> None:
     """In the deleting transaction."""
     mine = Q(subscription=subscription_id) if subscription_id is not None else Q(subscription=None)
     backlog = Backlog.objects.filter(mine, integration=integration_id).first() or Backlog.objects.create(
         integration_id=integration_id, subscription_id=subscription_id, created_at=now
     )
-    transaction.on_commit(partial(_discard_for_a_while, backlog.pk), robust=True)
+    transaction.on_commit(partial(_discard_within_time_limit, backlog.pk), robust=True)
 
 
-def _discard_for_a_while(backlog_id: int) -> None:
+def _discard_within_time_limit(backlog_id: int) -> None:
     backlog = Backlog.objects.filter(pk=backlog_id).first()
     if backlog is not None:
         discard(backlog, timezone.now(), seconds=SECONDS)
 
 
-def note_left_behind(now: datetime) -> int:
+def note_late_deliveries(now: datetime) -> int:
     """Deleted integrations with due deliveries: a push in progress may have created them after the rest of the
     backlog was discarded, and no engine claims them. Returns how many. Part of the engines' maintenance."""
     has_lease = Q(status=Delivery.Status.SENDING, due_at__gt=now)
@@ -78,11 +78,11 @@ def note_left_behind(now: datetime) -> int:
     deleted = list(Integration.objects.exclude(deleted_at=None).filter(Exists(waiting)).values_list("pk", flat=True))
     for integration_id in deleted:
         with transaction.atomic():
-            _note(integration_id, None, now)
+            _record_backlog(integration_id, None, now)
     return len(deleted)
 
 
-def go_on(now: datetime) -> int:
+def continue_backlogs(now: datetime) -> int:
     """Work off remaining backlogs; returns how many deliveries were discarded. Part of the engines' maintenance."""
     return sum(discard(backlog, now, seconds=SECONDS) for backlog in Backlog.objects.order_by("pk")[:20])
 
@@ -151,15 +151,18 @@ def _discard_batch(ended: DeliveryQuerySet, ids: Sequence[uuid.UUID], now: datet
             is_awaiting_source=False,
         )
         groups.close_empty_groups({row.failure_group_id for row in rows}, now)
-        said = [row for row in rows if row.trigger != Delivery.Trigger.TEST]
+        reported = [row for row in rows if row.trigger != Delivery.Trigger.TEST]
         hooks.settled(
-            [hooks.DeliveryChange(row.id, row.store_id, row.integration_id, Delivery.Status.DISCARDED) for row in said],
+            [
+                hooks.DeliveryChange(row.id, row.store_id, row.integration_id, Delivery.Status.DISCARDED)
+                for row in reported
+            ],
             now,
         )
     return len(rows)
 
 
-def leave_out_deleted(claims: list[ClaimedDelivery], deleted: set[uuid.UUID], now: datetime) -> list[ClaimedDelivery]:
+def without_deleted(claims: list[ClaimedDelivery], deleted: set[uuid.UUID], now: datetime) -> list[ClaimedDelivery]:
     """Those of the claims whose subscription is not among the `deleted`. Inside the claim's transaction.
 
     The others are released without a due time and recorded: a push in progress may have created them after the rest of

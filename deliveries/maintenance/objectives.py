@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from deliveries import hooks
-from deliveries.maintenance.periodic import harmless
+from deliveries.maintenance.periodic import log_and_continue
 from deliveries.stats.budgets import Budget, budgets
 from deliveries.stats.waiting import MOST_COUNTED, Waiting, waiting
 from integrations.models import Objectives
@@ -45,11 +45,11 @@ def watch_objectives(now: datetime) -> int:
     queues, spent = waiting(now, [row.integration_id for row in alive], MOST_COUNTED), budgets(alive, now)
     changed = 0
     for row in rows:
-        with harmless("watching the objectives of integration", row.integration_id):
+        with log_and_continue("watching the objectives of integration", row.integration_id):
             queue = queues.get(row.integration_id, Waiting())
             found = _findings(row, queue, spent.get(row.integration_id), now) if row in alive else {}
             for alert in ALERTS:
-                changed += _tell(row, alert, found.get(alert), now)
+                changed += _announce(row, alert, found.get(alert), now)
     return changed
 
 
@@ -65,7 +65,7 @@ def _findings(row: Objectives, queue: Waiting, spent: Budget | None, now: dateti
     return found
 
 
-def _tell(row: Objectives, alert: str, finding: Finding | None, now: datetime) -> bool:
+def _announce(row: Objectives, alert: str, finding: Finding | None, now: datetime) -> bool:
     """`alert`: the name of the column that says since when it is known."""
     since = getattr(row, alert)
     integration, key = row.integration, f"{alert.removesuffix('_alert_at')}:{row.integration_id}"
@@ -100,11 +100,11 @@ def _budget_text(row: Objectives, found: Budget) -> str:
     return f"the error budget ({objective}) is being spent {rate}, {found.spent:.0%} of it so far: {spent}."
 
 
-def _backlog(queue: Waiting, most: int) -> Finding:
-    text = f"{queue.text} deliveries wait, more than the {most:,} that may."
-    return Finding(queue.number > most, queue.number <= most * SETTLED_BELOW, "warning", text)
+def _backlog(queue: Waiting, limit: int) -> Finding:
+    text = f"{queue.text} deliveries wait, more than the {limit:,} that may."
+    return Finding(queue.number > limit, queue.number <= limit * SETTLED_BELOW, "warning", text)
 
 
-def _wait(waited: float, most: int) -> Finding:
-    text = f"the oldest due delivery has waited for {waited:,.0f} seconds, longer than the {most:,} that it may."
-    return Finding(waited > most, waited <= most * SETTLED_BELOW, "error", text)
+def _wait(waited: float, limit: int) -> Finding:
+    text = f"the oldest due delivery has waited for {waited:,.0f} seconds, longer than the {limit:,} that it may."
+    return Finding(waited > limit, waited <= limit * SETTLED_BELOW, "error", text)

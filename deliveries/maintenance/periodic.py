@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import InterfaceError, OperationalError, transaction
 
 from deliveries import hooks
-from deliveries.dispatch.ordering import release_forgotten
+from deliveries.dispatch.ordering import release_orphaned
 from deliveries.maintenance import cascade
 from deliveries.models import Delivery, Event
 from deliveries.operational.publishing import publish_noted
@@ -36,14 +36,14 @@ def run_periodic(now: datetime) -> None:
     jobs: list[Callable[[datetime], object]] = [make_due_polls, publish_noted, queue_recipes, queue_indexing]
     if _swept_at is None or not timedelta() <= now - _swept_at < SWEEP_EVERY:
         _swept_at = now
-        jobs += [release_forgotten, disable_dead_integrations, cascade.note_left_behind, cascade.go_on]
+        jobs += [release_orphaned, disable_dead_integrations, cascade.note_late_deliveries, cascade.continue_backlogs]
     for job in jobs:
-        with harmless(job.__name__, ""):
+        with log_and_continue(job.__name__, ""):
             job(now)
 
 
 @contextmanager
-def harmless(what: str, which: object) -> Iterator[None]:
+def log_and_continue(what: str, which: object) -> Iterator[None]:
     """An error with one must not delay the others."""
     try:
         yield
@@ -64,7 +64,7 @@ def make_due_polls(now: datetime) -> int:
     count = 0
     # Without its parameters, which may be unreadable: then the poll itself says so.
     for subscription in due.defer("parameters")[:500]:
-        with harmless("polling", subscription.id):
+        with log_and_continue("polling", subscription.id):
             count += make_poll(subscription, now)
     return count
 
@@ -127,7 +127,7 @@ def disable_dead_integrations(now: datetime) -> int:
     )
     count = 0
     for integration_id, since in dead.values_list("integration_id", "first_failure_at"):
-        with harmless("disabling integration", integration_id):
+        with log_and_continue("disabling integration", integration_id):
             assert since is not None
             count += _disable(integration_id, since, now)
     return count

@@ -34,11 +34,11 @@ INTERRUPTED = (
 )
 
 
-def ended(transition: Transition) -> EndedAttempt:
+def ended_attempt(transition: Transition) -> EndedAttempt:
     """The row of an attempt with its result."""
     outcome, response, request = transition.outcome, transition.response, transition.request
     secrets = request.secrets if request is not None else ()
-    row = _begun(transition.claimed, request, transition.started_at)._replace(
+    row = _request_row(transition.claimed, request, transition.started_at)._replace(
         outcome="succeeded" if outcome.is_success else "failed",
         duration_ms=round(transition.duration * 1000),
         error_kind=outcome.kind,
@@ -55,7 +55,7 @@ def ended(transition: Transition) -> EndedAttempt:
     )
 
 
-def _begun(claimed: ClaimedDelivery, request: Request | None, started_at: datetime) -> EndedAttempt:
+def _request_row(claimed: ClaimedDelivery, request: Request | None, started_at: datetime) -> EndedAttempt:
     row = EndedAttempt(
         claimed.attempt_id,
         claimed.id,
@@ -131,7 +131,7 @@ def interrupted(delivery_id: uuid.UUID, number: int, trigger: str, revision: int
     )
 
 
-def give_back(claims: Sequence[ClaimedDelivery], now: datetime) -> None:
+def release_unsent(claims: Sequence[ClaimedDelivery], now: datetime) -> None:
     """Undo claims of which nothing was sent: due again at once, and the attempt does not count."""
     for claimed in claims:
         Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status="sending").update(
@@ -139,11 +139,11 @@ def give_back(claims: Sequence[ClaimedDelivery], now: datetime) -> None:
         )
 
 
-def leave_unfinished(dispatches: Sequence[Dispatch], now: datetime) -> None:
+def abandon_in_flight(dispatches: Sequence[Dispatch], now: datetime) -> None:
     """What was sent and cannot be waited for: due again at once, without counting a crash."""
     for dispatch in dispatches:
         claimed = dispatch.claimed
-        row = _begun(claimed, dispatch.request, dispatch.started_at)
+        row = _request_row(claimed, dispatch.request, dispatch.started_at)
         with transaction.atomic():
             Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status="sending").update(
                 status="retrying", due_at=now, lease=None, trigger="test" if claimed.is_test else "scheduled"

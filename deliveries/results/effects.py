@@ -23,7 +23,7 @@ from deliveries.dispatch.types import ClaimedDelivery, Transition
 from deliveries.ingest.loops import loop_text
 from deliveries.ingest.push_back import Answer, OrderKeysMissing, PushBack, plan_push_back, write_push_back
 from deliveries.models import Event
-from deliveries.results.superseding import Superfluous, awaiting, is_anyone_awaiting_source, missed_polls, supersede
+from deliveries.results.superseding import Superseded, awaiting, is_anyone_awaiting_source, missed_polls, supersede
 from deliveries.storage.rows.pushes import EventRow, OrderKey
 from integrations.models import ConfigVersion, Integration, Store
 from integrations.parameters import save_parameters, would_change
@@ -39,7 +39,7 @@ class Needs:
     """The locks that a batch's effects need."""
 
     push_backs: list[PushBack] = field(default_factory=list)
-    superfluous: list[Superfluous] = field(default_factory=list)
+    superseded: list[Superseded] = field(default_factory=list)
     order_keys: set[OrderKey] = field(default_factory=set)
     polled: set[uuid.UUID] = field(default_factory=set)
     #: Whose configuration may change.
@@ -51,7 +51,7 @@ class Needs:
 
     @property
     def groups(self) -> set[int]:
-        return {row.group_id for row in self.superfluous if row.group_id is not None}
+        return {row.group_id for row in self.superseded if row.group_id is not None}
 
 
 def gather(transitions: Sequence[Transition], also: Collection[OrderKey] = ()) -> Needs:
@@ -59,20 +59,20 @@ def gather(transitions: Sequence[Transition], also: Collection[OrderKey] = ()) -
     needs = Needs(order_keys=_released_keys(transitions) | set(also))
     succeeded = [s.claimed for s in transitions if s.status == "succeeded"]
     if succeeded and is_anyone_awaiting_source():
-        needs.superfluous = awaiting(succeeded)
+        needs.superseded = awaiting(succeeded)
     for transition in transitions:
         claimed, outcome = transition.claimed, transition.outcome
         if outcome.effect is not None:
             needs.stores.add(claimed.store_id)
         elif outcome.parameters and claimed.store_id not in needs.stores:
-            with _in_vain("parameters", claimed):
+            with _logging_failure("parameters", claimed):
                 if would_change(claimed.integration_id, outcome.parameters):
                     needs.stores.add(claimed.store_id)
         if _is_poll(transition):
             assert claimed.subscription_id is not None
             needs.polled.add(claimed.subscription_id)
-            needs.superfluous += missed_polls(claimed)
-    needs.order_keys |= {key for row in needs.superfluous if (key := row.key) is not None}
+            needs.superseded += missed_polls(claimed)
+    needs.order_keys |= {key for row in needs.superseded if (key := row.key) is not None}
     for store_id, answers in sorted(_answers(transitions).items()):
         push_back = plan_push_back(store_id, answers)
         needs.push_backs.append(push_back)
@@ -97,12 +97,12 @@ def apply(transitions: Sequence[Transition], needs: Needs, now: datetime) -> lis
 
     Requests in a response that cannot be fulfilled are logged, never raised. Raises OrderKeysMissing.
     """
-    groups = supersede(needs.superfluous, now)
-    for key in sorted(_released_keys(transitions) | {row.key for row in needs.superfluous if row.key is not None}):
+    groups = supersede(needs.superseded, now)
+    for key in sorted(_released_keys(transitions) | {row.key for row in needs.superseded if row.key is not None}):
         release_next(*key, now)
     loops = _push_back(transitions, needs)
     for transition in transitions:
-        _ask_of_configuration(transition, now)
+        _change_configuration(transition, now)
     for (store_id, integration_id), stopped in sorted(loops.items(), key=lambda item: item[0]):
         _announce_loop(store_id, integration_id, stopped, now)
     return groups
@@ -171,7 +171,7 @@ def _announce_loop(store_id: uuid.UUID, integration_id: int, stopped: EventRow, 
 
 
 @contextmanager
-def _in_vain(what: str, claimed: ClaimedDelivery) -> Iterator[None]:
+def _logging_failure(what: str, claimed: ClaimedDelivery) -> Iterator[None]:
     """A request in a response that cannot be fulfilled must not fail the delivery."""
     try:
         with transaction.atomic():
@@ -182,19 +182,19 @@ def _in_vain(what: str, claimed: ClaimedDelivery) -> Iterator[None]:
         logger.exception("could not apply %s from the response to %s", what, claimed.id)
 
 
-def _ask_of_configuration(transition: Transition, now: datetime) -> None:
+def _change_configuration(transition: Transition, now: datetime) -> None:
     outcome, claimed = transition.outcome, transition.claimed
     if outcome.parameters:
-        with _in_vain("parameters", claimed):
+        with _logging_failure("parameters", claimed):
             save_parameters(claimed.integration_id, outcome.parameters)
     if outcome.effect is not None:
-        with _in_vain(outcome.effect, claimed):
-            _take_effect(transition, now)
+        with _logging_failure(outcome.effect, claimed):
+            _apply_effect(transition, now)
     if _is_poll(transition):
-        _note_poll(claimed)
+        _save_poll_time(claimed)
 
 
-def _take_effect(transition: Transition, now: datetime) -> None:
+def _apply_effect(transition: Transition, now: datetime) -> None:
     claimed, outcome = transition.claimed, transition.outcome
     if outcome.effect == "disable_integration":
         integration = Integration.objects.only("id", "name", "store_id").get(id=claimed.integration_id)
@@ -215,7 +215,7 @@ def _take_effect(transition: Transition, now: datetime) -> None:
         hooks.announced(claimed.store_id, claimed.integration_id, f"deactivated:{subscription.id}", "error", text, now)
 
 
-def _note_poll(claimed: ClaimedDelivery) -> None:
+def _save_poll_time(claimed: ClaimedDelivery) -> None:
     """`last_poll` becomes the time at which the poll that succeeded was made."""
     assert claimed.subscription_id is not None
     # Never backwards: staff may resend an old one.

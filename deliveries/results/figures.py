@@ -22,8 +22,8 @@ def figures_of(transitions: Iterable[Transition], now: datetime) -> list[Attempt
         if claimed.is_test:
             continue
         took = round(transition.duration * 1000)
-        place = bin_of(took) if transition.request is not None else NOTHING_SENT
-        found.append(AttemptFigure(claimed.id, slot, claimed.integration_id, _ending(transition), place, took))
+        duration_bin = bin_of(took) if transition.request is not None else NOTHING_SENT
+        found.append(AttemptFigure(claimed.id, slot, claimed.integration_id, _kind_of(transition), duration_bin, took))
         if transition.status == "succeeded":
             passed = max(0, moment - (claimed.id.int >> 80))  # the id begins with when it was made
             found.append(
@@ -32,7 +32,7 @@ def figures_of(transitions: Iterable[Transition], now: datetime) -> list[Attempt
     return found
 
 
-def _ending(transition: Transition) -> int:
+def _kind_of(transition: Transition) -> int:
     if transition.outcome.is_success:
         return Kind.SUCCEEDED
     return Kind.RETRYING if transition.status == "retrying" else Kind.FAILED

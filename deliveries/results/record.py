@@ -21,9 +21,9 @@ from deliveries.failures.groups import Failure, close_empty_groups, group_failur
 from deliveries.ingest.push_back import OrderKeysMissing
 from deliveries.models import Delivery
 from deliveries.results import effects
-from deliveries.results.attempts import ended
+from deliveries.results.attempts import ended_attempt
 from deliveries.results.figures import figures_of
-from deliveries.results.health import are_worth_noting, count_successes, note_health
+from deliveries.results.health import count_successes, must_write_health, write_health
 from deliveries.results.reports import report
 from deliveries.results.rows import rows_of
 from deliveries.results.superseding import is_anyone_awaiting_source
@@ -37,9 +37,9 @@ from integrations.wire_formats.base import Outcome
 logger = logging.getLogger("hookdesk.engine")
 
 #: The most times a connector can ask for an immediate further attempt.
-MOST_LOOKUPS = 20
+MAX_LOOKUPS = 20
 #: How often a transaction that finds order keys missing is restarted.
-MOST_REPETITIONS = 5
+MAX_RESTARTS = 5
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ def decide(result: AttemptResult, policy: Sequence[float], now: datetime, rng: r
     claimed, outcome = result.claimed, result.outcome
     request = result.request
     error = "" if outcome.is_success else redact_text(outcome.message, request.secrets if request else ())
-    if outcome.again and claimed.attempt_number < MOST_LOOKUPS:
+    if outcome.again and claimed.attempt_number < MAX_LOOKUPS:
         return Transition.after(result, "pending", now, claimed.retry_count, error)
     if outcome.is_success:
         return Transition.after(result, "succeeded", None, claimed.retry_count, "")
@@ -77,21 +77,21 @@ def record_results(
     """
     transitions = [decide(result, destination_of(result.claimed.integration_id).policy, now, rng) for result in results]
     needs: effects.Needs | None = None
-    if _reach_out(transitions, now):
+    if _needs_shared_locks(transitions, now):
         backend().lock_claims()
         needs = effects.gather(transitions, also_lock)
         effects.lock_configuration(needs)
     _group(transitions, now, needs.groups if needs is not None else ())
     if needs is not None:
         lock_order_keys(needs.order_keys)
-    held = backend().record_results(*rows_of(transitions, now))
-    counted = _counted(transitions, held)
+    current = backend().record_results(*rows_of(transitions, now))
+    counted = _counted(transitions, current)
     if counted:
         left = effects.apply(counted, needs, now) if needs is not None else []
         _close_groups(counted, left, now)
-        said = [s for s in counted if s.status != "succeeded" or s.outcome.summary]
-        hooks.settled([_settled(s) for s in said if s.status != "pending"], now)
-        note_health(counted, now)
+        reported = [s for s in counted if s.status != "succeeded" or s.outcome.summary]
+        hooks.settled([_change_of(s) for s in reported if s.status != "pending"], now)
+        write_health(counted, now)
     return transitions
 
 
@@ -107,29 +107,29 @@ def record_alone(
     None: they are not, and nothing was written.
     """
     transitions = [decide(result, destination_of(result.claimed.integration_id).policy, now, rng) for result in results]
-    if any(map(_touches_shared_rows, transitions)) or are_worth_noting(transitions, now):
+    if any(map(_touches_shared_rows, transitions)) or must_write_health(transitions, now):
         return None
-    held = backend().record_alone(*rows_of(transitions, now))
-    if held is None:
+    current = backend().record_alone(*rows_of(transitions, now))
+    if current is None:
         return None
-    count_successes(_counted(transitions, held))
+    count_successes(_counted(transitions, current))
     return transitions
 
 
-def _counted(transitions: Sequence[Transition], held: Collection[uuid.UUID]) -> list[Transition]:
+def _counted(transitions: Sequence[Transition], current: Collection[uuid.UUID]) -> list[Transition]:
     """Those that came in time and are no tests."""
     for transition in transitions:
-        transition.is_late = transition.claimed.id not in held
+        transition.is_late = transition.claimed.id not in current
     return [one for one in transitions if not one.is_late and not one.claimed.is_test]
 
 
-def repeated(run: Callable[[frozenset[OrderKey]], T]) -> T:
+def retry_missing_keys(run: Callable[[frozenset[OrderKey]], T]) -> T:
     """`run` in a transaction; rolled back and restarted, locking the missing order keys first.
 
     Raises OrderKeysMissing if that keeps happening.
     """
     keys: frozenset[OrderKey] = frozenset()
-    for _ in range(MOST_REPETITIONS):
+    for _ in range(MAX_RESTARTS):
         try:
             with transaction.atomic():
                 return run(keys)
@@ -138,9 +138,9 @@ def repeated(run: Callable[[frozenset[OrderKey]], T]) -> T:
     raise OrderKeysMissing(keys)
 
 
-def _reach_out(transitions: Sequence[Transition], now: datetime) -> bool:
+def _needs_shared_locks(transitions: Sequence[Transition], now: datetime) -> bool:
     """Whether more is to be locked than these deliveries."""
-    if any(map(_touches_shared_rows, transitions)) or are_worth_noting(transitions, now):
+    if any(map(_touches_shared_rows, transitions)) or must_write_health(transitions, now):
         return True
     return any(s.status == "succeeded" for s in transitions) and is_anyone_awaiting_source()
 
@@ -169,7 +169,7 @@ def _group(transitions: Sequence[Transition], now: datetime, also_left: Collecti
         if left:
             lock_groups(left)
         return
-    held = _still_held([s.claimed for s in failing])
+    current = _still_held([s.claimed for s in failing])
     failures = [
         Failure(
             delivery_id=claimed.id,
@@ -180,7 +180,7 @@ def _group(transitions: Sequence[Transition], now: datetime, also_left: Collecti
             documents=_documents(s),
         )
         for s in failing
-        if (claimed := s.claimed).id in held
+        if (claimed := s.claimed).id in current
     ]
     groups = group_failures(failures, now, leaving=sorted(left)) if failures or left else {}
     for s in failing:
@@ -211,7 +211,7 @@ def _close_groups(counted: Sequence[Transition], also_left: Collection[int], now
         close_empty_groups(sorted(left), now)
 
 
-def _settled(transition: Transition) -> hooks.DeliveryChange:
+def _change_of(transition: Transition) -> hooks.DeliveryChange:
     claimed, outcome = transition.claimed, transition.outcome
     request = transition.request
     summary = redact_text(outcome.summary, request.secrets if request else ()) if outcome.summary else None
@@ -238,39 +238,39 @@ def record(
     A result that cannot be recorded as it is becomes a permanent failure that says so; it blocks nothing else.
     """
 
-    def settle_one(result: AttemptResult) -> None:
-        settled = repeated(
+    def record_one(result: AttemptResult) -> None:
+        recorded = retry_missing_keys(
             lambda keys: record_results([result], destination_of=destination_of, now=now, rng=rng, also_lock=keys)
         )
-        report(settled, destination_of, now)
+        report(recorded, destination_of, now)
 
     for result in results:
         try:
-            settle_one(result)
+            record_one(result)
         except (OperationalError, InterfaceError):
             raise
         except OrderKeysMissing:
             claimed = result.claimed
             logger.warning("the objects in the answer to %s could not be stored: the records were busy", claimed.id)
-            settle_one(replace(result, outcome=replace(result.outcome, pushed=None)))
+            record_one(replace(result, outcome=replace(result.outcome, pushed=None)))
         except Exception as error:
             logger.exception("the outcome of %s could not be recorded", result.claimed.id)
             outcome = internal("record the outcome; the answer is not kept", error)
             try:
-                settle_one(replace(result, response=None, error=None, outcome=outcome))
+                record_one(replace(result, response=None, error=None, outcome=outcome))
             except (OperationalError, InterfaceError):
                 raise
             except Exception:
                 logger.exception("%s fails without a trace of its request and its answer", result.claimed.id)
-                report([_fail_plainly(result, outcome, now)], destination_of, now)
+                report([_fail_without_side_effects(result, outcome, now)], destination_of, now)
 
 
-def _fail_plainly(result: AttemptResult, outcome: Outcome, now: datetime) -> Transition:
+def _fail_without_side_effects(result: AttemptResult, outcome: Outcome, now: datetime) -> Transition:
     """Fail without group, health and other side effects, so that it blocks nothing else."""
     claimed = result.claimed
     bare = replace(result, request=None, response=None, error=None, outcome=outcome)
     transition = Transition.after(bare, "failed", None, claimed.retry_count, outcome.message)
-    row = ended(transition)
+    row = ended_attempt(transition)
     with transaction.atomic():
         is_held = Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status=Delivery.Status.SENDING).update(
             status=Delivery.Status.FAILED, due_at=None, lease=None, finished_at=now, last_error=outcome.message

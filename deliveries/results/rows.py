@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from deliveries.dispatch.types import Transition
-from deliveries.results.attempts import ended
+from deliveries.results.attempts import ended_attempt
 from deliveries.results.figures import figures_of
 from deliveries.storage.rows.figures import AttemptFigure
 from deliveries.storage.rows.results import EndedAttempt, RecordedDelivery
@@ -16,7 +16,11 @@ def rows_of(
     transitions: Sequence[Transition], now: datetime
 ) -> tuple[list[RecordedDelivery], list[EndedAttempt], list[AttemptFigure]]:
     """The deliveries' new states, their attempts, and what is counted of them."""
-    return [_row(one, now) for one in transitions], [ended(one) for one in transitions], figures_of(transitions, now)
+    return (
+        [_row(one, now) for one in transitions],
+        [ended_attempt(one) for one in transitions],
+        figures_of(transitions, now),
+    )
 
 
 def _row(transition: Transition, now: datetime) -> RecordedDelivery:

@@ -15,11 +15,11 @@ from deliveries.models import Delivery, FailureGroup
 from deliveries.models.delivery import DeliveryQuerySet
 from deliveries.storage.rows.pushes import OrderKey
 
-MOST_POLLS = 500
+MAX_POLLS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Superfluous:
+class Superseded:
     """A delivery that is superseded if it is still in this group when the group is locked."""
 
     delivery_id: uuid.UUID
@@ -39,7 +39,7 @@ def is_anyone_awaiting_source() -> bool:
         return cursor.fetchone() is not None
 
 
-def awaiting(succeeded: Sequence[ClaimedDelivery]) -> list[Superfluous]:
+def awaiting(succeeded: Sequence[ClaimedDelivery]) -> list[Superseded]:
     """Deliveries waiting for a later push of the same record, now that one was delivered."""
     latest: dict[tuple[uuid.UUID, str, str], uuid.UUID] = {}
     for claimed in succeeded:
@@ -51,23 +51,23 @@ def awaiting(succeeded: Sequence[ClaimedDelivery]) -> list[Superfluous]:
         "id", "failure_group_id", "subscription_id", "order_key", "event__object_type", "event__object_id"
     )
     return [
-        Superfluous(*row[:4])
+        Superseded(*row[:4])
         for row in found
         if (later := latest.get((row[2], row[4], row[5]))) is not None and later > row[0]
     ]
 
 
-def missed_polls(claimed: ClaimedDelivery) -> list[Superfluous]:
+def missed_polls(claimed: ClaimedDelivery) -> list[Superseded]:
     """A successful poll covers everything since the last success: earlier failed polls are obsolete."""
     groups = FailureGroup.objects.filter(integration_id=claimed.integration_id, status=FailureGroup.Status.OPEN)
     missed = Delivery.objects.filter(
         failure_group__in=groups, subscription_id=claimed.subscription_id, topic="poll", status=Delivery.Status.FAILED
     )
-    rows = missed.values_list("id", "failure_group_id", "subscription_id", "order_key")[:MOST_POLLS]
-    return [Superfluous(*row) for row in rows]
+    rows = missed.values_list("id", "failure_group_id", "subscription_id", "order_key")[:MAX_POLLS]
+    return [Superseded(*row) for row in rows]
 
 
-def supersede(found: Collection[Superfluous], now: datetime) -> list[int]:
+def supersede(found: Collection[Superseded], now: datetime) -> list[int]:
     """End them. Inside a transaction that has locked their groups and order keys; returns the groups that they left.
 
     Ones locked by staff or maintenance are skipped.

@@ -18,7 +18,7 @@ from django_q.conf import Conf
 logger = logging.getLogger("hookdesk.cluster")
 
 #: How long until an outage is logged again.
-SAY_EVERY = 60.0
+LOG_EVERY = 60.0
 #: How long to wait before asking a broker again that did not answer.
 PAUSE = 2.0
 STATUS_PAUSE = 10.0
@@ -30,17 +30,17 @@ class OutageLog:
 
     def __init__(self, log: logging.Logger, what: str) -> None:
         self._log, self._what = log, what
-        self._said_at: float | None = None
+        self._logged_at: float | None = None
 
     def note(self, cause: object) -> None:
         now = time.monotonic()
-        if self._said_at is None or now - self._said_at >= SAY_EVERY:
-            self._said_at = now
+        if self._logged_at is None or now - self._logged_at >= LOG_EVERY:
+            self._logged_at = now
             self._log.warning("%s does not answer: %s", self._what, cause)
 
     def note_end(self) -> None:
-        if self._said_at is not None:
-            self._said_at = None
+        if self._logged_at is not None:
+            self._logged_at = None
             self._log.warning("%s answers again", self._what)
 
 
@@ -91,16 +91,16 @@ class PusherBroker(_Broker):
 class GuardBroker(_Broker):
     """For the guard: its status is not worth waiting for, and the pusher logs what is wrong."""
 
-    _away_until = 0.0
+    _unavailable_until = 0.0
 
     def set_stat(self, key: str, value: str, timeout: int) -> None:
-        if time.monotonic() < self._away_until:
+        if time.monotonic() < self._unavailable_until:
             return
         try:
             # It must last until the next look-round.
             self._broker.set_stat(key, value, max(timeout, 2 * Conf.GUARD_CYCLE))
         except Exception:  # each broker has errors of its own
-            self._away_until = time.monotonic() + STATUS_PAUSE
+            self._unavailable_until = time.monotonic() + STATUS_PAUSE
 
     def disconnect(self) -> None:
         """Before a fork, so that the child has no copy of a socket to Redis; the next call connects again."""

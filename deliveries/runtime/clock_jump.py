@@ -30,7 +30,7 @@ class ClockJumpDetector:
     def __init__(self) -> None:
         self._offset: float | None = None
 
-    def was_set(self, now: datetime, monotonic: float) -> float:
+    def seconds_jumped(self, now: datetime, monotonic: float) -> float:
         """Seconds by which the clock jumped since the last check; 0 if it did not."""
         offset = now.timestamp() - monotonic
         before, self._offset = self._offset, offset
@@ -53,15 +53,15 @@ def rebase_leases(now: datetime, seconds: float) -> None:
     sending = Delivery.objects.filter(status=Delivery.Status.SENDING).order_by()
     for integration_id, timeout in sending.values_list("integration_id", "integration__timeout").distinct():
         until = now + timedelta(seconds=timeout + LEASE_GRACE)
-        _put_off(sending.filter(integration_id=integration_id), until)
+        _set_due_at(sending.filter(integration_id=integration_id), until)
     soon = now + timedelta(seconds=TOLERANCE)
-    _put_off(Delivery.objects.filter(status=Delivery.Status.PENDING, due_at__gt=soon), now)
+    _set_due_at(Delivery.objects.filter(status=Delivery.Status.PENDING, due_at__gt=soon), now)
     IntegrationHealth.objects.filter(throttled_until__gt=now).update(throttled_until=None)
     IntegrationHealth.objects.filter(rate_refilled_at__gt=now).update(rate_refilled_at=now)
     IntegrationHealth.objects.filter(probe_at__gt=now + PROBE_TIMEOUT).update(probe_at=now)
 
 
-def _put_off(deliveries: DeliveryQuerySet, until: datetime) -> None:
+def _set_due_at(deliveries: DeliveryQuerySet, until: datetime) -> None:
     """Only unlocked ones: another engine, waiting for our claim lock, is about to finish the others."""
     free = list(deliveries.lock_free().values_list("id", flat=True))
     for start in range(0, len(free), BATCH):

@@ -44,18 +44,18 @@ DRAIN_SECONDS = 14.0
 #: A cluster that has not stopped by itself after this long is ended too.
 STOP_SECONDS = 17.0
 #: How often the worker guard counts its engines, when neither a death nor a free slot makes it look.
-LOOK_SECONDS = 5.0
+COUNT_SECONDS = 5.0
 
 
-class GuardsPause:
+class GuardPause:
     """What django-q2's guard sees of the stop flag, and the guard's only hook: it pauses on this.
 
     `each_time` is called in each pause, before the guard checks whether to stop, and told whether the pause before was
     ended early: `wake` does so when a child has died or a slot has become free.
     """
 
-    def __init__(self, each_time: Callable[[bool], None]) -> None:
-        self._each_time = each_time
+    def __init__(self, before_each: Callable[[bool], None]) -> None:
+        self._before_each = before_each
         self._waker = Waker()
         self._was_woken = False
         self._is_set = False
@@ -71,7 +71,7 @@ class GuardsPause:
         self._waker.wake()
 
     def wait(self, seconds: float) -> bool:
-        self._each_time(self._was_woken)
+        self._before_each(self._was_woken)
         if not self._is_set:
             self._was_woken = self._waker.wait(seconds)
         return self._is_set
@@ -84,14 +84,14 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
     """
 
     def __init__(self) -> None:
-        self._look_at = 0.0
-        super().__init__(GuardsPause(self._provide_engines), registry.StopFlag(), uuid.uuid4(), start=False)
+        self._count_at = 0.0
+        super().__init__(GuardPause(self._start_missing_engines), registry.StopFlag(), uuid.uuid4(), start=False)
         self.parent_pid = self.pid
         # django-q2's is a multiprocessing.Event: a pusher that is killed while it waits for one blocks whoever sets it.
         self.event_out = registry.StopFlag()
         registry.on_free_slot = self.stop_event.wake
 
-    def _heed_signals(self) -> None:
+    def _handle_signals(self) -> None:
         """In a thread: a handler would run when the guard is done with the database, and engines drain until then."""
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
@@ -99,24 +99,24 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(signum, lambda *_: None)
 
-        def heed() -> None:
+        def read_signals() -> None:
             # A worker that is killed while the cluster stops may take the queue's lock with it, too.
-            give_up = threading.Timer(STOP_SECONDS, self._leave)
-            give_up.daemon = True
+            stop_timer = threading.Timer(STOP_SECONDS, self._exit_frozen)
+            stop_timer.daemon = True
             while True:
                 for signum in os.read(reader, 64):
                     if signum in (signal.SIGTERM, signal.SIGINT) and not self.stop_event.is_set():
                         registry.stopping.set()
                         self.stop_event.set()
-                        give_up.start()
+                        stop_timer.start()
                     self.stop_event.wake()
 
-        threading.Thread(target=heed, name="signals", daemon=True).start()
+        threading.Thread(target=read_signals, name="signals", daemon=True).start()
 
     def run(self, *, once: bool = False) -> int:
         """Start, guard, stop. Returns the exit status: 0 if it was told to stop, or 1."""
-        os.register_at_fork(after_in_child=_begin_child)
-        self._heed_signals()
+        os.register_at_fork(after_in_child=_init_child)
+        self._handle_signals()
         if once:
             self.stop_event.set()
         try:
@@ -146,11 +146,11 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
     def spawn_pusher(self) -> QueuePart:
         return QueuePart(self.monitor.process, self._has_pushed)
 
-    def _provide_engines(self, is_urgent: bool) -> None:
+    def _start_missing_engines(self, is_urgent: bool) -> None:
         """Hand each engine that this host lacks to a worker, bypassing the broker."""
-        if registry.stopping.is_set() or (time.monotonic() < self._look_at and not is_urgent):
+        if registry.stopping.is_set() or (time.monotonic() < self._count_at and not is_urgent):
             return
-        self._look_at = time.monotonic() + LOOK_SECONDS
+        self._count_at = time.monotonic() + COUNT_SECONDS
         try:
             missing = registry.missing_here(timezone.now())
         except DatabaseError as error:
@@ -165,12 +165,12 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         timer = getattr(process, "timer", None)
         was_killed = process.exitcode is not None and process.exitcode < 0
         if process is self.monitor:
-            self._end("The process of the task queue is gone", process.pid)
+            self._end_cluster("The process of the task queue is gone", process.pid)
         elif timer is not None and was_killed and timer.value == -1:
-            self._end("A worker was killed while it waited for work", process.pid)
+            self._end_cluster("A worker was killed while it waited for work", process.pid)
         super().reincarnate(process)
 
-    def _end(self, cause: str, pid: int) -> None:
+    def _end_cluster(self, cause: str, pid: int) -> None:
         logger.error(
             "%s (pid %s), and may have taken a queue's lock with it. The cluster ends, so that a fresh one can start.",
             cause,
@@ -180,9 +180,9 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         until = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < until and any(worker.is_alive() and worker.timer.value > 0 for worker in self.pool):
             time.sleep(0.1)
-        self._leave()
+        self._exit_frozen()
 
-    def _leave(self) -> None:
+    def _exit_frozen(self) -> None:
         self._kill_children()
         os._exit(FROZEN)
 
@@ -192,7 +192,7 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
                 process.kill()
 
 
-def _begin_child() -> None:
+def _init_child() -> None:
     """In each process that the guard forks."""
     # Children must not outlive it: an orphaned pusher would continue taking tasks.
     die_with_parent()
@@ -210,7 +210,7 @@ def _engine_task() -> dict[str, Any]:
     return {**task, "started": timezone.now(), "cluster": None, "ack_id": None}
 
 
-def forget_engines() -> None:
+def delete_stale_engines() -> None:
     """Remove the engines of an earlier cluster on this host.
 
     A host has one cluster (HOOKDESK_HOST tells several on one machine apart), so what is left of an earlier one is

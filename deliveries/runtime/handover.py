@@ -35,7 +35,7 @@ from deliveries.runtime.registry import host_name
 _LENGTH = struct.Struct("!I")
 _PEER = struct.Struct("3i")  # Linux's struct ucred: pid, uid, gid
 #: Bytes of one message, for whoever reads it: beyond any that is sent.
-MOST_BYTES = 256 * 1024 * 1024
+MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 
 
 class Offer(NamedTuple):
@@ -89,7 +89,7 @@ class Messages:
         buffer += data
         while len(buffer) >= 4:
             (length,) = _LENGTH.unpack_from(buffer)
-            if length > MOST_BYTES:
+            if length > MAX_MESSAGE_BYTES:
                 raise ValueError("a message is too long")
             if len(buffer) < 4 + length:
                 return

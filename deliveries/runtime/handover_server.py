@@ -18,12 +18,12 @@ from deliveries.storage.rows.claims import ClaimedDelivery
 
 logger = logging.getLogger("hookdesk.engine")
 
-_ONE_READ = 256 * 1024
+_READ_BYTES = 256 * 1024
 #: Seconds that a stopping engine waits for what web processes have committed for it.
-LAST_WAIT = 1.0
+STOP_WAIT = 1.0
 
 
-class Handed(NamedTuple):
+class Handover(NamedTuple):
     """Deliveries under our lease. `config_version`: of their stores, at the commit; `since`: monotonic, before it."""
 
     deliveries: list[ClaimedDelivery]
@@ -32,7 +32,7 @@ class Handed(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class _Web:
+class _WebProcess:
     """One web process. `credits`: by integration, what it may still write with our lease."""
 
     connection: socket.socket
@@ -46,33 +46,33 @@ class HandoverServer:
 
     def __init__(self, slot: int, watch: Callable[[int], None], unwatch: Callable[[int], None]) -> None:
         self._watch, self._unwatch = watch, unwatch
-        self._webs: dict[int, _Web] = {}
-        self._listener = _listening(slot) if handover.is_possible() else None
+        self._web_processes: dict[int, _WebProcess] = {}
+        self._listener = _listen(slot) if handover.is_possible() else None
         if self._listener is not None:
             watch(self._listener.fileno())
 
     @property
     def is_connected(self) -> bool:
-        return bool(self._webs)
+        return bool(self._web_processes)
 
     def outstanding(self, integration_id: int) -> int:
         """Deliveries that may still come without being asked for."""
-        return sum(web.credits.get(integration_id, 0) for web in self._webs.values())
+        return sum(web.credits.get(integration_id, 0) for web in self._web_processes.values())
 
-    def receive(self) -> list[Handed]:
+    def receive(self) -> list[Handover]:
         """What was handed over since the last call. Never waits."""
         if self._listener is None:
             return []
         self._accept()
-        found: list[Handed] = []
-        for web in list(self._webs.values()):
+        found: list[Handover] = []
+        for web in list(self._web_processes.values()):
             found += self._read(web)
         return found
 
     def offer(self, offer: Offer, room: int) -> None:
         """Up to `room` deliveries, shared by the web processes, whose credits are filled up where half is used."""
-        share = max(1, room // max(1, len(self._webs)))
-        for web in list(self._webs.values()):
+        share = max(1, room // max(1, len(self._web_processes)))
+        for web in list(self._web_processes.values()):
             left = web.credits.get(offer.integration_id, 0)
             if left <= share // 2:
                 web.credits[offer.integration_id] = share
@@ -80,33 +80,33 @@ class HandoverServer:
 
     def renew(self, offer: Offer) -> None:
         """The same credits, for longer."""
-        for web in list(self._webs.values()):
+        for web in list(self._web_processes.values()):
             if offer.integration_id in web.credits:
                 self._send(web, {"offer": offer._replace(credits=0)})
 
     def withdraw(self, integrations: Iterable[int]) -> None:
         """No more of these. What is on its way still comes."""
         closed = list(integrations)
-        for web in list(self._webs.values()):
+        for web in list(self._web_processes.values()):
             mine = [key for key in closed if web.credits.pop(key, None) is not None]
             if mine:
                 self._send(web, {"close": mine})
 
-    def stop(self) -> list[Handed]:
+    def stop(self) -> list[Handover]:
         """Withdraw everything; what had been committed for this engine."""
         if self._listener is None:
             return []
         self._unwatch(self._listener.fileno())
         self._listener.close()
-        for web in list(self._webs.values()):
+        for web in list(self._web_processes.values()):
             self._send(web, {"close": None})
-        found: list[Handed] = []
-        until = time.monotonic() + LAST_WAIT
-        while self._webs and time.monotonic() < until:
-            for web in list(self._webs.values()):
+        found: list[Handover] = []
+        until = time.monotonic() + STOP_WAIT
+        while self._web_processes and time.monotonic() < until:
+            for web in list(self._web_processes.values()):
                 found += self._read(web)
             time.sleep(0.005)
-        for web in list(self._webs.values()):
+        for web in list(self._web_processes.values()):
             self._drop(web)
         self._listener = None
         return found
@@ -125,15 +125,15 @@ class HandoverServer:
                 connection.close()
                 continue
             connection.setblocking(False)
-            self._webs[connection.fileno()] = _Web(connection)
+            self._web_processes[connection.fileno()] = _WebProcess(connection)
             self._watch(connection.fileno())
 
-    def _read(self, web: _Web) -> list[Handed]:
+    def _read(self, web: _WebProcess) -> list[Handover]:
         self._flush(web)
-        found: list[Handed] = []
-        while web.connection.fileno() in self._webs:
+        found: list[Handover] = []
+        while web.connection.fileno() in self._web_processes:
             try:
-                data = web.connection.recv(_ONE_READ)
+                data = web.connection.recv(_READ_BYTES)
             except BlockingIOError:
                 break
             except OSError:
@@ -142,31 +142,33 @@ class HandoverServer:
                 self._drop(web)
                 break
             try:
-                found += [handed for message in web.messages.feed(data) for handed in self._taken(web, message)]
+                found += [
+                    handover for message in web.messages.feed(data) for handover in self._handovers_in(web, message)
+                ]
             except Exception:
                 # What it wrote with our lease and we cannot read comes due again when the lease ends.
                 logger.exception("a web process sent what is no message")
                 self._drop(web)
                 break
-            if len(data) < _ONE_READ:
+            if len(data) < _READ_BYTES:
                 break
         return found
 
-    def _taken(self, web: _Web, message: dict[str, Any]) -> list[Handed]:
+    def _handovers_in(self, web: _WebProcess, message: dict[str, Any]) -> list[Handover]:
         found = []
         for push in message["handed"]:
-            handed = _handed(push)
-            for delivery in handed.deliveries:
+            handover = _parse_handover(push)
+            for delivery in handover.deliveries:
                 if (left := web.credits.get(delivery.integration_id)) is not None:
                     web.credits[delivery.integration_id] = max(0, left - 1)
-            found.append(handed)
+            found.append(handover)
         return found
 
-    def _send(self, web: _Web, message: dict[str, Any]) -> None:
+    def _send(self, web: _WebProcess, message: dict[str, Any]) -> None:
         web.unsent += handover.packed(message)
         self._flush(web)
 
-    def _flush(self, web: _Web) -> None:
+    def _flush(self, web: _WebProcess) -> None:
         if not web.unsent:
             return
         try:
@@ -176,15 +178,15 @@ class HandoverServer:
         except OSError:
             self._drop(web)
 
-    def _drop(self, web: _Web) -> None:
+    def _drop(self, web: _WebProcess) -> None:
         descriptor = web.connection.fileno()
-        if self._webs.pop(descriptor, None) is not None:
+        if self._web_processes.pop(descriptor, None) is not None:
             self._unwatch(descriptor)
         with suppress(OSError):
             web.connection.close()
 
 
-def _listening(slot: int) -> socket.socket | None:
+def _listen(slot: int) -> socket.socket | None:
     """None if another process has the address: an engine that has not quite ended, or not ours."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -198,7 +200,7 @@ def _listening(slot: int) -> socket.socket | None:
     return listener
 
 
-def _handed(push: list[Any]) -> Handed:
+def _parse_handover(push: list[Any]) -> Handover:
     config_version, since, store, origin, now, lease, events = push
     store_id, lease_id = UUID(store), UUID(lease)
     first_sent_at = datetime.fromtimestamp(now, UTC)
@@ -229,4 +231,4 @@ def _handed(push: list[Any]) -> Handed:
         for _, topic, intent, object_type, object_id, data, occurred_at, rows, *traced in events
         for key, integration_id, subscription in rows
     ]
-    return Handed(deliveries, config_version, since)
+    return Handover(deliveries, config_version, since)

@@ -20,7 +20,7 @@ class WakeupListener(threading.Thread):
 
     def __init__(self, wake: Callable[[], None], *, pause: Callable[[], float], is_standby: bool = False) -> None:
         super().__init__(name="engine listener", daemon=True)
-        self._is_reserve = is_standby
+        self._is_standby = is_standby
         self._pause = pause
         self._wake = wake
         self._signalled = threading.Event()
@@ -41,7 +41,7 @@ class WakeupListener(threading.Thread):
         while not self._stop_asked.is_set():
             try:
                 if waiter is None:
-                    waiter = backend().make_waiter(is_standby=self._is_reserve)
+                    waiter = backend().make_waiter(is_standby=self._is_standby)
                     self._signal()  # what was called out while nobody listened
                 if waiter.wait(1.0):
                     if pause := self._pause():

@@ -18,9 +18,9 @@ from django.db import connections, transaction
 from deliveries.storage import backend
 
 #: Wake-ups of one process within this many seconds become one.
-PAUSE = 0.005
+COALESCE_SECONDS = 0.005
 #: After this long without a push, the next one notifies inline: handing over to the thread would take longer.
-QUIET = 0.05
+INLINE_AFTER = 0.05
 
 
 class _Notifier:
@@ -42,7 +42,7 @@ class _Notifier:
 
     def may_notify_inline(self) -> bool:
         before, self._woken_at = self._woken_at, time.monotonic()
-        return self._woken_at - before > QUIET and not backend().commits_wake
+        return self._woken_at - before > INLINE_AFTER and not backend().commits_wake
 
     def _start(self) -> None:
         with self._lock:
@@ -57,7 +57,7 @@ class _Notifier:
             self._event.clear()
             with suppress(Exception):  # a lost wake-up is harmless; the next one uses a new connection
                 self._notify()
-                time.sleep(PAUSE)
+                time.sleep(COALESCE_SECONDS)
                 continue
             connections["default"].close()
             time.sleep(0.2)

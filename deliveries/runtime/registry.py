@@ -26,7 +26,7 @@ class StopFlag:
     """
 
     #: How often `wait` checks, in seconds.
-    LOOK_EVERY = 0.05
+    POLL_SECONDS = 0.05
 
     def __init__(self) -> None:
         self._byte = mmap.mmap(-1, 1)  # anonymous and shared
@@ -48,10 +48,10 @@ class StopFlag:
         """Wait until it is set or `seconds` have passed; returns whether it is set."""
         until = None if seconds is None else time.monotonic() + seconds
         while not self.is_set():
-            left = self.LOOK_EVERY if until is None else until - time.monotonic()
+            left = self.POLL_SECONDS if until is None else until - time.monotonic()
             if left <= 0:
                 return False
-            time.sleep(min(self.LOOK_EVERY, left))
+            time.sleep(min(self.POLL_SECONDS, left))
         return True
 
 
@@ -72,15 +72,15 @@ class SharedTime:
 #: that is in the middle of a task.
 stopping = StopFlag()
 #: When an engine of this host last wrote a heartbeat: what the supervisor watches.
-last_beat = SharedTime()
+last_heartbeat = SharedTime()
 
 
-def _tell_nobody() -> None:
+def _ignore() -> None:
     """A free slot is noticed the next time somebody looks."""
 
 
 #: Called when an engine gives its slot up; the cluster's guard puts itself here before it forks its workers.
-on_free_slot: Callable[[], None] = _tell_nobody
+on_free_slot: Callable[[], None] = _ignore
 
 
 def host_name() -> str:
@@ -133,7 +133,7 @@ def heartbeat(engine: Engine, *, now: datetime, in_flight: int, sent_count: int)
     """False: another process has taken the slot, so this engine must leave."""
     ours = Engine.objects.filter(id=engine.id, token=engine.token)
     has_slot = bool(ours.update(beat_at=now, in_flight=in_flight, sent_count=sent_count))
-    last_beat.set(time.monotonic())
+    last_heartbeat.set(time.monotonic())
     return has_slot
 
 

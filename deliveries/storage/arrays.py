@@ -120,7 +120,7 @@ def _microseconds(value: datetime) -> int:
     return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
 
 
-def teach_arrays(connection: Any) -> None:
+def register_array_dumper(connection: Any) -> None:
     """Let this psycopg connection send an `Array` as it is."""
     from psycopg.adapt import Dumper
     from psycopg.pq import Format

@@ -59,7 +59,7 @@ class Backend(Protocol):
         """Whether one transaction writes at a time, and those that wait for it only look now and then."""
 
     def write_push(
-        self, rows: PushRows, repetition: IdempotencyRecord | None = None, *, notifies: bool = False
+        self, rows: PushRows, idempotency: IdempotencyRecord | None = None, *, notifies: bool = False
     ) -> None:
         """Store all rows of a push in a transaction or savepoint of its own. `notifies`: the commit wakes the engines.
 

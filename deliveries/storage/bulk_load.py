@@ -13,7 +13,7 @@ from deliveries.storage.text_index import refill_text_index
 
 
 @contextmanager
-def resting_triggers(connection: Any, tables: Sequence[str]) -> Iterator[None]:
+def disabled_triggers(connection: Any, tables: Sequence[str]) -> Iterator[None]:
     """Within a transaction: our triggers do not fire, and at the end every foreign key has been checked.
 
     Raises `django.db.IntegrityError` if a row refers to one that is not there.
@@ -41,7 +41,7 @@ def resting_triggers(connection: Any, tables: Sequence[str]) -> Iterator[None]:
 
 
 @contextmanager
-def one_snapshot(connection: Any) -> Iterator[None]:
+def consistent_snapshot(connection: Any) -> Iterator[None]:
     """At the beginning of a transaction: all that it reads is of one moment. On SQLite nobody can write meanwhile."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

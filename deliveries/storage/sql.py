@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection
 
-from deliveries.storage.arrays import teach_arrays
+from deliveries.storage.arrays import register_array_dumper
 
 # libpq's numbers (psycopg.pq), which is imported only where PostgreSQL is used.
 _BINARY = 1
@@ -134,7 +134,7 @@ def make_ready(sender: object, connection: Any, **_: object) -> None:
     raw = connection.connection
     raw.prepared_names = {}
     raw.writes_groups = False
-    teach_arrays(raw)
+    register_array_dumper(raw)
     # Planning our statements costs more than running them, and PostgreSQL would replan each time, because it expects
     # to gain from knowing the array lengths. Other queries of the connection are not prepared.
     # With millions of rows behind, its estimates for them also make it compile (JIT) what runs for a millisecond.

@@ -101,7 +101,7 @@ def write_together(pushes: Sequence[WaitingPush], *, notifies: bool) -> list[Ver
         has_events=any(push.rows.events for push in pushes),
         has_deliveries=any(push.rows.deliveries for push in pushes),
         has_records=any(push.rows.records for push in pushes),
-        has_keys=any(push.repetition for push in pushes),
+        has_keys=any(push.idempotency for push in pushes),
         is_plain=all(push.rows.is_plain for push in pushes),
         notifies=notifies,
     )
@@ -164,11 +164,11 @@ def _values(pushes: Sequence[WaitingPush]) -> list[Any]:
         times_array([row.now for row in rows]),
     ]
     values += _numbered(_RECORDS, [row.records for row in rows])
-    if keyed := [(number, push.repetition) for number, push in enumerate(pushes) if push.repetition is not None]:
+    if keyed := [(number, push.idempotency) for number, push in enumerate(pushes) if push.idempotency is not None]:
         values += [
-            texts_array([repetition.key for _, repetition in keyed]),
-            texts_array([repetition.body_hash for _, repetition in keyed]),
-            texts_array([json.dumps(repetition.response) for _, repetition in keyed]),
+            texts_array([idempotency.key for _, idempotency in keyed]),
+            texts_array([idempotency.body_hash for _, idempotency in keyed]),
+            texts_array([json.dumps(idempotency.response) for _, idempotency in keyed]),
             numbers_array([number for number, _ in keyed]),
         ]
     is_plain = all(row.is_plain for row in rows)

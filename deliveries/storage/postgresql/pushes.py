@@ -56,9 +56,9 @@ class Pushes:
     has_one_writer = False
 
     def write_push(
-        self, rows: PushRows, repetition: IdempotencyRecord | None = None, *, notifies: bool = False
+        self, rows: PushRows, idempotency: IdempotencyRecord | None = None, *, notifies: bool = False
     ) -> None:
-        verdicts = write_together([WaitingPush(rows, repetition)], notifies=notifies)
+        verdicts = write_together([WaitingPush(rows, idempotency)], notifies=notifies)
         raise_unless_stored(PlanIsStale() if verdicts is None else verdicts[0], rows)
 
     def write_pushes(self, pushes: Sequence[WaitingPush], *, notifies: bool = False) -> list[Verdict]:

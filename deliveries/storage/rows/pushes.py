@@ -108,15 +108,15 @@ class WaitingPush(NamedTuple):
     """A push as it is written, alone or together with others."""
 
     rows: PushRows
-    repetition: IdempotencyRecord | None = None
+    idempotency: IdempotencyRecord | None = None
 
     def keys(self) -> Iterator[tuple[object, ...]]:
         """What no other push of the same group may have too: its records and its idempotency key."""
         store_id = self.rows.store_id
         for row in self.rows.records:
             yield (store_id, row.type, row.external_id)
-        if self.repetition is not None:
-            yield (store_id, self.repetition.key)
+        if self.idempotency is not None:
+            yield (store_id, self.idempotency.key)
 
 
 class PushCount(NamedTuple):

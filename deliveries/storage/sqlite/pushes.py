@@ -70,9 +70,9 @@ class Pushes:
     has_one_writer = True
 
     def write_push(
-        self, rows: PushRows, repetition: IdempotencyRecord | None = None, *, notifies: bool = False
+        self, rows: PushRows, idempotency: IdempotencyRecord | None = None, *, notifies: bool = False
     ) -> None:
-        (verdict,) = self.write_pushes([WaitingPush(rows, repetition)])
+        (verdict,) = self.write_pushes([WaitingPush(rows, idempotency)])
         raise_unless_stored(verdict, rows)
 
     def write_pushes(self, pushes: Sequence[WaitingPush], *, notifies: bool = False) -> list[Verdict]:
@@ -82,7 +82,7 @@ class Pushes:
             verdicts = [_verdict(cursor, push) for push in pushes]
             good = [push for push, verdict in zip(pushes, verdicts, strict=True) if verdict is None]
             for push in good:
-                _write_shared(cursor, push.rows, push.repetition)
+                _write_shared(cursor, push.rows, push.idempotency)
             cursor.executemany(_INSERT_EVENT, [cells for push in good for cells in _event_cells(push.rows)])
             cursor.executemany(_INSERT_DELIVERY, [cells for push in good for cells in _delivery_cells(push.rows)])
             failpoint("ingest.before_commit")
@@ -144,21 +144,21 @@ def _verdict(cursor: Any, push: WaitingPush) -> Verdict:
             return PlanIsStale()
     if found:
         return RecordsExist(found)
-    if push.repetition is not None:
-        cursor.execute(_LOOK_UP_KEY, [store, push.repetition.key])
+    if push.idempotency is not None:
+        cursor.execute(_LOOK_UP_KEY, [store, push.idempotency.key])
         if cursor.fetchone() is not None:
             return PlanIsStale()
     return None
 
 
-def _write_shared(cursor: Any, rows: PushRows, repetition: IdempotencyRecord | None) -> None:
+def _write_shared(cursor: Any, rows: PushRows, idempotency: IdempotencyRecord | None) -> None:
     """Records and the idempotency key."""
     store, now = rows.store_id.hex, as_time(rows.now)
     for record in rows.records:
         _write_record(cursor, record, store, now)
-    if repetition is not None:
-        response = json.dumps(repetition.response)
-        _write_one(cursor, _INSERT_KEY, [store, repetition.key, repetition.body_hash, response, now])
+    if idempotency is not None:
+        response = json.dumps(idempotency.response)
+        _write_one(cursor, _INSERT_KEY, [store, idempotency.key, idempotency.body_hash, response, now])
 
 
 def _event_cells(rows: PushRows) -> list[tuple[Any, ...]]:

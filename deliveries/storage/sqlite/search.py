@@ -14,10 +14,10 @@ from deliveries.storage.rows.search import Needed, TookTooLong
 from deliveries.storage.text_index import MISSING_ON_SQLITE
 
 #: Candidates of the first look, and of one look at most; as few as SQLite takes parameters.
-FIRST: Final = 500
-MOST: Final = 20_000
+FIRST_CANDIDATES: Final = 500
+MAX_CANDIDATES: Final = 20_000
 #: Characters of a text of which all trigrams are looked up.
-SHORT: Final = 8
+SHORT_TEXT: Final = 8
 #: Instructions of SQLite's machine between two looks at the clock.
 INSTRUCTIONS: Final = 20_000
 
@@ -32,7 +32,7 @@ class Search:
         query = " AND ".join(_any_of(options) for options in needed)
         table = f"{rows.model._meta.db_table}_fts"
         found: list[Any] = []
-        before, size = 2**63 - 1, FIRST
+        before, size = 2**63 - 1, FIRST_CANDIDATES
         while len(found) < limit:
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -44,7 +44,7 @@ class Search:
                 found += rows.filter(id__in=ids).order_by("-id")[: limit - len(found)]
             if len(ids) < size:
                 break
-            before, size = ids[-1], min(size * 4, MOST)
+            before, size = ids[-1], min(size * 4, MAX_CANDIDATES)
         return found
 
     @contextmanager
@@ -73,6 +73,6 @@ def _all_of(parts: Sequence[str]) -> str:
 def _trigrams(parts: Sequence[str]) -> Iterator[str]:
     """As few as cover each text; all of a short one, of which each may be common."""
     for part in parts:
-        step = 1 if len(part) <= SHORT else 3
+        step = 1 if len(part) <= SHORT_TEXT else 3
         for start in [*range(0, len(part) - 3, step), len(part) - 3]:
             yield part[start : start + 3].replace('"', '""')

@@ -14,8 +14,8 @@ from django.db import connection
 #: Minimum seconds between two wake-ups.
 INTERVAL = 0.006
 #: After a write, the counter is read after `FIRST_LOOK` seconds, then less and less often for `LONGEST_COMMIT` seconds.
-FIRST_LOOK = 0.001
-LONGEST_COMMIT = 1.0
+FIRST_READ_DELAY = 0.001
+MAX_COMMIT_SECONDS = 1.0
 #: Without inotify, the polling interval after `IDLE_AFTER` seconds without a commit; before that, `INTERVAL`.
 IDLE_INTERVAL = 0.02
 IDLE_AFTER = 2.0
@@ -38,7 +38,7 @@ class SqliteWaiter:
     """Reads the commit counter when inotify reports a write; runs no queries in between."""
 
     def __init__(self, *, is_standby: bool = False) -> None:
-        self._is_reserve = is_standby
+        self._is_standby = is_standby
         self._changed_at = time.monotonic()
         self._written_at: float | None = None  # lately, so that a commit may follow
         self._version = self._read()
@@ -59,10 +59,10 @@ class SqliteWaiter:
                 return True
             if now >= deadline:
                 return False
-            self._nap(now, deadline - now)
+            self._sleep(now, deadline - now)
 
-    def _nap(self, now: float, longest: float) -> None:
-        if self._is_reserve:
+    def _sleep(self, now: float, longest: float) -> None:
+        if self._is_standby:
             time.sleep(min(STANDBY_INTERVAL, longest))
         elif self._watch is None:
             is_idle = now - self._changed_at >= IDLE_AFTER
@@ -77,12 +77,12 @@ class SqliteWaiter:
         later.
         """
         if self._written_at is not None:
-            longest = min(longest, FIRST_LOOK + (now - self._written_at) / 4)
+            longest = min(longest, FIRST_READ_DELAY + (now - self._written_at) / 4)
         events = watch.read(timeout=int(longest * 1000) + 1)
         if events:
-            time.sleep(FIRST_LOOK)
+            time.sleep(FIRST_READ_DELAY)
             self._written_at = time.monotonic()
-        elif self._written_at is not None and now - self._written_at > LONGEST_COMMIT:
+        elif self._written_at is not None and now - self._written_at > MAX_COMMIT_SECONDS:
             self._written_at = None
         if any(event.mask & INOTIFY_IGNORED for event in events):
             self.close()  # the file is another one now

@@ -264,12 +264,12 @@ class CurlHandle:
 def _header_lines(headers: Headers) -> list[bytes]:
     """Return header lines as curl expects them: `Name;` sends an empty value, `Name:` removes the header."""
     lines = [f"{name}: {value}" if value.strip(" \t") else f"{name};" for name, value in headers]
-    lines += _kept_back(tuple([name for name, _ in headers]))
+    lines += _suppressed(tuple([name for name, _ in headers]))
     return "\n".join(lines).encode("latin-1").split(b"\n")  # no value holds a line break
 
 
 @lru_cache(maxsize=4096)
-def _kept_back(names: tuple[str, ...]) -> list[str]:
+def _suppressed(names: tuple[str, ...]) -> list[str]:
     """Return the lines that suppress curl's default headers, except those in these names."""
     given = {name.lower() for name in names}
     return [f"{name}:" for name in ("User-Agent", "Content-Type", "Expect") if name.lower() not in given]

@@ -82,7 +82,7 @@ class RequestsTransport:
 
     def collect(self, timeout: float) -> Sequence[Result]:
         results: list[Result] = []
-        self._watcher.go_on()
+        self._watcher.resume()
         try:
             result = self._first(timeout)
             while result is not None:

@@ -27,7 +27,7 @@ class Watcher:
         with suppress(KeyError, ValueError):
             self._selector.unregister(descriptor)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """The owner has read what there was, and waits."""
         self._may_go_on.set()
 
