@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: reads whole requests, hands them over one at a time, writes the responses.
+"""One HTTP/1.1 connection: reads complete requests, passes them on one at a time, writes the responses.
 
 Everything here runs in the event loop. `httptools` (llhttp, the parser of Node.js) reads the bytes.
 """
@@ -16,12 +16,12 @@ from config.server.limits import Limits
 from config.server.request import Headers, Refusal, Request, framing_of, head_without_upgrade
 from config.server.unread import Unread
 
-#: What one read brings at most, and so what can come beyond a limit before it is noticed.
+#: Most bytes per read, and therefore the most by which a limit can be exceeded before it is noticed.
 _READ_BYTES = 256 * 1024
 
 
 class Owner(Protocol):
-    """Who knows all connections, hands out their requests and enforces their deadlines."""
+    """Knows all connections, dispatches their requests and enforces their deadlines."""
 
     limits: Limits
     #: Bytes of bodies in memory, of all connections.
@@ -40,11 +40,11 @@ class Owner(Protocol):
 
 
 class _PipelineFull(Exception):
-    """The client has sent more requests ahead than are kept for it."""
+    """The client has pipelined more requests than are buffered for it."""
 
 
 class Connection(asyncio.Protocol):
-    """`overdue` says when its time is up; all else is told to the owner."""
+    """One connection. The owner checks `overdue`; everything else is reported to the owner by callbacks."""
 
     __slots__ = (
         "_body", "_drained", "_has_begun", "_head_size", "_headers", "_is_body_refused", "_is_closing",
@@ -57,12 +57,12 @@ class Connection(asyncio.Protocol):
         self._parser = HttpRequestParser(self)
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set when connected
         self.address, self.port = "", 0
-        #: The request being answered, and those that the client sent without waiting for the answer.
+        #: The request being answered, and pipelined ones: sent without waiting for the response.
         self.current: Request | None = None
         self.ready: deque[Request] = deque()
-        #: When the current wait began: for a request, its headers, its body, or the end of a close.
+        #: When the current wait began: for a request, its headers, its body, or the end of the connection.
         self.since = 0.0
-        #: Bytes of bodies that this connection has in memory.
+        #: Bytes of request bodies that this connection has in memory.
         self.held = 0
         self._drained = asyncio.Event()
         self._drained.set()
@@ -78,15 +78,15 @@ class Connection(asyncio.Protocol):
         self._has_begun = self._is_body_refused = self._is_upgrading = False
         self._is_kept_alive = True
 
-    # --- What the owner asks -----------------------------------------------------------------------------
+    # --- called by the owner -----------------------------------------------------------------------------
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is being answered, and no part of another request has arrived."""
+        """Whether no request is being answered and no part of another one has arrived."""
         return self.current is None and not self._has_begun and not self._is_closing
 
     def overdue(self, now: float) -> Refusal | None:
-        """What to tell a client that took too long."""
+        """Return the refusal for a client that took too long, or None."""
         limits = self._owner.limits
         if self._unread.is_overdue(self.unread_bytes, now, limits):
             return Refusal(0)
@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def unread_bytes(self) -> int:
-        """What of the answers waits in memory for the client to take it."""
+        """Bytes of responses that wait in memory for the client to read them."""
         return self.transport.get_write_buffer_size()
 
     @property
@@ -149,7 +149,7 @@ class Connection(asyncio.Protocol):
         if self._is_closing:
             return
         if self.current is not None:
-            # One at a time: what follows this stays with the kernel, and so with the client.
+            # One request at a time: leave further data in the kernel's buffer, which slows the client down.
             self._is_paused = True
             self.transport.pause_reading()
         try:
@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
         except Refusal as refusal:
             self.refuse(refusal)
         except HttpParserError as error:
-            # What a callback raised is the parser's context.
+            # The parser wraps what a callback raised: the original error is the context.
             cause = error.__context__
             if isinstance(cause, _PipelineFull):
                 self._stop_reading_requests()
@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
             raise self._too_large_head()
 
     def _continue_without_upgrade(self, rest: bytes) -> None:
-        """Answer in HTTP/1.1, as a server may that does not support the requested protocol."""
+        """Ignore the upgrade and answer in HTTP/1.1, as a server may that does not support the requested protocol."""
         method, version = self._parser.get_method(), self._parser.get_http_version()
         if method == b"CONNECT":
             raise Refusal(405, "This is no proxy.")
@@ -201,7 +201,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._body is not None:
-            return  # A trailer: it comes after everything the headers decide.
+            return  # A trailer field: ignored, since the request has already been interpreted.
         self._headers.append((name.lower(), value))
         self._head_size += len(name) + len(value) + 4
         if self._head_size > self._owner.limits.head_bytes:
@@ -226,7 +226,7 @@ class Connection(asyncio.Protocol):
         if self._is_body_refused:
             return
         assert self._body is not None
-        self._body += body  # in one piece: as many small ones it would take many times the memory
+        self._body += body  # into one buffer: many small pieces would need many times the memory
         self._size += len(body)
         self.held += len(body)
         self._owner.buffered += len(body)
@@ -241,7 +241,7 @@ class Connection(asyncio.Protocol):
             self._hand_over(bytes(self._body or b""), self._size)
 
     def _refuse_body(self, announced: int) -> None:
-        """It is too large: the application gets the request without it and reports the error itself."""
+        """Refuse a body that is too large: the application gets the request without it and reports the error itself."""
         self._is_body_refused = True
         self._is_kept_alive = False
         self._hand_over(b"", announced)
@@ -262,7 +262,7 @@ class Connection(asyncio.Protocol):
             self._next()
 
     def _stop_reading_requests(self) -> None:
-        """What was taken in is answered, then the connection closed: the client has to ask again for the rest."""
+        """Answer the buffered requests, then close the connection: the client must resend the rest."""
         self._release(self._size)
         self._has_begun = True
         self.ready[-1].is_kept_alive = False
@@ -272,14 +272,14 @@ class Connection(asyncio.Protocol):
         self.held -= size
         self._owner.buffered -= size
 
-    # --- Answers -----------------------------------------------------------------------------------------
+    # --- responses ---------------------------------------------------------------------------------------
 
     def _next(self) -> None:
         self.current = self.ready.popleft()
         self._owner.request_ready(self, self.current)
 
     async def write(self, request: Request, data: bytes) -> bool:
-        """A part of the answer to `request`; returns when more may follow, False if the client is gone."""
+        """Write a part of the response to `request`. Returns when more may follow; False if the client is gone."""
         if self.current is request and not self._is_closing:
             if self._owner.lines is not None:
                 self._owner.lines.sent(request, data)
@@ -288,7 +288,7 @@ class Connection(asyncio.Protocol):
         return self.current is request and not self._is_closing
 
     def finish(self, request: Request, data: bytes) -> None:
-        """The rest of the answer to `request`; start the next one."""
+        """Write the rest of the response to `request` and start the next request."""
         if self.current is not request or self._is_closing:
             return
         self._write(data)
@@ -313,11 +313,11 @@ class Connection(asyncio.Protocol):
             self._owner.answer_unread(self)
 
     def abandon(self) -> None:
-        """The response cannot be completed: the client must not take what it has for all of it."""
+        """Abort because the response cannot be completed: the client must not mistake a part for the whole."""
         self.transport.abort()
 
     def refuse(self, refusal: Refusal) -> None:
-        """Tell the client why, and close. In the middle of a response it only closes."""
+        """Send the refusal and close. In the middle of a response, only close."""
         if self.current is not None or refusal.status == 0:
             self.transport.abort()
             return
@@ -327,7 +327,9 @@ class Connection(asyncio.Protocol):
         self._close(linger=True)
 
     def _close(self, *, linger: bool) -> None:
-        """`linger`: the client may still be sending, and closing at once would reset the answer away."""
+        """Close. `linger`: the client may still be sending; an immediate close would reset the connection, and the
+        client might lose the response.
+        """
         self._is_closing = True
         self.since = self._owner.now()
         if linger and self.transport.can_write_eof():

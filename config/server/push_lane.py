@@ -1,7 +1,8 @@
-"""Pushes on the event loop: planned there, written together by one thread, answered there. Django sees the rest.
+"""The fast path of pushes: planned and answered in the event loop, written in groups by one thread.
 
-An answer begins as Django's last one to such a request did: whatever middleware and settings make of hosts, schemes
-and headers is thereby the same here. So the first push of each kind takes Django's way.
+Django (the slow path) answers everything else, and the first push of each kind. Its response headers are then reused
+for all pushes of that kind, so that the effects of middleware and settings (hosts, schemes, headers) are the same on
+both paths.
 """
 
 from __future__ import annotations
@@ -31,25 +32,25 @@ from integrations.transport.daemon_pool import DaemonPool
 
 logger = logging.getLogger("hookdesk.web")
 
-#: Paths, and whether objects are pushed there; elsewhere they are events.
+#: Paths of the push API (True: objects) and the event API (False: events).
 PATHS = {b"/api/v1/push": True, b"/api/v1/push/": True, b"/api/v1/events": False, b"/api/v1/events/": False}
-#: What Django's middleware looks at, and may refuse.
+#: Headers that Django's middleware checks and may refuse.
 _ENVELOPE = (b"host", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-ssl", b"x-scheme")
 _READ = direct.READ.union(_ENVELOPE)
-#: What only the view understands.
+#: Headers that only the view understands.
 _UNUSUAL = frozenset({b"x-hookdesk-hops", b"content-encoding"})
-#: Kinds of requests whose answers are remembered.
+#: Most kinds of requests whose response headers are cached.
 _MAX_HEADS = 500
-#: Seconds that a push waits at most while the engine that would send it is behind.
+#: Most seconds by which a push is delayed while the engine that would send it is overloaded.
 MAX_DELAY_SECONDS = 0.1
 
 _Envelope = tuple[bytes | None, ...]
 
 
 class PushLane:
-    """`admit` is called in the event loop. `respond(request)` has Django answer, in one of the `threads`.
+    """`admit` is called in the event loop. `respond(request)` lets Django answer, in one of the `threads`.
 
-    `others_write`: see `GroupCommit`.
+    `has_other_writers`: see `GroupCommit`.
     """
 
     def __init__(
@@ -64,11 +65,11 @@ class PushLane:
         self._respond = respond
         self._commit = GroupCommit[DirectPush](self._on_committed, has_other_writers)
         self._engines = HandoverClient(connections.loop, release=self._release, on_offer=self._resume)
-        #: Pushes whose deliveries an engine is to get that is behind, and when they go on without.
+        #: Backpressure: pushes that wait for an overloaded engine, and when they continue without it.
         self._delayed: deque[tuple[float, DirectPush, Request]] = deque()
         self._requests: dict[DirectPush, Request] = {}
         self._heads: dict[_Envelope, bytes] = {}
-        #: Pushes of a kind of which Django is answering the first.
+        #: Pushes that wait until Django has answered the first of their kind.
         self._waiting_for_head: dict[_Envelope, list[Request]] = {}
 
     def admit(self, request: Request) -> None:
@@ -98,7 +99,9 @@ class PushLane:
         self._threads.submit(partial(self._respond, request))
 
     def _learn_head(self, envelope: _Envelope, request: Request) -> None:
-        """Django answers one of a kind. Others that come meanwhile would queue there, and be overtaken by all later."""
+        """Let Django answer the first push of a kind; later ones wait. If they queued in Django's threads as well,
+        pushes that arrive after the head is known would overtake them.
+        """
         request.on_response_start = lambda status, fields: self._store_head(envelope, status, fields)
         if (waiting := self._waiting_for_head.get(envelope)) is not None:
             waiting.append(request)
@@ -110,18 +113,18 @@ class PushLane:
         for request in self._waiting_for_head.pop(envelope):
             if envelope in self._heads:
                 self.admit(request)
-            else:  # it was refused, which says nothing of these
+            else:  # the first one was refused, which says nothing about these
                 self._send_to_django(request)
 
     def _delay(self, push: DirectPush, request: Request) -> None:
-        """Whoever sends as fast as it is answered slows down to what can be delivered, instead of making a backlog."""
+        """Delay the push: backpressure slows a sender down to what can be delivered, instead of building a backlog."""
         loop = self._connections.loop
         if not self._delayed:
             loop.call_later(MAX_DELAY_SECONDS, self._release_expired)
         self._delayed.append((loop.time() + MAX_DELAY_SECONDS, push, request))
 
     def _resume(self) -> None:
-        """There is room: for those that came first, and only for what it suffices."""
+        """Submit delayed pushes in order of arrival, as far as the new credits suffice."""
         while self._delayed and not self._engines.is_engine_busy(self._delayed[0][1].waiting.rows):
             _, push, request = self._delayed.popleft()
             self._submit(push, request)
@@ -139,10 +142,10 @@ class PushLane:
         self._requests[push] = request
         self._commit.submit(push)
 
-    # --- In the event loop, after the commit ---------------------------------------------------------------
+    # --- after the commit, in the event loop ---------------------------------------------------------------
 
     def _on_committed(self, pushes: Sequence[DirectPush]) -> None:
-        """In the thread that writes."""
+        """Called in the writer thread."""
         if not self._connections.loop.is_closed():
             self._connections.loop.call_soon_threadsafe(self._answer, pushes)
 
@@ -155,7 +158,7 @@ class PushLane:
             try:
                 self._answer_one(push, request)
             except Exception:
-                logger.exception("a push could not be answered")
+                logger.exception("could not answer a push")
                 request.connection.abandon()
 
     def _answer_one(self, push: DirectPush, request: Request) -> None:
@@ -198,7 +201,7 @@ class PushLane:
         )  # fmt: skip
         request.connection.finish(request, answer)
 
-    # --- In Django's threads -------------------------------------------------------------------------------
+    # --- in Django's threads -------------------------------------------------------------------------------
 
     def _answer_first(self, envelope: _Envelope, request: Request) -> None:
         self._respond(request)
@@ -216,7 +219,7 @@ class PushLane:
 
 
 def _headers_of(request: Request) -> dict[bytes, bytes] | None:
-    """The headers that count; None if the view must read them itself."""
+    """Return the relevant headers; None if the view must handle the request."""
     if request.method != "POST" or request.version != "1.1" or request.target not in PATHS:
         return None
     found: dict[bytes, bytes] = {}

@@ -1,4 +1,4 @@
-"""Between the event loop and Django: a request becomes a WSGI call in a thread, its response the bytes of an answer."""
+"""The gateway between the event loop and Django: runs a request as a WSGI call in a thread and writes its response."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ class ClientGone(Exception):
 
 
 def environ_of(request: Request, base: dict[str, Any]) -> dict[str, Any]:
-    """PEP 3333's. Headers with underscores are kept apart, so that `X_Hub_Store` cannot pass for `X-Hub-Store`.
+    """Return the environ of PEP 3333. Excludes headers with underscores, so that `X_Hub_Store` cannot pass for
+    `X-Hub-Store`.
 
-    Spiffy Stores spells its own so: `hookdesk.underscored` has them, for who asks for them by that name.
+    Spiffy Stores sends headers with underscores; `hookdesk.underscored` has them for code that asks for them.
     """
     target = request.target
     if not target.startswith(b"/") and b"://" in target:
-        # The absolute form, meant for proxies, but every server must accept it.
+        # The absolute form is meant for proxies, but every server must accept it.
         target = b"/" + target.partition(b"://")[2].partition(b"/")[2]
     path, _, query = target.partition(b"?")
     environ = {
@@ -117,7 +118,7 @@ class Gateway:
 
 
 class _ResponseWriter:
-    """One response on its way out."""
+    """Writes one response."""
 
     def __init__(self, request: Request, connections: Connections) -> None:
         self._request = request
@@ -176,7 +177,7 @@ class _ResponseWriter:
         self._loop.call_soon_threadsafe(connection.finish, self._request, _LAST_CHUNK if is_chunked else b"")
 
     def _write(self, data: bytes) -> None:
-        """Returns when the client has read enough for more. The connection's deadline bounds the wait."""
+        """Write, and wait until the client has read enough for more. The connection's deadline bounds the wait."""
         written = asyncio.run_coroutine_threadsafe(self._request.connection.write(self._request, data), self._loop)
         if not written.result():
             raise ClientGone

@@ -1,4 +1,4 @@
-"""An engine's share in deliveries that are born claimed: offering room, taking them in, keeping within the room."""
+"""The engine's side of born-claimed deliveries: reserve capacity, offer it as credits, receive the deliveries."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from deliveries.runtime.handover import Offer
 from deliveries.runtime.handover_server import Handover, HandoverServer
 from integrations.transport import Transport
 
-#: Integrations that one engine has reservations at.
+#: Most integrations at which one engine holds reservations.
 MAX_RESERVED = 200
-#: The least time between two changes of the reservations.
+#: Minimum seconds between two updates of the reservations.
 MIN_UPDATE_INTERVAL = 0.25
-#: The engine is busy if it has waited for less than this share of its time, over so many seconds.
+#: The engine is busy if it was idle for less than this share of a window of this many seconds.
 MIN_IDLE_SHARE, LOAD_WINDOW = 0.15, 0.05
 
 
 class BornClaimed:
-    """All times are seconds of the monotonic clock."""
+    """Manages one engine's reservations and credits. Times are seconds of the monotonic clock."""
 
     def __init__(self, engine: Engine, pacer: Pacer, transport: Transport) -> None:
         self._engine = engine
@@ -44,20 +44,20 @@ class BornClaimed:
         self._measured_at, self._waited = time.monotonic(), transport.waited
         self._is_busy = False
 
-    # --- taking in -----------------------------------------------------------------------------------------
+    # --- receiving -----------------------------------------------------------------------------------------
 
     def receive(self, now: datetime) -> tuple[list[Handover], list[ClaimedDelivery]]:
-        """What is to be sent, and what is to be given back: something speaks against its integration by now."""
+        """Return the handovers to send, and the deliveries to release because their reservation no longer exists."""
         found = self._server.receive()
         if not found:
             return [], []
         self._track(found)
         if time.monotonic() > self._updated_at + RENEW_EVERY:
-            # Nobody has looked at the integrations for a while.
+            # The reservations have not been checked against the integrations' state for a while.
             try:
                 self._update_reservations(now, time.monotonic())
             except (OperationalError, InterfaceError):
-                # It cannot be known whether these may be sent. They are given back when the database is there again.
+                # We cannot tell whether these may still be sent: release them once the database is available again.
                 self.withdraw(list(self._reserved))
         unwanted = [c for handover in found for c in handover.deliveries if c.integration_id not in self._reserved]
         if unwanted:
@@ -67,7 +67,7 @@ class BornClaimed:
         return found, unwanted
 
     def stop(self) -> list[Handover]:
-        """The last ones. The reservations end with the engine's row."""
+        """Stop listening and return the last handovers. The reservations end with the engine's row."""
         found = self._server.stop()
         self._track(found)
         return found
@@ -82,7 +82,7 @@ class BornClaimed:
                 self._changed.add(claimed.integration_id)
 
     def finished(self, claims: Iterable[ClaimedDelivery]) -> None:
-        """Whatever became of them. Those that were claimed otherwise do not matter here."""
+        """Stop counting these as in flight, whatever their outcome. Ignores deliveries that were not born claimed."""
         for claimed in claims:
             if (key := self._in_flight.pop(claimed.attempt_id, None)) is not None:
                 self._in_flight_count[key] -= 1
@@ -91,19 +91,19 @@ class BornClaimed:
     # --- reservations --------------------------------------------------------------------------------------
 
     def request(self, drained: Iterable[int]) -> None:
-        """Claims have emptied the queues of these: what comes next may be handed over."""
+        """Request reservations for integrations whose queues a claim has drained: new deliveries may be handed over."""
         if self._server.is_connected:
             self._requested.update(key for key in drained if self._pacer.is_proven(key))
 
     def withdraw(self, integrations: Iterable[int]) -> None:
-        """Something speaks against them. Their next claim, when it succeeds, may bring them back."""
+        """End the reservations of integrations that fail or throttle. A later successful claim may bring them back."""
         gone = [key for key in integrations if self._reserved.pop(key, None) is not None]
         self._requested.difference_update(gone)
         self._server.withdraw(gone)
 
     @property
     def due(self) -> float:
-        """When `update` has something to do; far away if it has nothing."""
+        """When `update` next has work to do; infinity if it has none."""
         if self._requested - self._reserved.keys() or self._needs_new_offer():
             return self._updated_at + MIN_UPDATE_INTERVAL
         if not self._reserved:
@@ -112,12 +112,12 @@ class BornClaimed:
         return self._updated_at + (RENEW_EVERY if last > self._updated_at else UNUSED_AFTER)
 
     def _needs_new_offer(self) -> bool:
-        """A claim wants what is reserved: its offer has ended, as nobody has used it."""
+        """Whether a claim drained an integration whose reservation was unused so long that its offer has expired."""
         now = time.monotonic()
         return any(now > self._last_used_at[key] + RENEW_EVERY for key in self._requested & self._reserved.keys())
 
     def update(self, now: datetime) -> None:
-        """Renew and change the reservations if it is time to. Outside of a transaction."""
+        """Update the reservations if due, then top up the credits. Call outside a transaction."""
         moment = time.monotonic()
         if moment >= self.due:
             self._update_reservations(now, moment)
@@ -143,7 +143,7 @@ class BornClaimed:
             for reserved in reserve(self._engine, wanted=wanted, held=self._in_flight_count, now=now)
         }
         self._server.withdraw(self._reserved.keys() - found.keys())
-        # One that got smaller is given up until nothing of the larger one is left.
+        # If a reservation shrank below what is outstanding, drop it until the excess has been used up.
         shrunk = {
             key
             for key, reserved in found.items()
@@ -156,7 +156,7 @@ class BornClaimed:
         self._changed.update(self._reserved)
 
     def _top_up(self) -> None:
-        """Offer as much as the reservation and the integration's window allow."""
+        """Offer as many credits as the reservation and the integration's window allow."""
         for key in self._changed:
             if (reserved := self._reserved.get(key)) is not None:
                 room = min(reserved.room, self._pacer.window_of(key)) - self._in_flight_count[key]

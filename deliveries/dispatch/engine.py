@@ -1,4 +1,4 @@
-"""The engine: claim what is due, send it, record the results; many at a time, pipelined."""
+"""The engine: claims due deliveries, sends them and records the results, in batches and pipelined."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ from integrations.wire_formats.base import Outcome
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: How long to collect results while many are in flight, so that one transaction records many.
+#: How long to wait for more results while many requests are in flight, so that one transaction records a batch.
 GATHER_SECONDS = 0.004
 HEARTBEAT_SECONDS = 5.0
 STANDBY_DELAY = 0.01
 #: How long requests in flight may take to finish on shutdown.
 GRACE_SECONDS = 12.0
-#: A claim older than this is not sent: its lease might expire while sending.
+#: Do not send claims older than this: their leases might expire while sending.
 MAX_START_DELAY = LEASE_GRACE / 2
 
 _Prepared = tuple[Dispatch, Request | Outcome]
-#: What one transaction recorded, and what it claimed.
+#: What one transaction recorded and claimed.
 _Cycle = tuple[list[Transition], list[ClaimedDelivery]]
 
 
@@ -72,9 +72,9 @@ class DeliveryEngine:
         self.results: list[AttemptResult] = []
         self.unsent: list[ClaimedDelivery] = []  # claimed, but interrupted before sending
         self.sent_count = 0
-        self.claim_at = 0.0  # monotonic: when to claim next
+        self.claim_at = 0.0  # when to claim next (monotonic)
         self.born_claimed = BornClaimed(slot, self.pacer, self.transport)
-        self.has_more = False  # more is due than could be claimed: each result makes room
+        self.has_more = False  # more is due than could be claimed: each result frees capacity
         self.is_draining = False
         self.next_heartbeat = 0.0
         self.listener = WakeupListener(self.transport.wake, pause=self._standby_delay, is_standby=slot.slot > 0)
@@ -82,7 +82,7 @@ class DeliveryEngine:
     # --- the loop -----------------------------------------------------------------------------------
 
     def run(self, seconds: float) -> None:
-        """Run until `seconds` have passed, the process is told to stop, or another process has taken the slot."""
+        """Run until `seconds` have passed, the process is told to stop, or another process takes the slot."""
         deadline = time.monotonic() + seconds
         self.listener.start()
         try:
@@ -109,7 +109,7 @@ class DeliveryEngine:
         except (OperationalError, InterfaceError) as error:
             self._recover(error)
         except Exception:
-            # This must not end the engine: the same claims would end the next one too, and look like poison messages.
+            # Keep running: the same claims would crash the next engine too, and then look like poison messages.
             logger.exception("engine loop failed once; continuing")
             self._pause()
         self.collect(self._wait_time(deadline))
@@ -119,25 +119,25 @@ class DeliveryEngine:
         return 0 if self.is_draining or stopping.is_set() else max(0, self.concurrency.size - len(self.dispatches))
 
     def _standby_delay(self) -> float:
-        """How long an idle engine leaves a wake-up to the first engine of its host.
+        """Seconds by which an idle standby engine delays a wake-up, so that the host's first engine claims first.
 
-        All receive the same notification. Two engines claiming one delivery only contend.
+        All engines receive the same notification, and two engines claiming the same delivery would only contend.
         """
         return STANDBY_DELAY if self._is_idle_standby else 0.0
 
     @property
     def _is_idle_standby(self) -> bool:
-        """What it is woken for, the first engine of its host has mostly claimed already."""
+        """Whether the host's first engine has probably already claimed what a wake-up announces."""
         return self.slot.slot > 0 and not self.dispatches
 
     def _wait_time(self, deadline: float) -> float:
         now = time.monotonic()
         until = min(self.next_heartbeat, deadline, self.born_claimed.due)
-        # Without free capacity there is nothing to claim: only a result changes that, and it ends the wait.
+        # Without free capacity there is nothing to claim until a result arrives, and a result ends the wait.
         return max(0.0, (min(until, self.claim_at) if self.room else until) - now)
 
     def collect(self, timeout: float) -> None:
-        """Wait for results; while many are in flight, a moment longer to batch them."""
+        """Wait for results; while many requests are in flight, wait a little longer to batch them."""
         self._interpret_results(self.transport.collect(0.0 if self.results else timeout))
         if not self.results:
             return
@@ -152,13 +152,13 @@ class DeliveryEngine:
         for result in results:
             dispatch = self.dispatches.pop(result.key)
             self.pacer.on_result(dispatch.claimed.integration_id, is_responsive=result.response is not None)
-            # The response is read with the settings that built the request, whatever has changed since.
+            # Read the response with the settings that built the request, even if they have changed since.
             assert dispatch.destination is not None
             self.results.append(
                 interpret(dispatch, dispatch.destination, result.response, result.error, result.duration)
             )
 
-    # --- one transaction, or less: record results, claim what is due ----------------------------------
+    # --- record results and claim what is due, in one transaction at most -----------------------------
 
     def cycle(self) -> None:
         results, now, claim_started = self._results_to_record(), timezone.now(), time.monotonic()
@@ -199,7 +199,7 @@ class DeliveryEngine:
                 rebase_leases(now, seconds)
 
     def _record_without_claim(self, results: Sequence[AttemptResult], now: datetime) -> list[Transition] | None:
-        """Without a transaction, if there is nothing to claim."""
+        """Record without a transaction if there is nothing to claim. None: a transaction is needed."""
         if not results or (self.room and (self.has_more or time.monotonic() >= self.claim_at)):
             return None
         return record_alone(results, destination_of=self.config.destination, now=now, rng=self.rng)
@@ -221,10 +221,10 @@ class DeliveryEngine:
         return recorded, self._claim(now)
 
     def _results_to_record(self) -> list[AttemptResult]:
-        """The results up to a delivery's second one, which is left for the next transaction.
+        """Return the results to record now: at most one per delivery; a second one waits for the next transaction.
 
-        After being suspended, this engine may have reclaimed what it had in flight: of the two results, only the
-        one whose lease is valid counts, and a transaction with both would confuse them.
+        After a suspension, the engine may have reclaimed deliveries that it still had in flight. Of two results of one
+        delivery, only the one with the current lease counts, and a single transaction could not tell them apart.
         """
         seen = set()
         for number, result in enumerate(self.results):
@@ -257,14 +257,15 @@ class DeliveryEngine:
         self._send_handovers(handovers)
 
     def _send_handovers(self, handovers: Sequence[Handover]) -> None:
-        """Send what was born with a lease of this engine."""
+        """Send deliveries that were born with this engine's lease."""
         for handover in handovers:
             self.config.expect_at_least(handover.config_version)
             self._send(handover.deliveries, handover.since)
 
     def _send(self, claims: Sequence[ClaimedDelivery], claim_started: float) -> None:
-        """`begun`: monotonic time of the claim's start. Its commit is on disk: whatever happens now, the leases say
-        what was being sent.
+        """Build and submit the requests. `claim_started`: when the claim began (monotonic).
+
+        The claim is committed, so whatever happens from here on, the leases say what was being sent.
         """
         now, started = timezone.now(), time.monotonic()
         before = self.unsent
@@ -283,7 +284,7 @@ class DeliveryEngine:
                 self.results.append(AttemptResult.unsent(dispatch, outcome))
 
     def _submit(self, dispatch: Dispatch, request: Request) -> Outcome | None:
-        """None when submitted. An error from the transport's `submit` is the failure of this one request."""
+        """Submit the request; return None. If the transport's `submit` fails, return the outcome of this request."""
         failpoint("engine.send", request.body)
         key = dispatch.claimed.attempt_id
         try:
@@ -324,7 +325,7 @@ class DeliveryEngine:
             logger.exception("maintenance failed; sending continues")
 
     def _recover(self, error: Exception) -> None:
-        """The database is unavailable: keep the results and retry shortly."""
+        """Reset the connection after a database error and pause; results are kept and recorded later."""
         logger.warning("cannot reach the database, retrying: %s", error)
         with suppress(Exception):
             connection.close()
@@ -336,12 +337,12 @@ class DeliveryEngine:
         time.sleep(0.5)
 
     def _drain(self) -> None:
-        """Free the slot, let requests in flight finish, release the rest."""
+        """Free the slot, let requests in flight finish, and release the rest."""
         self.is_draining = True
         try:
             self._send_handovers(self.born_claimed.stop())
-        except Exception:  # they are given back below, or come due when their leases end
-            logger.exception("the last deliveries that were handed over cannot be sent")
+        except Exception:  # they are released below, or become due when their leases end
+            logger.exception("could not send the last deliveries handed over to this engine")
         with suppress(DatabaseError, InterfaceError):
             deregister(self.slot)
         longest = GRACE_SECONDS if stopping.is_set() else 200.0

@@ -1,7 +1,7 @@
-"""Group commit: pushes that come in while a transaction runs go into the next one together.
+"""Group commit: pushes that arrive while a transaction runs are written together in the next one.
 
-One thread writes. It waits for nothing but the database: a push that comes alone is written alone, at once. Each keeps
-its own verdict, and what one of them runs into the others do not notice.
+A single writer thread takes pushes from a queue. It never waits for a group to fill: a push that arrives alone is
+written alone, immediately. Each push has its own result, and a failure of one does not affect the others.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from deliveries.storage.write_lock import WriteLock
 
 logger = logging.getLogger("hookdesk.ingest")
 
-#: Pushes of one transaction, and rows: what comes after them waits for no more than that takes.
+#: Most pushes and rows in one transaction, which bound how long the following pushes wait.
 MAX_PUSHES = 200
 MAX_ROWS = 2_000
-#: After so many seconds without a push, the connection is tried before it is used.
+#: After this many seconds without a push, the connection is checked before it is used.
 CHECK_CONNECTION_AFTER = 1.0
-#: Seconds for which it gives way to others between two transactions.
+#: Most seconds that the writer yields to other threads between two transactions.
 MAX_YIELD_SECONDS = 0.03
 
-#: Besides a verdict: an error of the database, after which nobody knows what is stored, or of this push alone.
+#: A verdict, or a database error: either of this push alone, or one after which it is unknown what was stored.
 Result = Verdict | DatabaseError | InterfaceError
 
 
 @dataclass(slots=True, eq=False)
 class GroupedPush:
-    """A push in the line of a `GroupCommit`. `result` is set when it is given to `finish`."""
+    """A push in the queue of a `GroupCommit`. `result` is set before `finish` gets the push."""
 
     waiting: WaitingPush
     result: Result = None
@@ -55,9 +55,10 @@ Push = TypeVar("Push", bound=GroupedPush)
 
 
 class GroupCommit(Generic[Push]):
-    """`finish(pushes)` is called in the thread that writes, with the pushes of one transaction.
+    """The queue and its writer thread.
 
-    `others_write` says whether other threads want to write, too: they get their turn after each transaction.
+    `finish(pushes)` is called in the writer thread with the pushes of each transaction. `has_other_writers()` returns
+    whether other threads are waiting to write: the writer yields to them after each transaction.
     """
 
     def __init__(
@@ -66,14 +67,14 @@ class GroupCommit(Generic[Push]):
         self._finish = finish
         self._others_write = has_other_writers
         self._queue: deque[Push] = deque()
-        #: What the thread waits for while `_is_waiting`.
+        #: Wakes the writer thread; used only while `_is_waiting`.
         self._wakeup: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.Lock()
         self._is_started = self._is_stopped = self._is_waiting = False
         self._last_used_at = 0.0
 
     def submit(self, push: Push) -> None:
-        """Never blocks for long."""
+        """Enqueue a push. Never blocks for long."""
         with self._lock:
             if not self._is_started:
                 self._is_started = True
@@ -82,7 +83,7 @@ class GroupCommit(Generic[Push]):
             self._wake_writer()
 
     def stop(self) -> None:
-        """End the thread when nothing is left to write."""
+        """End the writer thread once the queue is empty."""
         with self._lock:
             self._is_stopped = True
             self._wake_writer()
@@ -105,16 +106,16 @@ class GroupCommit(Generic[Push]):
             connection.close()
 
     def _yield_to_other_writers(self) -> None:
-        """Where one transaction writes at a time, a thread that begins the next at once would keep all others out."""
+        """Pause between transactions if the database has one writer at a time: otherwise the others would starve."""
         until = time.monotonic() + MAX_YIELD_SECONDS
         while self._others_write() and backend().has_one_writer and time.monotonic() < until:
             time.sleep(0.002)
 
     def _wait_for_group(self) -> list[Push]:
-        """The next ones in line that may be written together; empty when stopped.
+        """Wait for pushes and return those that may be written together; empty when stopped.
 
-        Those that share a record or an idempotency key with one of them, and all of that key behind it, keep their
-        place in the line.
+        A push that shares a record or an idempotency key with an earlier one stays in the queue, and so does every
+        later push with the same key, so that their order is kept.
         """
         while True:
             with self._lock:
@@ -141,7 +142,7 @@ class GroupCommit(Generic[Push]):
         return group
 
     def _write(self, group: Sequence[Push]) -> None:
-        """Sets what became of each."""
+        """Write the group and set each push's result."""
         has_due = any(row.lease is None for push in group for row in push.waiting.rows.deliveries)
         notifies = has_due and may_notify_inline()
         try:
@@ -155,11 +156,11 @@ class GroupCommit(Generic[Push]):
             results = [error] * len(group)
         except Exception as error:
             if len(group) > 1:
-                # One of them cannot be written. It is found by writing each alone.
+                # One of them cannot be written: write each alone to find out which.
                 for push in group:
                     self._write([push])
                 return
-            logger.exception("a push could not be written")
+            logger.exception("could not write a push")
             results = [error if isinstance(error, DatabaseError) else DatabaseError(str(error))]
         for push, result in zip(group, results, strict=True):
             push.result = result

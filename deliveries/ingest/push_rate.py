@@ -1,9 +1,9 @@
-"""A store's pushes per second, over all web processes and hosts.
+"""The rate limit of a store's pushes per second, across all web processes and hosts.
 
-The budget of each second is a row in the database, from which each process takes a slice before it lets pushes in:
-single requests up to a limit of 199, hundredths of it above. A slice is valid until that second ends, by the
-database's clock, so no second admits more than the limit; the unused part of a slice is lost to
-the others. Once a second's budget is used up, a process does not ask again before the next.
+Each second's budget is a row in the database. A process takes a slice of it before it admits pushes: a single request
+up to a limit of 199, a hundredth of the limit above. A slice is valid until its second ends by the database's clock, so
+no second admits more than the limit; the unused part of a slice is lost. Once a second's budget is used up, a process
+does not ask again before the next second.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from dataclasses import dataclass
 
 from deliveries.storage import backend
 
-#: Slice as a fraction of the limit: smaller means more queries, larger means more loss.
+#: A slice is this fraction of the limit. Smaller slices cost more queries, larger ones waste more of the budget.
 SLICES = 100
-#: Stores remembered; those whose second is over are forgotten first.
+#: Most stores with a cached slice; expired slices are dropped first.
 MAX_STORES = 1_000
 
 
 @dataclass(slots=True)
 class _Slice:
-    """`left` pushes are allowed until `until` (monotonic); at 0 with `is_all_gone`, none are, without asking again."""
+    """`left` more pushes may be admitted until `until` (monotonic). `is_used_up`: the second's budget has no more."""
 
     second: int
     left: int
@@ -36,7 +36,7 @@ _lock = threading.Lock()
 
 
 def take_push(store_id: uuid.UUID, limit: int) -> int | None:
-    """None if the store may push now; else the Unix second in which it may again."""
+    """Admit one push: return None, or the Unix second in which the store may push again."""
     with _lock:
         held = _slices.get(store_id)
         if held is not None and time.monotonic() < held.until:
@@ -59,7 +59,7 @@ def take_push(store_id: uuid.UUID, limit: int) -> int | None:
 
 
 def take_from_slice(store_id: uuid.UUID) -> bool:
-    """Whether the store may push now by what this process already has for it: without the database."""
+    """Admit one push from this process's slice, without the database. False: the slice is empty or expired."""
     with _lock:
         held = _slices.get(store_id)
         if held is None or held.left <= 0 or time.monotonic() >= held.until:
@@ -69,7 +69,7 @@ def take_from_slice(store_id: uuid.UUID) -> bool:
 
 
 def return_push(store_id: uuid.UUID) -> None:
-    """A push that `take_held` let in is taken in another way, which counts it again."""
+    """Return a push to the slice: it was admitted, but falls back to the slow path, which counts it again."""
     with _lock:
         held = _slices.get(store_id)
         if held is not None and not held.is_used_up:
@@ -80,7 +80,7 @@ def _take_slice(store_id: uuid.UUID, number: int, limit: int) -> _Slice:
     before = time.monotonic()
     used, second, now = backend().count_pushes(store_id, number)
     granted = max(0, number - max(0, used - limit))
-    # Counted from before the statement, so that it ends before the database's second does and never after.
+    # Measured from before the statement, so that the slice never outlives the database's second.
     return _Slice(second, granted, used >= limit, before + max(0.0, second + 1 - now))
 
 

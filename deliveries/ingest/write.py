@@ -1,4 +1,4 @@
-"""Writing a plan: all of it or nothing, and only if its preconditions still hold."""
+"""Write a plan, all or nothing, and only if its preconditions still hold."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from deliveries.storage.rows.pushes import IdempotencyRecord, OrderKey
 
 
 def write_plan(plan: Plan, idempotency: IdempotencyRecord | None = None, *, notifies: bool = False) -> None:
-    """Store events, deliveries, records and the key in one transaction.
+    """Store events, deliveries, records and the idempotency key in one transaction.
 
-    Raises PlanIsStale or, for a plan that guesses, RecordsExist; nothing is stored then. `notifies`: the commit itself
-    wakes the engines, where the database can.
+    Raises PlanIsStale, or RecordsExist for a plan that assumed new records; then nothing is stored. `notifies`: the
+    commit itself wakes the engines, where the database supports it.
     """
     if keys := plan.order_keys:
         with transaction.atomic():
@@ -28,7 +28,7 @@ def write_plan(plan: Plan, idempotency: IdempotencyRecord | None = None, *, noti
 
 
 def _schedule(plan: Plan) -> None:
-    """All is due at once, but for ordered deliveries that must wait for an earlier one of the same record."""
+    """Make deliveries due now, except ordered ones that must wait for an earlier one of the same record."""
     taken: set[OrderKey] = set()
     for row in plan.deliveries:
         if row.order_key is None:

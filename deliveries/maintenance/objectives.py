@@ -1,4 +1,4 @@
-"""Tells staff when an integration no longer holds what it should, and when it does again."""
+"""Notify staff when an integration misses its objective, and when it meets it again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deliveries.stats.waiting import MOST_COUNTED, Waiting, waiting
 from integrations.models import Objectives
 from integrations.services.objectives import WITHIN_CHOICES
 
-#: What was too much is settled only below this share of the limit, so that it is not told again and again.
+#: A limit that was exceeded counts as met again only below this share of it, to avoid repeated notifications.
 SETTLED_BELOW: Final = 0.8
 AUTO: Final = "auto"
 #: Columns of `Objectives`.
@@ -25,7 +25,7 @@ ALERTS: Final = ("budget_alert_at", "backlog_alert_at", "wait_alert_at")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`is_broken`: to be told; `is_held`: over again. Neither: as it was."""
+    """The state of one objective. `is_broken`: missed. `is_held`: met again. Neither: no change."""
 
     is_broken: bool
     is_held: bool
@@ -34,7 +34,7 @@ class Finding:
 
 
 def watch_objectives(now: datetime) -> int:
-    """Announce what changed since the last time; returns how many. Safe to run in several processes at once."""
+    """Announce changes since the last run; return how many. Safe to run in several processes at once."""
     has_one = Q(target__isnull=False) | Q(max_backlog__isnull=False) | Q(max_wait__isnull=False)
     is_told = Q(budget_alert_at__isnull=False) | Q(backlog_alert_at__isnull=False) | Q(wait_alert_at__isnull=False)
     watched = Objectives.objects.filter(Q(has_one, integration__deleted_at=None) | is_told)
@@ -54,7 +54,7 @@ def watch_objectives(now: datetime) -> int:
 
 
 def _findings(row: Objectives, queue: Waiting, spent: Budget | None, now: datetime) -> dict[str, Finding]:
-    """By alert, of the objectives that are set."""
+    """Return the findings, by alert, for the objectives that are set."""
     found = {}
     if spent is not None:
         found["budget_alert_at"] = _budget(row, spent)
@@ -66,7 +66,7 @@ def _findings(row: Objectives, queue: Waiting, spent: Budget | None, now: dateti
 
 
 def _announce(row: Objectives, alert: str, finding: Finding | None, now: datetime) -> bool:
-    """`alert`: the name of the column that says since when it is known."""
+    """Announce a change. `alert`: the column that holds since when the objective has been known to be missed."""
     since = getattr(row, alert)
     integration, key = row.integration, f"{alert.removesuffix('_alert_at')}:{row.integration_id}"
     is_over = since is not None and (finding is None or finding.is_held)
@@ -74,7 +74,7 @@ def _announce(row: Objectives, alert: str, finding: Finding | None, now: datetim
     if not (is_over or is_new):
         return False
     with transaction.atomic():
-        # Another process may have told it meanwhile.
+        # Another process may have announced it in the meantime.
         if not Objectives.objects.filter(pk=row.pk, **{alert: since}).update(**{alert: now if is_new else None}):
             return False
         if is_new:

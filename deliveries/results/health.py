@@ -1,4 +1,4 @@
-"""Health of integrations, derived from attempts: failures, breaker, throttling."""
+"""The health of integrations, derived from attempts: failures, breaker, throttling."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from integrations.recent_outcomes import SUCCESS, added
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: A receiver's 429 pauses the whole integration, but never for longer than this.
+#: A receiver's 429 pauses the whole integration, but no longer than this.
 MAX_THROTTLE = timedelta(hours=1)
-#: A success is recorded at most this often: the row would otherwise be written with every batch.
+#: Successes are written at most this often; otherwise every batch would write the row.
 WRITE_SUCCESS_EVERY = timedelta(seconds=10)
 
 
 def is_down(transition: Transition) -> bool:
-    """Whether the attempt speaks for an integration that is down, and not for a payload that it refuses."""
+    """Whether the attempt indicates that the integration is down, as opposed to a refused payload."""
     if transition.outcome.is_success or transition.outcome.is_permanent:
         return False
     if transition.response is None:
@@ -28,19 +28,19 @@ def is_down(transition: Transition) -> bool:
     response = transition.response
     if response.status in (502, 503, 504):
         return True
-    # A 500 with its own message is an application that rejects this payload. An empty one, or
-    # an error page, is a server in trouble.
+    # A 500 with a message of its own is an application that rejects this payload. An empty body or an HTML error page
+    # is a server in trouble.
     has_no_message = not response.body.strip() or "html" in (response.header("Content-Type") or "").lower()
     return response.status >= 500 and has_no_message
 
 
 def must_write_health(transitions: Sequence[Transition], now: datetime) -> bool:
-    """Whether `note_health` will write the health of an integration."""
+    """Whether `write_health` would write any integration's health for this batch."""
     return any(_must_write(key, batch, now) for key, batch in _by_integration(transitions).items())
 
 
 def _by_integration(transitions: Sequence[Transition]) -> dict[int, list[Transition]]:
-    """Results where something was sent, or where the integration's own settings prevented it."""
+    """Group the results that count: a request was sent, or the integration's own settings prevented it."""
     found: dict[int, list[Transition]] = {}
     for transition in transitions:
         if transition.request is not None or transition.outcome.kind == "configuration":
@@ -49,7 +49,7 @@ def _by_integration(transitions: Sequence[Transition]) -> dict[int, list[Transit
 
 
 def count_successes(transitions: Sequence[Transition]) -> None:
-    """Of a batch that is not worth noting: added when there is something to write."""
+    """Count a batch of successes in memory; they are added with the next write."""
     for key, batch in _by_integration(transitions).items():
         unwritten_successes[key] += len(batch)
 
@@ -74,7 +74,7 @@ def write_health(transitions: Sequence[Transition], now: datetime) -> None:
         is_clean = health.breaker == "closed" and health.first_failure_at is None and health.throttled_until is None
         written_health[health.integration_id] = (now, is_clean)
         if was == "closed" and health.breaker == "open":
-            logger.warning("integration %s does not answer; breaker opened", health.integration_id)
+            logger.warning("integration %s does not respond; breaker opened", health.integration_id)
 
 
 def _must_write(integration_id: int, batch: Sequence[Transition], now: datetime) -> bool:
@@ -110,7 +110,7 @@ def _apply(health: IntegrationHealth, transition: Transition, now: datetime) -> 
 
 
 def _outcome_code(transition: Transition) -> str:
-    """`ok`, the status of the answer, or why there was none: `timeout`, `dns`."""
+    """Return `ok`, the status of the response, or why there was none: `timeout`, `dns`."""
     if transition.outcome.is_success:
         return SUCCESS
     if transition.response is not None and transition.response.status >= 300:

@@ -1,4 +1,4 @@
-"""What the storage writes of results."""
+"""Convert transitions into the rows that the storage writes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deliveries.storage.rows.results import EndedAttempt, RecordedDelivery
 def rows_of(
     transitions: Sequence[Transition], now: datetime
 ) -> tuple[list[RecordedDelivery], list[EndedAttempt], list[AttemptFigure]]:
-    """The deliveries' new states, their attempts, and what is counted of them."""
+    """Return the deliveries' new states, their attempts and the figures to count."""
     return (
         [_row(one, now) for one in transitions],
         [ended_attempt(one) for one in transitions],

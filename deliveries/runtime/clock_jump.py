@@ -1,7 +1,7 @@
-"""Clock jumps: leases and due times were computed with the old clock.
+"""Adapt leases and due times after a clock jump: they were computed with the old clock.
 
-Set forward, requests in flight would look abandoned and be resent; set back, what was pushed just before would
-wait for the difference. Retries keep their times: they come early or late by the amount of the jump.
+If the clock is set forward, requests in flight would look abandoned and be resent; if it is set back, deliveries pushed
+just before would be delayed by the difference. Retries keep their times and run early or late by the jump.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from subscriptions.models import Subscription
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: NTP slews the clock rather than setting it; jumps below this are harmless.
+#: Seconds. NTP slews the clock rather than setting it; smaller jumps are harmless.
 TOLERANCE = 10.0
-#: Rows of one statement.
+#: Rows per statement.
 BATCH = 500
 
 
@@ -31,7 +31,7 @@ class ClockJumpDetector:
         self._offset: float | None = None
 
     def seconds_jumped(self, now: datetime, monotonic: float) -> float:
-        """Seconds by which the clock jumped since the last check; 0 if it did not."""
+        """Return the seconds by which the clock jumped since the last check; 0 if it did not."""
         offset = now.timestamp() - monotonic
         before, self._offset = self._offset, offset
         if before is None or abs(offset - before) < TOLERANCE:
@@ -40,11 +40,10 @@ class ClockJumpDetector:
 
 
 def rebase_leases(now: datetime, seconds: float) -> None:
-    """Rebase everything that depends on the clock to now.
+    """Restart leases and adapt all other times that depend on the clock.
 
-    In a transaction of its own, under the claim lock.
-
-    Each engine does this when it detects a jump; repeating it is harmless.
+    Call in a transaction of its own, under the claim lock. Each engine does this when it detects a jump; repeating it
+    is harmless.
     """
     logger.warning("clock jumped by %.0f s: restarting leases", seconds)
     polled = Subscription.objects.filter(next_poll_at__gt=now)
@@ -62,7 +61,7 @@ def rebase_leases(now: datetime, seconds: float) -> None:
 
 
 def _set_due_at(deliveries: DeliveryQuerySet, until: datetime) -> None:
-    """Only unlocked ones: another engine, waiting for our claim lock, is about to finish the others."""
+    """Set the due time of unlocked deliveries; another engine, waiting for our claim lock, is finishing the rest."""
     free = list(deliveries.lock_free().values_list("id", flat=True))
     for start in range(0, len(free), BATCH):
         Delivery.objects.filter(id__in=free[start : start + BATCH]).update(due_at=until)

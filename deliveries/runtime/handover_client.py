@@ -1,6 +1,6 @@
-"""The web process's half of `runtime.handover`: which deliveries are born claimed, and handing them over.
+"""The web process's half of `runtime.handover`: decides which deliveries are born claimed, and hands them over.
 
-All of it runs in the event loop.
+Everything runs in the event loop.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from integrations.foundation.identifiers import uuid7
 
 logger = logging.getLogger("hookdesk.web")
 
-#: How often engines are looked for that are not connected, in seconds.
+#: How often to connect to engines that are not connected, in seconds.
 RECONNECT_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class _OpenOffer:
-    """What is left of an engine's offer."""
+    """An engine's offer with its remaining credits."""
 
     link: _Link
     offer: Offer
@@ -48,7 +48,7 @@ class _Link(asyncio.Protocol):
         self.slot = slot
         self.transport: asyncio.Transport | None = None
         self.is_lost = False
-        #: Pushes with deliveries for this engine that are not committed yet.
+        #: Number of pushes with deliveries for this engine that are not yet committed.
         self.uncommitted = 0
         self._is_closing = False
 
@@ -64,7 +64,7 @@ class _Link(asyncio.Protocol):
             for message in self._messages.feed(data):
                 self._owner.on_message(self, message)
         except (ValueError, TypeError, KeyError):
-            logger.exception("engine %s sent what is no message", self.slot)
+            logger.exception("engine %s sent an invalid message", self.slot)
             assert self.transport is not None
             self.transport.abort()
 
@@ -73,12 +73,12 @@ class _Link(asyncio.Protocol):
         self.transport.write(handover.packed({"handed": pushes}))
 
     def pushes_ended(self, pushes: int) -> None:
-        """So many of the waiting pushes were handed over, or given up."""
+        """Note that this many uncommitted pushes were handed over or given up."""
         self.uncommitted -= pushes
         self._close_if_done()
 
     def close_when_done(self) -> None:
-        """The engine stops: it waits for what is still on the way, and then for the end of this connection."""
+        """Close the connection once nothing is uncommitted. A stopping engine waits for that."""
         self._is_closing = True
         self._close_if_done()
 
@@ -87,14 +87,14 @@ class _Link(asyncio.Protocol):
             self.transport.close()
 
 
-#: The leased deliveries of one push, by the engine whose lease they have.
+#: The born-claimed deliveries of one push, by the engine that holds their lease.
 Born = dict[_Link, list[DeliveryRow]]
 
 
 class HandoverClient:
-    """`claim(rows)` before a push is written, then `hand_over` or `give_up` what that returned.
+    """Call `claim(rows)` before a push is written, then `hand_over` or `give_up` with what it returned.
 
-    `release(rows)` is called for deliveries that were leased and stored, but cannot be handed over; `on_room()` when an
+    `release(rows)` is called for deliveries that were leased and stored but cannot be handed over; `on_offer()` when an
     engine has made an offer.
     """
 
@@ -113,7 +113,7 @@ class HandoverClient:
         self._connect_at = 0.0
 
     def claim(self, rows: PushRows) -> Born | None:
-        """Lease the deliveries that an engine of this host has room for; the others stay for whoever claims them."""
+        """Lease deliveries for which an engine of this host has offered credits; any engine may claim the others."""
         now = time.monotonic()
         if now >= self._connect_at:
             self._connect(now)
@@ -137,7 +137,7 @@ class HandoverClient:
         return born or None
 
     def is_engine_busy(self, rows: PushRows) -> bool:
-        """An engine would get deliveries of this push, but has too much to do at the moment."""
+        """Whether an engine that would get deliveries of this push is out of credits because it is overloaded."""
         if not self._offers:
             return False
         now = time.monotonic()
@@ -151,7 +151,7 @@ class HandoverClient:
         )
 
     def give_up(self, rows: PushRows, born: Born) -> None:
-        """The push was not stored."""
+        """Take back leases and credits: the push was not stored."""
         for link, leased in born.items():
             for row in leased:
                 row.lease, row.due_at = None, rows.now
@@ -160,7 +160,7 @@ class HandoverClient:
             link.pushes_ended(1)
 
     def hand_over(self, stored: Sequence[tuple[PushRows, Born]]) -> None:
-        """What was leased of these pushes, which are committed."""
+        """Send the leased deliveries of these committed pushes to their engines."""
         messages: dict[_Link, list[list[Any]]] = {}
         for rows, born in stored:
             for link, leased in born.items():
@@ -176,7 +176,7 @@ class HandoverClient:
         for link in list(self._links.values()):
             link.close_when_done()
 
-    # --- What links report ---------------------------------------------------------------------------------
+    # --- callbacks of the links ----------------------------------------------------------------------------
 
     def on_message(self, link: _Link, message: dict[str, Any]) -> None:
         if (values := message.get("offer")) is not None:
@@ -200,7 +200,7 @@ class HandoverClient:
             if (open_offer := self._offers.get(key)) is not None and open_offer.link is link:
                 del self._offers[key]
 
-    # --- Connecting ----------------------------------------------------------------------------------------
+    # --- connecting ----------------------------------------------------------------------------------------
 
     def _connect(self, now: float) -> None:
         self._connect_at = now + RECONNECT_SECONDS
@@ -242,14 +242,14 @@ def _events_of(rows: PushRows, by_event: dict[uuid.UUID, list[DeliveryRow]]) -> 
 
 
 def _connected(slot: int) -> socket.socket | None:
-    """A connection to the engine in this slot; None if there is none."""
+    """Connect to the engine in this slot; None if that is not possible."""
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connected.setblocking(False)
         connected.connect(handover.address(slot))
         if handover.is_ours(connected):
             return connected
-        logger.warning("the socket of engine %s belongs to another user; it is left alone", slot)
+        logger.warning("the socket of engine %s belongs to another user; not connecting", slot)
     except OSError:
         pass
     with suppress(OSError):

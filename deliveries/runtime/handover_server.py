@@ -1,4 +1,4 @@
-"""The engine's half of `runtime.handover`: it offers room and takes what it is handed. In the engine's thread."""
+"""The engine's half of `runtime.handover`: offers credits and receives deliveries. Runs in the engine's thread."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from deliveries.storage.rows.claims import ClaimedDelivery
 logger = logging.getLogger("hookdesk.engine")
 
 _READ_BYTES = 256 * 1024
-#: Seconds that a stopping engine waits for what web processes have committed for it.
+#: Seconds that a stopping engine waits for deliveries that web processes are committing for it.
 STOP_WAIT = 1.0
 
 
 class Handover(NamedTuple):
-    """Deliveries under our lease. `config_version`: of their stores, at the commit; `since`: monotonic, before it."""
+    """Deliveries with our lease. `config_version`: their store's, when committed. `since`: when sent (monotonic)."""
 
     deliveries: list[ClaimedDelivery]
     config_version: int
@@ -33,7 +33,7 @@ class Handover(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class _WebProcess:
-    """One web process. `credits`: by integration, what it may still write with our lease."""
+    """The connection to one web process. `credits`: by integration, how many deliveries it may still lease for us."""
 
     connection: socket.socket
     messages: Messages = field(default_factory=Messages)
@@ -42,7 +42,7 @@ class _WebProcess:
 
 
 class HandoverServer:
-    """`watch(descriptor)` is told which descriptors end the engine's wait, `unwatch` which do no longer."""
+    """Listens for web processes. `watch(descriptor)` makes a descriptor wake the engine, `unwatch` stops that."""
 
     def __init__(self, slot: int, watch: Callable[[int], None], unwatch: Callable[[int], None]) -> None:
         self._watch, self._unwatch = watch, unwatch
@@ -56,11 +56,11 @@ class HandoverServer:
         return bool(self._web_processes)
 
     def outstanding(self, integration_id: int) -> int:
-        """Deliveries that may still come without being asked for."""
+        """Return how many deliveries web processes may still send for this integration."""
         return sum(web.credits.get(integration_id, 0) for web in self._web_processes.values())
 
     def receive(self) -> list[Handover]:
-        """What was handed over since the last call. Never waits."""
+        """Return what was handed over since the last call. Never waits."""
         if self._listener is None:
             return []
         self._accept()
@@ -70,7 +70,7 @@ class HandoverServer:
         return found
 
     def offer(self, offer: Offer, room: int) -> None:
-        """Up to `room` deliveries, shared by the web processes, whose credits are filled up where half is used."""
+        """Offer `room` deliveries, shared among the web processes. Tops up credits of which half is used."""
         share = max(1, room // max(1, len(self._web_processes)))
         for web in list(self._web_processes.values()):
             left = web.credits.get(offer.integration_id, 0)
@@ -79,13 +79,13 @@ class HandoverServer:
                 self._send(web, {"offer": offer._replace(credits=share - left)})
 
     def renew(self, offer: Offer) -> None:
-        """The same credits, for longer."""
+        """Extend the offer without new credits."""
         for web in list(self._web_processes.values()):
             if offer.integration_id in web.credits:
                 self._send(web, {"offer": offer._replace(credits=0)})
 
     def withdraw(self, integrations: Iterable[int]) -> None:
-        """No more of these. What is on its way still comes."""
+        """Withdraw the offers for these integrations. Deliveries already on the way still arrive."""
         closed = list(integrations)
         for web in list(self._web_processes.values()):
             mine = [key for key in closed if web.credits.pop(key, None) is not None]
@@ -93,7 +93,7 @@ class HandoverServer:
                 self._send(web, {"close": mine})
 
     def stop(self) -> list[Handover]:
-        """Withdraw everything; what had been committed for this engine."""
+        """Withdraw all offers, wait briefly, and return the deliveries that were committed for this engine."""
         if self._listener is None:
             return []
         self._unwatch(self._listener.fileno())
@@ -121,7 +121,7 @@ class HandoverServer:
             except OSError:
                 return
             if not handover.is_ours(connection):
-                logger.warning("a process of another user tried to hand deliveries over; it is refused")
+                logger.warning("refused a process of another user that tried to hand over deliveries")
                 connection.close()
                 continue
             connection.setblocking(False)
@@ -146,8 +146,8 @@ class HandoverServer:
                     handover for message in web.messages.feed(data) for handover in self._handovers_in(web, message)
                 ]
             except Exception:
-                # What it wrote with our lease and we cannot read comes due again when the lease ends.
-                logger.exception("a web process sent what is no message")
+                # Deliveries that it leased for us and that we cannot read become due again when the lease ends.
+                logger.exception("a web process sent an invalid message")
                 self._drop(web)
                 break
             if len(data) < _READ_BYTES:
@@ -187,7 +187,7 @@ class HandoverServer:
 
 
 def _listen(slot: int) -> socket.socket | None:
-    """None if another process has the address: an engine that has not quite ended, or not ours."""
+    """Listen; None if another process has the address: an engine that is still exiting, or a foreign process."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(handover.address(slot))

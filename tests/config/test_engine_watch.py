@@ -15,7 +15,7 @@ from tests.processes import eventually
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(registry, "last_beat", registry.SharedTime())
+    monkeypatch.setattr(registry, "last_heartbeat", registry.SharedTime())
     monkeypatch.setattr(engine_watch, "ASK_SECONDS", 0.0)
 
 

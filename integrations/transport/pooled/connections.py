@@ -120,7 +120,7 @@ class _HeadReader:
 
 
 class _Guarded(HTTPConnection):
-    """What HTTP and HTTPS connections share."""
+    """Common behaviour of HTTP and HTTPS connections."""
 
     response_class = BoundedResponse
 

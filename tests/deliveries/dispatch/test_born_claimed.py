@@ -112,7 +112,7 @@ def turn(engine: DeliveryEngine) -> None:
         engine.collect(0.05)
         if engine.results:
             engine.cycle()
-    engine.born_claimed._changed_at -= 1.0
+    engine.born_claimed._updated_at -= 1.0
     engine.born_claimed.update(timezone.now())
 
 
@@ -209,7 +209,7 @@ def test_where_something_speaks_against_it_nothing_is_handed_over(start_engine, 
     forbid(subscription)
     web.client.hand_over([(push.rows, born)])
     web.run()
-    engine.born_claimed._changed_at -= RENEW_EVERY  # what is known of the integration is no longer fresh
+    engine.born_claimed._updated_at -= RENEW_EVERY  # what is known of the integration is no longer fresh
     engine._receive_handovers()
     engine.born_claimed.update(timezone.now())
     engine.cycle()
@@ -313,9 +313,9 @@ def test_what_a_dead_engine_never_got_is_due_for_the_others_at_once(start_engine
     push = a_push(subscription)
     born = web.claim(push)
     assert backend().write_pushes([push]) == [None]
-    for connected in list(engine.born_claimed._server._webs.values()):
+    for connected in list(engine.born_claimed._server._web_processes.values()):
         connected.connection.close()  # as the kernel does when a process is killed
-    engine.born_claimed._server._webs.clear()
+    engine.born_claimed._server._web_processes.clear()
     web.run()
     web.client.hand_over([(push.rows, born)])
     (row,) = web.released

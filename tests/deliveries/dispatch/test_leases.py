@@ -281,7 +281,7 @@ class TestDraining:
         engine = start_engine()
         engine.cycle()
         monkeypatch.setattr(engine_module, "deregister", lambda slot: _raise(error("gone away")))
-        monkeypatch.setattr(engine_module, "leave_unfinished", lambda *_: _raise(error("gone away")))
+        monkeypatch.setattr(engine_module, "abandon_in_flight", lambda *_: _raise(error("gone away")))
         engine._drain()
         delivery.refresh_from_db()
         assert (delivery.status, outcomes(delivery)) == ("succeeded", ["succeeded"])
