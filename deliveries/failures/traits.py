@@ -174,8 +174,9 @@ def is_counting(values: Sequence[Any]) -> bool:
 
 
 def _is_growing(keys: Sequence[Any]) -> bool:
-    """Whether 90 % of the values are at most the next one, and the one a quarter of the list later: numbers that restart
-    repeatedly do not count.
+    """Whether 90 % of the values are at most the next one, and the one a quarter of the list later.
+
+    Numbers that restart repeatedly do not count.
     """
     if len(set(keys)) < 10:
         return False
