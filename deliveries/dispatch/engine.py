@@ -14,12 +14,10 @@ from django.db import DatabaseError, InterfaceError, OperationalError, close_old
 from django.utils import timezone
 
 from deliveries.dispatch.born_claimed import BornClaimed
-from deliveries.dispatch.build import internal, prepare
 from deliveries.dispatch.claim import claim, next_due
-from deliveries.dispatch.config_cache import ConfigCache
-from deliveries.dispatch.interpret import interpret
-from deliveries.dispatch.pacing import AdaptiveConcurrency, Pacer
-from deliveries.dispatch.poison import dead_letter, hold_back, is_poison
+from deliveries.dispatch.pacing import AdaptiveConcurrency
+from deliveries.dispatch.poison import hold_back
+from deliveries.dispatch.sending import Sender
 from deliveries.dispatch.types import LEASE_GRACE, AttemptResult, ClaimedDelivery, Dispatch, Transition
 from deliveries.maintenance.cascade import without_deleted
 from deliveries.maintenance.periodic import run_periodic
@@ -35,14 +33,10 @@ from deliveries.runtime.registry import deregister, heartbeat, stopping
 from deliveries.storage import backend
 from deliveries.storage.rows.pushes import OrderKey
 from deliveries.storage.write_lock import WriteLock
-from integrations.foundation import tracing
-from integrations.transport import Request, Result, current_policy, make_transport
-from integrations.wire_formats.base import Outcome
+from integrations.transport import Request, current_policy, make_transport
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: How long to wait for more results while many requests are in flight, so that one transaction records a batch.
-GATHER_SECONDS = 0.004
 HEARTBEAT_SECONDS = 5.0
 STANDBY_DELAY = 0.01
 #: How long requests in flight may take to finish on shutdown.
@@ -50,26 +44,21 @@ GRACE_SECONDS = 12.0
 #: Do not send claims older than this: their leases might expire while sending.
 MAX_START_DELAY = LEASE_GRACE / 2
 
-_Prepared = tuple[Dispatch, Request | Outcome]
 #: What one transaction recorded and claimed.
 _Cycle = tuple[list[Transition], list[ClaimedDelivery]]
 
 
-class DeliveryEngine:
+class DeliveryEngine(Sender):
     """Runs in one thread of one process, next to a thread that listens for wake-ups."""
 
     def __init__(self, slot: Engine) -> None:
         self.slot = slot
         capacity = settings.ENGINE_CAPACITY
-        self.transport = make_transport(settings.TRANSPORT, current_policy(), capacity)
-        self.pacer = Pacer(capacity)
+        super().__init__(make_transport(settings.TRANSPORT, current_policy(), capacity), capacity)
         self.concurrency = AdaptiveConcurrency(capacity)
-        self.config = ConfigCache()
         self.clock = ClockJumpDetector()
         self.write_lock = WriteLock(backend().database_file())
         self.rng = random.Random()  # noqa: S311 - jitter
-        self.dispatches: dict[object, Dispatch] = {}
-        self.results: list[AttemptResult] = []
         self.unsent: list[ClaimedDelivery] = []  # claimed, but interrupted before sending
         self.sent_count = 0
         self.claim_at = 0.0  # when to claim next (monotonic)
@@ -136,32 +125,10 @@ class DeliveryEngine:
         # Without free capacity there is nothing to claim until a result arrives, and a result ends the wait.
         return max(0.0, (min(until, self.claim_at) if self.room else until) - now)
 
-    def collect(self, timeout: float) -> None:
-        """Wait for results; while many requests are in flight, wait a little longer to batch them."""
-        self._interpret_results(self.transport.collect(0.0 if self.results else timeout))
-        if not self.results:
-            return
-        until = time.monotonic() + GATHER_SECONDS
-        while len(self.results) < len(self.dispatches) and (left := until - time.monotonic()) > 0:
-            results = self.transport.collect(left)
-            if not results:
-                break
-            self._interpret_results(results)
-
-    def _interpret_results(self, results: Sequence[Result]) -> None:
-        for result in results:
-            dispatch = self.dispatches.pop(result.key)
-            self.pacer.on_result(dispatch.claimed.integration_id, is_responsive=result.response is not None)
-            # Read the response with the settings that built the request, even if they have changed since.
-            assert dispatch.destination is not None
-            self.results.append(
-                interpret(dispatch, dispatch.destination, result.response, result.error, result.duration)
-            )
-
     # --- record results and claim what is due, in one transaction at most -----------------------------
 
     def cycle(self) -> None:
-        results, now, claim_started = self._results_to_record(), timezone.now(), time.monotonic()
+        results, now, claim_started = self.results_to_record(), timezone.now(), time.monotonic()
         if results:
             failpoint("engine.before_record")
             self.concurrency.adjust(completed=len(results), in_flight=len(self.dispatches))
@@ -220,19 +187,6 @@ class DeliveryEngine:
             )
         return recorded, self._claim(now)
 
-    def _results_to_record(self) -> list[AttemptResult]:
-        """Return the results to record now: at most one per delivery; a second one waits for the next transaction.
-
-        After a suspension, the engine may have reclaimed deliveries that it still had in flight. Of two results of one
-        delivery, only the one with the current lease counts, and a single transaction could not tell them apart.
-        """
-        seen = set()
-        for number, result in enumerate(self.results):
-            if result.claimed.id in seen:
-                return self.results[:number]
-            seen.add(result.claimed.id)
-        return self.results
-
     def _claim(self, now: datetime) -> list[ClaimedDelivery]:
         room = self.room
         if room <= 0:
@@ -271,42 +225,17 @@ class DeliveryEngine:
         before = self.unsent
         self.unsent = [*before, *claims]
         failpoint("engine.after_claim")
-        dispatches = [self._prepare(Dispatch(claimed, None, None, now, started)) for claimed in claims]
+        dispatches = [self.prepare(Dispatch(claimed, None, None, now, started)) for claimed in claims]
         if time.monotonic() - claim_started > MAX_START_DELAY:
             logger.warning("process was suspended past its leases; releasing %s claimed deliveries", len(claims))
             self.claim_at = 0.0
             return
         self.unsent = before
         for dispatch, prepared in dispatches:
-            outcome = self._submit(dispatch, prepared) if isinstance(prepared, Request) else prepared
+            outcome = self.submit(dispatch, prepared) if isinstance(prepared, Request) else prepared
             if outcome is not None:
                 dispatch.end_span(None, outcome)
                 self.results.append(AttemptResult.unsent(dispatch, outcome))
-
-    def _submit(self, dispatch: Dispatch, request: Request) -> Outcome | None:
-        """Submit the request; return None. If the transport's `submit` fails, return the outcome of this request."""
-        failpoint("engine.send", request.body)
-        key = dispatch.claimed.attempt_id
-        try:
-            self.transport.submit(key, request)
-        except Exception as error:
-            logger.exception("could not send the request of %s", dispatch.claimed.id)
-            return internal("send this request", error)
-        self.dispatches[key] = dispatch
-        self.pacer.on_dispatch(dispatch.claimed.integration_id)
-        return None
-
-    def _prepare(self, dispatch: Dispatch) -> _Prepared:
-        claimed = dispatch.claimed
-        if is_poison(claimed):
-            return dispatch, dead_letter(claimed)
-        dispatch.destination = self.config.destination(claimed.integration_id)
-        if tracing.is_on():
-            dispatch.begin_span()
-        dispatch.message, prepared = prepare(claimed, self.config, dispatch.started_at)
-        if isinstance(prepared, Request):
-            dispatch.request = prepared
-        return dispatch, prepared
 
     # --- heartbeat, errors, shutdown -------------------------------------------------------------------
 

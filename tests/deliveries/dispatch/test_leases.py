@@ -228,7 +228,7 @@ class TestGivingBack:
         delivery = DeliveryFactory(subscription=subscription)
         engine = start_engine()
         with monkeypatch.context() as patch:
-            patch.setattr(engine_module, "prepare", lambda *_: _raise(OperationalError("gone away")))
+            patch.setattr("deliveries.dispatch.build.prepare", lambda *_: _raise(OperationalError("gone away")))
             with pytest.raises(OperationalError):
                 engine.cycle()
         engine.cycle()
