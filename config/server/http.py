@@ -1,6 +1,6 @@
 """One HTTP/1.1 connection: reads complete requests, passes them on one at a time, writes the responses.
 
-Everything here runs in the event loop. `httptools` (llhttp, the parser of Node.js) reads the bytes.
+Everything here runs in the event loop. `RequestReader` parses what arrives.
 """
 
 from __future__ import annotations
@@ -9,27 +9,20 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError
 
 from config.observability.request_lines import RequestLines
-from config.server.limits import Limits
-from config.server.request import Headers, Refusal, Request, framing_of, head_without_upgrade
+from config.server.reading import Buffers, RequestReader
+from config.server.request import Refusal, Request
 from config.server.unread import Unread
 
-#: Most bytes per read, and therefore the most by which a limit can be exceeded before it is noticed.
-_READ_BYTES = 256 * 1024
 
-
-class Owner(Protocol):
+class Owner(Buffers, Protocol):
     """Knows all connections, dispatches their requests and enforces their deadlines."""
 
-    limits: Limits
-    #: Bytes of bodies in memory, of all connections.
-    buffered: int
     is_stopping: bool
     lines: RequestLines | None
 
-    def now(self) -> float: ...
     def opened(self, connection: Connection) -> None: ...
     def closed(self, connection: Connection) -> None: ...
     def mark_incomplete(self, connection: Connection) -> None: ...
@@ -43,40 +36,26 @@ class _PipelineFull(Exception):
     """The client has pipelined more requests than are buffered for it."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(RequestReader, asyncio.Protocol):
     """One connection. The owner checks `overdue`; everything else is reported to the owner by callbacks."""
 
     __slots__ = (
-        "_body", "_drained", "_has_begun", "_head_size", "_headers", "_is_body_refused", "_is_closing",
-        "_is_kept_alive", "_is_paused", "_is_upgrading", "_owner", "_parser", "_raw_size", "_size", "_target",
-        "_unread", "address", "current", "held", "port", "ready", "since", "transport",
+        "_drained", "_is_closing", "_is_paused", "_owner", "_unread", "address", "current", "port", "ready",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
+        super().__init__(owner)
         self._owner = owner
-        self._parser = HttpRequestParser(self)
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set when connected
         self.address, self.port = "", 0
         #: The request being answered, and pipelined ones: sent without waiting for the response.
         self.current: Request | None = None
         self.ready: deque[Request] = deque()
-        #: When the current wait began: for a request, its headers, its body, or the end of the connection.
-        self.since = 0.0
-        #: Bytes of request bodies that this connection has in memory.
-        self.held = 0
         self._drained = asyncio.Event()
         self._drained.set()
         self._unread = Unread()
         self._is_closing = self._is_paused = False
-        self._reset()
-
-    def _reset(self) -> None:
-        self._target = b""
-        self._headers: Headers = []
-        self._body: bytearray | None = None
-        self._size = self._head_size = self._raw_size = 0
-        self._has_begun = self._is_body_refused = self._is_upgrading = False
-        self._is_kept_alive = True
 
     # --- called by the owner -----------------------------------------------------------------------------
 
@@ -153,7 +132,7 @@ class Connection(asyncio.Protocol):
             self._is_paused = True
             self.transport.pause_reading()
         try:
-            self._feed(data)
+            self.feed(data)
         except Refusal as refusal:
             self.refuse(refusal)
         except HttpParserError as error:
@@ -167,84 +146,7 @@ class Connection(asyncio.Protocol):
             if self.current is None and self._has_begun:
                 self._owner.mark_incomplete(self)
 
-    def _feed(self, data: bytes) -> None:
-        self._raw_size += len(data)
-        try:
-            self._parser.feed_data(data)
-        except HttpParserUpgrade as upgrade:
-            self._continue_without_upgrade(data[upgrade.args[0] :])
-        if self._has_begun and self._body is None and self._raw_size > self._owner.limits.head_bytes + _READ_BYTES:
-            raise self._too_large_head()
-
-    def _continue_without_upgrade(self, rest: bytes) -> None:
-        """Ignore the upgrade and answer in HTTP/1.1, as a server may that does not support the requested protocol."""
-        method, version = self._parser.get_method(), self._parser.get_http_version()
-        if method == b"CONNECT":
-            raise Refusal(405, "This is no proxy.")
-        self._parser = HttpRequestParser(self)
-        self._parser.feed_data(head_without_upgrade(method, self._target, version, self._headers) + rest)
-
-    def _too_large_head(self) -> Refusal:
-        return Refusal(431, f"The headers are larger than {self._owner.limits.head_bytes} bytes.")
-
-    # --- httptools ---------------------------------------------------------------------------------------
-
-    def on_message_begin(self) -> None:
-        self._reset()
-        self._has_begun = True
-        self.since = self._owner.now()
-
-    def on_url(self, url: bytes) -> None:
-        self._target += url
-        if len(self._target) > self._owner.limits.target_bytes:
-            raise Refusal(414, f"The address is longer than {self._owner.limits.target_bytes} bytes.")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._body is not None:
-            return  # A trailer field: ignored, since the request has already been interpreted.
-        self._headers.append((name.lower(), value))
-        self._head_size += len(name) + len(value) + 4
-        if self._head_size > self._owner.limits.head_bytes:
-            raise self._too_large_head()
-        if len(self._headers) > self._owner.limits.header_count:
-            raise Refusal(431, f"The request has more than {self._owner.limits.header_count} headers.")
-
-    def on_headers_complete(self) -> None:
-        if self._parser.should_upgrade():
-            self._is_upgrading = True
-            return
-        framing = framing_of(self._headers, self._parser.get_http_version())
-        self._is_kept_alive = bool(self._parser.should_keep_alive())
-        self._body = bytearray()
-        self.since = self._owner.now()
-        if framing.length > self._owner.limits.body_bytes:
-            self._refuse_body(framing.length)
-        elif framing.expects_continue:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, body: bytes) -> None:
-        if self._is_body_refused:
-            return
-        assert self._body is not None
-        self._body += body  # into one buffer: many small pieces would need many times the memory
-        self._size += len(body)
-        self.held += len(body)
-        self._owner.buffered += len(body)
-        if self._size > self._owner.limits.body_bytes:
-            self._release(self._size)
-            self._refuse_body(self._size)
-        elif self._owner.buffered > self._owner.limits.buffered_bytes:
-            self._owner.shed_body(self)
-
-    def on_message_complete(self) -> None:
-        if not self._is_upgrading and not self._is_body_refused:
-            self._hand_over(bytes(self._body or b""), self._size)
-
-    def _refuse_body(self, announced: int) -> None:
-        """Refuse a body that is too large: the application gets the request without it and reports the error itself."""
-        self._is_body_refused = True
-        self._is_kept_alive = False
-        self._hand_over(b"", announced)
+    # --- called by the reader ----------------------------------------------------------------------------
 
     def _hand_over(self, body: bytes, announced: int) -> None:
         if len(self.ready) >= self._owner.limits.pipelined_requests:
@@ -268,9 +170,11 @@ class Connection(asyncio.Protocol):
         self.ready[-1].is_kept_alive = False
         self.transport.pause_reading()
 
-    def _release(self, size: int) -> None:
-        self.held -= size
-        self._owner.buffered -= size
+    def _send_continue(self) -> None:
+        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _on_buffer_full(self) -> None:
+        self._owner.shed_body(self)
 
     # --- responses ---------------------------------------------------------------------------------------
 
