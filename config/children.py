@@ -97,7 +97,7 @@ def installation(*, port: int) -> Child:
     )
 
 
-def migrate_apart() -> str:
+def migrate_in_subprocess() -> str:
     """Migrate in a separate process, so that what migrations load does not stay in the shared memory.
 
     Returns what went wrong, or an empty text.

@@ -169,7 +169,7 @@ class PushLane:
             push.end_span(202)
             return
         if push.born is not None:
-            self._engines.give_up(push.waiting.rows, push.born)
+            self._engines.cancel(push.waiting.rows, push.born)
         if isinstance(result, RecordsExist) and push.replan(result):
             self._submit(push, request)
         elif (

@@ -105,6 +105,7 @@ class DeliveryEngine(Sender):
 
     @property
     def room(self) -> int:
+        """How many more requests may be in flight; 0 while stopping."""
         return 0 if self.is_draining or stopping.is_set() else max(0, self.concurrency.size - len(self.dispatches))
 
     def _standby_delay(self) -> float:
@@ -128,6 +129,7 @@ class DeliveryEngine(Sender):
     # --- record results and claim what is due, in one transaction at most -----------------------------
 
     def cycle(self) -> None:
+        """Record results and claim due deliveries, in one transaction at most, then send what was claimed."""
         results, now, claim_started = self.results_to_record(), timezone.now(), time.monotonic()
         if results:
             failpoint("engine.before_record")

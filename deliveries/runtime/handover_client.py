@@ -92,7 +92,7 @@ Born = dict[_Link, list[DeliveryRow]]
 
 
 class HandoverClient:
-    """Call `claim(rows)` before a push is written, then `hand_over` or `give_up` with what it returned.
+    """Call `claim(rows)` before a push is written, then `hand_over` or `cancel` with what it returned.
 
     `release(rows)` is called for deliveries that were leased and stored but cannot be handed over; `on_offer()` when an
     engine has made an offer.
@@ -150,7 +150,7 @@ class HandoverClient:
             if (open_offer := self._offers.get(row.integration_id)) is not None
         )
 
-    def give_up(self, rows: PushRows, born: Born) -> None:
+    def cancel(self, rows: PushRows, born: Born) -> None:
         """Take back leases and credits: the push was not stored."""
         for link, leased in born.items():
             for row in leased:

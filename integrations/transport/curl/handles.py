@@ -36,7 +36,7 @@ _PROTOCOL_ERRORS = frozenset(
 )
 #: curl has no separate code for a response with invalid chunks or headers.
 _PROTOCOL_WORDS = ("chunk", "header", "HTTP/0.9", "hex")
-_GO_ON, _ABORT = 0, 1  # PREREQFUNC_OK, PREREQFUNC_ABORT
+_CONTINUE, _ABORT = 0, 1  # PREREQFUNC_OK, PREREQFUNC_ABORT
 _EMPTY_LINES = (b"\r\n", b"\n")
 _RESEND = "The kept connection broke before an answer came. It is not known whether the request arrived."
 
@@ -220,7 +220,7 @@ class CurlHandle:
             self.must_restart = True
             return _ABORT
         self._is_sent = True
-        return _GO_ON if self._error is None else _ABORT
+        return _CONTINUE if self._error is None else _ABORT
 
     def _take_header(self, line: bytes) -> int | None:
         self._head_bytes += len(line)

@@ -271,7 +271,7 @@ def test_what_is_not_stored_gives_its_room_back(start_engine, web, subscription)
         push = a_push(subscription)
         born = web.client.claim(push.rows)
         assert born is not None
-        web.client.give_up(push.rows, born)
+        web.client.cancel(push.rows, born)
         assert push.rows.deliveries[0].lease is None
         assert push.rows.deliveries[0].due_at == push.rows.now
 
