@@ -1,7 +1,7 @@
-"""What the supervisor runs: web server and worker, forked with everything loaded.
+"""The supervisor's children: web server and worker, forked after everything is loaded.
 
-What is loaded before the fork is in memory once. Nothing may be opened then: a connection, a socket, a thread or a
-handle of curl that two processes share would break in both. `tests/config/test_children.py` holds that.
+What is loaded before the fork is in memory only once. But nothing may be opened before it: connections, sockets,
+threads and curl handles break if two processes share them. `tests/config/test_children.py` checks that.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from deliveries.runtime.parent_death import die_with_parent
 from deliveries.runtime.process_name import name_process
 from deliveries.storage import backend
 
-#: What web server, engines and tasks import when they begin, and some of it later.
+#: Modules that web server, engines and tasks import, at start-up or later.
 _MODULES = (
     "config.wsgi",
     "config.server.master",
@@ -36,18 +36,18 @@ _MODULES = (
     "deliveries.stats.rollups",
     "notifications.tasks",
 )
-#: The demo's one child is a supervisor itself, and stops its own children first.
+#: The demo's only child is itself a supervisor, which stops its own children first.
 NESTED_GRACE_SECONDS = 20.0
 
 
 def load_everything() -> None:
-    """Before the first child is forked."""
+    """Import everything. Call before the first child is forked."""
     from django.urls import get_resolver
 
     for name in _MODULES:
         importlib.import_module(name)
     assert get_resolver().url_patterns  # every view
-    backend()  # the half for this database, and Django's; neither connects
+    backend()  # imports the implementation for this database and Django's; neither connects
     if settings.TRANSPORT == "curl":
         importlib.import_module("integrations.transport.curl.transport")
     connections.close_all()
@@ -56,7 +56,7 @@ def load_everything() -> None:
 
 
 def _return_memory() -> None:
-    """Give back what importing has left in holes of the heap (glibc; elsewhere nothing)."""
+    """Return free heap memory left over from importing to the system. glibc only; elsewhere a no-op."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -75,10 +75,10 @@ def _serve(address: str) -> None:
 
 
 def worker() -> Child:
-    """django-q2's cluster with the engines, whose heartbeats are watched."""
+    """Return the child that runs django-q2's cluster with the engines, whose heartbeats are watched."""
     watch = EngineWatch()
-    last_sign = watch.last_sign if settings.ENGINE_PROCESSES > 0 else lambda: None
-    return Child("the worker", _work, last_sign=last_sign)
+    last_seen = watch.last_seen if settings.ENGINE_PROCESSES > 0 else lambda: None
+    return Child("the worker", _work, last_seen=last_seen)
 
 
 def _work() -> None:
@@ -87,7 +87,7 @@ def _work() -> None:
 
 
 def installation(*, port: int) -> Child:
-    """`manage.py run` itself, for a process with threads and connections: it loads everything anew."""
+    """Return a child that runs `manage.py run`, for a parent with threads and connections: it loads everything anew."""
     manage = str(Path(__file__).resolve().parent.parent / "manage.py")
     command = [sys.executable, manage, "run", "--no-migrate", "--verbosity", "0", "--port", str(port)]
     return Child(
@@ -97,8 +97,11 @@ def installation(*, port: int) -> Child:
     )
 
 
-def migrate_apart() -> str:
-    """Migrate in a process of its own: what that loads is not in the memory that all share. Returns what went wrong."""
+def migrate_in_subprocess() -> str:
+    """Migrate in a separate process, so that what migrations load does not stay in the shared memory.
+
+    Returns what went wrong, or an empty text.
+    """
     reader, writer = FORK.Pipe(duplex=False)
     process = FORK.Process(target=_migrate, args=(writer,))
     process.start()

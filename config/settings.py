@@ -1,5 +1,5 @@
-"""Every setting of Hookdesk. Everything that differs between installations comes from the environment (or a
-`.env` file next to `manage.py`); `.env.example` lists the variables in the order of this file.
+"""All settings of Hookdesk. Everything that differs between installations comes from the environment, or from a `.env`
+file next to `manage.py`; `.env.example` lists the variables in the order of this file.
 """
 
 from pathlib import Path
@@ -9,7 +9,8 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from config.accounts.allauth_settings import allauth_settings
-from integrations.wire_formats.base import VERSION
+from config.api_settings import rest_framework_settings, spectacular_settings
+from config.observability.log_settings import logging_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -17,12 +18,12 @@ environ.Env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
 
 # --- What must be set in production -------------------------------------------------------------------
 
-# Shows tracebacks and uses throw-away keys. Never in production.
+# Shows tracebacks and uses development keys. Never use it in production.
 DEBUG = env.bool("DEBUG", default=False)
 
 
 def required(name: str, development: str) -> str:
-    """The variable `name`; in development `development`; in production a refusal that says what to do."""
+    """Return the variable `name`. If unset: `development` in development, else an error with instructions."""
     value: str = env.str(name, default="")
     if value or DEBUG:
         return value or development
@@ -32,14 +33,14 @@ def required(name: str, development: str) -> str:
     )
 
 
-# Signs sessions and the task queue's packages.
+# Signs sessions and the task queue's messages.
 SECRET_KEY = required("SECRET_KEY", "development-only-secret-key-that-is-long-enough-to-pass-the-checks")
-# Comma-separated; the first encrypts tokens, secrets and parameters, all of them decrypt.
+# Comma-separated. The first key encrypts tokens, secrets and parameters; all of them decrypt.
 ENCRYPTION_KEYS = [key.strip() for key in required("ENCRYPTION_KEYS", "development-only-encryption-key").split(",")]
 
-# Host names that the web server answers to, comma-separated.
+# Host names that the web server accepts, comma-separated.
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-# Where people reach the admin: links in SMS and e-mail, and the CSRF check behind a TLS proxy.
+# The public address of the admin, for links in SMS and e-mail and for the CSRF check behind a TLS proxy.
 PUBLIC_URL = env.str("PUBLIC_URL", default="http://localhost:8000").rstrip("/")
 
 # --- Database and queue -------------------------------------------------------------------------------
@@ -48,9 +49,9 @@ DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR
 DATABASES["default"]["CONN_MAX_AGE"] = None
 IS_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 if IS_SQLITE:
-    # WAL lets readers and the one writer work side by side; IMMEDIATE makes the writer wait its turn instead
-    # of failing half-way; FULL makes a 202 survive a power cut. Checkpoints after 32 MB instead of 4 write a page that
-    # changes again and again less often.
+    # WAL lets readers and the single writer work concurrently; IMMEDIATE makes a writer wait for its turn instead of
+    # failing half-way; FULL makes a 202 survive a power failure. Checkpoints after 32 MB instead of 4 write pages that
+    # change repeatedly less often.
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
@@ -59,14 +60,14 @@ if IS_SQLITE:
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    # A dead database server must cause a 503, not a hang.
-    # One that vanishes silently breaks no connection: TCP notices with these (seconds; the last in milliseconds).
+    # A dead database server must cause a 503, not a hang. If it vanishes silently, connections stay open: these let TCP
+    # detect it (seconds; the last one in milliseconds).
     alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000}
     given = DATABASES["default"].get("OPTIONS", {})
     DATABASES["default"]["OPTIONS"] = {"connect_timeout": 5, **alive, **given}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Set: django-q2 uses Redis as its broker. Unset: its ORM broker.
+# If set, django-q2 uses Redis as its broker, otherwise its ORM broker.
 REDIS_URL = env.str("REDIS_URL", default="")
 # Engines per host, one process each; two more workers run the other tasks (SMS, replays, sweeps).
 ENGINE_PROCESSES = env.int("ENGINE_PROCESSES", default=2)
@@ -74,7 +75,7 @@ ENGINE_PROCESSES = env.int("ENGINE_PROCESSES", default=2)
 TRANSPORT = env.str("TRANSPORT", default="requests")
 # Requests in flight per engine process.
 ENGINE_CAPACITY = env.int("ENGINE_CAPACITY", default=0) or {"requests": 256, "curl": 2000}.get(TRANSPORT, 256)
-# An engine task ends after this many seconds and hands over to a fresh one.
+# An engine task ends after this many seconds, and a new one starts.
 ENGINE_RUN_SECONDS = env.int("ENGINE_RUN_SECONDS", default=600)
 # Jitter of the retry schedule as a fraction; tests set 0.
 RETRY_JITTER = env.float("RETRY_JITTER", default=0.1)
@@ -84,14 +85,14 @@ POLL_MIN_SECONDS = env.int("POLL_MIN_SECONDS", default=60)
 Q_CLUSTER = {
     "name": "hookdesk",
     "workers": ENGINE_PROCESSES + 2,
-    # An engine runs for long: the task time-out is above its run time, and `retry` above the time-out.
+    # An engine is a long task: the task timeout must exceed its run time, and `retry` must exceed the timeout.
     "timeout": ENGINE_RUN_SECONDS + 300,
     "retry": ENGINE_RUN_SECONDS + 360,
     "save_limit": -1,
     "log_level": "WARNING",
     "queue_limit": 4,
     "recycle": 10_000,
-    # A death or a free slot ends the guard's pause.
+    # The guard also wakes when a child dies or a slot becomes free.
     "guard_cycle": 3,
     "poll": 1.0,
     "max_attempts": 3,
@@ -100,7 +101,7 @@ Q_CLUSTER = {
     "label": "Task queue",
 }
 if REDIS_URL:
-    # Without these, a hanging server would hang health checks and the worker guard.
+    # Without these, a hanging Redis would block health checks and the worker guard.
     timeouts = "socket_timeout=5" if REDIS_URL.startswith("unix:") else "socket_timeout=5&socket_connect_timeout=3"
     Q_CLUSTER["redis"] = f"{REDIS_URL}{'&' if '?' in REDIS_URL else '?'}{timeouts}"
 else:
@@ -110,7 +111,7 @@ else:
 
 # CIDRs that deliveries may reach beyond public addresses, comma-separated: 10.0.0.0/8,127.0.0.0/8
 OUTBOUND_ALLOW = env.list("OUTBOUND_ALLOW", default=[])
-# SMS notifications of channels that name no account of their own.
+# The account for SMS notifications of channels without an account of their own.
 TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="")
 TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", default="")
 TWILIO_FROM = env.str("TWILIO_FROM", default="")
@@ -140,30 +141,31 @@ PUSH_RATE_LIMIT = env.int("PUSH_RATE_LIMIT", default=0)
 HOP_LIMIT = env.int("HOP_LIMIT", default=8)
 # How many deliveries the events of one response may cause, over all hops; the rest is stored but not forwarded.
 CASCADE_LIMIT = env.int("CASCADE_LIMIT", default=2_000)
-# The most objects taken from one response.
+# Most objects that are accepted from one response.
 ANSWER_MAX_OBJECTS = env.int("ANSWER_MAX_OBJECTS", default=1_000)
 # Who may read /metrics: a bearer token, or addresses.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 METRICS_ALLOW = env.list("METRICS_ALLOW", default=["127.0.0.0/8", "::1/128"])
-# How many integrations have figures of their own there; the rest is `other`.
+# Most integrations with metrics of their own; the rest are combined as `other`.
 METRICS_MAX_INTEGRATIONS = env.int("METRICS_MAX_INTEGRATIONS", default=500)
 
 # --- Logging in ---------------------------------------------------------------------------------------
 
-# Proxies whose X-Forwarded-For is trusted, as CIDRs: failed logins are counted per client address. Behind TLS the
-# proxy is taken to be on this machine.
+# Proxies whose X-Forwarded-For is trusted, as CIDRs: failed logins are counted per client address. With an https
+# PUBLIC_URL, the default is a proxy on this machine.
 TRUSTED_PROXIES = env.list(
     "TRUSTED_PROXIES", default=["127.0.0.0/8", "::1/128"] if PUBLIC_URL.startswith("https://") else []
 )
-# Staff who may change things confirm their password after this many idle minutes, and in any case
-# after so many hours.
+# Staff who may change things must confirm their password after this many idle minutes, and in any case after this many
+# hours.
 STAFF_IDLE_MINUTES = env.int("STAFF_IDLE_MINUTES", default=60)
 STAFF_SESSION_HOURS = env.int("STAFF_SESSION_HOURS", default=12)
-# For tokens, secrets, approval settings, users and roles: unless they did so within this many minutes.
+# Before they change tokens, secrets, approval settings, users or roles, they must have confirmed it within this many
+# minutes.
 CONFIRM_MINUTES = env.int("CONFIRM_MINUTES", default=10)
-# Roles that need a second factor, comma-separated; superusers hold every role. Empty: it is everybody's own choice.
+# Roles that require a second factor, comma-separated; superusers have every role. Empty: it is optional for everybody.
 REQUIRE_SECOND_FACTOR = env.list("REQUIRE_SECOND_FACTOR", default=[])
-# Off: people log in by single sign-on or with a passkey only.
+# If off, people can only log in by single sign-on or with a passkey.
 LOGIN_PASSWORDS = env.bool("LOGIN_PASSWORDS", default=True)
 # Single sign-on by OpenID Connect. The redirect address to register is PUBLIC_URL/accounts/oidc/sso/login/callback/.
 OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
@@ -202,7 +204,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    # Headers first: those that follow may refuse a request, and a refusal is a page too.
+    # Middleware that sets headers comes first: later ones may refuse a request, and that response needs them too.
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.server.page_policy.PagePolicyMiddleware",
     "config.desk.odd_input.RefuseNul",
@@ -217,7 +219,7 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
-# Clients write API paths with or without the trailing slash; both are routed, nothing is redirected.
+# Clients may write API paths with or without the trailing slash: both are routed, without a redirect.
 APPEND_SLASH = True
 TEMPLATES = [
     {
@@ -237,55 +239,28 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-# Of all that is not a page: the API, commands, logs, what is stored.
+# The language of everything except pages: the API, commands, logs and stored texts.
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français")]
-# Of pages for people whose browser asks for none of these, and of messages to staff.
+# The language of pages for browsers that ask for none of these, and of messages to staff.
 DESK_LANGUAGE = env.str("DESK_LANGUAGE", default="en")
 if DESK_LANGUAGE not in dict(LANGUAGES):
     raise ImproperlyConfigured(f"DESK_LANGUAGE is {DESK_LANGUAGE!r}. Write en, de or fr.")
 LANGUAGE_COOKIE_NAME = "hookdesk_language"
 LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
-# Of pages for people whose browser has not said its own yet.
+# The time zone of pages for browsers that have not reported their own yet.
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 FORMAT_MODULE_PATH = ["config.formats"]
 USE_TZ = True
 USE_I18N = True
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
-# The files are served from the apps' own folders: no collectstatic step that could be forgotten.
+# Files are served directly from the apps' folders, without a collectstatic step.
 WHITENOISE_USE_FINDERS = True
 LOGIN_URL = "admin:login"
 
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["integrations.api.authentication.StoreAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["integrations.api.authentication.HasScope"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["integrations.api.parsing.DocumentParser"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "integrations.api.parsing.JSONAlways",
-    "DEFAULT_SCHEMA_CLASS": "integrations.api.openapi.APISchema",
-    "EXCEPTION_HANDLER": "integrations.api.errors.error_list_handler",
-    "UNAUTHENTICATED_USER": None,
-    "DATETIME_FORMAT": "iso-8601",
-    "COERCE_DECIMAL_TO_STRING": False,
-    "TEST_REQUEST_DEFAULT_FORMAT": "json",
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Hookdesk API",
-    "DESCRIPTION": "Push objects and events, manage integrations and subscriptions, see and resolve deliveries.",
-    "VERSION": VERSION,
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_AUTHENTICATION": [],
-    "SERVE_PERMISSIONS": [],
-    "SCHEMA_PATH_PREFIX": "/api/v1/",
-    # Cases and notifications have the same two; without a name of ours they would get one made of digits.
-    "ENUM_NAME_OVERRIDES": {
-        "OpenOrResolvedEnum": [("open", "open"), ("resolved", "resolved")],
-        "KindEnum": "integrations.sources.SOURCE_KINDS",
-        "ChannelKindEnum": "notifications.channels.CHANNEL_KINDS",
-        "LevelEnum": "notifications.models.Notification.Level",
-    },
-}
+REST_FRAMEWORK = rest_framework_settings()
+SPECTACULAR_SETTINGS = spectacular_settings()
 
 # --- Security headers ---------------------------------------------------------------------------------
 
@@ -310,33 +285,16 @@ if PUBLIC_URL.startswith("https://"):
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
 
-# "text" for people, "json" for what collects logs: one object a line, with one per attempt and per request.
+# "text" for people; "json" for log collectors: one object per line, with a line per attempt and per request.
 LOG_FORMAT = env.str("LOG_FORMAT", default="text").strip().lower()
 if LOG_FORMAT not in ("text", "json"):
     raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}. Write text or json.")
 # Where errors are reported (extra `sentry`), without payloads and secrets.
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "class": "config.observability.log_lines.LineFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
-        },
-        "json": {"class": "config.observability.json_lines.JsonFormatter"},
-    },
-    "handlers": {
-        "stderr": {"class": "config.observability.json_lines.StderrHandler", "formatter": "json"}
-        if LOG_FORMAT == "json"
-        else {"class": "logging.StreamHandler", "formatter": "line"},
-    },
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
-    "loggers": {
-        "hookdesk": {"level": env.str("LOG_LEVEL", default="INFO")},
-        # In JSON without Django's own handlers, which print text while DEBUG is on.
-        **({"django": {"handlers": []}, "django.server": {"handlers": []}} if LOG_FORMAT == "json" else {}),
-    },
-}
-# TLS and its redirect are the proxy's (W008); policy for a whole domain is not ours to decide (W005, W021).
+LOGGING = logging_settings(
+    is_json=LOG_FORMAT == "json",
+    root_level=env.str("LOG_LEVEL", default="WARNING"),
+    own_level=env.str("LOG_LEVEL", default="INFO"),
+)
+# TLS and its redirect are the proxy's job (W008); HSTS for a whole domain is not ours to decide (W005, W021).
 SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W005", "security.W021"]

@@ -1,12 +1,12 @@
-"""Web and worker as two children: started together, restarted if one dies or freezes, drained and stopped together.
+"""Supervise web server and worker: start both, restart one that dies or freezes, drain and stop both together.
 
 Children are forked from the supervisor, which has loaded everything that they need (`config/children.py`), so they
-start in no time and share its memory. Therefore the supervisor opens nothing that two processes must not share: no
-connection, and no thread.
+start instantly and share its memory. Therefore the supervisor must not open anything that processes cannot share: no
+connections and no threads.
 
-Each child leads its own session, so that a signal to the supervisor's process group (Ctrl-C in a terminal)
-reaches the supervisor alone. django-q2 needs that: its main process drains on SIGTERM, while its workers, had they
-received the signal too, would die while sending.
+Each child leads its own session, so that a signal to the supervisor's process group (Ctrl-C in a terminal) reaches only
+the supervisor. django-q2 needs that: its main process drains on SIGTERM, while its workers would die while sending if
+they received the signal too.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ logger = logging.getLogger("hookdesk.supervisor")
 GRACE_SECONDS = 15.0
 #: A worker without any engine heartbeat for this long is frozen …
 FROZEN_SECONDS = 20.0
-#: … but one that has just started gets longer.
+#: … but one that has just started gets more time.
 STARTING_SECONDS = 60.0
-#: How often the supervisor looks around when nothing wakes it, and while a child waits to be started.
-LOOK_SECONDS, RESTART_LOOK_SECONDS = 1.0, 0.1
-LONGEST_BACKOFF = 30.0
-#: A child that has run this long is restarted without a pause when it dies.
+#: How often the supervisor checks its children when nothing wakes it, and while a child waits to be restarted.
+CHECK_SECONDS, RESTART_CHECK_SECONDS = 1.0, 0.1
+MAX_BACKOFF = 30.0
+#: A child that has run this long is restarted without backoff when it dies.
 SETTLED_SECONDS = 60.0
 
 FORK = multiprocessing.get_context("fork")
-_HEEDED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 
 @dataclass
 class Child:
-    """A process that should be running: `main` in a fork of the supervisor. Times are monotonic."""
+    """A process that should be running: a fork of the supervisor that runs `main`. Times are monotonic."""
 
     name: str
     main: Callable[[], object]
     #: Monotonic time of the last heartbeat; None: unknown.
-    last_sign: Callable[[], float | None] = lambda: None
+    last_seen: Callable[[], float | None] = lambda: None
     grace_seconds: float = GRACE_SECONDS
     process: ForkProcess | None = None
     started_at: float = 0.0
@@ -62,62 +62,62 @@ class Child:
         return self.process is not None and self.process.is_alive()
 
     def start(self, now: float) -> None:
-        self.process = FORK.Process(target=_begin, args=(self.main, os.getpid()), name=self.name)
-        # A signal must not meet the child while it still has the supervisor's handlers.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED)
+        self.process = FORK.Process(target=_run_child, args=(self.main, os.getpid()), name=self.name)
+        # The child must not receive a signal while it still has the supervisor's handlers.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
         try:
             self.process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         self.started_at = now
 
     def is_frozen(self, now: float) -> bool:
-        sign = self.last_sign()
+        sign = self.last_seen()
         if sign is None or now - self.started_at < STARTING_SECONDS:
             return False
         return now - max(sign, self.started_at) > FROZEN_SECONDS
 
     def terminate(self) -> None:
-        """SIGTERM to its main process alone."""
+        """Send SIGTERM to its main process only."""
         if self.process is not None and self.process.is_alive():
             self.process.terminate()
 
     def kill_group(self) -> None:
-        """SIGKILL to its process group, including what a dead main process has left behind."""
+        """Send SIGKILL to its process group, including processes that a dead main process left behind."""
         if self.process is not None:
             assert self.process.pid is not None
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            # Killed before it led a group of its own.
+            # It may not lead a group of its own yet.
             self.process.kill()
             self.process.join()
 
     def note_death(self, now: float) -> float:
-        """Seconds until it is restarted: 0.5, 1, 2, … 30."""
+        """Note the death; return the backoff in seconds until the restart: 0, or 0.5, 1, 2, … 30."""
         self.failures = 0 if now - self.started_at > SETTLED_SECONDS else self.failures + 1
-        pause = 0.0 if self.failures == 0 else min(LONGEST_BACKOFF, 0.25 * 2**self.failures)
+        pause = 0.0 if self.failures == 0 else min(MAX_BACKOFF, 0.25 * 2**self.failures)
         self.start_after = now + pause
         self.process = None
         return pause
 
 
-def _begin(main: Callable[[], object], supervisor: int) -> None:
-    """In the child."""
+def _run_child(main: Callable[[], object], supervisor: int) -> None:
+    """Run in the child: reset signal handling, then call `main`."""
     os.setsid()
-    for signum in _HEEDED:
+    for signum in _HANDLED:
         signal.signal(signum, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
     os.environ[SUPERVISOR_VARIABLE] = str(supervisor)
     main()
 
 
 class Supervisor:
-    """`run` in the main thread; `stop` from anywhere."""
+    """Runs the children. Call `run` in the main thread; `stop` may be called from any thread."""
 
     def __init__(self, children: Sequence[Child]) -> None:
         self.children = children
         self.is_stopping = False
-        # Signals, a child's death, `stop` from another thread.
+        # Woken by signals, a child's death, and `stop` from another thread.
         self._waker = Waker()
         self._parent = _MakeParent()
 
@@ -126,14 +126,14 @@ class Supervisor:
         self._waker.wake()
 
     def run(self) -> None:
-        """Until SIGTERM, SIGINT or `stop`."""
-        previous = {signum: signal.signal(signum, self._on_signal) for signum in _HEEDED}
+        """Run until SIGTERM, SIGINT or `stop`."""
+        previous = {signum: signal.signal(signum, self._on_signal) for signum in _HANDLED}
         try:
             while not self.is_stopping:
                 for child in self.children:
-                    self._look_after(child, time.monotonic())
+                    self._check(child, time.monotonic())
                 is_waiting = any(child.process is None for child in self.children)
-                self._waker.wait(RESTART_LOOK_SECONDS if is_waiting else LOOK_SECONDS)
+                self._waker.wait(RESTART_CHECK_SECONDS if is_waiting else CHECK_SECONDS)
                 if self._parent.was_interrupted():
                     self.stop()
         finally:
@@ -142,12 +142,12 @@ class Supervisor:
                 signal.signal(signum, handler)
 
     def _on_signal(self, signum: int, frame: object) -> None:
-        # A second signal changes nothing: `make` forwards a SIGTERM that the whole group has already received.
+        # A second signal has no effect: `make` forwards a SIGTERM that the whole group has already received.
         if signum != signal.SIGCHLD:
             self.is_stopping = True
         self._waker.wake()
 
-    def _look_after(self, child: Child, now: float) -> None:
+    def _check(self, child: Child, now: float) -> None:
         if child.process is None:
             if now >= child.start_after:
                 child.start(now)
@@ -185,10 +185,10 @@ def _described(status: int | None) -> str:
 
 
 class _MakeParent:
-    """Under `make run`, a SIGINT to `make` alone: it waits for its recipe then, for ever.
+    """Detects a SIGINT sent to a parent `make` alone (`make run`), which would then wait for its recipe forever.
 
-    GNU make passes on SIGTERM and never SIGINT, and no recipe can see that its make was interrupted. But make puts
-    SIGINT back to its default before it waits, which Linux shows in /proc; elsewhere only Ctrl-C in a terminal works.
+    GNU make forwards SIGTERM but never SIGINT, and does not tell the recipe that it was interrupted. But make resets
+    SIGINT to its default before it waits, which Linux shows in /proc. On other systems only Ctrl-C in a terminal works.
     """
 
     def __init__(self) -> None:

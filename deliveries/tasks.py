@@ -1,4 +1,4 @@
-"""What django-q2 runs. Tasks only trigger work that is in the database, so a lost or repeated task is harmless."""
+"""The tasks that django-q2 runs. They only trigger work stored in the database: losing or repeating one is harmless."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger("hookdesk.tasks")
 
 
 def run_engine() -> str:
-    """Run an engine until its time is up. Its host's worker guard starts the next one as soon as the slot is free."""
+    """Run an engine for its run time. The host's worker guard starts the next one as soon as the slot is free."""
     from deliveries.runtime.process import run_engine_here
 
     if registry.stopping.is_set():
@@ -26,10 +26,10 @@ def run_engine() -> str:
 
 
 def sweep() -> None:
-    """Each minute: continue replays, simulations, recipes and erasures, roll up figures, watch objectives, drop
+    """Each minute: continue replays, simulations, recipes and erasures, roll up figures, watch objectives, delete
     bodies that are not kept.
 
-    Each does its part, whatever becomes of the others. Raises what went wrong first, for the task's record.
+    Runs every step even if others fail, then raises the first error, for the task's record.
     """
     errors: list[Exception] = []
     for step in _steps_of_a_sweep():
@@ -72,7 +72,7 @@ def _steps_of_a_sweep() -> list[Callable[[datetime], object]]:
 def look_after_cases() -> str:
     """Each minute: end snoozes, move deliveries of merged and split cases, count failures by the hour.
 
-    Not in the engines: moving many deliveries takes seconds, in which they would send nothing.
+    Not in the engines: moving many deliveries takes seconds, during which they would send nothing.
     """
     from deliveries.failures.case_rules import settle_rules
     from deliveries.failures.cases import wake_due
@@ -83,7 +83,7 @@ def look_after_cases() -> str:
 
 
 def index_search() -> int:
-    """Fill the search index; queued by the engines, and each minute."""
+    """Fill the search index. The engines queue this; it also runs each minute."""
     from deliveries.search.indexing import run
 
     return run(timezone.now())
@@ -107,7 +107,7 @@ SCHEDULES = {
 
 
 def ensure_schedules() -> None:
-    """Create the schedules once, however often hosts start."""
+    """Create missing schedules. Idempotent: every host calls this at start-up."""
     for func, options in SCHEDULES.items():
         with suppress(Schedule.MultipleObjectsReturned):
             Schedule.objects.get_or_create(name=func, defaults={"func": func, **options})

@@ -11,7 +11,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.utils import ConnectionHandler
 
 from config.database_copy.tables import Checksum, Table, all_tables
-from deliveries.storage.bulk_load import continue_ids, last_id, one_snapshot, resting_triggers
+from deliveries.storage.bulk_load import consistent_snapshot, continue_ids, disabled_triggers, last_id
 from deliveries.storage.text_index import is_of_text_index
 
 SOURCE, TARGET = "default", "copy_target"
@@ -68,10 +68,10 @@ def copy_database(target: Any) -> list[TableReport]:
     """
     source, tables = connections[SOURCE], all_tables()
     _refuse_other_schema(source, target)
-    with transaction.atomic(SOURCE), one_snapshot(source), transaction.atomic(TARGET):
+    with transaction.atomic(SOURCE), consistent_snapshot(source), transaction.atomic(TARGET):
         _refuse_data(target, tables)
         _refuse_unknown_tables(source, tables)
-        with resting_triggers(target, [table.name for table in tables]):
+        with disabled_triggers(target, [table.name for table in tables]):
             for table in tables:
                 table.clear(target)
             sums = [_copy(source, target, table) for table in tables]

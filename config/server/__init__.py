@@ -1,3 +1,1 @@
-"""The web server: gunicorn's processes, each each with one event loop for connections and a few threads for
-requests.
-"""
+"""The web server: gunicorn's processes, each with one event loop for connections and a few threads for requests."""

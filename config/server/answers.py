@@ -1,4 +1,4 @@
-"""What all answers have."""
+"""Header values that all responses share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _date: tuple[int, bytes] = (0, b"")
 
 
 def http_date() -> bytes:
-    """RFC 9110's date, made once a second."""
+    """Return the current date in RFC 9110's format, formatted once a second."""
     global _date
     now = int(time.time())
     if _date[0] != now:

@@ -1,4 +1,4 @@
-"""All connections of a web process: accepting them, their deadlines, and closing some when there are too many."""
+"""All connections of a web process: accepts them, enforces their deadlines, and closes some when there are too many."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ logger = logging.getLogger("hookdesk.web")
 #: How often deadlines are checked, in seconds.
 SWEEP_SECONDS = 1.0
 ACCEPTED_AT_ONCE = 16
-#: Seconds until the next accept if no file descriptor is left for another connection.
-_BREATHER = 0.1
+#: Seconds until the next accept if there is no capacity or no file descriptor for another connection.
+_ACCEPT_RETRY_SECONDS = 0.1
 
 
 class Connections:
     """`handle(request)` is called in the event loop for each complete request, one at a time per connection.
 
-    It answers by `request.connection.finish(request, bytes)`, in the event loop, at any later time. `lines`: of the
-    log, if it has one per request.
+    The response is sent by `request.connection.finish(request, bytes)`, in the event loop, at any later time. `lines`
+    logs requests, if the log has a line per request.
     """
 
     def __init__(
@@ -42,12 +42,12 @@ class Connections:
         self.limits = limits
         self._handle = handle
         self.open: set[Connection] = set()
-        #: Those with an incomplete request (or none yet, if they are new), the oldest first.
+        #: Connections with an incomplete request (or none yet, if they are new), oldest first.
         self.unfinished: dict[Connection, None] = {}
         self._unfinished_of: Counter[str] = Counter()
-        #: Bytes of bodies in memory.
+        #: Bytes of request bodies in memory.
         self.buffered = 0
-        #: Those that had not taken all of their answers when it was last looked.
+        #: Connections with unsent response data at the last check.
         self._slow: set[Connection] = set()
         self.is_stopping = False
         self._listeners: list[socket.socket] = []
@@ -57,7 +57,7 @@ class Connections:
     def now(self) -> float:
         return self.loop.time()
 
-    # --- Taking connections in ---------------------------------------------------------------------------
+    # --- accepting connections ---------------------------------------------------------------------------
 
     def listen(self, listeners: Iterable[socket.socket]) -> None:
         for listener in listeners:
@@ -66,7 +66,7 @@ class Connections:
             self.loop.add_reader(listener, self._accept, listener)
 
     def _accept(self, listener: socket.socket) -> None:
-        """A few at a time, so that processes sharing the listener also share the connections."""
+        """Accept a few at a time, so that processes sharing the listener also share the connections."""
         for _ in range(ACCEPTED_AT_ONCE):
             is_full = len(self.open) + len(self._arriving) >= self.limits.connections
             victim = self._longest_idle() if is_full else None
@@ -92,64 +92,64 @@ class Connections:
             arrival.add_done_callback(self._arriving.discard)
 
     def _pause(self, listener: socket.socket) -> None:
-        """Leave new ones with the kernel for a moment."""
+        """Leave new connections in the kernel's backlog for a moment."""
         self.loop.remove_reader(listener)
-        self.loop.call_later(_BREATHER, self._resume, listener)
+        self.loop.call_later(_ACCEPT_RETRY_SECONDS, self._resume, listener)
 
     def _resume(self, listener: socket.socket) -> None:
         if not self.is_stopping:
             self.loop.add_reader(listener, self._accept, listener)
 
     def _longest_idle(self) -> Connection | None:
-        """Close an idle one, else one with an incomplete request. Those being answered stay."""
+        """Return the connection to close: an idle one, else one with an incomplete request; None if all are busy."""
         idle = [connection for connection in self.open if connection.is_idle and connection not in self.unfinished]
         others = [connection for connection in self.open if connection.current is None]
         return min(idle or others, key=lambda connection: connection.since, default=None)
 
-    # --- What connections report -------------------------------------------------------------------------
+    # --- callbacks of the connections --------------------------------------------------------------------
 
     def opened(self, connection: Connection) -> None:
         self.open.add(connection)
-        self.owes(connection)
+        self.mark_incomplete(connection)
         if self._sweeper is None:
             self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def closed(self, connection: Connection) -> None:
         self.open.discard(connection)
         self._slow.discard(connection)
-        self._owes_nothing(connection)
+        self._mark_complete(connection)
         if self.lines is not None and connection.current is not None:
             self.lines.ended(connection.current)
 
-    def owes(self, connection: Connection) -> None:
-        """Part of a request is missing. One address may have only a limited number of these at a time."""
+    def mark_incomplete(self, connection: Connection) -> None:
+        """Note that part of a request is missing. The number of incomplete requests per address is limited."""
         if connection in self.unfinished:
             return
         self.unfinished[connection] = None
         self._unfinished_of[connection.address] += 1
         if self._unfinished_of[connection.address] > self.limits.unfinished_per_address:
             oldest = next(other for other in self.unfinished if other.address == connection.address)
-            self._owes_nothing(oldest)
+            self._mark_complete(oldest)
             oldest.refuse(Refusal(503, "Too many incomplete requests from this address."))
 
-    def is_owing(self, connection: Connection) -> bool:
+    def is_incomplete(self, connection: Connection) -> bool:
         return connection in self.unfinished
 
-    def _owes_nothing(self, connection: Connection) -> None:
+    def _mark_complete(self, connection: Connection) -> None:
         if connection in self.unfinished:
             del self.unfinished[connection]
             self._unfinished_of[connection.address] -= 1
             if not self._unfinished_of[connection.address]:
                 del self._unfinished_of[connection.address]
 
-    def handed_over(self, connection: Connection, request: Request) -> None:
-        self._owes_nothing(connection)
+    def request_ready(self, connection: Connection, request: Request) -> None:
+        self._mark_complete(connection)
         if self.lines is not None:
             self.lines.begun(request)
         self._handle(request)
 
-    def has_unread(self, connection: Connection) -> None:
-        """It takes its answer more slowly than it comes. All together, only so much may wait in memory."""
+    def answer_unread(self, connection: Connection) -> None:
+        """Note a client that reads its response slowly. Close the slowest if too much response data is in memory."""
         self._slow.add(connection)
         excess = self.unread() - self.limits.unread_bytes
         while excess > 0 and len(self._slow) > 1:
@@ -159,14 +159,14 @@ class Connections:
             victim.abandon()
 
     def unread(self) -> int:
-        """Bytes of answers that wait for their clients."""
+        """Return the bytes of responses that wait for their clients."""
         self._slow = {connection for connection in self._slow if connection.unread_bytes}
         return sum(connection.unread_bytes for connection in self._slow)
 
-    def make_room(self, connection: Connection) -> None:
-        """Bodies take too much memory: drop the one that has been arriving the longest.
+    def shed_body(self, connection: Connection) -> None:
+        """Refuse the request whose body has been arriving the longest: bodies use too much memory.
 
-        Raises Refusal if that is the caller.
+        Raises Refusal if that is the caller's.
         """
         holders = [other for other in self.unfinished if other.held]
         victim = min(holders, key=lambda other: other.since, default=connection)
@@ -175,7 +175,7 @@ class Connections:
             raise refusal
         victim.refuse(refusal)
 
-    # --- Deadlines and the end ---------------------------------------------------------------------------
+    # --- deadlines and shutdown --------------------------------------------------------------------------
 
     def _sweep(self) -> None:
         now = self.now()
@@ -186,11 +186,11 @@ class Connections:
 
     @property
     def is_quiet(self) -> bool:
-        """Nothing is being answered."""
+        """Whether no request is being answered."""
         return all(connection.current is None for connection in self.open)
 
     def stop(self) -> None:
-        """Accept no more; requests being answered may finish."""
+        """Stop accepting connections; requests being answered may finish."""
         self.is_stopping = True
         for listener in self._listeners:
             self.loop.remove_reader(listener)

@@ -1,4 +1,4 @@
-"""gunicorn's own lines: in its own form, or in that of all others where that is JSON."""
+"""gunicorn's own log lines: in its own format, or as JSON like all others if that is configured."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from deliveries.runtime.parent_death import die_with_supervisor
 from deliveries.runtime.process_name import name_process
 
 die_with_supervisor()
-# WhiteNoise serves the apps' own folders (WHITENOISE_USE_FINDERS); nothing being collected is expected.
+# WhiteNoise serves the apps' own folders (WHITENOISE_USE_FINDERS), so there is no collected directory.
 warnings.filterwarnings("ignore", message="No directory at")
 
 bind = os.environ.get("WEB_BIND", "127.0.0.1:8000")
@@ -31,7 +31,7 @@ accesslog = None
 loglevel = "warning"
 proc_name = "hookdesk"
 logger_class = "config.server.gunicorn_log.GunicornLogger"
-# An interface that nobody asked for, with a thread in a process that forks (since gunicorn 25).
+# Unused, and (since gunicorn 25) it would run a thread in a process that forks.
 control_socket_disable = True
 if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn's advice: heartbeat files must not wait for a disk
     worker_tmp_dir = "/dev/shm"  # noqa: S108
@@ -42,7 +42,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Import every view before the workers are forked: no first request waits for it, and they share the memory."""
+    """Import every view before the workers fork, so that no first request waits for it and memory is shared."""
     from django.urls import get_resolver
 
     assert get_resolver().url_patterns

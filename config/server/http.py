@@ -1,6 +1,6 @@
-"""One HTTP/1.1 connection: reads whole requests, hands them over one at a time, writes the responses.
+"""One HTTP/1.1 connection: reads complete requests, passes them on one at a time, writes the responses.
 
-Everything here runs in the event loop. `httptools` (llhttp, the parser of Node.js) reads the bytes.
+Everything here runs in the event loop. `RequestReader` parses what arrives.
 """
 
 from __future__ import annotations
@@ -9,84 +9,63 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError
 
 from config.observability.request_lines import RequestLines
-from config.server.limits import Limits
-from config.server.request import Headers, Refusal, Request, framing_of, head_without_upgrade
+from config.server.reading import Buffers, RequestReader
+from config.server.request import Refusal, Request
 from config.server.unread import Unread
 
-#: What one read brings at most, and so what can come beyond a limit before it is noticed.
-_ONE_READ = 256 * 1024
 
+class Owner(Buffers, Protocol):
+    """Knows all connections, dispatches their requests and enforces their deadlines."""
 
-class Owner(Protocol):
-    """Who knows all connections, hands out their requests and enforces their deadlines."""
-
-    limits: Limits
-    #: Bytes of bodies in memory, of all connections.
-    buffered: int
     is_stopping: bool
     lines: RequestLines | None
 
-    def now(self) -> float: ...
     def opened(self, connection: Connection) -> None: ...
     def closed(self, connection: Connection) -> None: ...
-    def owes(self, connection: Connection) -> None: ...
-    def is_owing(self, connection: Connection) -> bool: ...
-    def handed_over(self, connection: Connection, request: Request) -> None: ...
-    def make_room(self, connection: Connection) -> None: ...
-    def has_unread(self, connection: Connection) -> None: ...
+    def mark_incomplete(self, connection: Connection) -> None: ...
+    def is_incomplete(self, connection: Connection) -> bool: ...
+    def request_ready(self, connection: Connection, request: Request) -> None: ...
+    def shed_body(self, connection: Connection) -> None: ...
+    def answer_unread(self, connection: Connection) -> None: ...
 
 
-class _Enough(Exception):
-    """The client has sent more requests ahead than are kept for it."""
+class _PipelineFull(Exception):
+    """The client has pipelined more requests than are buffered for it."""
 
 
-class Connection(asyncio.Protocol):
-    """`overdue` says when its time is up; all else is told to the owner."""
+class Connection(RequestReader, asyncio.Protocol):
+    """One connection. The owner checks `overdue`; everything else is reported to the owner by callbacks."""
 
     __slots__ = (
-        "_body", "_drained", "_has_begun", "_head_size", "_headers", "_is_body_refused", "_is_closing",
-        "_is_kept_alive", "_is_paused", "_is_upgrading", "_owner", "_parser", "_raw_size", "_size", "_target",
-        "_unread", "address", "current", "held", "port", "ready", "since", "transport",
+        "_drained", "_is_closing", "_is_paused", "_owner", "_unread", "address", "current", "port", "ready",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
+        super().__init__(owner)
         self._owner = owner
-        self._parser = HttpRequestParser(self)
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set when connected
         self.address, self.port = "", 0
-        #: The request being answered, and those that the client sent without waiting for the answer.
+        #: The request being answered, and pipelined ones: sent without waiting for the response.
         self.current: Request | None = None
         self.ready: deque[Request] = deque()
-        #: When the current wait began: for a request, its headers, its body, or the end of a close.
-        self.since = 0.0
-        #: Bytes of bodies that this connection has in memory.
-        self.held = 0
         self._drained = asyncio.Event()
         self._drained.set()
         self._unread = Unread()
         self._is_closing = self._is_paused = False
-        self._reset()
 
-    def _reset(self) -> None:
-        self._target = b""
-        self._headers: Headers = []
-        self._body: bytearray | None = None
-        self._size = self._head_size = self._raw_size = 0
-        self._has_begun = self._is_body_refused = self._is_upgrading = False
-        self._is_kept_alive = True
-
-    # --- What the owner asks -----------------------------------------------------------------------------
+    # --- called by the owner -----------------------------------------------------------------------------
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is being answered, and no part of another request has arrived."""
+        """Whether no request is being answered and no part of another one has arrived."""
         return self.current is None and not self._has_begun and not self._is_closing
 
     def overdue(self, now: float) -> Refusal | None:
-        """What to tell a client that took too long."""
+        """Return the refusal for a client that took too long, or None."""
         limits = self._owner.limits
         if self._unread.is_overdue(self.unread_bytes, now, limits):
             return Refusal(0)
@@ -96,7 +75,7 @@ class Connection(asyncio.Protocol):
         if self.current is not None:
             return None
         if not self._has_begun:
-            is_new = self._owner.is_owing(self)
+            is_new = self._owner.is_incomplete(self)
             return Refusal(0) if waited > (limits.head_seconds if is_new else limits.idle_seconds) else None
         if self._body is None:
             if waited > limits.head_seconds:
@@ -107,7 +86,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def unread_bytes(self) -> int:
-        """What of the answers waits in memory for the client to take it."""
+        """Bytes of responses that wait in memory for the client to read them."""
         return self.transport.get_write_buffer_size()
 
     @property
@@ -149,106 +128,29 @@ class Connection(asyncio.Protocol):
         if self._is_closing:
             return
         if self.current is not None:
-            # One at a time: what follows this stays with the kernel, and so with the client.
+            # One request at a time: leave further data in the kernel's buffer, which slows the client down.
             self._is_paused = True
             self.transport.pause_reading()
         try:
-            self._feed(data)
+            self.feed(data)
         except Refusal as refusal:
             self.refuse(refusal)
         except HttpParserError as error:
-            # What a callback raised is the parser's context.
+            # The parser wraps what a callback raised: the original error is the context.
             cause = error.__context__
-            if isinstance(cause, _Enough):
-                self._take_no_more()
+            if isinstance(cause, _PipelineFull):
+                self._stop_reading_requests()
                 return
             self.refuse(cause if isinstance(cause, Refusal) else Refusal(400, f"This is not HTTP/1.1: {error}."))
         else:
             if self.current is None and self._has_begun:
-                self._owner.owes(self)
+                self._owner.mark_incomplete(self)
 
-    def _feed(self, data: bytes) -> None:
-        self._raw_size += len(data)
-        try:
-            self._parser.feed_data(data)
-        except HttpParserUpgrade as upgrade:
-            self._go_on_without_upgrade(data[upgrade.args[0] :])
-        if self._has_begun and self._body is None and self._raw_size > self._owner.limits.head_bytes + _ONE_READ:
-            raise self._too_large_head()
-
-    def _go_on_without_upgrade(self, rest: bytes) -> None:
-        """Answer in HTTP/1.1, as a server may that does not support the requested protocol."""
-        method, version = self._parser.get_method(), self._parser.get_http_version()
-        if method == b"CONNECT":
-            raise Refusal(405, "This is no proxy.")
-        self._parser = HttpRequestParser(self)
-        self._parser.feed_data(head_without_upgrade(method, self._target, version, self._headers) + rest)
-
-    def _too_large_head(self) -> Refusal:
-        return Refusal(431, f"The headers are larger than {self._owner.limits.head_bytes} bytes.")
-
-    # --- httptools ---------------------------------------------------------------------------------------
-
-    def on_message_begin(self) -> None:
-        self._reset()
-        self._has_begun = True
-        self.since = self._owner.now()
-
-    def on_url(self, url: bytes) -> None:
-        self._target += url
-        if len(self._target) > self._owner.limits.target_bytes:
-            raise Refusal(414, f"The address is longer than {self._owner.limits.target_bytes} bytes.")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._body is not None:
-            return  # A trailer: it comes after everything the headers decide.
-        self._headers.append((name.lower(), value))
-        self._head_size += len(name) + len(value) + 4
-        if self._head_size > self._owner.limits.head_bytes:
-            raise self._too_large_head()
-        if len(self._headers) > self._owner.limits.header_count:
-            raise Refusal(431, f"The request has more than {self._owner.limits.header_count} headers.")
-
-    def on_headers_complete(self) -> None:
-        if self._parser.should_upgrade():
-            self._is_upgrading = True
-            return
-        framing = framing_of(self._headers, self._parser.get_http_version())
-        self._is_kept_alive = bool(self._parser.should_keep_alive())
-        self._body = bytearray()
-        self.since = self._owner.now()
-        if framing.length > self._owner.limits.body_bytes:
-            self._refuse_body(framing.length)
-        elif framing.expects_continue:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, body: bytes) -> None:
-        if self._is_body_refused:
-            return
-        assert self._body is not None
-        self._body += body  # in one piece: as many small ones it would take many times the memory
-        self._size += len(body)
-        self.held += len(body)
-        self._owner.buffered += len(body)
-        if self._size > self._owner.limits.body_bytes:
-            self._release(self._size)
-            self._refuse_body(self._size)
-        elif self._owner.buffered > self._owner.limits.buffered_bytes:
-            self._owner.make_room(self)
-
-    def on_message_complete(self) -> None:
-        if not self._is_upgrading and not self._is_body_refused:
-            self._hand_over(bytes(self._body or b""), self._size)
-
-    def _refuse_body(self, announced: int) -> None:
-        """It is too large: the application gets the request without it and reports the error itself."""
-        self._is_body_refused = True
-        self._is_kept_alive = False
-        self._hand_over(b"", announced)
+    # --- called by the reader ----------------------------------------------------------------------------
 
     def _hand_over(self, body: bytes, announced: int) -> None:
-        if len(self.ready) >= self._owner.limits.requests_ahead:
-            raise _Enough
+        if len(self.ready) >= self._owner.limits.pipelined_requests:
+            raise _PipelineFull
         method, version = self._parser.get_method().decode("ascii"), self._parser.get_http_version()
         request = Request(self, method, self._target, version)
         request.headers = self._headers
@@ -261,25 +163,27 @@ class Connection(asyncio.Protocol):
         if self.current is None:
             self._next()
 
-    def _take_no_more(self) -> None:
-        """What was taken in is answered, then the connection closed: the client has to ask again for the rest."""
+    def _stop_reading_requests(self) -> None:
+        """Answer the buffered requests, then close the connection: the client must resend the rest."""
         self._release(self._size)
         self._has_begun = True
         self.ready[-1].is_kept_alive = False
         self.transport.pause_reading()
 
-    def _release(self, size: int) -> None:
-        self.held -= size
-        self._owner.buffered -= size
+    def _send_continue(self) -> None:
+        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    # --- Answers -----------------------------------------------------------------------------------------
+    def _on_buffer_full(self) -> None:
+        self._owner.shed_body(self)
+
+    # --- responses ---------------------------------------------------------------------------------------
 
     def _next(self) -> None:
         self.current = self.ready.popleft()
-        self._owner.handed_over(self, self.current)
+        self._owner.request_ready(self, self.current)
 
     async def write(self, request: Request, data: bytes) -> bool:
-        """A part of the answer to `request`; returns when more may follow, False if the client is gone."""
+        """Write a part of the response to `request`. Returns when more may follow; False if the client is gone."""
         if self.current is request and not self._is_closing:
             if self._owner.lines is not None:
                 self._owner.lines.sent(request, data)
@@ -288,7 +192,7 @@ class Connection(asyncio.Protocol):
         return self.current is request and not self._is_closing
 
     def finish(self, request: Request, data: bytes) -> None:
-        """The rest of the answer to `request`; start the next one."""
+        """Write the rest of the response to `request` and start the next request."""
         if self.current is not request or self._is_closing:
             return
         self._write(data)
@@ -309,15 +213,15 @@ class Connection(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         self.transport.write(data)
         if left := self.unread_bytes:
-            self._unread.grew(len(data), left, self._owner.now())
-            self._owner.has_unread(self)
+            self._unread.on_write(len(data), left, self._owner.now())
+            self._owner.answer_unread(self)
 
     def abandon(self) -> None:
-        """The response cannot be completed: the client must not take what it has for all of it."""
+        """Abort because the response cannot be completed: the client must not mistake a part for the whole."""
         self.transport.abort()
 
     def refuse(self, refusal: Refusal) -> None:
-        """Tell the client why, and close. In the middle of a response it only closes."""
+        """Send the refusal and close. In the middle of a response, only close."""
         if self.current is not None or refusal.status == 0:
             self.transport.abort()
             return
@@ -327,7 +231,9 @@ class Connection(asyncio.Protocol):
         self._close(linger=True)
 
     def _close(self, *, linger: bool) -> None:
-        """`linger`: the client may still be sending, and closing at once would reset the answer away."""
+        """Close. `linger`: the client may still be sending; an immediate close would reset the connection, and the
+        client might lose the response.
+        """
         self._is_closing = True
         self.since = self._owner.now()
         if linger and self.transport.can_write_eof():

@@ -1,4 +1,4 @@
-"""Thread pools by kind of request, so that slow requests only delay others of their kind."""
+"""Lanes: a thread pool for each kind of request, so that slow requests only delay others of their kind."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from config.server.push_lane import PushLane
 from config.server.request import Request
 from integrations.transport.daemon_pool import DaemonPool
 
-#: Requests in which Hookdesk waits for a third-party server.
+#: Requests for which Hookdesk waits for a third-party server.
 _WAITS_FOR_RECEIVERS = re.compile(
     rb"/api/v1/(?:integrations(?:/[^/]*)?|integrations/[^/]*/(?:ping|handshake|context|actions/[^/]*)"
     rb"|subscriptions(?:/[^/]*)?|subscriptions/[^/]*/ping)/?"
 )
-#: Where senders' webhooks come in: pushes by another door.
+#: Webhooks from senders, which are handled like pushes.
 _SOURCES = b"/in/"
 _ALIVE = b'{"status": "ok"}'
 _HEALTHZ = (
@@ -27,10 +27,10 @@ _HEALTHZ = (
 
 
 class Lanes:
-    """`admit(request)` answers at once, lets `PushLane` do so, or `respond` in a thread of the request's lane.
+    """`admit(request)` answers at once, passes the request to `PushLane`, or calls `respond` in a thread of its lane.
 
-    Threads are started when needed. Each lane serves requests in order of arrival, one of
-    each connection at a time: an equal share for every client.
+    Threads start on demand. Each lane serves requests in order of arrival, one per connection at a time, so that every
+    client gets an equal share.
     """
 
     def __init__(
@@ -42,10 +42,12 @@ class Lanes:
         push_threads: int | None = None,
     ) -> None:
         self._respond = respond
-        #: Requests being answered that may write.
+        #: Requests being answered that may write to the database.
         self._writing: set[Request] = set()
         self._pushes = DaemonPool(push_threads or threads, "push")
-        self._direct = PushLane(connections, self._answer, self._pushes, others_write=lambda: bool(self._writing))
+        self._push_lane = PushLane(
+            connections, self._answer, self._pushes, has_other_writers=lambda: bool(self._writing)
+        )
         self._pages = DaemonPool(threads, "page")
         self._receivers = DaemonPool(max(2, threads // 2), "receiver")
         self._probes = DaemonPool(1, "probe")
@@ -53,10 +55,10 @@ class Lanes:
     def admit(self, request: Request) -> None:
         path = request.path
         if path in PUSH_PATHS:
-            self._direct.admit(request)
+            self._push_lane.admit(request)
             return
         if path == b"/healthz" and request.method in ("GET", "HEAD"):
-            # The process is up if this loop runs. Nothing else is checked, so nothing else can delay the answer.
+            # The process is up if this loop runs. Nothing else is checked, so nothing else can delay the response.
             request.connection.finish(request, _HEALTHZ if request.method == "HEAD" else _HEALTHZ + _ALIVE)
             return
         if path.startswith(_SOURCES):
@@ -70,7 +72,7 @@ class Lanes:
         lane.submit(partial(self._answer, request))
 
     def _answer(self, request: Request) -> None:
-        """In a thread of a lane."""
+        """Answer in a thread of a lane."""
         if request.method in ("GET", "HEAD"):
             self._respond(request)
             return
@@ -81,4 +83,4 @@ class Lanes:
             self._writing.discard(request)
 
     def stop(self) -> None:
-        self._direct.stop()
+        self._push_lane.stop()

@@ -1,4 +1,4 @@
-"""gunicorn's main process, without a command line of its own."""
+"""gunicorn's main process, started from Python instead of its command line."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
 
 def serve() -> None:
-    """Until SIGTERM; as `gunicorn --config python:config.server.gunicorn_settings config.wsgi`."""
+    """Run until SIGTERM, like `gunicorn --config python:config.server.gunicorn_settings config.wsgi`."""
     _Server().run()

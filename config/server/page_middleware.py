@@ -1,4 +1,4 @@
-"""Sessions, users and messages, for pages only: the API knows its callers by their tokens, sources by signatures."""
+"""Sessions, users and messages, for pages only: the API identifies callers by tokens, sources by signatures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils.deprecation import MiddlewareMixin
 
 
 class PagesOnly(MiddlewareMixin):
-    """They would take a sixth of Django's time for a push."""
+    """Skips a middleware for the API and sources, where these would take a sixth of Django's time for a push."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if request.path_info.startswith(("/api/", "/in/")):

@@ -1,7 +1,8 @@
-"""Pushes on the event loop: planned there, written together by one thread, answered there. Django sees the rest.
+"""The fast path of pushes: planned and answered in the event loop, written in groups by one thread.
 
-An answer begins as Django's last one to such a request did: whatever middleware and settings make of hosts, schemes
-and headers is thereby the same here. So the first push of each kind takes Django's way.
+Django (the slow path) answers everything else, and the first push of each kind. Its response headers are then reused
+for all pushes of that kind, so that the effects of middleware and settings (hosts, schemes, headers) are the same on
+both paths.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from config.server.connections import Connections
 from config.server.request import Request
 from deliveries.api import direct
 from deliveries.ingest.direct import DirectPush
+from deliveries.ingest.failed_handover import release
 from deliveries.ingest.group_commit import GroupCommit
-from deliveries.ingest.unhanded import release
 from deliveries.runtime.handover_client import HandoverClient
 from deliveries.stats.pushes import count_push
 from deliveries.storage.rows.pushes import DeliveryRow, RecordsExist
@@ -31,25 +32,25 @@ from integrations.transport.daemon_pool import DaemonPool
 
 logger = logging.getLogger("hookdesk.web")
 
-#: Paths, and whether objects are pushed there; elsewhere they are events.
+#: Paths of the push API (True: objects) and the event API (False: events).
 PATHS = {b"/api/v1/push": True, b"/api/v1/push/": True, b"/api/v1/events": False, b"/api/v1/events/": False}
-#: What Django's middleware looks at, and may refuse.
+#: Headers that Django's middleware checks and may refuse.
 _ENVELOPE = (b"host", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-ssl", b"x-scheme")
 _READ = direct.READ.union(_ENVELOPE)
-#: What only the view understands.
+#: Headers that only the view understands.
 _UNUSUAL = frozenset({b"x-hookdesk-hops", b"content-encoding"})
-#: Kinds of requests whose answers are remembered.
-_MOST_HEADS = 500
-#: Seconds that a push waits at most while the engine that would send it is behind.
-LONGEST_HOLD = 0.1
+#: Most kinds of requests whose response headers are cached.
+_MAX_HEADS = 500
+#: Most seconds by which a push is delayed while the engine that would send it is overloaded.
+MAX_DELAY_SECONDS = 0.1
 
 _Envelope = tuple[bytes | None, ...]
 
 
 class PushLane:
-    """`admit` is called in the event loop. `respond(request)` has Django answer, in one of the `threads`.
+    """`admit` is called in the event loop. `respond(request)` lets Django answer, in one of the `threads`.
 
-    `others_write`: see `GroupCommit`.
+    `has_other_writers`: see `GroupCommit`.
     """
 
     def __init__(
@@ -57,36 +58,36 @@ class PushLane:
         connections: Connections,
         respond: Callable[[Request], None],
         threads: DaemonPool,
-        others_write: Callable[[], bool],
+        has_other_writers: Callable[[], bool],
     ) -> None:
         self._connections = connections
         self._threads = threads
         self._respond = respond
-        self._commit = GroupCommit[DirectPush](self._written, others_write)
-        self._engines = HandoverClient(connections.loop, release=self._release, on_room=self._go_on)
-        #: Pushes whose deliveries an engine is to get that is behind, and when they go on without.
-        self._held: deque[tuple[float, DirectPush, Request]] = deque()
+        self._commit = GroupCommit[DirectPush](self._on_committed, has_other_writers)
+        self._engines = HandoverClient(connections.loop, release=self._release, on_offer=self._resume)
+        #: Backpressure: pushes that wait for an overloaded engine, and when they continue without it.
+        self._delayed: deque[tuple[float, DirectPush, Request]] = deque()
         self._requests: dict[DirectPush, Request] = {}
         self._heads: dict[_Envelope, bytes] = {}
-        #: Pushes of a kind of which Django is answering the first.
-        self._behind_first: dict[_Envelope, list[Request]] = {}
+        #: Pushes that wait until Django has answered the first of their kind.
+        self._waiting_for_head: dict[_Envelope, list[Request]] = {}
 
     def admit(self, request: Request) -> None:
         headers = _headers_of(request)
         if headers is None:
-            self._by_view(request)
+            self._send_to_django(request)
             return
         envelope = (request.target, *map(headers.get, _ENVELOPE))
         if (head := self._heads.get(envelope)) is None:
-            self._learn_from(envelope, request)
+            self._learn_head(envelope, request)
             return
         push = direct.accept(headers, request.body, is_objects=PATHS[request.target])
         if push is None:
-            self._by_view(request)
+            self._send_to_django(request)
             return
         request.head = head
-        if self._engines.is_behind(push.waiting.rows):
-            self._hold(push, request)
+        if self._engines.is_engine_busy(push.waiting.rows):
+            self._delay(push, request)
         else:
             self._submit(push, request)
 
@@ -94,55 +95,57 @@ class PushLane:
         self._commit.stop()
         self._engines.close()
 
-    def _by_view(self, request: Request) -> None:
+    def _send_to_django(self, request: Request) -> None:
         self._threads.submit(partial(self._respond, request))
 
-    def _learn_from(self, envelope: _Envelope, request: Request) -> None:
-        """Django answers one of a kind. Others that come meanwhile would queue there, and be overtaken by all later."""
-        request.learn = lambda status, fields: self._learn(envelope, status, fields)
-        if (behind := self._behind_first.get(envelope)) is not None:
-            behind.append(request)
+    def _learn_head(self, envelope: _Envelope, request: Request) -> None:
+        """Let Django answer the first push of a kind; later ones wait. If they queued in Django's threads as well,
+        pushes that arrive after the head is known would overtake them.
+        """
+        request.on_response_start = lambda status, fields: self._store_head(envelope, status, fields)
+        if (waiting := self._waiting_for_head.get(envelope)) is not None:
+            waiting.append(request)
             return
-        self._behind_first[envelope] = []
+        self._waiting_for_head[envelope] = []
         self._threads.submit(partial(self._answer_first, envelope, request))
 
-    def _go_behind(self, envelope: _Envelope) -> None:
-        for request in self._behind_first.pop(envelope):
+    def _admit_waiting(self, envelope: _Envelope) -> None:
+        for request in self._waiting_for_head.pop(envelope):
             if envelope in self._heads:
                 self.admit(request)
-            else:  # it was refused, which says nothing of these
-                self._by_view(request)
+            else:  # the first one was refused, which says nothing about these
+                self._send_to_django(request)
 
-    def _hold(self, push: DirectPush, request: Request) -> None:
-        """Whoever sends as fast as it is answered slows down to what can be delivered, instead of making a backlog."""
+    def _delay(self, push: DirectPush, request: Request) -> None:
+        """Delay the push: backpressure slows a sender down to what can be delivered, instead of building a backlog."""
         loop = self._connections.loop
-        if not self._held:
-            loop.call_later(LONGEST_HOLD, self._let_go)
-        self._held.append((loop.time() + LONGEST_HOLD, push, request))
+        if not self._delayed:
+            loop.call_later(MAX_DELAY_SECONDS, self._release_expired)
+        self._delayed.append((loop.time() + MAX_DELAY_SECONDS, push, request))
 
-    def _go_on(self) -> None:
-        """There is room: for those that came first, and only for what it suffices."""
-        while self._held and not self._engines.is_behind(self._held[0][1].waiting.rows):
-            _, push, request = self._held.popleft()
+    def _resume(self) -> None:
+        """Submit delayed pushes in order of arrival, as far as the new credits suffice."""
+        while self._delayed and not self._engines.is_engine_busy(self._delayed[0][1].waiting.rows):
+            _, push, request = self._delayed.popleft()
             self._submit(push, request)
 
-    def _let_go(self) -> None:
+    def _release_expired(self) -> None:
         now = self._connections.loop.time()
-        while self._held and self._held[0][0] <= now:
-            _, push, request = self._held.popleft()
+        while self._delayed and self._delayed[0][0] <= now:
+            _, push, request = self._delayed.popleft()
             self._submit(push, request)
-        if self._held:
-            self._connections.loop.call_later(self._held[0][0] - now, self._let_go)
+        if self._delayed:
+            self._connections.loop.call_later(self._delayed[0][0] - now, self._release_expired)
 
     def _submit(self, push: DirectPush, request: Request) -> None:
         push.born = self._engines.claim(push.waiting.rows)
         self._requests[push] = request
         self._commit.submit(push)
 
-    # --- In the event loop, after the commit ---------------------------------------------------------------
+    # --- after the commit, in the event loop ---------------------------------------------------------------
 
-    def _written(self, pushes: Sequence[DirectPush]) -> None:
-        """In the thread that writes."""
+    def _on_committed(self, pushes: Sequence[DirectPush]) -> None:
+        """Called in the writer thread."""
         if not self._connections.loop.is_closed():
             self._connections.loop.call_soon_threadsafe(self._answer, pushes)
 
@@ -155,7 +158,7 @@ class PushLane:
             try:
                 self._answer_one(push, request)
             except Exception:
-                logger.exception("a push could not be answered")
+                logger.exception("could not answer a push")
                 request.connection.abandon()
 
     def _answer_one(self, push: DirectPush, request: Request) -> None:
@@ -163,11 +166,11 @@ class PushLane:
         if result is None:
             count_push(push.waiting.rows.store_id, 202)
             self._finish(request, b"202 Accepted", dump_document(push.response))
-            push.ended(202)
+            push.end_span(202)
             return
         if push.born is not None:
-            self._engines.give_up(push.waiting.rows, push.born)
-        if isinstance(result, RecordsExist) and push.replanned(result):
+            self._engines.cancel(push.waiting.rows, push.born)
+        if isinstance(result, RecordsExist) and push.replan(result):
             self._submit(push, request)
         elif (
             isinstance(result, DatabaseError | InterfaceError)
@@ -175,10 +178,10 @@ class PushLane:
         ):
             count_push(push.waiting.rows.store_id, refusal.status_code)
             self._refuse(request, refusal)
-            push.ended(refusal.status_code)
+            push.end_span(refusal.status_code)
         else:
-            direct.left_to_view(push)
-            self._by_view(request)
+            direct.fall_back_to_view(push)
+            self._send_to_django(request)
 
     def _release(self, rows: list[DeliveryRow]) -> None:
         lease = rows[0].lease
@@ -198,25 +201,25 @@ class PushLane:
         )  # fmt: skip
         request.connection.finish(request, answer)
 
-    # --- In Django's threads -------------------------------------------------------------------------------
+    # --- in Django's threads -------------------------------------------------------------------------------
 
     def _answer_first(self, envelope: _Envelope, request: Request) -> None:
         self._respond(request)
         with suppress(RuntimeError):  # closed: the process is ending
-            self._connections.loop.call_soon_threadsafe(self._go_behind, envelope)
+            self._connections.loop.call_soon_threadsafe(self._admit_waiting, envelope)
 
-    def _learn(self, envelope: _Envelope, status: str, headers: Sequence[tuple[str, str]]) -> None:
+    def _store_head(self, envelope: _Envelope, status: str, headers: Sequence[tuple[str, str]]) -> None:
         if not status.startswith("202 "):
             return
         varying = ("content-length", "idempotent-replay")
         fields = [(name, value) for name, value in headers if name.lower() not in varying]
-        if len(self._heads) >= _MOST_HEADS:
+        if len(self._heads) >= _MAX_HEADS:
             self._heads.clear()
         self._heads[envelope] = "".join(f"{name}: {value}\r\n" for name, value in fields).encode("latin-1")
 
 
 def _headers_of(request: Request) -> dict[bytes, bytes] | None:
-    """The headers that count; None if the view must read them itself."""
+    """Return the relevant headers; None if the view must handle the request."""
     if request.method != "POST" or request.version != "1.1" or request.target not in PATHS:
         return None
     found: dict[bytes, bytes] = {}

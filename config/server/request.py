@@ -1,7 +1,7 @@
-"""What a request is, before and after it is complete; and which requests are refused for how they are framed. Pure.
+"""A request, and the rules by which badly framed requests are refused. Pure.
 
-What the parser leaves open is refused here, because a request that two servers read differently is how requests are
-smuggled past a proxy.
+Anything ambiguous that the parser lets through is refused here: requests that two servers read differently can be used
+to smuggle other requests past a proxy.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from config.server.http import Connection
 
-#: Of two of these, somebody in front might have believed the other one.
+#: Headers that must not be repeated: a proxy in front might have used the other one.
 _ONLY_ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"authorization", b"content-type"})
 _CODES = {413: "too_large", 503: "service_unavailable"}
-#: What is left out when a client asks for another protocol and is answered in HTTP/1.1.
+#: Headers that are removed when a client asks for another protocol and is answered in HTTP/1.1.
 _UPGRADE_HEADERS = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 Headers = list[tuple[bytes, bytes]]
 
 
 class Refusal(Exception):
-    """The request is answered with this status and the connection closed. Status 0 closes it without an answer."""
+    """The request is answered with this status and the connection is closed. Status 0 closes it without a response."""
 
     def __init__(self, status: int, message: str = "") -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class Refusal(Exception):
         self.message = message
 
     def answer(self) -> bytes:
-        """A whole response, with the API's error document."""
+        """Return the complete response, with the API's error document."""
         error = {"code": _CODES.get(self.status, "bad_request"), "message": self.message, "field": None}
         body = json.dumps({"type": "error.list", "request_id": None, "errors": [error]}).encode()
         head = f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}\r\nConnection: close\r\n"
@@ -46,8 +46,8 @@ class Request:
     """A request whose body is complete. Header names are in lower case."""
 
     __slots__ = (
-        "begun_at", "body", "connection", "content_length", "head", "headers", "id", "is_kept_alive", "learn", "method",
-        "status", "target", "version",
+        "begun_at", "body", "connection", "content_length", "head", "headers", "id", "is_kept_alive", "method",
+        "on_response_start", "status", "target", "version",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, method: str, target: bytes, version: str) -> None:
@@ -57,12 +57,12 @@ class Request:
         self.version = version
         self.headers: list[tuple[bytes, bytes]] = []
         self.body = b""
-        #: As announced. `body` is empty if that is over the limit: then it was not read.
+        #: As announced. If it exceeds the limit, the body was not read and `body` is empty.
         self.content_length = 0
         self.is_kept_alive = True
-        #: For `push_lane`: header lines of the answer; whom to tell the status and headers that Django answers with.
+        #: For `push_lane`: header lines of the response, and a callback that gets the status and headers of Django's.
         self.head = b""
-        self.learn: Callable[[str, list[tuple[str, str]]], None] | None = None
+        self.on_response_start: Callable[[str, list[tuple[str, str]]], None] | None = None
         #: For the log, if it has a line per request.
         self.id = ""
         self.begun_at = 0.0
@@ -76,14 +76,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """`length`: the announced one, in bytes; 0 if the body is chunked or there is none."""
+    """`length`: the announced length in bytes; 0 if the body is chunked or there is none."""
 
     length: int
     expects_continue: bool
 
 
 def framing_of(headers: Iterable[tuple[bytes, bytes]], version: str) -> Framing:
-    """Where the body ends. Names are in lower case. Raises Refusal for what could be read in two ways."""
+    """Return how the body is framed. Names are in lower case. Raises Refusal if the headers are ambiguous."""
     found: dict[bytes, bytes] = {}
     expects = b""
     for name, value in headers:
@@ -110,6 +110,6 @@ def framing_of(headers: Iterable[tuple[bytes, bytes]], version: str) -> Framing:
 
 
 def head_without_upgrade(method: bytes, target: bytes, version: str, headers: Headers) -> bytes:
-    """The head of the same request without the wish to speak another protocol."""
+    """Return the head of the same request without the headers that ask for an upgrade."""
     lines = [name + b": " + value for name, value in headers if name not in _UPGRADE_HEADERS]
     return b"\r\n".join([method + b" " + target + b" HTTP/" + version.encode(), *lines, b"", b""])

@@ -1,4 +1,4 @@
-"""Finding a TCP port to listen on."""
+"""Find a TCP port to listen on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 
 
 def is_port_free(host: str, port: int, *, patience: float = 0.0) -> bool:
-    """Whether a server can listen there; waits up to `patience` seconds for an earlier delivery to exit."""
+    """Whether a server can listen there; waits up to `patience` seconds for an earlier one to exit."""
     until = time.monotonic() + patience
     while True:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -23,5 +23,5 @@ def is_port_free(host: str, port: int, *, patience: float = 0.0) -> bool:
 
 
 def free_port(host: str, wanted: int) -> int:
-    """The wanted port, or the next free one above it; 0 (any) if a hundred are in use."""
+    """Return the wanted port, or the next free one above it; 0 (any) if a hundred are in use."""
     return next((port for port in range(wanted, wanted + 100) if is_port_free(host, port)), 0)

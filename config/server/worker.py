@@ -21,14 +21,14 @@ from config.server.wsgi import Gateway
 
 #: gunicorn's arbiter kills a worker that has not reported for `timeout` seconds.
 _HEARTBEAT_SECONDS = 5.0
-#: How often a stopping worker checks whether all requests are answered.
+#: How often a stopping worker checks whether all requests have been answered.
 _STOPPING_SECONDS = 0.02
-#: How long a stopping worker waits until what it counted is written.
+#: How long a stopping worker waits for its last counts to be written.
 _LAST_COUNTS_SECONDS = 3.0
 
 
 def _write_counts(stopped: asyncio.Event) -> None:
-    """What was counted in memory, every few seconds."""
+    """Write the counts kept in memory every few seconds."""
     from deliveries.stats.pushes import FLUSH_SECONDS, flush_quietly
 
     while not stopped.is_set():
@@ -43,18 +43,18 @@ class WebWorker(Worker):  # type: ignore[misc]
         try:
             loop.run_until_complete(self._serve(loop))
         finally:
-            # Threads that still wait are daemons; they end with the process.
+            # Threads that are still waiting are daemons; they end with the process.
             loop.close()
 
     def init_signals(self) -> None:
-        """gunicorn's own handlers sleep and exit; ours only set a flag. SIGABRT, the arbiter's last resort, stays."""
+        """Replace gunicorn's handlers, which sleep and exit; ours only set a flag. Keep SIGABRT, its last resort."""
         for signum in self.SIGNALS:
             signal.signal(signum, signal.SIG_DFL)
         signal.signal(signal.SIGABRT, self.handle_abort)
         signal.signal(signal.SIGWINCH, signal.SIG_IGN)
 
     async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
-        # gunicorn loads this module before it loads Django, which the lanes need.
+        # Imported late: gunicorn loads this module before Django, which the lanes need.
         from config.server.lanes import Lanes
         from deliveries.stats.pushes import flush_quietly
 
@@ -69,7 +69,7 @@ class WebWorker(Worker):  # type: ignore[misc]
         connections = Connections(loop, limits, lambda r: lanes.admit(r), lines)
         host, port = self._address()
         gateway = Gateway(self.wsgi, connections, host=host, port=port)
-        # SQLite has one writer, which threads that wait for it would take from each other in no order.
+        # SQLite has one writer at a time, and threads waiting for it would get their turn in random order.
         push_threads = 1 if settings.IS_SQLITE else None
         lanes = Lanes(gateway.respond, connections, threads=self.cfg.threads, push_threads=push_threads)
         connections.listen([listener.sock for listener in self.sockets])
@@ -84,7 +84,7 @@ class WebWorker(Worker):  # type: ignore[misc]
             await asyncio.sleep(_STOPPING_SECONDS)
         connections.abort()
         lanes.stop()
-        with suppress(TimeoutError):  # the database does not answer: the process ends all the same
+        with suppress(TimeoutError):  # if the database does not respond, the process ends all the same
             await asyncio.wait_for(asyncio.to_thread(flush_quietly), _LAST_COUNTS_SECONDS)
         heartbeat.cancel()
         # Let closed connections finish closing.

@@ -1,4 +1,4 @@
-"""Between the event loop and Django: a request becomes a WSGI call in a thread, its response the bytes of an answer."""
+"""The gateway between the event loop and Django: runs a request as a WSGI call in a thread and writes its response."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ _LAST_CHUNK = b"0\r\n\r\n"
 _SERVER_ERROR = b"HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class Gone(Exception):
+class ClientGone(Exception):
     """The client has gone away."""
 
 
 def environ_of(request: Request, base: dict[str, Any]) -> dict[str, Any]:
-    """PEP 3333's. Headers with underscores are kept apart, so that `X_Hub_Store` cannot pass for `X-Hub-Store`.
+    """Return the environ of PEP 3333. Excludes headers with underscores, so that `X_Hub_Store` cannot pass for
+    `X-Hub-Store`.
 
-    Spiffy Stores spells its own so: `hookdesk.underscored` has them, for who asks for them by that name.
+    Spiffy Stores sends headers with underscores; `hookdesk.underscored` has them for code that asks for them.
     """
     target = request.target
     if not target.startswith(b"/") and b"://" in target:
-        # The absolute form, meant for proxies, but every server must accept it.
+        # The absolute form is meant for proxies, but every server must accept it.
         target = b"/" + target.partition(b"://")[2].partition(b"/")[2]
     path, _, query = target.partition(b"?")
     environ = {
@@ -88,22 +89,22 @@ class Gateway:
         """Never raises: the thread must survive for the next request."""
         if request.connection not in self._connections.open:
             return
-        answer = _Answer(request, self._connections)
+        writer = _ResponseWriter(request, self._connections)
         request_id.set_current(request.id or None)
         try:
-            body = self._application(environ_of(request, self._base), answer.start)
+            body = self._application(environ_of(request, self._base), writer.start)
             try:
-                answer.send(body)
+                writer.send(body)
             finally:
                 if close := getattr(body, "close", None):
                     close()
-        except Gone:
+        except ClientGone:
             self._call(request.connection.abandon)
         except BaseException:
             if self._connections.loop.is_closed():
                 return  # The process is ending.
             logger.exception("the application failed at %s %s", request.method, request.path.decode("latin-1"))
-            if answer.is_begun:
+            if writer.is_begun:
                 self._call(request.connection.abandon)
             else:
                 request.is_kept_alive = False
@@ -116,8 +117,8 @@ class Gateway:
             self._connections.loop.call_soon_threadsafe(function, *arguments)
 
 
-class _Answer:
-    """One response on its way out."""
+class _ResponseWriter:
+    """Writes one response."""
 
     def __init__(self, request: Request, connections: Connections) -> None:
         self._request = request
@@ -131,8 +132,8 @@ class _Answer:
         if exc_info is not None and self.is_begun:
             raise exc_info[1].with_traceback(exc_info[2])
         self._status, self._headers = status, headers
-        if self._request.learn is not None:
-            self._request.learn(status, headers)
+        if self._request.on_response_start is not None:
+            self._request.on_response_start(status, headers)
         return self._write_by_callable
 
     def _write_by_callable(self, data: bytes) -> None:
@@ -176,10 +177,10 @@ class _Answer:
         self._loop.call_soon_threadsafe(connection.finish, self._request, _LAST_CHUNK if is_chunked else b"")
 
     def _write(self, data: bytes) -> None:
-        """Returns when the client has read enough for more. The connection's deadline bounds the wait."""
+        """Write, and wait until the client has read enough for more. The connection's deadline bounds the wait."""
         written = asyncio.run_coroutine_threadsafe(self._request.connection.write(self._request, data), self._loop)
         if not written.result():
-            raise Gone
+            raise ClientGone
 
     def _has(self, name: str) -> bool:
         return any(key.lower() == name for key, _ in self._headers)

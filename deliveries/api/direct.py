@@ -13,7 +13,7 @@ from rest_framework.exceptions import AuthenticationFailed
 
 from deliveries.ingest.direct import DirectPush, direct_push
 from deliveries.ingest.parsing import CONTROL
-from deliveries.ingest.push_rate import give_back, take_held
+from deliveries.ingest.push_rate import return_push, take_from_slice
 from integrations.api.authentication import credentials_in
 from integrations.models import AccessToken
 from integrations.security.tokens import Principal, cached_principal
@@ -30,7 +30,7 @@ def accept(headers: Mapping[bytes, bytes], body: bytes, *, is_objects: bool) -> 
     if principal is None or (key is not None and not _is_plain_key(key)):
         return None
     is_limited = bool(settings.PUSH_RATE_LIMIT)
-    if is_limited and not take_held(principal.store_id):
+    if is_limited and not take_from_slice(principal.store_id):
         return None
     traceparent = headers.get(b"traceparent")
     push = direct_push(
@@ -41,14 +41,14 @@ def accept(headers: Mapping[bytes, bytes], body: bytes, *, is_objects: bool) -> 
         traceparent=None if traceparent is None else traceparent.decode("latin-1"),
     )
     if push is None and is_limited:
-        give_back(principal.store_id)
+        return_push(principal.store_id)
     return push
 
 
-def left_to_view(push: DirectPush) -> None:
+def fall_back_to_view(push: DirectPush) -> None:
     """An accepted push was not written: the view takes it, and counts it."""
     if settings.PUSH_RATE_LIMIT:
-        give_back(push.waiting.rows.store_id)
+        return_push(push.waiting.rows.store_id)
 
 
 def _caller(headers: Mapping[bytes, bytes]) -> Principal | None:

@@ -1,4 +1,4 @@
-"""An engine's share in deliveries that are born claimed: offering room, taking them in, keeping within the room."""
+"""The engine's side of born-claimed deliveries: reserve capacity, offer it as credits, receive the deliveries."""
 
 from __future__ import annotations
 
@@ -15,153 +15,155 @@ from deliveries.dispatch.reservations import LIFETIME, RENEW_EVERY, SAFETY, UNUS
 from deliveries.dispatch.types import ClaimedDelivery
 from deliveries.models import Engine
 from deliveries.runtime.handover import Offer
-from deliveries.runtime.handover_server import Handed, HandoverServer
+from deliveries.runtime.handover_server import Handover, HandoverServer
 from integrations.transport import Transport
 
-#: Integrations that one engine has reservations at.
-MOST_RESERVED = 200
-#: The least time between two changes of the reservations.
-PAUSE = 0.25
-#: The engine is busy if it has waited for less than this share of its time, over so many seconds.
-SPARE_SHARE, MEASURED_OVER = 0.15, 0.05
+#: Most integrations at which one engine holds reservations.
+MAX_RESERVED = 200
+#: Minimum seconds between two updates of the reservations.
+MIN_UPDATE_INTERVAL = 0.25
+#: The engine is busy if it was idle for less than this share of a window of this many seconds.
+MIN_IDLE_SHARE, LOAD_WINDOW = 0.15, 0.05
 
 
 class BornClaimed:
-    """All times are seconds of the monotonic clock."""
+    """Manages one engine's reservations and credits. Times are seconds of the monotonic clock."""
 
     def __init__(self, engine: Engine, pacer: Pacer, transport: Transport) -> None:
         self._engine = engine
         self._pacer = pacer
         self._server = HandoverServer(engine.slot, transport.watch, transport.unwatch)
         self._reserved: dict[int, Reserved] = {}
-        self._used_at: dict[int, float] = {}
-        self._wanted: set[int] = set()
+        self._last_used_at: dict[int, float] = {}
+        self._requested: set[int] = set()
         self._in_flight: dict[uuid.UUID, int] = {}
-        self._count: Counter[int] = Counter()
-        self._touched: set[int] = set()
-        self._changed_at = 0.0
+        self._in_flight_count: Counter[int] = Counter()
+        self._changed: set[int] = set()
+        self._updated_at = 0.0
         self._transport = transport
         self._measured_at, self._waited = time.monotonic(), transport.waited
         self._is_busy = False
 
-    # --- taking in -----------------------------------------------------------------------------------------
+    # --- receiving -----------------------------------------------------------------------------------------
 
-    def receive(self, now: datetime) -> tuple[list[Handed], list[ClaimedDelivery]]:
-        """What is to be sent, and what is to be given back: something speaks against its integration by now."""
+    def receive(self, now: datetime) -> tuple[list[Handover], list[ClaimedDelivery]]:
+        """Return the handovers to send, and the deliveries to release because their reservation no longer exists."""
         found = self._server.receive()
         if not found:
             return [], []
-        self._note(found)
-        if time.monotonic() > self._changed_at + RENEW_EVERY:
-            # Nobody has looked at the integrations for a while.
+        self._track(found)
+        if time.monotonic() > self._updated_at + RENEW_EVERY:
+            # The reservations have not been checked against the integrations' state for a while.
             try:
-                self._change(now, time.monotonic())
+                self._update_reservations(now, time.monotonic())
             except (OperationalError, InterfaceError):
-                # It cannot be known whether these may be sent. They are given back when the database is there again.
+                # We cannot tell whether these may still be sent: release them once the database is available again.
                 self.withdraw(list(self._reserved))
-        unwanted = [c for handed in found for c in handed.deliveries if c.integration_id not in self._reserved]
+        unwanted = [c for handover in found for c in handover.deliveries if c.integration_id not in self._reserved]
         if unwanted:
-            self.ended(unwanted)
-            for handed in found:
-                handed.deliveries[:] = [c for c in handed.deliveries if c.integration_id in self._reserved]
+            self.finished(unwanted)
+            for handover in found:
+                handover.deliveries[:] = [c for c in handover.deliveries if c.integration_id in self._reserved]
         return found, unwanted
 
-    def stop(self) -> list[Handed]:
-        """The last ones. The reservations end with the engine's row."""
+    def stop(self) -> list[Handover]:
+        """Stop listening and return the last handovers. The reservations end with the engine's row."""
         found = self._server.stop()
-        self._note(found)
+        self._track(found)
         return found
 
-    def _note(self, found: Sequence[Handed]) -> None:
+    def _track(self, found: Sequence[Handover]) -> None:
         now = time.monotonic()
-        for handed in found:
-            for claimed in handed.deliveries:
+        for handover in found:
+            for claimed in handover.deliveries:
                 self._in_flight[claimed.attempt_id] = claimed.integration_id
-                self._count[claimed.integration_id] += 1
-                self._used_at[claimed.integration_id] = now
-                self._touched.add(claimed.integration_id)
+                self._in_flight_count[claimed.integration_id] += 1
+                self._last_used_at[claimed.integration_id] = now
+                self._changed.add(claimed.integration_id)
 
-    def ended(self, claims: Iterable[ClaimedDelivery]) -> None:
-        """Whatever became of them. Those that were claimed otherwise do not matter here."""
+    def finished(self, claims: Iterable[ClaimedDelivery]) -> None:
+        """Stop counting these as in flight, whatever their outcome. Ignores deliveries that were not born claimed."""
         for claimed in claims:
             if (key := self._in_flight.pop(claimed.attempt_id, None)) is not None:
-                self._count[key] -= 1
-                self._touched.add(key)
+                self._in_flight_count[key] -= 1
+                self._changed.add(key)
 
     # --- reservations --------------------------------------------------------------------------------------
 
-    def want(self, drained: Iterable[int]) -> None:
-        """Claims have emptied the queues of these: what comes next may be handed over."""
+    def request(self, drained: Iterable[int]) -> None:
+        """Request reservations for integrations whose queues a claim has drained: new deliveries may be handed over."""
         if self._server.is_connected:
-            self._wanted.update(key for key in drained if self._pacer.is_proven(key))
+            self._requested.update(key for key in drained if self._pacer.is_proven(key))
 
     def withdraw(self, integrations: Iterable[int]) -> None:
-        """Something speaks against them. Their next claim, when it succeeds, may bring them back."""
+        """End the reservations of integrations that fail or throttle. A later successful claim may bring them back."""
         gone = [key for key in integrations if self._reserved.pop(key, None) is not None]
-        self._wanted.difference_update(gone)
+        self._requested.difference_update(gone)
         self._server.withdraw(gone)
 
     @property
     def due(self) -> float:
-        """When `update` has something to do; far away if it has nothing."""
-        if self._wanted - self._reserved.keys() or self._lapsed():
-            return self._changed_at + PAUSE
+        """When `update` next has work to do; infinity if it has none."""
+        if self._requested - self._reserved.keys() or self._needs_new_offer():
+            return self._updated_at + MIN_UPDATE_INTERVAL
         if not self._reserved:
             return float("inf")
-        last = max(self._used_at[key] for key in self._reserved)
-        return self._changed_at + (RENEW_EVERY if last > self._changed_at else UNUSED_AFTER)
+        last = max(self._last_used_at[key] for key in self._reserved)
+        return self._updated_at + (RENEW_EVERY if last > self._updated_at else UNUSED_AFTER)
 
-    def _lapsed(self) -> bool:
-        """A claim wants what is reserved: its offer has ended, as nobody has used it."""
+    def _needs_new_offer(self) -> bool:
+        """Whether a claim drained an integration whose reservation was unused so long that its offer has expired."""
         now = time.monotonic()
-        return any(now > self._used_at[key] + RENEW_EVERY for key in self._wanted & self._reserved.keys())
+        return any(now > self._last_used_at[key] + RENEW_EVERY for key in self._requested & self._reserved.keys())
 
     def update(self, now: datetime) -> None:
-        """Renew and change the reservations if it is time to. Outside of a transaction."""
+        """Update the reservations if due, then top up the credits. Call outside a transaction."""
         moment = time.monotonic()
         if moment >= self.due:
-            self._change(now, moment)
-        if self._touched:
-            self._measure(moment)
-            self._fill_up()
+            self._update_reservations(now, moment)
+        if self._changed:
+            self._measure_load(moment)
+            self._top_up()
 
-    def _measure(self, moment: float) -> None:
+    def _measure_load(self, moment: float) -> None:
         elapsed = moment - self._measured_at
-        if elapsed >= MEASURED_OVER:
-            self._is_busy = self._transport.waited - self._waited < elapsed * SPARE_SHARE
+        if elapsed >= LOAD_WINDOW:
+            self._is_busy = self._transport.waited - self._waited < elapsed * MIN_IDLE_SHARE
             self._measured_at, self._waited = moment, self._transport.waited
 
-    def _change(self, now: datetime, moment: float) -> None:
-        self._changed_at = moment
-        for key in self._wanted:
-            self._used_at[key] = moment
-        used = [key for key in self._reserved if moment - self._used_at[key] < UNUSED_AFTER]
-        wanted = sorted({*used, *self._wanted}, key=lambda key: -self._used_at[key])[:MOST_RESERVED]
-        self._wanted.clear()
+    def _update_reservations(self, now: datetime, moment: float) -> None:
+        self._updated_at = moment
+        for key in self._requested:
+            self._last_used_at[key] = moment
+        used = [key for key in self._reserved if moment - self._last_used_at[key] < UNUSED_AFTER]
+        wanted = sorted({*used, *self._requested}, key=lambda key: -self._last_used_at[key])[:MAX_RESERVED]
+        self._requested.clear()
         found = {
             reserved.integration_id: reserved
-            for reserved in reserve(self._engine, wanted=wanted, held=self._count, now=now)
+            for reserved in reserve(self._engine, wanted=wanted, held=self._in_flight_count, now=now)
         }
         self._server.withdraw(self._reserved.keys() - found.keys())
-        # One that got smaller is given up until nothing of the larger one is left.
+        # If a reservation shrank below what is outstanding, drop it until the excess has been used up.
         shrunk = {
-            key for key, reserved in found.items() if self._server.outstanding(key) + self._count[key] > reserved.room
+            key
+            for key, reserved in found.items()
+            if self._server.outstanding(key) + self._in_flight_count[key] > reserved.room
         }
         self._server.withdraw(shrunk)
         self._reserved = {key: reserved for key, reserved in found.items() if key not in shrunk}
         for reserved in self._reserved.values():
             self._server.renew(self._offer(reserved))
-        self._touched.update(self._reserved)
+        self._changed.update(self._reserved)
 
-    def _fill_up(self) -> None:
-        """Offer as much as the reservation and the integration's window allow."""
-        for key in self._touched:
+    def _top_up(self) -> None:
+        """Offer as many credits as the reservation and the integration's window allow."""
+        for key in self._changed:
             if (reserved := self._reserved.get(key)) is not None:
-                room = min(reserved.room, self._pacer.window_of(key)) - self._count[key]
+                room = min(reserved.room, self._pacer.window_of(key)) - self._in_flight_count[key]
                 if room > 0:
                     self._server.offer(self._offer(reserved), room)
-        self._touched.clear()
+        self._changed.clear()
 
     def _offer(self, reserved: Reserved) -> Offer:
-        until = self._changed_at + (LIFETIME - SAFETY).total_seconds()
+        until = self._updated_at + (LIFETIME - SAFETY).total_seconds()
         return Offer(reserved.integration_id, 0, reserved.config_version, reserved.lease_seconds, until, self._is_busy)

@@ -1,4 +1,4 @@
-"""From a claimed delivery to the request that goes out."""
+"""Build the outgoing request of a claimed delivery."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ logger = logging.getLogger("hookdesk.engine")
 def prepare(
     claimed: ClaimedDelivery, directory: ConfigCache, now: datetime
 ) -> tuple[Message | None, Request | Outcome]:
-    """The request and the message it was built from, or the outcome of a delivery that is not sent.
+    """Return the message and its request, or the outcome if the delivery is not sent.
 
-    Any error here is this delivery's own failure, whatever its rows contain. Raises only errors that mean
-    that the database is unavailable.
+    Any error here, whatever the rows contain, fails this delivery only. The only exceptions raised are those that mean
+    the database is unavailable.
     """
     try:
         destination = directory.destination(claimed.integration_id)
@@ -50,7 +50,7 @@ def prepare(
 
 
 def internal(what: str, error: Exception) -> Outcome:
-    """An internal error on one delivery. The error's text may contain secrets, so only its type is shown."""
+    """The outcome of an internal error on one delivery. Shows only the error's type: its text may contain secrets."""
     return _internal(f"Hookdesk failed to {what} ({type(error).__name__}). The worker's log has the traceback.")
 
 
@@ -61,7 +61,7 @@ def _internal(message: str) -> Outcome:
 def build_message(
     claimed: ClaimedDelivery, destination: DestinationConfig, subscription_config: SubscriptionConfig, now: datetime
 ) -> Message:
-    """Raises PayloadError if filter or transform cannot be evaluated on this data."""
+    """Build the wire format's input. Raises PayloadError if filter or transform cannot be evaluated on this data."""
     return Message(
         endpoint=destination.endpoint,
         request_id=claimed.id.hex,
@@ -91,7 +91,7 @@ def _transformed(claimed: ClaimedDelivery, subscription_config: SubscriptionConf
     step = "filter"
     try:
         if subscription_config.filter:
-            # Ingest has applied it already; here it only matters that one failing on this data is reported.
+            # Ingest has already applied the filter. Evaluate it again only to report an error on this data.
             passes(subscription_config.filter, data, context)
         if not subscription_config.transform:
             return None
@@ -107,12 +107,12 @@ def _poll_window(claimed: ClaimedDelivery) -> PollWindow:
 
 
 def build_request(message: Message, destination: DestinationConfig) -> Request | Outcome:
-    """The request, or the outcome of a delivery that needs none: skipped, or not expressible in the format.
+    """Return the request, or the outcome if there is none: skipped, or not expressible in the format.
 
-    Raises whatever a buggy format raises: see `prepare`.
+    Also raises whatever a buggy format raises; `prepare` handles that.
     """
     try:
-        return _traced(destination.speaker.build(message), message.traceparent)
+        return _traced(destination.wire_format.build(message), message.traceparent)
     except Skip as skip:
         return Outcome(is_success=True, summary=skip.summary)
     except PayloadError as error:
@@ -120,7 +120,7 @@ def build_request(message: Message, destination: DestinationConfig) -> Request |
 
 
 def _traced(request: Request, traceparent: str | None) -> Request:
-    """With the header, whatever the format; an integration's own header of that name stays."""
+    """Add the `traceparent` header, in any format. An integration's own header of that name takes precedence."""
     if traceparent is None or request.url.startswith("mailto:"):
         return request
     if any(name.lower() == trace_context.HEADER for name, _ in request.headers):

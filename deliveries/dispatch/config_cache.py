@@ -24,16 +24,19 @@ from subscriptions.models import Subscription
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: Secrets of a rotation expire without a change of the version.
-LONGEST_MEMORY = 30.0
+#: Seconds. During a rotation, old secrets expire without changing the configuration version.
+MAX_AGE = 30.0
 
 
 @dataclass(slots=True)
 class DestinationConfig:
-    """`problem`: why nothing can be sent there, for staff; a delivery then fails and is retried."""
+    """What is needed to send to one integration.
+
+    `problem`: why nothing can be sent, as text for staff; deliveries then fail and are retried.
+    """
 
     endpoint: Endpoint
-    speaker: WireFormat
+    wire_format: WireFormat
     policy: tuple[float, ...]
     problem: str = ""
     slug: str = ""
@@ -52,13 +55,13 @@ class SubscriptionConfig:
 def _load(integration_id: int) -> DestinationConfig:
     integration = Integration.objects.prefetch_related("secrets").get(id=integration_id)
     endpoint = endpoint_of(integration, timezone.now())
-    speaker = adapter_for(endpoint)
-    policy = parse_policy(integration.retry_policy or speaker.default_retry_policy)
-    return DestinationConfig(endpoint, speaker, policy, slug=integration.slug)
+    wire_format = adapter_for(endpoint)
+    policy = parse_policy(integration.retry_policy or wire_format.default_retry_policy)
+    return DestinationConfig(endpoint, wire_format, policy, slug=integration.slug)
 
 
 def _unusable(integration_id: int, why: str) -> DestinationConfig:
-    """An integration with unreadable settings must not stop the others."""
+    """A placeholder for an integration whose settings cannot be read, so that it does not affect the others."""
     row = Integration.objects.values("uuid", "name", "store_id", "url", "slug").filter(id=integration_id).first()
     named = (str(row["uuid"]), row["name"], str(row["store_id"]), row["url"]) if row else ("", "", "", "")
     problem = f"The integration's settings cannot be used: {why}"
@@ -74,22 +77,22 @@ def _unusable(integration_id: int, why: str) -> DestinationConfig:
 class ConfigCache:
     def __init__(self) -> None:
         self._version = -1
-        self._forget_at = 0.0
+        self._expires_at = 0.0
         self._destinations: dict[int, DestinationConfig] = {}
         self._subscription_configs: dict[tuple[int, uuid.UUID | None], SubscriptionConfig] = {}
         self._are_deleted: dict[uuid.UUID, bool] = {}
 
     def expect(self, version: int) -> None:
-        """Drop everything if `version` is not the cached one."""
-        if version != self._version or time.monotonic() > self._forget_at:
+        """Clear the cache if it holds another version or has expired."""
+        if version != self._version or time.monotonic() > self._expires_at:
             self._version = version
-            self._forget_at = time.monotonic() + LONGEST_MEMORY
+            self._expires_at = time.monotonic() + MAX_AGE
             self._destinations.clear()
             self._subscription_configs.clear()
             self._are_deleted.clear()
 
     def expect_at_least(self, version: int) -> None:
-        """The same for what was written at a store's version, unless something later is cached already."""
+        """Clear the cache if it is older than `version`, a store's version, or has expired."""
         self.expect(max(version, self._version))
 
     def destination(self, integration_id: int) -> DestinationConfig:
@@ -101,14 +104,14 @@ class ConfigCache:
                 raise
             except (DecryptionError, LookupError, ValueError) as error:
                 found = _unusable(integration_id, str(error))
-            except Exception as error:  # whatever its columns hold
+            except Exception as error:  # the columns may hold anything
                 logger.exception("cannot use the settings of integration %s", integration_id)
                 found = _unusable(integration_id, f"{type(error).__name__}. The worker's log has the traceback.")
             self._destinations[integration_id] = found
         return found
 
     def deleted(self, subscription_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
-        """The ones among these subscriptions that were deleted."""
+        """Return which of these subscriptions were deleted."""
         if unknown := [key for key in subscription_ids if key not in self._are_deleted]:
             found = Subscription.objects.filter(id__in=unknown, deleted_at__isnull=False)
             deleted = set(found.values_list("id", flat=True))
@@ -116,9 +119,9 @@ class ConfigCache:
         return {key for key in subscription_ids if self._are_deleted[key]}
 
     def subscription_config(self, claimed: ClaimedDelivery) -> SubscriptionConfig:
-        """The settings of the claimed delivery's subscription.
+        """Return the settings of the claimed delivery's subscription.
 
-        Raises DecryptionError, and errors from invalid columns.
+        Raises DecryptionError, or the error that an invalid column causes.
         """
         key = (claimed.integration_id, claimed.subscription_id)
         found = self._subscription_configs.get(key)

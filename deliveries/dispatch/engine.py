@@ -1,4 +1,4 @@
-"""The engine: claim what is due, send it, record the results; many at a time, pipelined."""
+"""The engine: claims due deliveries, sends them and records the results, in batches and pipelined."""
 
 from __future__ import annotations
 
@@ -14,168 +14,137 @@ from django.db import DatabaseError, InterfaceError, OperationalError, close_old
 from django.utils import timezone
 
 from deliveries.dispatch.born_claimed import BornClaimed
-from deliveries.dispatch.build import internal, prepare
 from deliveries.dispatch.claim import claim, next_due
-from deliveries.dispatch.config_cache import ConfigCache
-from deliveries.dispatch.interpret import interpret
-from deliveries.dispatch.pacing import AdaptiveConcurrency, Pacer
-from deliveries.dispatch.poison import dead_letter, hold_back, is_poison
+from deliveries.dispatch.pacing import AdaptiveConcurrency
+from deliveries.dispatch.poison import hold_back
+from deliveries.dispatch.sending import Sender
 from deliveries.dispatch.types import LEASE_GRACE, AttemptResult, ClaimedDelivery, Dispatch, Transition
-from deliveries.maintenance.cascade import leave_out_deleted
+from deliveries.maintenance.cascade import without_deleted
 from deliveries.maintenance.periodic import run_periodic
 from deliveries.models import Engine
-from deliveries.results.attempts import give_back, leave_unfinished, write_interrupted
-from deliveries.results.record import record, record_alone, record_results, repeated
+from deliveries.results.attempts import abandon_in_flight, release_unsent, write_interrupted
+from deliveries.results.record import record, record_alone, record_results, retry_missing_keys
 from deliveries.results.reports import report
 from deliveries.runtime.clock_jump import ClockJumpDetector, rebase_leases
 from deliveries.runtime.failpoints import failpoint
-from deliveries.runtime.handover_server import Handed
+from deliveries.runtime.handover_server import Handover
 from deliveries.runtime.listener import WakeupListener
 from deliveries.runtime.registry import deregister, heartbeat, stopping
 from deliveries.storage import backend
 from deliveries.storage.rows.pushes import OrderKey
 from deliveries.storage.write_lock import WriteLock
-from integrations.foundation import tracing
-from integrations.transport import Request, Result, current_policy, make_transport
-from integrations.wire_formats.base import Outcome
+from integrations.transport import Request, current_policy, make_transport
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: How long to collect results while many are in flight, so that one transaction records many.
-GATHER_SECONDS = 0.004
 HEARTBEAT_SECONDS = 5.0
-RESERVE_SECONDS = 0.01
+STANDBY_DELAY = 0.01
 #: How long requests in flight may take to finish on shutdown.
 GRACE_SECONDS = 12.0
-#: A claim older than this is not sent: its lease might expire while sending.
-LATEST_START = LEASE_GRACE / 2
+#: Do not send claims older than this: their leases might expire while sending.
+MAX_START_DELAY = LEASE_GRACE / 2
 
-_Prepared = tuple[Dispatch, Request | Outcome]
-#: What one transaction recorded, and what it claimed.
+#: What one transaction recorded and claimed.
 _Cycle = tuple[list[Transition], list[ClaimedDelivery]]
 
 
-class DeliveryEngine:
+class DeliveryEngine(Sender):
     """Runs in one thread of one process, next to a thread that listens for wake-ups."""
 
     def __init__(self, slot: Engine) -> None:
         self.slot = slot
         capacity = settings.ENGINE_CAPACITY
-        self.transport = make_transport(settings.TRANSPORT, current_policy(), capacity)
-        self.pacer = Pacer(capacity)
+        super().__init__(make_transport(settings.TRANSPORT, current_policy(), capacity), capacity)
         self.concurrency = AdaptiveConcurrency(capacity)
-        self.config = ConfigCache()
         self.clock = ClockJumpDetector()
         self.write_lock = WriteLock(backend().database_file())
         self.rng = random.Random()  # noqa: S311 - jitter
-        self.dispatches: dict[object, Dispatch] = {}
-        self.results: list[AttemptResult] = []
         self.unsent: list[ClaimedDelivery] = []  # claimed, but interrupted before sending
         self.sent_count = 0
-        self.claim_at = 0.0  # monotonic: when to claim next
+        self.claim_at = 0.0  # when to claim next (monotonic)
         self.born_claimed = BornClaimed(slot, self.pacer, self.transport)
-        self.has_more = False  # more is due than could be claimed: each result makes room
+        self.has_more = False  # more is due than could be claimed: each result frees capacity
         self.is_draining = False
-        self.next_beat = 0.0
+        self.next_heartbeat = 0.0
         self.listener = WakeupListener(self.transport.wake, pause=self._standby_delay, is_standby=slot.slot > 0)
 
     # --- the loop -----------------------------------------------------------------------------------
 
     def run(self, seconds: float) -> None:
-        """Run until `seconds` have passed, the process is told to stop, or another process has taken the slot."""
+        """Run until `seconds` have passed, the process is told to stop, or another process takes the slot."""
         deadline = time.monotonic() + seconds
         self.listener.start()
         try:
-            while not self._is_time_to_leave(deadline):
-                self._turn(deadline)
+            while not self._should_stop(deadline):
+                self._run_once(deadline)
             self._drain()
         finally:
             self.listener.stop()
             self.transport.close()
             self.write_lock.close()
 
-    def _is_time_to_leave(self, deadline: float) -> bool:
+    def _should_stop(self, deadline: float) -> bool:
         return stopping.is_set() or self.is_draining or time.monotonic() >= deadline
 
-    def _turn(self, deadline: float) -> None:
+    def _run_once(self, deadline: float) -> None:
         try:
             self._heartbeat()
             if self.listener.consume():
                 self.claim_at = 0.0
-            self._take_handed()
+            self._receive_handovers()
             if self.results or (self.room and time.monotonic() >= self.claim_at):
                 self.cycle()
             self.born_claimed.update(timezone.now())
         except (OperationalError, InterfaceError) as error:
             self._recover(error)
         except Exception:
-            # This must not end the engine: the same claims would end the next one too, and look like poison messages.
+            # Keep running: the same claims would crash the next engine too, and then look like poison messages.
             logger.exception("engine loop failed once; continuing")
             self._pause()
-        self.collect(self._nap(deadline))
+        self.collect(self._wait_time(deadline))
 
     @property
     def room(self) -> int:
+        """How many more requests may be in flight; 0 while stopping."""
         return 0 if self.is_draining or stopping.is_set() else max(0, self.concurrency.size - len(self.dispatches))
 
     def _standby_delay(self) -> float:
-        """How long an idle engine leaves a wake-up to the first engine of its host.
+        """Seconds by which an idle standby engine delays a wake-up, so that the host's first engine claims first.
 
-        All receive the same notification. Two engines claiming one delivery only contend.
+        All engines receive the same notification, and two engines claiming the same delivery would only contend.
         """
-        return RESERVE_SECONDS if self._is_idle_standby else 0.0
+        return STANDBY_DELAY if self._is_idle_standby else 0.0
 
     @property
     def _is_idle_standby(self) -> bool:
-        """What it is woken for, the first engine of its host has mostly claimed already."""
+        """Whether the host's first engine has probably already claimed what a wake-up announces."""
         return self.slot.slot > 0 and not self.dispatches
 
-    def _nap(self, deadline: float) -> float:
+    def _wait_time(self, deadline: float) -> float:
         now = time.monotonic()
-        until = min(self.next_beat, deadline, self.born_claimed.due)
-        # Without free capacity there is nothing to claim: only a result changes that, and it ends the wait.
+        until = min(self.next_heartbeat, deadline, self.born_claimed.due)
+        # Without free capacity there is nothing to claim until a result arrives, and a result ends the wait.
         return max(0.0, (min(until, self.claim_at) if self.room else until) - now)
 
-    def collect(self, timeout: float) -> None:
-        """Wait for results; while many are in flight, a moment longer to batch them."""
-        self._land(self.transport.collect(0.0 if self.results else timeout))
-        if not self.results:
-            return
-        until = time.monotonic() + GATHER_SECONDS
-        while len(self.results) < len(self.dispatches) and (left := until - time.monotonic()) > 0:
-            results = self.transport.collect(left)
-            if not results:
-                break
-            self._land(results)
-
-    def _land(self, results: Sequence[Result]) -> None:
-        for result in results:
-            dispatch = self.dispatches.pop(result.key)
-            self.pacer.on_result(dispatch.claimed.integration_id, is_responsive=result.response is not None)
-            # The response is read with the settings that built the request, whatever has changed since.
-            assert dispatch.destination is not None
-            self.results.append(
-                interpret(dispatch, dispatch.destination, result.response, result.error, result.duration)
-            )
-
-    # --- one transaction, or less: record results, claim what is due ----------------------------------
+    # --- record results and claim what is due, in one transaction at most -----------------------------
 
     def cycle(self) -> None:
-        results, now, begun = self._recordable(), timezone.now(), time.monotonic()
+        """Record results and claim due deliveries, in one transaction at most, then send what was claimed."""
+        results, now, claim_started = self.results_to_record(), timezone.now(), time.monotonic()
         if results:
             failpoint("engine.before_record")
-            self.concurrency.adjust(landed=len(results), flying=len(self.dispatches))
+            self.concurrency.adjust(completed=len(results), in_flight=len(self.dispatches))
         if self.unsent:
-            give_back(self.unsent, now)
+            release_unsent(self.unsent, now)
             self.unsent = []
         try:
             with self.write_lock.acquire():
-                self._follow_clock(now)
-                settled = self._recorded_alone(results, now)
+                self._rebase_after_clock_jump(now)
+                recorded = self._record_without_claim(results, now)
                 claimed: list[ClaimedDelivery] = []
-                if settled is None:
-                    settled, claimed = self._settled_and_claimed(results, now)
-            report(settled, self.config.destination, now)
+                if recorded is None:
+                    recorded, claimed = self._record_and_claim(results, now)
+            report(recorded, self.config.destination, now)
         except (OperationalError, InterfaceError):
             raise
         except Exception:
@@ -187,49 +156,38 @@ class DeliveryEngine:
             )  # the claim may have been the cause: do not retry it immediately in a loop
         self.results = self.results[len(results) :]
         self.sent_count += len(results)
-        self.born_claimed.ended(result.claimed for result in results)
-        self.born_claimed.withdraw({result.claimed.integration_id for result in results if result.is_trouble})
+        self.born_claimed.finished(result.claimed for result in results)
+        self.born_claimed.withdraw({result.claimed.integration_id for result in results if result.is_receiver_failure})
         if claimed:
-            self._send(claimed, begun)
+            self._send(claimed, claim_started)
 
-    def _follow_clock(self, now: datetime) -> None:
-        if self.room > 0 and (seconds := self.clock.was_set(now, time.monotonic())):
+    def _rebase_after_clock_jump(self, now: datetime) -> None:
+        if self.room > 0 and (seconds := self.clock.seconds_jumped(now, time.monotonic())):
             with transaction.atomic():
                 backend().lock_claims()
                 rebase_leases(now, seconds)
 
-    def _recorded_alone(self, results: Sequence[AttemptResult], now: datetime) -> list[Transition] | None:
-        """Without a transaction, if there is nothing to claim."""
+    def _record_without_claim(self, results: Sequence[AttemptResult], now: datetime) -> list[Transition] | None:
+        """Record without a transaction if there is nothing to claim. None: a transaction is needed."""
         if not results or (self.room and (self.has_more or time.monotonic() >= self.claim_at)):
             return None
         return record_alone(results, destination_of=self.config.destination, now=now, rng=self.rng)
 
-    def _settled_and_claimed(self, results: Sequence[AttemptResult], now: datetime) -> _Cycle:
+    def _record_and_claim(self, results: Sequence[AttemptResult], now: datetime) -> _Cycle:
         if not results and self._is_idle_standby and (moment := next_due(now)) is not None:
             self.claim_at, self.has_more = time.monotonic() + (moment - now).total_seconds(), False
             return [], []
-        return repeated(lambda keys: self._settle_and_claim(results, now, keys))
+        return retry_missing_keys(lambda keys: self._record_and_claim_in_transaction(results, now, keys))
 
-    def _settle_and_claim(self, results: Sequence[AttemptResult], now: datetime, keys: frozenset[OrderKey]) -> _Cycle:
-        settled: list[Transition] = []
+    def _record_and_claim_in_transaction(
+        self, results: Sequence[AttemptResult], now: datetime, keys: frozenset[OrderKey]
+    ) -> _Cycle:
+        recorded: list[Transition] = []
         if results:
-            settled = record_results(
+            recorded = record_results(
                 results, destination_of=self.config.destination, now=now, rng=self.rng, also_lock=keys
             )
-        return settled, self._claim(now)
-
-    def _recordable(self) -> list[AttemptResult]:
-        """The results up to a delivery's second one, which is left for the next transaction.
-
-        After being suspended, this engine may have reclaimed what it had in flight: of the two results, only the
-        one whose lease is valid counts, and a transaction with both would confuse them.
-        """
-        seen = set()
-        for number, result in enumerate(self.results):
-            if result.claimed.id in seen:
-                return self.results[:number]
-            seen.add(result.claimed.id)
-        return self.results
+        return recorded, self._claim(now)
 
     def _claim(self, now: datetime) -> list[ClaimedDelivery]:
         room = self.room
@@ -240,77 +198,53 @@ class DeliveryEngine:
             self.config.expect(found.config_version)
         write_interrupted(found.rows)
         self.has_more = found.has_more
-        self.born_claimed.want(found.drained)
+        self.born_claimed.request(found.drained)
         wait = 0.0 if found.is_full else max(0.0, (found.next_eligible_at - now).total_seconds())
         self.claim_at = time.monotonic() + wait
         wanted = {row.subscription_id for row in found.rows if row.subscription_id is not None}
-        claimed = leave_out_deleted(found.rows, self.config.deleted(wanted), now)
+        claimed = without_deleted(found.rows, self.config.deleted(wanted), now)
         return hold_back(claimed, (dispatch.claimed for dispatch in self.dispatches.values()), now)
 
-    def _take_handed(self) -> None:
-        handed, unwanted = self.born_claimed.receive(timezone.now())
+    def _receive_handovers(self) -> None:
+        handovers, unwanted = self.born_claimed.receive(timezone.now())
         if unwanted:
             self.unsent += unwanted
             self.claim_at = 0.0
-        self._take(handed)
+        self._send_handovers(handovers)
 
-    def _take(self, handed: Sequence[Handed]) -> None:
-        """Send what was born with a lease of this engine."""
-        for one in handed:
-            self.config.expect_at_least(one.config_version)
-            self._send(one.deliveries, one.since)
+    def _send_handovers(self, handovers: Sequence[Handover]) -> None:
+        """Send deliveries that were born with this engine's lease."""
+        for handover in handovers:
+            self.config.expect_at_least(handover.config_version)
+            self._send(handover.deliveries, handover.since)
 
-    def _send(self, claims: Sequence[ClaimedDelivery], begun: float) -> None:
-        """`begun`: monotonic time of the claim's start. Its commit is on disk: whatever happens now, the leases say
-        what was being sent.
+    def _send(self, claims: Sequence[ClaimedDelivery], claim_started: float) -> None:
+        """Build and submit the requests. `claim_started`: when the claim began (monotonic).
+
+        The claim is committed, so whatever happens from here on, the leases say what was being sent.
         """
         now, started = timezone.now(), time.monotonic()
         before = self.unsent
         self.unsent = [*before, *claims]
         failpoint("engine.after_claim")
-        dispatches = [self._prepared(Dispatch(claimed, None, None, now, started)) for claimed in claims]
-        if time.monotonic() - begun > LATEST_START:
+        dispatches = [self.prepare(Dispatch(claimed, None, None, now, started)) for claimed in claims]
+        if time.monotonic() - claim_started > MAX_START_DELAY:
             logger.warning("process was suspended past its leases; releasing %s claimed deliveries", len(claims))
             self.claim_at = 0.0
             return
         self.unsent = before
         for dispatch, prepared in dispatches:
-            outcome = self._submitted(dispatch, prepared) if isinstance(prepared, Request) else prepared
+            outcome = self.submit(dispatch, prepared) if isinstance(prepared, Request) else prepared
             if outcome is not None:
                 dispatch.end_span(None, outcome)
                 self.results.append(AttemptResult.unsent(dispatch, outcome))
 
-    def _submitted(self, dispatch: Dispatch, request: Request) -> Outcome | None:
-        """None when submitted. An error from the transport's `submit` is the failure of this one request."""
-        failpoint("engine.send", request.body)
-        key = dispatch.claimed.attempt_id
-        try:
-            self.transport.submit(key, request)
-        except Exception as error:
-            logger.exception("could not send the request of %s", dispatch.claimed.id)
-            return internal("send this request", error)
-        self.dispatches[key] = dispatch
-        self.pacer.on_dispatch(dispatch.claimed.integration_id)
-        return None
-
-    def _prepared(self, dispatch: Dispatch) -> _Prepared:
-        claimed = dispatch.claimed
-        if is_poison(claimed):
-            return dispatch, dead_letter(claimed)
-        dispatch.destination = self.config.destination(claimed.integration_id)
-        if tracing.is_on():
-            dispatch.begin_span()
-        dispatch.message, prepared = prepare(claimed, self.config, dispatch.started_at)
-        if isinstance(prepared, Request):
-            dispatch.request = prepared
-        return dispatch, prepared
-
     # --- heartbeat, errors, shutdown -------------------------------------------------------------------
 
     def _heartbeat(self) -> None:
-        if time.monotonic() < self.next_beat:
+        if time.monotonic() < self.next_heartbeat:
             return
-        self.next_beat = time.monotonic() + HEARTBEAT_SECONDS
+        self.next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
         if not heartbeat(self.slot, now=timezone.now(), in_flight=len(self.dispatches), sent_count=self.sent_count):
             logger.warning("another process has taken slot %s: stopping this engine", self.slot)
             self.is_draining = True
@@ -322,7 +256,7 @@ class DeliveryEngine:
             logger.exception("maintenance failed; sending continues")
 
     def _recover(self, error: Exception) -> None:
-        """The database is unavailable: keep the results and retry shortly."""
+        """Reset the connection after a database error and pause; results are kept and recorded later."""
         logger.warning("cannot reach the database, retrying: %s", error)
         with suppress(Exception):
             connection.close()
@@ -334,12 +268,12 @@ class DeliveryEngine:
         time.sleep(0.5)
 
     def _drain(self) -> None:
-        """Free the slot, let requests in flight finish, release the rest."""
+        """Free the slot, let requests in flight finish, and release the rest."""
         self.is_draining = True
         try:
-            self._take(self.born_claimed.stop())
-        except Exception:  # they are given back below, or come due when their leases end
-            logger.exception("the last deliveries that were handed over cannot be sent")
+            self._send_handovers(self.born_claimed.stop())
+        except Exception:  # they are released below, or become due when their leases end
+            logger.exception("could not send the last deliveries handed over to this engine")
         with suppress(DatabaseError, InterfaceError):
             deregister(self.slot)
         longest = GRACE_SECONDS if stopping.is_set() else 200.0
@@ -357,6 +291,6 @@ class DeliveryEngine:
                     logger.exception("could not record results while stopping; retrying")
                     self._pause()
         with suppress(DatabaseError, InterfaceError):
-            leave_unfinished(list(self.dispatches.values()), timezone.now())
+            abandon_in_flight(list(self.dispatches.values()), timezone.now())
         with suppress(DatabaseError, InterfaceError):
-            give_back(self.unsent, timezone.now())
+            release_unsent(self.unsent, timezone.now())

@@ -1,4 +1,4 @@
-"""From a transport's result to an outcome."""
+"""Turn a transport's result into an outcome."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def interpret(
     error: TransportError | None,
     duration: float,
 ) -> AttemptResult:
-    """The result of a dispatch. A format that fails on an odd response fails this delivery only."""
+    """Return the result of a dispatch. If the wire format cannot read an odd response, only this delivery fails."""
     result = _interpreted(dispatch, destination, response, error, duration)
     dispatch.end_span(response, result.outcome)
     return result
@@ -46,15 +46,15 @@ def _interpreted(
         return AttemptResult(dispatch.claimed, dispatch.request, None, error, duration, outcome, dispatch.started_at)
     try:
         assert dispatch.message is not None
-        outcome = within_limit(destination.speaker.read(dispatch.message, response))
+        outcome = within_limit(destination.wire_format.read(dispatch.message, response))
     except Exception as fault:
-        logger.exception("the answer to %s could not be read", dispatch.claimed.id)
+        logger.exception("could not read the response to %s", dispatch.claimed.id)
         outcome = internal("read the answer", fault)
     return AttemptResult(dispatch.claimed, dispatch.request, response, None, duration, outcome, dispatch.started_at)
 
 
 def within_limit(outcome: Outcome) -> Outcome:
-    """Whole arrays are accepted up to ANSWER_MAX_OBJECTS objects; the summary names those left out."""
+    """Keep whole arrays of pushed-back objects, up to ANSWER_MAX_OBJECTS objects; the summary names the rest."""
     limit = settings.ANSWER_MAX_OBJECTS
     if not outcome.pushed or sum(map(len, outcome.pushed.values())) <= limit:
         return outcome
@@ -73,7 +73,7 @@ def within_limit(outcome: Outcome) -> Outcome:
 
 
 def send_one(dispatch: Dispatch, destination: DestinationConfig) -> AttemptResult:
-    """Send and wait: for pings on demand."""
+    """Send and wait for the response, for pings on demand."""
     assert dispatch.request is not None
     started = time.monotonic()
     try:

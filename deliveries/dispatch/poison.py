@@ -1,9 +1,9 @@
-"""Poison messages: deliveries whose workers died are retried in shrinking batches until the poison one is isolated.
+"""Poison messages: deliveries whose workers died are retried in shrinking batches until the poison message is isolated.
 
-A worker that dies takes down everything it had in flight, and all of it comes due again at the same moment. If
-it were sent together again, innocent deliveries would look like poison too. So a delivery that has seen two crashes in
-a row is sent with at most 63 others of its kind, then 15, then 3, then none; one that crashes its worker alone is
-moved to failed.
+When a worker dies, everything it had in flight becomes due again at the same moment. If all of it were sent together
+again, innocent deliveries would look like poison too. So a delivery that has seen two crashes in a row is a suspect: it
+is sent together with at most 63 other suspects, after another crash with 15, then 3, then none. A delivery that crashes
+its worker alone is moved to failed.
 """
 
 from __future__ import annotations
@@ -17,46 +17,46 @@ from deliveries.dispatch.types import ClaimedDelivery
 from deliveries.models import Delivery
 from integrations.wire_formats.base import Outcome
 
-#: A delivery whose worker crashed this often in a row is tried once more, alone.
-MOST_CRASHES = 5
+#: A delivery whose worker crashed this many times in a row is tried once more, alone.
+MAX_CRASHES = 5
 FIRST_SUSPECT = 2
-#: When to retry one that has no room now.
-PAUSE = timedelta(seconds=1)
+#: When to retry a suspect that was held back.
+RETRY_DELAY = timedelta(seconds=1)
 
 
 def allowed_concurrency(crash_count: int) -> int:
-    """How many suspects may be in flight in one process, if this is the worst of them."""
-    return int(4 ** max(0, MOST_CRASHES - crash_count))
+    """Return how many suspects one process may have in flight if the worst of them has this crash count."""
+    return int(4 ** max(0, MAX_CRASHES - crash_count))
 
 
 def hold_back(
     claims: list[ClaimedDelivery], in_flight: Iterable[ClaimedDelivery], now: datetime
 ) -> list[ClaimedDelivery]:
-    """The claims that may be sent; the others are released. Inside the claim's transaction."""
-    suspects = [claimed for claimed in claims if FIRST_SUSPECT <= claimed.crash_count <= MOST_CRASHES]
+    """Return the claims that may be sent and release the others. Call inside the claim's transaction."""
+    suspects = [claimed for claimed in claims if FIRST_SUSPECT <= claimed.crash_count <= MAX_CRASHES]
     if not suspects:
         return claims
-    flying = [claimed.crash_count for claimed in in_flight if claimed.crash_count >= FIRST_SUSPECT]
+    suspects_in_flight = [claimed.crash_count for claimed in in_flight if claimed.crash_count >= FIRST_SUSPECT]
     held = set()
     for claimed in sorted(suspects, key=lambda suspect: -suspect.crash_count):
-        worst = max([claimed.crash_count, *flying])
-        if len(flying) < allowed_concurrency(worst):
-            flying.append(claimed.crash_count)
+        worst = max([claimed.crash_count, *suspects_in_flight])
+        if len(suspects_in_flight) < allowed_concurrency(worst):
+            suspects_in_flight.append(claimed.crash_count)
         else:
             held.add(claimed.id)
-            _put_back(claimed, now)
+            _release(claimed, now)
     return [claimed for claimed in claims if claimed.id not in held]
 
 
-def _put_back(claimed: ClaimedDelivery, now: datetime) -> None:
-    """Undo the claim; nothing of this attempt was written. Its crash count stays."""
+def _release(claimed: ClaimedDelivery, now: datetime) -> None:
+    """Undo the claim; this attempt has not written anything yet. The crash count stays."""
     Delivery.objects.filter(id=claimed.id, lease=claimed.lease).update(
-        status="retrying", lease=None, due_at=now + PAUSE, attempt_count=F("attempt_count") - 1
+        status="retrying", lease=None, due_at=now + RETRY_DELAY, attempt_count=F("attempt_count") - 1
     )
 
 
 def is_poison(claimed: ClaimedDelivery) -> bool:
-    return claimed.crash_count > MOST_CRASHES
+    return claimed.crash_count > MAX_CRASHES
 
 
 def dead_letter(claimed: ClaimedDelivery) -> Outcome:

@@ -1,9 +1,10 @@
-"""Room at integrations that one engine keeps for deliveries which are born claimed (`runtime.handover`).
+"""Reservations: capacity of integrations that an engine sets aside for deliveries that are born claimed.
 
-A push that leases its own deliveries asks nobody, so what it may take is set aside before: as a row that the claims of
-all engines count as in flight. Caps hold over all hosts that way, at the price of some room that may stay unused. Only
-integrations get one that nothing speaks against: no rate limit, no open breaker, not throttled, no backlog, and no
-reservation of another engine of the same host, so that one engine sees all that such an integration answers.
+A push that leases its own deliveries (`runtime.handover`) does not take the claim lock, so the capacity that it may use
+is reserved beforehand, as a row that the claims of all engines count as in flight. Caps therefore hold across all
+hosts, at the price of some capacity that may stay unused. An integration is reserved only if it has no rate limit, no
+open breaker, no throttling, no backlog and no reservation of another engine on the same host, so that one engine sees
+all of its responses.
 """
 
 from __future__ import annotations
@@ -20,21 +21,24 @@ from deliveries.storage import backend
 from deliveries.storage.rows.claims import LEASE_GRACE
 from integrations.models import ConfigVersion, Integration
 
-#: Of one integration, for all web processes of a host: more than that claims serve better.
-MOST_ROOM = 256
-LEAST_ROOM = 2
-#: How long a reservation counts; after this much less, nothing is born claimed by it.
+#: Limits of one reservation, which all web processes of a host share. Beyond the maximum, claims are more efficient.
+MAX_ROOM = 256
+MIN_ROOM = 2
+#: How long a reservation counts. It is used for `SAFETY` less than that.
 LIFETIME = timedelta(seconds=15)
 SAFETY = timedelta(seconds=5)
-#: How often it is renewed, with another look at the integration, while it is used.
+#: How often a reservation in use is renewed, which checks the integration again. Seconds.
 RENEW_EVERY = 2.0
-#: One that nobody uses for so many seconds is given up.
+#: A reservation that is not used for this many seconds is dropped.
 UNUSED_AFTER = 30.0
 
 
 @dataclass(slots=True)
 class Reserved:
-    """`config_version`: what is known of the integration is of then. `lease_seconds`: for deliveries that it gets."""
+    """A granted reservation.
+
+    `config_version`: when the integration was checked. `lease_seconds`: the lease of deliveries that use it.
+    """
 
     integration_id: int
     room: int
@@ -43,9 +47,9 @@ class Reserved:
 
 
 def reserve(engine: Engine, *, wanted: Collection[int], held: Mapping[int, int], now: datetime) -> list[Reserved]:
-    """Make and renew the reservations of `engine`: those of `wanted` that may have one. Its others end.
+    """Create and renew reservations of `engine` for those of `wanted` that are eligible; delete its others.
 
-    `held`: its present reservations, by integration, with how many deliveries it is sending of those that came by them.
+    `held`: by integration, how many born-claimed deliveries the engine has in flight.
     """
     with transaction.atomic():
         backend().lock_claims()
@@ -80,14 +84,14 @@ def _reservable(engine: Engine, wanted: Collection[int], held: Mapping[int, int]
             continue
         born_of_others = born.get(integration_id, 0) - held.get(integration_id, 0)
         free = cap - sending.get(integration_id, 0) + born.get(integration_id, 0) - max(others, born_of_others)
-        room = min(MOST_ROOM, free // 2)
-        if room >= LEAST_ROOM:
+        room = min(MAX_ROOM, free // 2)
+        if room >= MIN_ROOM:
             found.append(Reserved(integration_id, room, version, timeout + LEASE_GRACE))
     return found
 
 
 def _taken_by_others(engine: Engine, wanted: Collection[int], now: datetime) -> dict[int, int | None]:
-    """By integration; None where another engine of this host has a reservation."""
+    """Capacity that other engines have reserved, by integration; None where one of this host has a reservation."""
     taken: dict[int, int | None] = {}
     rows = Reservation.objects.filter(integration_id__in=wanted, until__gt=now).exclude(engine=engine)
     for integration_id, room, host in rows.values_list("integration_id", "room", "engine__host"):
@@ -97,7 +101,7 @@ def _taken_by_others(engine: Engine, wanted: Collection[int], now: datetime) -> 
 
 
 def _in_flight(wanted: Collection[int], now: datetime) -> tuple[dict[int, int], dict[int, int]]:
-    """By integration: all that is being sent, and what of it was born claimed."""
+    """Deliveries in flight by integration: all, and those that were born claimed."""
     rows = Delivery.objects.filter(integration_id__in=wanted, status="sending", due_at__gt=now)
     born = rows.filter(attempt_count=1, first_sent_at=F("created_at"))
     return (

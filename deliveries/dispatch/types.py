@@ -1,4 +1,4 @@
-"""Values that the engine passes between its steps."""
+"""Values passed between the engine's steps."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Dispatch:
     span: tracing.Span | None = None
 
     def begin_span(self) -> None:
-        """Of this attempt, which is its request's parent in place of the push."""
+        """Begin this attempt's span, which replaces the push as the parent of its request."""
         self.span = tracing.begin("deliver", self.claimed.traceparent)
         self.claimed.traceparent = self.span.traceparent
 
     def end_span(self, response: Response | None, outcome: Outcome) -> None:
-        """With what came back, if a span was begun."""
+        """End the span, if one was begun, with the result."""
         if self.span is None:
             return
         attributes: dict[str, tracing.Attribute] = {
@@ -69,13 +69,13 @@ class AttemptResult:
     started_at: datetime
 
     @property
-    def is_trouble(self) -> bool:
-        """Something is wrong with the receiver, or it asks for a pause; a payload that it refuses is no trouble."""
+    def is_receiver_failure(self) -> bool:
+        """Whether the receiver is failing or asks for a pause. A refused payload is not the receiver's failure."""
         return not self.outcome.is_success and not self.outcome.is_permanent
 
     @classmethod
     def unsent(cls, dispatch: Dispatch, outcome: Outcome) -> AttemptResult:
-        """Nothing went out, or nothing of what came back counts."""
+        """A result without a response: nothing was sent, or the response does not count."""
         return cls(dispatch.claimed, dispatch.request, None, None, 0.0, outcome, dispatch.started_at)
 
 

@@ -1,7 +1,7 @@
-"""Merging and splitting cases: by a rule that also holds for what fails later (`routing`).
+"""Merge and split cases by rules, which also apply to later failures (`routing`).
 
-The deliveries that are there are moved in batches: some at once, the rest by a task each minute. What is being sent
-meanwhile is left alone; its result follows the rule.
+Existing deliveries are moved in batches: some at once, the rest by a task each minute. Deliveries that are being sent
+are skipped; their results follow the rule.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from deliveries.storage.locks import lock_groups
 from integrations.foundation.audit import Actor
 from integrations.foundation.texts import shortened
 
-#: Deliveries moved in one transaction, and the number of those that one call of `settle_rules` makes for a rule.
+#: Deliveries moved per transaction, and transactions per rule in one call of `settle_rules`.
 BATCH = 500
 BATCHES = 20
 TEXT_LIMIT = 300
 
 
 def merge_cases(*, source: FailureGroup, target: FailureGroup, actor: Actor, now: datetime | None = None) -> CaseRule:
-    """All failures of `source` belong to `target` from now on, with what failed so far. Raises CaseError.
+    """Merge `source` into `target`: its failures so far and all later ones belong to `target`. Raises CaseError.
 
-    Its comments and history show there too. `target` keeps its person, snooze and ticket, and takes over what it has
-    none of.
+    Its comments and history are shown there too. `target` keeps its assignee, snooze and ticket, and takes over those
+    that it lacks.
     """
     now = now or timezone.now()
     if source.pk == target.pk:
@@ -46,7 +46,7 @@ def merge_cases(*, source: FailureGroup, target: FailureGroup, actor: Actor, now
         source, target = locked_case(source), locked_case(target)
         if source.integration_id != target.integration_id:
             raise CaseError("Only cases of one integration can be merged: each is repaired on its own.", "into")
-        # Otherwise what was split off would be sent round in a circle.
+        # Otherwise failures that were split off would be routed in a circle.
         CaseRule.objects.filter(source=target, target=source).delete()
         rule = CaseRule.objects.create(source=source, target=target, author_name=actor.name[:200], created_at=now)
         _take_over(source, target)
@@ -66,11 +66,11 @@ def _take_over(source: FailureGroup, target: FailureGroup) -> None:
 
 
 def _fold(rule: CaseRule, now: datetime) -> None:
-    """What a merged case counted counts for the target. Under the locks of both."""
+    """Add a merged case's counts to the target's. Call with both locked."""
     source, target = FailureGroup.objects.get(pk=rule.source_id), FailureGroup.objects.get(pk=rule.target_id)
     target.occurrences += source.occurrences
     if target.counted is not None:
-        # Of those that are in no hour, the target has no hours either.
+        # A source without hourly counts has none to add: treat all of its occurrences as counted.
         target.counted += source.occurrences if source.counted is None else source.counted
     target.last_at = max(source.last_at, target.last_at)
     is_opened = source.status == FailureGroup.Status.OPEN and target.status != FailureGroup.Status.OPEN
@@ -94,7 +94,7 @@ def _fold(rule: CaseRule, now: datetime) -> None:
 def split_case(
     *, case: FailureGroup, field: str, operator: str, value: str, actor: Actor, now: datetime | None = None
 ) -> CaseRule:
-    """Failures that meet the condition are a case of their own, now and in future. Raises CaseError.
+    """Split failures that meet the condition into a case of their own, existing and later ones. Raises CaseError.
 
     `field` is `error` (the message) or a path inside the payload; `operator` is one of `CaseRule.Operator`.
     """
@@ -130,14 +130,14 @@ def _check_condition(field: str, operator: str, value: str) -> None:
 
 
 def _split_off(case: FailureGroup, rule: CaseRule) -> FailureGroup:
-    """The group for what meets the condition: resolved until something does."""
+    """Return the group for failures that meet the condition. It is resolved until there is one."""
     digest = sha256(f"split\n{case.pk}\n{rule.field}\n{rule.operator}\n{rule.value.casefold()}".encode()).hexdigest()
     if (known := CaseRule.objects.filter(source=case, target__fingerprint=digest).first()) is not None:
         raise CaseError(f"This was split off already: case {known.target_id}.", "value", is_conflict=True)
     title = shortened(f"{rule.words}: {case.headline}", TEXT_LIMIT)
     try:
         with transaction.atomic():
-            # One whose rule was removed is taken up again.
+            # Reuse the group of an earlier rule that was removed.
             made, _ = FailureGroup.objects.get_or_create(
                 integration_id=case.integration_id, kind=case.kind, fingerprint=digest,
                 defaults={
@@ -147,13 +147,13 @@ def _split_off(case: FailureGroup, rule: CaseRule) -> FailureGroup:
                     "seen_at": case.seen_at, "counted": 0, "assignee_id": case.assignee_id,
                 },
             )  # fmt: skip
-    except IntegrityError:  # pragma: no cover  # somebody else is splitting the same at this very moment
+    except IntegrityError:  # pragma: no cover  # a concurrent split with the same condition
         raise CaseError("Somebody else is splitting this case. Reload and try again.", is_conflict=True) from None
     return made
 
 
 def remove_rule(*, rule: CaseRule, actor: Actor) -> None:
-    """What fails from now on stays with its own case again; what has moved stays where it is."""
+    """Remove the rule: later failures stay in their own case again; deliveries that were moved stay moved."""
     with transaction.atomic():
         lock_groups([rule.source_id, rule.target_id])
         found = CaseRule.objects.filter(pk=rule.pk).select_related("source__integration", "target").first()
@@ -165,8 +165,8 @@ def remove_rule(*, rule: CaseRule, actor: Actor) -> None:
 
 
 def settle_rules(now: datetime) -> int:
-    """Move what is still where it was before a rule was made; returns how many deliveries."""
-    # A failure that was recorded while its case was being merged has opened that again.
+    """Move deliveries that are still where they were before a rule was made; return how many."""
+    # A failure that was recorded while its case was being merged has reopened that case.
     CaseRule.objects.filter(field="", is_settled=True, source__status=FailureGroup.Status.OPEN).update(is_settled=False)
     count = 0
     for rule in list(CaseRule.objects.filter(is_settled=False).order_by("id")[:50]):
@@ -191,9 +191,9 @@ def _catch_up(rule: CaseRule, now: datetime) -> int:
 
 
 def _move(rule: CaseRule, now: datetime) -> int:
-    """Move a batch, under the locks of both groups; the number that was looked at."""
+    """Move a batch, with both groups locked; return how many deliveries were examined."""
     members = Delivery.objects.filter(failure_group_id=rule.source_id)
-    # What is being sent belongs to the engine that holds its lease.
+    # Skip deliveries that are being sent: they belong to the engine that holds the lease.
     free = members.exclude(status=Delivery.Status.SENDING).order_by("id")
     if rule.cursor is not None:
         free = free.filter(id__gt=rule.cursor)
@@ -202,7 +202,7 @@ def _move(rule: CaseRule, now: datetime) -> int:
     if ids:
         Delivery.objects.filter(id__in=ids).update(failure_group_id=rule.target_id)
         _note_moved(rule, ids, now)
-    # What was locked in passing is looked for again when a merged case still has members.
+    # Rows that others had locked are found again by the next run, as long as the merged case has members.
     is_through = len(rows) < BATCH
     rule.cursor = rows[-1] if rows and not rule.is_merge else None
     rule.is_settled = is_through and not (rule.is_merge and members.exists())
@@ -211,7 +211,7 @@ def _move(rule: CaseRule, now: datetime) -> int:
 
 
 def _note_moved(rule: CaseRule, ids: Collection[uuid.UUID], now: datetime) -> None:
-    """The counts and samples of both groups after deliveries have moved."""
+    """Update the counts and samples of both groups after deliveries have moved."""
     target = FailureGroup.objects.get(pk=rule.target_id)
     source = FailureGroup.objects.get(pk=rule.source_id)
     if target.sample_id is None:
@@ -221,7 +221,7 @@ def _note_moved(rule: CaseRule, ids: Collection[uuid.UUID], now: datetime) -> No
         source.sample_id = others.values_list("id", flat=True).first()
     is_opened = not rule.is_merge and target.status != FailureGroup.Status.OPEN
     if not rule.is_merge:
-        # How often each of them had failed is not known by case: one failure each.
+        # How often each delivery failed is not known by case: count one failure each.
         taken = min(len(ids), source.occurrences)
         source.occurrences -= taken
         source.counted = None if source.counted is None else max(0, source.counted - taken)
@@ -262,6 +262,6 @@ def _meeting(rule: CaseRule, ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
 
 
 def rules_of(case: FailureGroup) -> list[CaseRule]:
-    """Those by which failures leave this case or come to it, oldest first."""
+    """Return the rules by which failures leave this case or come to it, oldest first."""
     found = CaseRule.objects.filter(Q(source=case) | Q(target=case))
     return list(found.select_related("source", "target").order_by("id"))

@@ -1,4 +1,4 @@
-"""What staff do with a case: give it to somebody, comment, snooze, link a ticket. Each with an audit entry."""
+"""Staff actions on a case: assign, comment, snooze, link a ticket. Each writes an audit entry."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ COMMENT_LIMIT = 10_000
 LONGEST_SNOOZE = timedelta(days=366)
 MOST_TO_SNOOZE = 1_000_000
 TICKET_LIMIT = 500
-#: Cases woken by one call.
+#: Most cases woken by one call.
 WAKE_BATCH = 1_000
 
 
 class CaseError(Exception):
-    """Nothing was changed; `message` says why and what to do. `field` names the value that is wrong, if one is."""
+    """Nothing was changed; `message` says why and what to do. `field` names the invalid value, if there is one."""
 
     def __init__(self, message: str, field: str = "", *, is_conflict: bool = False) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class CaseError(Exception):
 
 
 def locked_case(case: FailureGroup) -> FailureGroup:
-    """The case as it is now, locked until the transaction ends. Raises CaseError for one that was merged."""
+    """Return the current case, locked until the transaction ends. Raises CaseError if it was merged."""
     lock_groups([case.pk])
     found = FailureGroup.objects.select_related("integration", "assignee").get(pk=case.pk)
     if (merged := CaseRule.objects.filter(source=found, field="").first()) is not None:
@@ -52,7 +52,7 @@ def locked_case(case: FailureGroup) -> FailureGroup:
 def assign_case(
     *, case: FailureGroup, assignee: User | None, actor: Actor, note: str = "", now: datetime | None = None
 ) -> FailureGroup:
-    """Give the case to somebody, who is notified, or to nobody. A note becomes a comment. Raises CaseError."""
+    """Assign the case to a person, who is notified, or to nobody. A note becomes a comment. Raises CaseError."""
     now = now or timezone.now()
     note = _checked_text(note) if note.strip() else ""
     with transaction.atomic():
@@ -74,7 +74,7 @@ def assign_case(
 
 
 def comment_on_case(*, case: FailureGroup, text: str, actor: Actor, now: datetime | None = None) -> CaseComment:
-    """Comments are added, never changed. Raises CaseError."""
+    """Add a comment. Comments are never changed. Raises CaseError."""
     text = _checked_text(text)
     with transaction.atomic():
         return _add_comment(locked_case(case), text, actor, now or timezone.now())
@@ -105,7 +105,7 @@ def snooze_case(
     more: int | None = None,
     now: datetime | None = None,
 ) -> FailureGroup:
-    """Nobody is told of the case until `until`, or until it has failed `more` times more; whichever comes first.
+    """Suppress notifications of the case until `until` or until `more` more failures, whichever comes first.
 
     Raises CaseError.
     """
@@ -129,7 +129,7 @@ def snooze_case(
 
 
 def wake_case(*, case: FailureGroup, actor: Actor) -> FailureGroup:
-    """End its snooze by hand: nobody is notified, as somebody is here. Raises CaseError."""
+    """End its snooze manually. Nobody is notified, since a person is already looking at it. Raises CaseError."""
     with transaction.atomic():
         found = locked_case(case)
         if found.snoozed_until is None and found.snoozed_to_count is None:
@@ -142,7 +142,7 @@ def wake_case(*, case: FailureGroup, actor: Actor) -> FailureGroup:
 
 
 def wake_due(now: datetime) -> int:
-    """End the snoozes whose time or number has come, and call `hooks.cases_woken` for the open ones; how many."""
+    """End snoozes that are due by time or count and call `hooks.cases_woken` for open cases; return how many."""
     asleep = Q(snoozed_until__isnull=False) | Q(snoozed_to_count__isnull=False)
     due = FailureGroup.objects.filter(asleep).exclude(pk__in=FailureGroup.objects.filter(is_snoozed(now)).values("pk"))
     ids = list(due.values_list("id", flat=True)[:WAKE_BATCH])
@@ -150,7 +150,7 @@ def wake_due(now: datetime) -> int:
         return 0
     with transaction.atomic():
         lock_groups(ids)
-        # One that was snoozed anew meanwhile sleeps on.
+        # Skip a case that was snoozed again in the meantime.
         woken = list(due.filter(id__in=ids).values_list("id", "status"))
         FailureGroup.objects.filter(id__in=[pk for pk, _ in woken]).update(snoozed_until=None, snoozed_to_count=None)
         is_open = [pk for pk, status in woken if status == FailureGroup.Status.OPEN]
@@ -160,7 +160,7 @@ def wake_due(now: datetime) -> int:
 
 
 def set_ticket(*, case: FailureGroup, url: str, actor: Actor) -> FailureGroup:
-    """Link a ticket of another system, or none with an empty `url`. Raises CaseError."""
+    """Link a ticket of another system; an empty `url` removes the link. Raises CaseError."""
     url = _checked_ticket(url.strip())
     with transaction.atomic():
         found = locked_case(case)
@@ -210,7 +210,7 @@ def audit_case(
 
 
 def merged_into(case: FailureGroup) -> FailureGroup | None:
-    """The case that this one was merged into, over several steps; None if it was not."""
+    """Return the case that this one was merged into, possibly in several steps; None if it was not."""
     found, seen = None, {case.pk}
     step = CaseRule.objects.filter(source=case, field="").select_related("target").first()
     while step is not None and step.target_id not in seen:
@@ -221,9 +221,9 @@ def merged_into(case: FailureGroup) -> FailureGroup | None:
 
 
 def case_of(number: int | str | None) -> FailureGroup | None:
-    """The case with this number, or the one that it has been merged into since; None if there is none.
+    """Return the case with this number, or the one that it was merged into; None if there is none.
 
-    A filter's text is taken too: for `none` and for several numbers there is none.
+    Also accepts the text of a filter: returns None for `none` and for several numbers.
     """
     text = str(number or "")
     case = FailureGroup.objects.filter(pk=int(text)).first() if text.isascii() and text.isdecimal() else None
@@ -231,7 +231,7 @@ def case_of(number: int | str | None) -> FailureGroup | None:
 
 
 def with_merged(case: FailureGroup) -> list[int]:
-    """The ids of the case and of all that were merged into it: their history is its own."""
+    """Return the ids of the case and of all cases merged into it, whose history it shares."""
     ids, fresh = [case.pk], [case.pk]
     while fresh:
         found = CaseRule.objects.filter(target__in=fresh, field="").values_list("source_id", flat=True)

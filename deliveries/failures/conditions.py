@@ -9,13 +9,13 @@ import jsonpointer
 from integrations.foundation.json_paths import pointer_of
 from integrations.foundation.strict_json import dump_document
 
-#: What a condition calls the error message; everything else is a path inside the payload.
+#: The field name for the error message; every other field is a path inside the payload.
 ERROR = "error"
 _ABSENT = object()
 
 
 def meets(field: str, operator: str, value: str, *, message: str, payload: Any) -> bool:
-    """Whether a failure with this message and payload meets the condition. Capital letters do not matter.
+    """Whether a failure with this message and payload meets the condition, ignoring case.
 
     `field` is `error` or a path inside the payload (`items[0].price`); `operator` is one of `CaseRule.Operator`.
     """
@@ -31,7 +31,7 @@ def meets(field: str, operator: str, value: str, *, message: str, payload: Any) 
 
 
 def _text_at(payload: Any, path: str) -> str | None:
-    """What stands at `path`, as text; None if nothing or null does."""
+    """Return the value at `path` as text; None if it is missing or null."""
     pointer = path if path.startswith("/") else pointer_of(path)
     found = jsonpointer.resolve_pointer(payload, pointer, _ABSENT) if pointer else _ABSENT
     if found is _ABSENT or found is None:

@@ -1,10 +1,10 @@
-"""What tells the payloads of failing deliveries from those that arrived. Pure.
+"""Find what distinguishes the payloads of failing deliveries from those that succeeded. Pure.
 
-Each leaf of the payloads is described by simple statements ("is missing", "starts with 00", "contains a letter"). A
-statement that holds for many failures and hardly any success is a finding, unless chance alone explains it: with a
-hundred statements about three failures, some always hold (`chance`).
+Simple statements describe each leaf of the payloads ("is missing", "starts with 00", "contains a letter"). A statement
+that holds for many failures and hardly any success is a finding, unless chance alone explains it: with a hundred
+statements about three failures, some always hold (`chance`).
 
-Bounded: what is looked at depends on the limits below and not on the payloads.
+The work is bounded by the limits below, whatever the payloads.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from typing import Any, Final
 from deliveries.failures.separation import LEAVES_LIMIT, Candidate, Side, candidates, key_of
 from deliveries.failures.traits import KINDS, STRUCTURAL, Trait
 
-#: Findings that are reported.
+#: Most findings that are reported.
 FINDINGS_LIMIT: Final = 5
-#: With fewer successes than this nothing can be said.
+#: With fewer successes than this, there are no findings.
 FEWEST_SUCCESSES: Final = 10
-#: The probability that chance alone explains a finding, after as many statements were tried.
+#: The highest acceptable probability that chance alone explains a finding, given how many statements were tried.
 MOST_CHANCE: Final = 0.01
-#: A structural difference that no success shares, out of at least so many, is told for a single failure too.
+#: With at least this many successes, a structural difference that none of them has is reported even for one failure.
 ENOUGH_FOR_A_HINT: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`path` is as in `items[].price`, `words` what its value is or has: `starts with 00`.
+    """A statement that distinguishes failures. `path`: such as `items[].price`. `words`: such as `starts with 00`.
 
-    It holds for `failing` of `failures` and for `succeeding` of `successes`. `is_certain`: chance does not explain it.
+    It holds for `failing` of `failures` and `succeeding` of `successes`. `is_certain`: chance does not explain it.
     """
 
     path: str
@@ -42,12 +42,12 @@ class Finding:
     successes: int
     is_certain: bool
     trait: Trait
-    #: Values of failures that it holds for, as `key_of` makes them.
+    #: Values of failures for which it holds, in the form of `key_of`.
     examples: tuple[Any, ...] = ()
 
     @property
     def separation(self) -> float:
-        """From 0 to 1: the difference between both shares."""
+        """The difference between the shares of failures and successes."""
         return self.failing / self.failures - self.succeeding / self.successes
 
     def __str__(self) -> str:
@@ -58,10 +58,10 @@ class Finding:
 
 
 def contrast(failures: Sequence[Any], successes: Sequence[Any]) -> list[Finding]:
-    """The findings, best first, at most `FINDINGS_LIMIT`, one for each path.
+    """Return the findings, best first, at most `FINDINGS_LIMIT`, one per path.
 
-    Both sides are payloads, oldest first; the more alike in time they are, the better. Values that only count up
-    (times, serial numbers) are not compared, since all failures may simply be later.
+    Both sides are payloads, oldest first; they should be close to each other in time. Values that only increase (times,
+    serial numbers) are not compared, since all failures may simply be later.
     """
     if not failures or len(successes) < FEWEST_SUCCESSES:
         return []
@@ -79,7 +79,7 @@ def contrast(failures: Sequence[Any], successes: Sequence[Any]) -> list[Finding]
 
 
 def place_in(finding: Finding, payload: Any) -> str:
-    """Where in this payload the finding is: `items[1].price`. For what is missing, where it would be."""
+    """Return the finding's place in this payload, such as `items[1].price`; for a missing value, where it would be."""
     parts = finding.path.split("[]")
     path = ""
     for index, part in enumerate(parts):
@@ -90,7 +90,7 @@ def place_in(finding: Finding, payload: Any) -> str:
 
 
 def _item_of(finding: Finding, payload: Any, parts: Sequence[str], index: int) -> int:
-    """The first item that is as in the failures; 0 if none is, or in lists of lists."""
+    """Return the index of the first item for which the finding holds; 0 if there is none, or in lists of lists."""
     if index or len(parts) > 2:
         return 0
     items = _inside(payload, parts[0])
@@ -115,7 +115,7 @@ def _inside(value: Any, path: str) -> Any:
 
 
 def _judged(each: Candidate, tried: int) -> Finding | None:
-    """The candidate as a finding; None if chance may explain it, unless it is worth a hint."""
+    """Return the candidate as a finding; None if chance may explain it, unless it is worth a hint."""
     is_certain = chance(each.failing, each.failures, each.succeeding, each.successes) * tried <= MOST_CHANCE
     is_hint = (
         each.trait[0] in STRUCTURAL
@@ -139,7 +139,7 @@ def _judged(each: Candidate, tried: int) -> Finding | None:
 
 
 def chance(failing: int, failures: int, succeeding: int, successes: int) -> float:
-    """The probability that so many of the failures have it if having it does not matter (Fisher's exact test)."""
+    """Return the probability that at least so many failures have it by chance (Fisher's exact test)."""
     having, everyone = failing + succeeding, failures + successes
     whole = _choose(everyone, failures)
     return sum(
@@ -150,12 +150,12 @@ def chance(failing: int, failures: int, succeeding: int, successes: int) -> floa
 
 
 def _choose(whole: int, part: int) -> float:
-    """The logarithm of the binomial coefficient."""
+    """Return the logarithm of the binomial coefficient."""
     return lgamma(whole + 1) - lgamma(part + 1) - lgamma(whole - part + 1)
 
 
 def _best_of_each(findings: Iterable[Finding]) -> list[Finding]:
-    """One for each path, best first. Of two that separate about as well, the one that says more."""
+    """Return one finding per path, best first. Among similar separations, prefer the more specific statement."""
     best: dict[str, Finding] = {}
     for finding in sorted(findings, key=_worth):
         best.setdefault(finding.path, finding)

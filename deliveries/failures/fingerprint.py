@@ -7,7 +7,7 @@ import re
 
 from deliveries.failures.payload_values import PayloadValues, Span, find_values
 
-#: Characters of a message that are compared.
+#: Only this many characters of a message are compared.
 MESSAGE_LIMIT = 2_000
 TITLE_LIMIT = 300
 

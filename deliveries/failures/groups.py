@@ -31,7 +31,7 @@ __all__ = [
     "resolve_group",
 ]
 
-#: Characters of a message that a group keeps.
+#: Most characters of a message that a group keeps.
 MESSAGE_LIMIT = 2_000
 
 _COUNTERS = Counters(
@@ -61,7 +61,7 @@ class Failure:
     integration_id: int
     kind: str
     message: str
-    #: The payload as pushed and as sent, in which the message's values are looked for.
+    #: The payload as pushed and as sent, in which values of the message are looked up.
     documents: tuple[str | bytes, ...] = ()
 
 
@@ -77,7 +77,7 @@ class _Tally:
 
 
 def group_failures(failures: Sequence[Failure], now: datetime, leaving: Collection[int] = ()) -> dict[uuid.UUID, int]:
-    """Count the failures into their groups, created or reopened as needed; returns each delivery's group.
+    """Count the failures in their groups, which are created or reopened as needed; return each delivery's group.
 
     Inside the transaction that records the failures. `leaving` are the groups that deliveries of the same batch
     leave: locked together with the others, so that `close_empty_groups` can take no lock in the wrong order.
@@ -108,7 +108,7 @@ def _count(failure: Failure, tallies: dict[_GroupKey, _Tally], routes: Routes) -
         else None
     )
     if target is not None:
-        # It keeps its own words, whatever else leads there.
+        # A target keeps its own message, whatever is routed to it.
         key = (failure.integration_id, target.fingerprint)
         fresh = _Tally(failure, target.kind, target.message, target.title, target.fingerprint)
         tally = tallies.setdefault(key, fresh)
@@ -167,7 +167,7 @@ def _counted(tallies: Mapping[_GroupKey, _Tally], now: datetime) -> dict[_GroupK
         }
         for (integration_id, digest), tally in sorted(tallies.items())
     ]
-    # Opened by this batch: it is open since its latest failure.
+    # Opened by this batch: it has been open since its latest failure.
     ids, opened = _COUNTERS.add_noting(rows, "first_at = last_at")
     if opened:
         stores = {key[0]: tally.latest.store_id for key, tally in tallies.items()}
@@ -215,7 +215,7 @@ def reopen_group(*, group: FailureGroup, actor: Actor, now: datetime | None = No
     """Reopen, with its notification. Returns False, without changes, if it is open already."""
     now = now or timezone.now()
     with transaction.atomic():
-        # One that was merged into another only leads there.
+        # A case that was merged into another only refers to it.
         changed = (
             FailureGroup.objects.cases()
             .filter(id=group.id, status=FailureGroup.Status.RESOLVED)

@@ -1,4 +1,4 @@
-"""Which parts of a message are values of the payload. Pure.
+"""Find the parts of a message that are values of the payload. Pure.
 
 A receiver repeats the offending value in its own spelling: other case, without the spaces of a phone number,
 without accents. Documents are read by pattern and not parsed, so that a huge or broken one costs no more than its
@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from html import unescape
 from urllib.parse import unquote_plus
 
-#: At most this much of each document, and of all together, is examined: about two milliseconds.
+#: Most characters examined of each document, and of all together: about two milliseconds.
 DOCUMENT_LIMIT = 100_000
 VALUES_LIMIT = 5_000
 SIGNS_LIMIT = 20
-#: Words of a message that may form one value; words of it that are examined.
+#: Most words of a message that may form one value, and most words examined.
 LONGEST_RUN = 12
 WORDS_LIMIT = 400
-#: Of a longer value, a message must repeat three words before they count as taken from it.
+#: Of a longer value, a message must repeat at least three words to count as taken from it.
 LONG_VALUE = 80
 SHORTEST_RUN_OF_LONG = 3
 
@@ -61,7 +61,7 @@ class PayloadValues:
 
     whole: dict[str, str] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
-    #: Values without a letter or digit (`--`), as they are.
+    #: Values without a letter or digit (`--`), unchanged.
     signs: dict[str, str] = field(default_factory=dict)
     long: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
@@ -80,7 +80,7 @@ class Span:
 
 
 def values_of(documents: Iterable[str | bytes]) -> PayloadValues:
-    """The values in these documents, as pushed and as sent: JSON, XML or a form."""
+    """Return the values in these documents, as pushed and as sent: JSON, XML or a form."""
     found = PayloadValues()
     left = VALUES_LIMIT
     for document in documents:
@@ -94,7 +94,7 @@ def values_of(documents: Iterable[str | bytes]) -> PayloadValues:
 
 
 def find_values(text: str, values: PayloadValues) -> list[Span]:
-    """Spans where `text` repeats a value, left to right, longest match; they do not overlap."""
+    """Return the spans in which `text` repeats a value: left to right, longest match first, not overlapping."""
     if not values:
         return []
     words = [(match.start(), match.end(), _plain(match[0])) for match in _WORD.finditer(text)][:WORDS_LIMIT]
@@ -112,7 +112,7 @@ def find_values(text: str, values: PayloadValues) -> list[Span]:
 
 
 def _run_at(words: list[tuple[int, int, str]], index: int, values: PayloadValues, long: str) -> tuple[int, str]:
-    """How many words from `index` on form one value, and of which field."""
+    """Return how many words from `index` on form one value, and the value's field."""
     best, name, joined = 0, "", ""
     for count, (_, _, word) in enumerate(words[index : index + LONGEST_RUN], 1):
         joined += word
@@ -157,7 +157,7 @@ def _take(found: PayloadValues, name: str, value: str) -> None:
 
 
 def _plain(word: str) -> str:
-    """Without case and accents."""
+    """Return the text without case and accents."""
     if word.isascii():
         return word.lower()
     decomposed = unicodedata.normalize("NFKD", word.casefold())

@@ -1,4 +1,4 @@
-"""Where failures go by the rules of cases that were merged or split: read once for each batch of failures."""
+"""Route failures by the rules of merged and split cases. The rules are read once per batch of failures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from deliveries.failures.conditions import meets
 from deliveries.models import CaseRule
 
-#: Rules that a failure follows one after another. No more than that make sense, and circles end.
+#: Most rules that a failure follows in a row. More make no sense, and the limit ends cycles.
 MOST_STEPS = 10
 
 
@@ -33,7 +33,7 @@ class _Rule(NamedTuple):
 
 @dataclass(slots=True)
 class Routes:
-    """The rules of some integrations; empty for most."""
+    """The rules of a set of integrations; most have none."""
 
     source_of: dict[tuple[int, str], int] = field(default_factory=dict)
     rules: dict[int, list[_Rule]] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Routes:
     def target_of(
         self, integration_id: int, fingerprints: Sequence[str], message: str, documents: Sequence[str | bytes]
     ) -> Target | None:
-        """The group in which a failure ends that would be in the one with one of `fingerprints`; None: in that one."""
+        """Return the target group of a failure with one of `fingerprints`; None: no rule applies."""
         sources = (self.source_of.get((integration_id, digest)) for digest in fingerprints)
         at = next((source for source in sources if source is not None), None)
         payload = _Payload(documents)
@@ -58,7 +58,7 @@ class Routes:
 
 
 def routes_of(integration_ids: Collection[int]) -> Routes:
-    """One query."""
+    """Load the rules, in one query."""
     routes = Routes()
     rows = CaseRule.objects.filter(source__integration_id__in=integration_ids).order_by("id").values_list(
         "source_id", "source__integration_id", "source__fingerprint", "field", "operator", "value",
@@ -69,7 +69,7 @@ def routes_of(integration_ids: Collection[int]) -> Routes:
         routes.source_of[integration_id, digest] = source_id
         routes.rules.setdefault(source_id, []).append(_Rule(name, operator, value, Target(*row[6:])))
     for rules in routes.rules.values():
-        # What was split off stays apart, also when the rest is merged into another case.
+        # Failures that were split off stay separate even if the rest is merged into another case.
         rules.sort(key=lambda rule: not rule.field)
     return routes
 

@@ -1,4 +1,4 @@
-"""Payloads of failures and of successes for `contrast`: of one subscription and topic, the latest, within limits."""
+"""Select payloads of failures and successes for `contrast`: the latest of one subscription and topic, within limits."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from deliveries.models import Delivery, Event, FailureGroup, Revision
 from deliveries.models.delivery import DeliveryQuerySet
 from integrations.foundation.identifiers import first_id_at
 
-#: The most payloads of each side, and the most characters of them together.
+#: Most payloads per side, and most characters of them together.
 SIDE_LIMIT: Final = 500
 TEXT_LIMIT: Final = 800_000
-#: Read from the database at once, so that large payloads are not read in vain.
+#: Payloads read at a time, so that few large payloads are read for nothing.
 CHUNK: Final = 25
-#: A larger payload is left out.
+#: Larger payloads are left out.
 PAYLOAD_LIMIT: Final = 200_000
-#: Deliveries of the integration among which successes of the subscription are looked for.
+#: Most deliveries of the integration that are searched for successes of the subscription.
 SCANNED: Final = 2_000
-#: A group with fewer failures is compared together with others of the same kind: its message may vary.
+#: A group with fewer failures is compared together with others of the same kind, since its message may vary.
 FEWEST_FAILURES: Final = 5
 GROUPS_LIMIT: Final = 20
 
 
 def findings_for(delivery: Delivery) -> list[Finding]:
-    """What the failures that are like this delivery's have in common, and successes do not; empty if nothing."""
+    """Return what failures like this delivery's have in common that successes lack; empty if nothing."""
     if delivery.subscription_id is None:
         return []
     successes = _payloads(_ids(_latest_successes(delivery)))
@@ -47,7 +47,7 @@ def _same(delivery: Delivery) -> DeliveryQuerySet:
 
 
 def _failing_ids(delivery: Delivery) -> list[uuid.UUID]:
-    """Always with its own, whatever its state is."""
+    """Return the ids of failures to compare; always includes this delivery, whatever its state."""
     found: list[uuid.UUID] = []
     group = delivery.failure_group
     if group is not None:
@@ -67,14 +67,14 @@ def _latest_successes(delivery: Delivery) -> QuerySet[Delivery]:
 
 
 def _earlier_successes(delivery: Delivery) -> QuerySet[Delivery]:
-    """From before the failures began, for an outage since which nothing has succeeded."""
+    """Return successes from before the failures began: nothing may have succeeded since."""
     since = delivery.failure_group.first_at if delivery.failure_group is not None else delivery.created_at
     rows = Delivery.objects.filter(integration_id=delivery.integration_id, id__lt=first_id_at(since))
     return _succeeded(delivery, rows.order_by("-id"))
 
 
 def _succeeded(delivery: Delivery, rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
-    """Bounded: there is no index by subscription and status, so the integration's latest are walked through."""
+    """Return successes. Bounded: there is no index by subscription and status, so it walks the integration's latest."""
     return _same(delivery).filter(id__in=rows.values("id")[:SCANNED], status=Delivery.Status.SUCCEEDED)
 
 
@@ -84,7 +84,7 @@ def _ids(rows: QuerySet[Delivery]) -> list[uuid.UUID]:
 
 
 def _payloads(ids: list[uuid.UUID]) -> list[Any]:
-    """What is, or was last, sent for these: oldest first. As many of the newest as `TEXT_LIMIT` allows."""
+    """Return the payloads sent for these, oldest first: as many of the newest as `TEXT_LIMIT` allows."""
     texts: list[str] = []
     room = TEXT_LIMIT
     for start in range(0, len(ids), CHUNK):
@@ -92,7 +92,7 @@ def _payloads(ids: list[uuid.UUID]) -> list[Any]:
             if len(text) <= min(PAYLOAD_LIMIT, room):
                 texts.append(text)
                 room -= len(text)
-        # The next ones are probably about as large.
+        # The next payloads are probably of similar size.
         if room < TEXT_LIMIT // 10:
             break
     return [json.loads(text) for text in reversed(texts)]

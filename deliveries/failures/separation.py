@@ -1,4 +1,4 @@
-"""Which simple statements separate the payloads of two sides. Pure: what `contrast` counts."""
+"""Find simple statements that separate the payloads of two sides, for `contrast`. Pure."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from deliveries.failures.traits import (
     words_of,
 )
 
-#: Leaves of all payloads together: about 150 ms.
+#: Most leaves of all payloads together: about 150 ms.
 LEAVES_LIMIT: Final = 16_000
-#: Of each side, the first look is at so many payloads; only statements that separate those are counted in all.
+#: First examine this many payloads of each side; only statements that separate them are counted in all payloads.
 FIRST_LOOK: Final = 16
-#: How much larger its share among failures must be than among successes.
+#: How much larger a statement's share among failures must be than among successes.
 LEAST_SEPARATION: Final = 0.3
 MOST_AMONG_SUCCESSES: Final = 0.2
-#: Characters that a text may be expected to contain.
+#: Characters that texts are checked for.
 SIGNS: Final = "@+-./:_#"
 
 
 @dataclass(slots=True)
 class Side:
-    """The payloads of one side: for each path, the values that each payload has there, the latest payload first."""
+    """The payloads of one side: for each path, the values of each payload, latest payload first."""
 
     size: int
-    #: How many values all payloads have.
+    #: Number of values in all payloads.
     values: int
     columns: dict[str, dict[int, list[Any]]]
-    #: For each path with objects: how many objects each payload has there, and all together.
+    #: For each path with objects: the number of objects in each payload, and in all together.
     objects: dict[str, tuple[dict[int, int], int]]
 
     @classmethod
@@ -73,7 +73,7 @@ class Side:
         )
 
     def missing(self, path: str) -> int:
-        """In how many payloads the object that should hold it is there, and it is not."""
+        """Return in how many payloads the value is missing although its parent object exists."""
         per_payload, everywhere = self.objects.get(parent_of(path), ({}, 0))
         own = self.columns.get(path, {})
         if path.endswith("[]") or everywhere == sum(map(len, own.values())):
@@ -105,7 +105,7 @@ class Candidate:
 
 
 def candidates(path: str, bad: Side, good: Side) -> tuple[list[Candidate], int]:
-    """Statements about one path that separate both sides, and how many were tried."""
+    """Return statements about one path that separate both sides, and how many were tried."""
     if not path:
         return [], 0
     found: list[Candidate] = []
@@ -175,7 +175,7 @@ def _is_constant(values: Sequence[Any]) -> bool:
 
 
 def _held(payloads: Iterable[list[Any]], traits: Callable[[Any], list[Trait]]) -> Iterator[Trait]:
-    """The traits of each payload's values, each once for a payload."""
+    """Return the traits of each payload's values, each once per payload."""
     for values in payloads:
         if len(values) == 1:
             yield from traits(values[0])
@@ -189,25 +189,25 @@ def _spread(column: dict[int, list[Any]]) -> list[list[Any]]:
 
 
 def _examples(trait: Trait, values: dict[int, list[Any]], traits: Callable[[Any], list[Trait]]) -> tuple[Any, ...]:
-    """Values of failures that have the trait, the most frequent first."""
+    """Return values of failures that have the trait, most frequent first."""
     having = Counter(key_of(value) for each in values.values() for value in each if trait in traits(value))
     return tuple(key for key, _ in having.most_common())
 
 
 def key_of(value: Any) -> Any:
-    """The value itself where it can be one of a set; a list or object by its kind and whether it is empty."""
+    """Return a hashable key: the value itself, or for a list or object its kind and whether it is empty."""
     if isinstance(value, dict | list):
         return type(value).__name__, size_of(value) if isinstance(value, list) else bool(value)
-    # True and 1 are the same key, but not the same value.
+    # True and 1 are equal as keys, but are not the same value.
     return (value,) if isinstance(value, bool) else value
 
 
 @dataclass(slots=True)
 class _Seen:
-    """What the successes have at a path, for statements that only make sense against them.
+    """What the successes have at a path, for statements that only make sense in comparison with them.
 
-    A success is judged as if it was not there itself (`alone`): a value that only one of them has is as unseen as
-    one that only failures have. Else every statement of that kind would hold for no success by its construction.
+    Each success is judged without itself (`alone`): a value that only one success has counts as unseen, like one that
+    only failures have. Otherwise, statements of that kind would by construction hold for no success.
     """
 
     values: frozenset[Any]

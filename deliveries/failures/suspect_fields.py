@@ -1,4 +1,4 @@
-"""Guesses which fields of a payload an error message refers to. Pure."""
+"""Guess which fields of a payload an error message refers to. Pure."""
 
 from __future__ import annotations
 

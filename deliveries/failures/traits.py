@@ -1,4 +1,4 @@
-"""Simple statements about the values of a payload, by which payloads can be compared: `starts with 00`. Pure."""
+"""Simple statements about the values of a payload, such as `starts with 00`, for comparing payloads. Pure."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any, Final
 
 from integrations.security.redaction import is_sensitive_name
 
-#: A kind of statement and what it says of the value: `("starts", "00")`.
+#: A kind of statement and its argument: `("starts", "00")`.
 Trait = tuple[str, Any]
 
-#: Items of one array that are looked at, levels of nesting, characters of one text.
+#: Most items of an array, levels of nesting, and characters of a text that are examined.
 ITEMS_LIMIT: Final = 30
 DEPTH_LIMIT: Final = 12
 TEXT_LIMIT: Final = 200
-#: A longer text is no word from a list of choices.
+#: Longer texts are not treated as one of a list of choices.
 LONGEST_VALUE: Final = 60
 LONGEST_START: Final = 3
 
-#: The kinds, most telling first: of two that separate equally well, the earlier is reported.
+#: The kinds, most informative first: of two that separate equally well, the earlier is reported.
 KINDS: Final = (
     "missing",
     "null",
@@ -50,9 +50,9 @@ KINDS: Final = (
     "present",
     "ends",
 )
-#: Statements about whether there is a value, not about which.
+#: Statements about whether there is a value, not about the value itself.
 STRUCTURAL: Final = frozenset({"missing", "null", "type", "empty", "blank", "present"})
-#: Statements that show nothing of the value: the only ones about fields that hold secrets.
+#: Statements that reveal nothing of the value: the only ones used for fields that hold secrets.
 DISCREET: Final = STRUCTURAL | {"longer", "shorter", "edge", "space", "nonascii", "break"}
 
 _TYPES: Final = {
@@ -71,7 +71,7 @@ _LETTERS = re.compile(r"[^\W\d_]")
 
 
 def walk(payload: Any) -> Iterator[tuple[str, Any]]:
-    """`payload`, whose path is empty, and every value below it with its path, containers included.
+    """Yield `payload`, whose path is empty, and every value below it with its path, including containers.
 
     All items of a list share one path: `items[]`.
     """
@@ -90,14 +90,14 @@ def walk(payload: Any) -> Iterator[tuple[str, Any]]:
 
 
 def parent_of(path: str) -> str:
-    """The path of the object or list that holds it; empty for the whole payload."""
+    """Return the path of the containing object or list; empty for the whole payload."""
     if path.endswith("[]"):
         return path[:-2]
     return path.rpartition(".")[0]
 
 
 def traits_of(value: Any) -> list[Trait]:
-    """What holds for the value by itself."""
+    """Return the traits of a value, considered by itself."""
     if value is None:
         return [("null", None)]
     kind = _TYPES.get(type(value), "a value")
@@ -149,12 +149,12 @@ def _of_text(text: str) -> list[Trait]:
 
 
 def form_of(text: str) -> str:
-    """How a text is written: `+99 999 999`, `aa-9999`."""
+    """Return the pattern of a text: `+99 999 999`, `aa-9999`."""
     return text[:LONGEST_VALUE].translate(_FORM)
 
 
 def size_of(value: Any) -> int | None:
-    """Characters of a text, items of a list; None for others."""
+    """Return the length of a text or list; None for other values."""
     return len(value) if isinstance(value, str | list) else None
 
 
@@ -163,18 +163,21 @@ def is_number(value: Any) -> bool:
 
 
 def is_counting(values: Sequence[Any]) -> bool:
-    """Whether values that are oldest first are times, or only grow, as serial numbers do."""
+    """Whether these values, oldest first, are times or only increase, as serial numbers do."""
     texts = [value for value in values if isinstance(value, str)]
     if texts:
         if sum(bool(_DATE.match(text)) for text in texts) * 2 > len(texts):
             return True
-        # Serial numbers may have a prefix: longer ones are later.
+        # Serial numbers may have a prefix; longer ones are later.
         return _is_growing([(len(text), text) for text in texts])
     return _is_growing([value for value in values if is_number(value)])
 
 
 def _is_growing(keys: Sequence[Any]) -> bool:
-    """From each to the next, and over a quarter of them, so that what begins anew again and again does not count."""
+    """Whether 90 % of the values are at most the next one, and the one a quarter of the list later.
+
+    Numbers that restart repeatedly do not count.
+    """
     if len(set(keys)) < 10:
         return False
     return all(
@@ -184,12 +187,12 @@ def _is_growing(keys: Sequence[Any]) -> bool:
 
 
 def is_secret(path: str) -> bool:
-    """Whether the name of the field, or of one around it, is that of a secret: nothing of its value is told."""
+    """Whether the name of the field, or of a field around it, indicates a secret, whose value must not be revealed."""
     return any(is_sensitive_name(part.removesuffix("[]")) for part in path.replace("[]", "").split("."))
 
 
 def words_of(trait: Trait, others: Iterable[Any] = ()) -> str:
-    """`others` are values for examples: those of successes for a form, those of failures for values."""
+    """Describe the trait. `others`: example values, from successes for a form, from failures for values."""
     kind, detail = trait
     examples = [shown(value) for value in list(others)[:3]]
     plain = {
@@ -233,7 +236,7 @@ _PLAINLY: Final = frozenset({"type", "starts", "ends", "contains", "lacks", "lon
 
 
 def shown(value: Any) -> str:
-    """A value inside a sentence, as JSON writes it, texts without quotes."""
+    """Format a value for a sentence: as JSON, but texts without quotes."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = str(value)

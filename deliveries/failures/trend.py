@@ -1,7 +1,7 @@
-"""The trend of a case: failures by the hour, from the occurrences that are counted anyway.
+"""The trend of a case: failures per hour, derived from the occurrences that are counted anyway.
 
-A task looks at the occurrences each minute and writes what is new into the hour of the latest failure, so recording a
-failure costs nothing more.
+Each minute, a task adds new occurrences to the hour of the latest failure, so that recording a failure costs nothing
+extra.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from deliveries.storage.counters import Counters
 
 HOUR = timedelta(hours=1)
 KEPT = timedelta(days=8)
-#: Cases counted by one call.
+#: Most cases counted by one call.
 BATCH = 500
 
 HOURS = Counters(FailureHour, unique=("case_id", "start"), added=("failures",), replaced=(), computed={})
 
 
 def count_hours(now: datetime) -> int:
-    """Write new occurrences into their hours, at most `BATCH` cases; delete old hours. Returns how many cases."""
+    """Add new occurrences to their hours, for at most `BATCH` cases; delete old hours. Returns how many cases."""
     FailureHour.objects.filter(start__lt=now - KEPT).delete()
     news = FailureGroup.objects.filter(Q(counted=None) | Q(counted__lt=F("occurrences"))).order_by("id")
     count = 0
     for pk, counted, occurrences, last_at in news.values_list("id", "counted", "occurrences", "last_at")[:BATCH]:
         with transaction.atomic():
-            # Another engine may have counted them meanwhile.
+            # Another process may have counted them in the meantime.
             mine = FailureGroup.objects.filter(id=pk, counted=counted).update(counted=occurrences)
             if mine and counted is not None and last_at > now - KEPT:
                 HOURS.add([{"case_id": pk, "start": hour_of(last_at), "failures": occurrences - counted}])
@@ -44,7 +44,7 @@ def hour_of(moment: datetime) -> datetime:
 
 
 def trends(cases: Sequence[FailureGroup], now: datetime, *, bars: int = 24, hours: int = 1) -> dict[int, list[int]]:
-    """Failures of each case in the last `bars` times `hours` hours, oldest first. One query."""
+    """Return each case's failures in the last `bars` periods of `hours` hours, oldest first. One query."""
     end = hour_of(now) + HOUR
     start = end - bars * hours * HOUR
     found: dict[int, list[int]] = defaultdict(lambda: [0] * bars)

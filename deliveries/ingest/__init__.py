@@ -1,4 +1,4 @@
-"""Ingest of what applications push: validate, plan, write in one transaction, wake the engines."""
+"""Ingest: validate what applications push, plan it, write it in one transaction, wake the engines."""
 
 from deliveries.ingest.service import Receipt, publish_events, push_objects
 

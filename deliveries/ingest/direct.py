@@ -1,7 +1,7 @@
-"""Pushes that are planned without the database, from what this process knows, and written by a `GroupCommit`.
+"""The fast path of pushes: planned from cached configuration, without the database, and written by a `GroupCommit`.
 
-Most are. Any other, and any that is refused, is nobody's here: it takes the way of `ingest.service`, which finds the
-same again and tells the caller what is wrong.
+Most pushes take it. Every other push, and every invalid one, falls back to the slow path, `ingest.service`, which also
+tells the caller what is wrong.
 """
 
 from __future__ import annotations
@@ -24,20 +24,22 @@ from integrations.foundation.strict_json import DocumentError, parse_document
 from integrations.security.tokens import Principal
 from subscriptions.routing import SchemaViolation, StoreConfig, cached_config
 
-#: Bytes of a body. A larger one would keep everybody else waiting while it is planned.
-MOST_BYTES = 64 * 1024
-#: Steps of filters and schemas, some microseconds each, for the same reason.
-MOST_STEPS = 5_000
-#: How often it is planned: again each time that its records turn out to exist, or to have changed.
+#: Largest body in bytes. Planning a larger one would block all other requests of the event loop.
+MAX_BYTES = 64 * 1024
+#: Most evaluation steps of filters and schemas, a few microseconds each, for the same reason.
+MAX_STEPS = 5_000
+#: How often a push is planned: again each time its records turn out to exist or to have changed.
 TRIES = 3
 
-_OTHER_WAY = (DocumentError, Invalid, SchemaViolation, TooMuchWork)
+_FALLBACK_ERRORS = (DocumentError, Invalid, SchemaViolation, TooMuchWork)
 
 
 @dataclass(slots=True, eq=False)
 class DirectPush(GroupedPush):
-    """`response`: what the caller gets once it is stored. `born`: its deliveries that an engine is to be handed.
-    `span`: to be ended when the caller is answered.
+    """A planned push.
+
+    `response`: for the caller, once the push is stored. `born`: its born-claimed deliveries. `span`: ends when the
+    caller has been answered.
     """
 
     response: Any = None
@@ -49,45 +51,48 @@ class DirectPush(GroupedPush):
     known: ExistingRecords = field(default_factory=dict, kw_only=True)
     tries: int = field(default=1, kw_only=True)
 
-    def ended(self, status: int) -> None:
-        """The caller was answered with this status."""
+    def end_span(self, status: int) -> None:
+        """End the span: the caller was answered with this status."""
         self.span.end(status, **{"hookdesk.store": str(self.waiting.rows.store_id)})
 
-    def replanned(self, exist: RecordsExist) -> bool:
-        """Plan again, for these records; False if it must go the other way."""
+    def replan(self, exist: RecordsExist) -> bool:
+        """Plan again with these existing records. False: fall back to the slow path."""
         self.tries += 1
         self.known = {**self.known, **exist.known}
         if self.tries > TRIES:
             return False
         try:
-            plan = _planned(self.config, self.document, self.known, is_objects=True, now=timezone.now())
-        except _OTHER_WAY:
+            plan = _plan(self.config, self.document, self.known, is_objects=True, now=timezone.now())
+        except _FALLBACK_ERRORS:
             return False
         plan.trace(self.span.traceparent)
-        self.waiting = WaitingPush(plan, self.waiting.repetition)
-        return _may_be_grouped(plan)
+        self.waiting = WaitingPush(plan, self.waiting.idempotency)
+        return _can_be_grouped(plan)
 
 
 def direct_push(
     *, principal: Principal, raw: bytes, is_objects: bool, key: str | None, traceparent: str | None = None
 ) -> DirectPush | None:
-    """None: take the other way. `is_objects`: the push API's body, not the event API's. `traceparent`: as it came."""
+    """Plan a push; None: use the slow path.
+
+    `is_objects`: the body is the push API's, not the event API's. `traceparent`: the request's header.
+    """
     span = tracing.begin("push", traceparent)
     config = cached_config(principal.store_id, principal.config_version)
-    if config is None or len(raw) > MOST_BYTES:
+    if config is None or len(raw) > MAX_BYTES:
         return None
     try:
         document = parse_document(raw)
-        plan = _planned(config, document, {}, is_objects=is_objects, now=timezone.now())
-    except _OTHER_WAY:
+        plan = _plan(config, document, {}, is_objects=is_objects, now=timezone.now())
+    except _FALLBACK_ERRORS:
         return None
-    if not _may_be_grouped(plan):
+    if not _can_be_grouped(plan):
         return None
     plan.trace(span.traceparent)
     response = of_objects(document) if is_objects else of_events(document, plan)
-    repetition = None if key is None else IdempotencyRecord(key, hashlib.sha256(raw).hexdigest(), response)
+    idempotency = None if key is None else IdempotencyRecord(key, hashlib.sha256(raw).hexdigest(), response)
     return DirectPush(
-        WaitingPush(plan, repetition),
+        WaitingPush(plan, idempotency),
         response=response,
         config=config,
         document=document,
@@ -96,17 +101,17 @@ def direct_push(
     )
 
 
-def _planned(config: StoreConfig, document: Any, known: ExistingRecords, *, is_objects: bool, now: datetime) -> Plan:
+def _plan(config: StoreConfig, document: Any, known: ExistingRecords, *, is_objects: bool, now: datetime) -> Plan:
     if is_objects:
         objects = read_objects(document, config.singular_overrides)
-        plan = plan_push(config=config, objects=objects, known=known, now=now, steps=MOST_STEPS)
+        plan = plan_push(config=config, objects=objects, known=known, now=now, steps=MAX_STEPS)
     else:
-        plan = plan_events(config=config, events=read_events(document, now), now=now, steps=MOST_STEPS)
+        plan = plan_events(config=config, events=read_events(document, now), now=now, steps=MAX_STEPS)
     for row in plan.deliveries:
         row.due_at = now
     return plan
 
 
-def _may_be_grouped(plan: Plan) -> bool:
-    """Ordered deliveries wait for earlier ones, which only the database knows."""
+def _can_be_grouped(plan: Plan) -> bool:
+    """Whether no delivery is ordered: only the database knows whether an earlier one must be sent first."""
     return all(row.order_key is None for row in plan.deliveries)

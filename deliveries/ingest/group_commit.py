@@ -1,7 +1,7 @@
-"""Group commit: pushes that come in while a transaction runs go into the next one together.
+"""Group commit: pushes that arrive while a transaction runs are written together in the next one.
 
-One thread writes. It waits for nothing but the database: a push that comes alone is written alone, at once. Each keeps
-its own verdict, and what one of them runs into the others do not notice.
+A single writer thread takes pushes from a queue. It never waits for a group to fill: a push that arrives alone is
+written alone, immediately. Each push has its own result, and a failure of one does not affect the others.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from deliveries.storage.write_lock import WriteLock
 
 logger = logging.getLogger("hookdesk.ingest")
 
-#: Pushes of one transaction, and rows: what comes after them waits for no more than that takes.
-MOST_PUSHES = 200
-MOST_ROWS = 2_000
-#: After so many seconds without a push, the connection is tried before it is used.
-TRIED_AFTER = 1.0
-#: Seconds for which it gives way to others between two transactions.
-LONGEST_WAY = 0.03
+#: Most pushes and rows in one transaction, which bound how long the following pushes wait.
+MAX_PUSHES = 200
+MAX_ROWS = 2_000
+#: After this many seconds without a push, the connection is checked before it is used.
+CHECK_CONNECTION_AFTER = 1.0
+#: Most seconds that the writer yields to other threads between two transactions.
+MAX_YIELD_SECONDS = 0.03
 
-#: Besides a verdict: an error of the database, after which nobody knows what is stored, or of this push alone.
+#: A verdict, or a database error: either of this push alone, or one after which it is unknown what was stored.
 Result = Verdict | DatabaseError | InterfaceError
 
 
 @dataclass(slots=True, eq=False)
 class GroupedPush:
-    """A push in the line of a `GroupCommit`. `result` is set when it is given to `finish`."""
+    """A push in the queue of a `GroupCommit`. `result` is set before `finish` gets the push."""
 
     waiting: WaitingPush
     result: Result = None
@@ -55,97 +55,98 @@ Push = TypeVar("Push", bound=GroupedPush)
 
 
 class GroupCommit(Generic[Push]):
-    """`finish(pushes)` is called in the thread that writes, with the pushes of one transaction.
+    """The queue and its writer thread.
 
-    `others_write` says whether other threads want to write, too: they get their turn after each transaction.
+    `finish(pushes)` is called in the writer thread with the pushes of each transaction. `has_other_writers()` returns
+    whether other threads are waiting to write: the writer yields to them after each transaction.
     """
 
     def __init__(
-        self, finish: Callable[[Sequence[Push]], None], others_write: Callable[[], bool] = lambda: False
+        self, finish: Callable[[Sequence[Push]], None], has_other_writers: Callable[[], bool] = lambda: False
     ) -> None:
         self._finish = finish
-        self._others_write = others_write
-        self._line: deque[Push] = deque()
-        #: What the thread waits for while `_is_waiting`.
-        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._others_write = has_other_writers
+        self._queue: deque[Push] = deque()
+        #: Wakes the writer thread; used only while `_is_waiting`.
+        self._wakeup: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.Lock()
         self._is_started = self._is_stopped = self._is_waiting = False
-        self._used_at = 0.0
+        self._last_used_at = 0.0
 
     def submit(self, push: Push) -> None:
-        """Never blocks for long."""
+        """Enqueue a push. Never blocks for long."""
         with self._lock:
             if not self._is_started:
                 self._is_started = True
                 threading.Thread(target=self._run, name="group commit", daemon=True).start()
-            self._line.append(push)
-            self._ring()
+            self._queue.append(push)
+            self._wake_writer()
 
     def stop(self) -> None:
-        """End the thread when nothing is left to write."""
+        """End the writer thread once the queue is empty."""
         with self._lock:
             self._is_stopped = True
-            self._ring()
+            self._wake_writer()
 
-    def _ring(self) -> None:
+    def _wake_writer(self) -> None:
         if self._is_waiting:
             self._is_waiting = False
-            self._bell.put(None)
+            self._wakeup.put(None)
 
     def _run(self) -> None:
         write_lock = WriteLock(backend().database_file())
         try:
-            while group := self._next():
+            while group := self._wait_for_group():
                 with write_lock.acquire():
                     self._write(group)
                 self._finish(group)
-                self._give_way()
+                self._yield_to_other_writers()
         finally:
             write_lock.close()
             connection.close()
 
-    def _give_way(self) -> None:
-        """Where one transaction writes at a time, a thread that begins the next at once would keep all others out."""
-        until = time.monotonic() + LONGEST_WAY
+    def _yield_to_other_writers(self) -> None:
+        """Pause between transactions if the database has one writer at a time: otherwise the others would starve."""
+        until = time.monotonic() + MAX_YIELD_SECONDS
         while self._others_write() and backend().has_one_writer and time.monotonic() < until:
             time.sleep(0.002)
 
-    def _next(self) -> list[Push]:
-        """The next ones in line that may be written together; empty when stopped.
+    def _wait_for_group(self) -> list[Push]:
+        """Wait for pushes and return those that may be written together; empty when stopped.
 
-        Those that share a record or an idempotency key with one of them, and all of that key behind it, keep their
-        place in the line.
+        A push that shares a record or an idempotency key with an earlier one stays in the queue, and so does every
+        later push with the same key, so that their order is kept.
         """
         while True:
             with self._lock:
-                if self._line or self._is_stopped:
-                    return self._taken()
+                if self._queue or self._is_stopped:
+                    return self._take_group()
                 self._is_waiting = True
-            self._bell.get()
+            self._wakeup.get()
 
-    def _taken(self) -> list[Push]:
+    def _take_group(self) -> list[Push]:
         group: list[Push] = []
-        left: list[Push] = []
+        postponed: list[Push] = []
         taken: set[tuple[object, ...]] = set()
         size = 0
-        while self._line and len(group) < MOST_PUSHES and size < MOST_ROWS:
-            push = self._line.popleft()
+        while self._queue and len(group) < MAX_PUSHES and size < MAX_ROWS:
+            push = self._queue.popleft()
             keys = set(push.waiting.keys())
             if keys and not taken.isdisjoint(keys):
-                left.append(push)
+                postponed.append(push)
             else:
                 group.append(push)
                 size += push.size
             taken |= keys
-        self._line.extendleft(reversed(left))
+        self._queue.extendleft(reversed(postponed))
         return group
 
     def _write(self, group: Sequence[Push]) -> None:
-        """Sets what became of each."""
+        """Write the group and set each push's result."""
         has_due = any(row.lease is None for push in group for row in push.waiting.rows.deliveries)
         notifies = has_due and may_notify_inline()
         try:
-            self._try_connection()
+            self._check_connection()
             results: Sequence[Result] = backend().write_pushes([push.waiting for push in group], notifies=notifies)
             failpoint("ingest.after_commit")
         except (OperationalError, InterfaceError) as error:
@@ -155,18 +156,22 @@ class GroupCommit(Generic[Push]):
             results = [error] * len(group)
         except Exception as error:
             if len(group) > 1:
-                # One of them cannot be written. It is found by writing each alone.
+                # One of them cannot be written: write each alone to find out which.
                 for push in group:
                     self._write([push])
                 return
-            logger.exception("a push could not be written")
+            logger.exception("could not write a push")
             results = [error if isinstance(error, DatabaseError) else DatabaseError(str(error))]
         for push, result in zip(group, results, strict=True):
             push.result = result
         if has_due and not notifies:
             wake()
 
-    def _try_connection(self) -> None:
-        before, self._used_at = self._used_at, time.monotonic()
-        if self._used_at - before > TRIED_AFTER and connection.connection is not None and not connection.is_usable():
+    def _check_connection(self) -> None:
+        before, self._last_used_at = self._last_used_at, time.monotonic()
+        if (
+            self._last_used_at - before > CHECK_CONNECTION_AFTER
+            and connection.connection is not None
+            and not connection.is_usable()
+        ):
             connection.close()

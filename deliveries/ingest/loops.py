@@ -1,9 +1,9 @@
 """Loop protection: receivers whose responses change the records that they are sent.
 
-Each event counts its hops: 0 for what an application pushed, one more than the event whose delivery was
-answered for what the answer brings. Hops alone end a loop, but late if each response brings several objects, or
-goes to several receivers, so the cascade that one response may cause is bounded too. It gets a number of
-deliveries that it may cause over all hops; the remainder is shared among those that it does cause.
+Each event counts its hops: 0 for a push of an application; for an event from a response, one more than the event that
+was delivered. A limit on hops alone ends a loop, but late if each response brings several objects or goes to several
+receivers. So the cascade that one response may cause is bounded too: it gets a budget of deliveries over all hops, and
+the remainder is divided among the deliveries that it causes.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from django.conf import settings
 from deliveries.ingest.plan import Plan
 from deliveries.storage.rows.pushes import EventRow
 
-#: Digits of the number of hops; the column holds up to 32,767.
-MOST_DIGITS = 4
+#: Most digits of a stated number of hops; the column holds up to 32,767.
+MAX_DIGITS = 4
 
 
 def note_arrival(plan: Plan, hops: int) -> None:
-    """For events that a program sent: `hops` is what it stated. Events beyond the limit are not forwarded."""
+    """Set the hops of events that a program sent with a stated number of hops; those beyond the limit are stopped."""
     _note(plan, hops, None, is_stopped=bool(plan.deliveries) and hops > settings.HOP_LIMIT)
 
 
 def note_answer(plan: Plan, *, hops: int, cascade_left: int | None) -> None:
-    """For the events of one response: `hops` and `cascade_left` are those of the event that it answers.
+    """Set the hops of a response's events, or stop them. `hops`, `cascade_left`: of the event that was delivered.
 
-    The first response (None) is forwarded whatever its size: a poll may return a lot.
+    The first response of a cascade (`cascade_left` is None) is forwarded whatever its size: a poll may return a lot.
     """
     number, hops = len(plan.deliveries), hops + 1
     if not number:
@@ -45,19 +45,19 @@ def _note(plan: Plan, hops: int, cascade_left: int | None, *, is_stopped: bool) 
 
 
 def stated_hops(stated: str | None, user_agent: str) -> int:
-    """The hops of a request: one more than its sender received. Another Hookdesk is recognised by its User-Agent.
+    """Return a request's hops: one more than its sender received. Another Hookdesk is recognised by its User-Agent.
 
-    `stated` is what the header says (None: it is missing). Raises ValueError for what is no such number.
+    `stated`: the header's value, None if missing. Raises ValueError if it is not a valid number.
     """
     if stated is None:
         return 1 if user_agent.startswith("Hookdesk/") else 0
-    if not (stated.isascii() and stated.isdigit() and len(stated) <= MOST_DIGITS):
-        raise ValueError(f"must be 0 to {'9' * MOST_DIGITS}, a whole number: copy it from the request received.")
+    if not (stated.isascii() and stated.isdigit() and len(stated) <= MAX_DIGITS):
+        raise ValueError(f"must be 0 to {'9' * MAX_DIGITS}, a whole number: copy it from the request received.")
     return int(stated) + 1
 
 
 def why_stopped(hops: int) -> str:
-    """Why an event with this many hops was not forwarded: a sentence for staff."""
+    """Return why an event with this many hops was not forwarded, as a sentence for staff."""
     times = "1 hop" if hops == 1 else f"{hops} hops"
     if hops > settings.HOP_LIMIT:
         return f"It went {times} through receivers and back; the limit is {settings.HOP_LIMIT} (HOP_LIMIT)."
@@ -68,9 +68,9 @@ def why_stopped(hops: int) -> str:
 
 
 def loop_text(event: EventRow, where: str) -> str:
-    """The notification, one per source, about an event that was not forwarded.
+    """Return the text of the notification (one per origin) about an event that was not forwarded.
 
-    `where` names who sent it: "The answers of Shop mirror".
+    `where` names the sender: "Responses from Shop mirror".
     """
     what = f"{event.object_type} {event.object_id}".strip()
     return (

@@ -1,4 +1,4 @@
-"""Parsing the bodies of the push and event APIs: every error is reported with its path."""
+"""Parse the bodies of the push and event APIs. Every error names its path."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Invalid(ValueError):
-    """The body is not what the push API takes (docs/contract.md#push-api); `field` is the place."""
+    """The push API does not accept the body (docs/contract.md#push-api). `field`: the path of the error."""
 
     def __init__(self, message: str, field: str | None = None, code: str = "parameter_invalid") -> None:
         super().__init__(message)
@@ -29,7 +29,7 @@ class Invalid(ValueError):
 
 
 def read_objects(document: Any, overrides: Mapping[str, str]) -> list[PushedObject]:
-    """`{"shipments": [{"id": …}]}` as objects. Raises Invalid."""
+    """Read `{"shipments": [{"id": …}]}`. Raises Invalid."""
     if not isinstance(document, dict):
         raise Invalid('The body must be a JSON object: {"shipments": [{"id": "1"}]}.', code="bad_request")
     if not document:
@@ -71,7 +71,7 @@ def _read_id(value: Any, path: str) -> str:
 
 
 def read_events(document: Any, now: datetime) -> list[PublishedEvent]:
-    """One event or an array of up to 1,000. Raises Invalid."""
+    """Read one event or an array of up to 1,000. Raises Invalid."""
     if isinstance(document, list):
         if len(document) > MAX_BATCH:
             raise Invalid(f"A batch may hold up to {MAX_BATCH:,} events; this one has {len(document):,}. Send several.")
@@ -116,7 +116,7 @@ def _check_name(value: Any, path: str, what: str) -> None:
 
 
 def _read_time(value: Any, path: str, now: datetime) -> datetime:
-    """ISO 8601 (UTC if no zone is given) or Unix seconds; defaults to now."""
+    """Read ISO 8601 (UTC if no zone is given) or Unix seconds; defaults to now. Raises Invalid."""
     if value is None:
         return now
     moment: datetime | None = None

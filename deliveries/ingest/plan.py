@@ -1,4 +1,4 @@
-"""From pushed objects to rows to write: events, deliveries, records. No database access here."""
+"""Plan a push: from pushed objects to the events, deliveries and records to write. No database access."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from subscriptions.routing import Route, StoreConfig, TopicRule
 
 @dataclass(slots=True)
 class Plan(PushRows):
-    #: What schemas, conditions and filters may still cost.
+    #: The remaining budget for evaluating schemas, conditions and filters.
     allowance: Allowance = field(default_factory=Allowance)
 
     @property
@@ -29,19 +29,17 @@ class Plan(PushRows):
 
     @property
     def stopped(self) -> EventRow | None:
-        """The first of its events that was not forwarded because it is in a loop."""
+        """The first event that is not forwarded because it is in a loop."""
         return next((row for row in self.events if row.is_stopped), None)
 
     @property
     def order_keys(self) -> set[OrderKey]:
-        """Of the ordered deliveries: locked before the plan is written."""
+        """The order keys of its ordered deliveries, to be locked before the plan is written."""
         return {(row.subscription_id, row.order_key) for row in self.deliveries if row.order_key is not None}
 
 
 class TooMuchWork(ValueError):
-    """Schemas, conditions and filters would take too long on this data; `path` is the object that exceeded the
-    budget.
-    """
+    """Evaluating schemas, conditions and filters exceeded the budget; `path` is the object that exceeded it."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -54,7 +52,7 @@ class TooMuchWork(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PushedObject:
-    """One object of a push: `path` is where it stood in the body, `shipments[0]`."""
+    """One object of a push. `path`: its place in the body, such as `shipments[0]`."""
 
     type: str
     external_id: str
@@ -64,9 +62,9 @@ class PushedObject:
 
 @dataclass(frozen=True, slots=True)
 class PublishedEvent:
-    """One event of the event API, or of a source: `path` is where it stood in the body, `[3]` or empty.
+    """One event of the event API or of a source. `path`: its place in the body, such as `[3]`, or empty.
 
-    What it is about is told by its topic and its data's id, unless `object_type` or `object_id` say it.
+    The object that it is about follows from its topic and its data's id, unless `object_type` and `object_id` are set.
     """
 
     topic: str | None
@@ -88,7 +86,7 @@ def plan_push(
     except_subscription: uuid.UUID | None = None,
     steps: int = Allowance.BASE,
 ) -> Plan:
-    """Merge each object into its record; what changed becomes events. `steps`: see `Allowance`.
+    """Merge each object into its record; changes become events. `steps`: see `Allowance`.
 
     Raises SchemaViolation or TooMuchWork.
     """
@@ -111,9 +109,9 @@ class PushPlanner:
         self._parts: list[Plan] = []
 
     def add(self, objects: Collection[PushedObject], except_subscription: uuid.UUID | None) -> Plan:
-        """All of the objects, or none: raises SchemaViolation or TooMuchWork.
+        """Add all of the objects, or none: raises SchemaViolation or TooMuchWork.
 
-        Returns their events and deliveries, without records. What the caller changes of them goes into `plan`.
+        Returns their events and deliveries, without records. `plan` includes the caller's changes to them.
         """
         part = Plan(self._config.store_id, self._config.version, self._plan.origin, self._plan.now)
         part.allowance = Allowance(self._steps)
@@ -125,7 +123,7 @@ class PushPlanner:
         return part
 
     def plan(self) -> Plan:
-        """Everything added. Its records are in the order of `deliveries.storage.locks`."""
+        """Return the plan of everything added, with its records in the order of `deliveries.storage.locks`."""
         plan = self._plan
         plan.events = [row for part in self._parts for row in part.events]
         plan.deliveries = [row for part in self._parts for row in part.deliveries]
@@ -170,7 +168,7 @@ def plan_events(
     origin: str = Event.Origin.EVENT,
     steps: int = Allowance.BASE,
 ) -> Plan:
-    """`steps`: see `Allowance`. Raises SchemaViolation or TooMuchWork."""
+    """Plan published events. `steps`: see `Allowance`. Raises SchemaViolation or TooMuchWork."""
     plan = Plan(config.store_id, config.version, origin, now)
     plan.allowance = Allowance(steps)
     for event in events:
@@ -196,7 +194,7 @@ def plan_events(
 
 
 def add_event(plan: Plan, config: StoreConfig, row: EventRow, data: Any, except_subscription: uuid.UUID | None) -> None:
-    """The event, and a delivery for each subscription that wants it."""
+    """Add the event, and a delivery for each subscription that matches it."""
     plan.events.append(row)
     name = row.topic or row.intent or ""
     for route in config.index.matching(row.topic, row.intent, data):
@@ -222,9 +220,9 @@ def _passes(plan: Plan, route: Route, row: EventRow, data: Any) -> bool:
         with plan.allowance.evaluation() as budget:
             return passes(route.filter, data, {"topic": row.topic, "intent": row.intent}, budget)
     except ExpressionError:
-        if plan.allowance.is_used_up:  # it may not be at fault: others have used up the budget
+        if plan.allowance.is_used_up:  # this filter may not be at fault: others may have used up the budget
             raise BudgetExceeded from None
-        # Not silently dropped: the delivery is created, and fails visibly when its request is built.
+        # Do not drop it silently: the delivery is created, and fails visibly when its request is built.
         return True
 
 
@@ -233,7 +231,7 @@ def _holds(plan: Plan, rule: TopicRule, old: Any, new: Any) -> bool:
         with plan.allowance.evaluation() as budget:
             return holds(rule.condition, old, new, budget)
     except WorkExceeded as error:
-        # Otherwise nobody would notice the missing event.
+        # Refuse the push: otherwise nobody would notice the missing event.
         raise BudgetExceeded from error
     except ExpressionError:
         return False

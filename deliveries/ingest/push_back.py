@@ -1,4 +1,4 @@
-"""Storing the objects in receivers' responses as records of their stores."""
+"""Push back: store the objects in receivers' responses as records of their stores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.utils import timezone
 from deliveries.ingest.loops import note_answer
 from deliveries.ingest.parsing import Invalid, read_objects
 from deliveries.ingest.plan import Plan, PushedObject, PushPlanner, TooMuchWork
-from deliveries.ingest.records import forget_empty, known_records
+from deliveries.ingest.records import delete_placeholders, known_records
 from deliveries.ingest.write import write_plan
 from deliveries.models import Event
 from deliveries.storage.rows.pushes import EventRow, OrderKey, PlanIsStale
@@ -22,16 +22,16 @@ from subscriptions.routing import SchemaViolation, StoreConfig, config_of
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: A plan is remade if its preconditions changed; after this many times its objects are dropped.
+#: How often a stale plan is remade before its objects are dropped.
 TRIES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Arrays of objects by their plural, that a receiver answered a delivery with.
+    """Arrays of objects, by plural type, in the response to one delivery.
 
-    They are never sent to the subscription whose delivery they answer. `hops`, `cascade_left` and
-    `traceparent` are those of the event that they answer.
+    They are never sent back to that delivery's subscription. `hops`, `cascade_left` and `traceparent` are those of the
+    delivered event.
     """
 
     delivery_id: uuid.UUID
@@ -44,9 +44,9 @@ class Answer:
 
 
 class OrderKeysMissing(Exception):
-    """The records changed, and what is to be written now concerns order keys that are not locked.
+    """The records changed, and the new plan needs order keys that are not locked.
 
-    They must not be locked this late (`deliveries.storage.locks`): roll back and start again with `keys` as well.
+    It is too late to lock them (`deliveries.storage.locks`): roll back and start again with `keys` locked as well.
     """
 
     def __init__(self, keys: Collection[OrderKey]) -> None:
@@ -56,7 +56,7 @@ class OrderKeysMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PushBack:
-    """The responses of one batch for one store, and the current plan for them."""
+    """One store's responses in a batch of results, and the current plan for them."""
 
     store_id: uuid.UUID
     answers: Sequence[Answer]
@@ -67,10 +67,10 @@ class PushBack:
 
 
 def plan_push_back(store_id: uuid.UUID, answers: Sequence[Answer], *, is_locked: bool = False) -> PushBack:
-    """One plan for all the responses, so that their records can be locked in one order.
+    """Make one plan for all the responses, so that their records can be locked in one order.
 
-    What cannot be stored is dropped and described in `problems`: a receiver's odd response must not fail the
-    delivery that it accepted. `is_locked`: lock the records, in the caller's transaction.
+    Objects that cannot be stored are dropped and described in `problems`: an odd response must not fail a delivery that
+    the receiver accepted. `is_locked`: lock the records, in the caller's transaction.
     """
     config = config_of(store_id)
     problems: list[str] = []
@@ -94,17 +94,17 @@ def plan_push_back(store_id: uuid.UUID, answers: Sequence[Answer], *, is_locked:
     plan = planner.plan()
     if is_locked:
         locked = {(item.type, item.external_id) for _, objects in parts for item in objects}
-        forget_empty(store_id, locked.difference(known, ((row.type, row.external_id) for row in plan.records)))
+        delete_placeholders(store_id, locked.difference(known, ((row.type, row.external_id) for row in plan.records)))
     return PushBack(store_id, answers, plan, problems, stopped)
 
 
 def _share(answer: Answer) -> int | None:
-    """How many deliveries each of its arrays may cause."""
+    """Return how many deliveries each array of the response may cause."""
     return None if answer.cascade_left is None else answer.cascade_left // max(1, len(answer.pushed))
 
 
 def _parts(answer: Answer, config: StoreConfig, problems: list[str]) -> list[tuple[Answer, list[PushedObject]]]:
-    """The answer's objects, type by type: what is wrong with one type says nothing about the others."""
+    """Return the response's objects by type, so that an error in one type does not affect the others."""
     parts = []
     for plural, items in answer.pushed.items():
         try:
@@ -123,14 +123,14 @@ def _not_storable(answer: Answer, error: Exception) -> str:
 
 
 def write_push_back(push_back: PushBack, held: Collection[OrderKey]) -> PushBack:
-    """Store it, in the caller's transaction, which has locked `held`. Returns it as it was stored.
+    """Store the objects in the caller's transaction, which has locked `held`. Returns what was stored.
 
-    Raises OrderKeysMissing; the caller's transaction must be rolled back then.
+    Raises OrderKeysMissing; the caller must then roll back its transaction.
     """
     for attempt in range(TRIES):
         try:
             with transaction.atomic():
-                if attempt:  # from here on nobody else can change the records
+                if attempt:  # the first plan was stale: lock the records while planning again
                     push_back = plan_push_back(push_back.store_id, push_back.answers, is_locked=True)
                 if missing := push_back.plan.order_keys.difference(held):
                     raise OrderKeysMissing(missing)

@@ -1,4 +1,4 @@
-"""Reading the records that pushed objects are merged into."""
+"""Read the records that pushed objects are merged into."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from deliveries.storage.rows.pushes import ExistingRecords
 def known_records(
     store_id: uuid.UUID, objects: Collection[PushedObject], *, is_locked: bool = False
 ) -> ExistingRecords:
-    """The records that these objects are merged into, with their versions.
+    """Return the existing records of these objects, with their versions.
 
-    `is_locked`: held until the transaction ends, in the order of `deliveries.storage.locks`; of what does not exist, an
-    empty record of version 0 is made, which the same transaction must write or `forget_empty`.
+    `is_locked`: lock them until the transaction ends, in the order of `deliveries.storage.locks`. For objects without
+    a record, this creates placeholders of version 0, which the same transaction must write or delete
+    (`delete_placeholders`).
     """
     wanted = {(item.type, item.external_id) for item in objects}
     if not wanted:
@@ -26,7 +27,7 @@ def known_records(
     return find(store_id, wanted)
 
 
-def forget_empty(store_id: uuid.UUID, keys: Collection[tuple[str, str]]) -> None:
-    """Records that were locked before they existed, and are not written after all."""
+def delete_placeholders(store_id: uuid.UUID, keys: Collection[tuple[str, str]]) -> None:
+    """Delete placeholders that were locked but not written."""
     for kind, external_id in sorted(keys):
         Record.objects.filter(store_id=store_id, type=kind, external_id=external_id, version=0).delete()

@@ -1,4 +1,4 @@
-"""What the caller of a push gets (docs/contract.md#push-api)."""
+"""Responses of the push API (docs/contract.md#push-api)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from integrations.foundation.identifiers import public_id
 
 
 def of_objects(document: dict[str, list[Any]]) -> dict[str, int]:
-    """How many of each type: `{"shipments": 1}`."""
+    """Return the number of objects of each type: `{"shipments": 1}`."""
     return {plural: len(items) for plural, items in document.items()}
 
 
 def of_events(document: Any, plan: Plan) -> dict[str, Any]:
-    """One event, or `{"events": […]}` if an array was sent."""
+    """Return the event, or `{"events": […]}` if an array was sent."""
     created_at = plan.now.isoformat().replace("+00:00", "Z")
     items = [
         {"id": public_id("evt", row.id), "topic": row.topic, "intent": row.intent, "created_at": created_at}

@@ -1,4 +1,4 @@
-"""The two entry points of ingest. Receivers' responses come in through `push_back`."""
+"""The two entry points of ingest: pushed objects and published events. Receivers' responses use `push_back`."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ from integrations.models import AccessToken
 from integrations.security.tokens import Principal, refresh
 from subscriptions.routing import SchemaViolation, StoreConfig, config_of
 
-#: A plan is remade if its preconditions changed; after this many times the client is told to retry.
+#: How often a stale plan is remade before the client is told to retry.
 TRIES = 12
-#: Whether the records of a store's last push were new. Its next push is assumed to be of the same kind, so that new
-#: records, the majority, need not be looked up first.
+#: Whether the records of a store's last push were new. The next push is assumed to be alike, so that new records, the
+#: usual case, need no lookup.
 _was_new: dict[uuid.UUID, bool] = {}
-MOST_REMEMBERED = 10_000
+MAX_STORES = 10_000
 
 
 class Revoked(Exception):
-    """The caller's token has been revoked, has expired or lost its push scope since it was cached."""
+    """The caller's token was revoked, expired or lost its push scope since it was cached."""
 
 
 class ScopeRevoked(Revoked):
-    """The caller's token is valid, but may not push any more."""
+    """The caller's token is valid but may no longer push."""
 
 
 class KeyConflict(Exception):
@@ -58,7 +58,7 @@ class KeyConflict(Exception):
 
 
 class TooMuchContention(Exception):
-    """Too much contention on the same records. Nothing was stored."""
+    """The plan was stale too often because of contention on the same records. Nothing was stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,9 @@ def push_objects(
     hops: int = 0,
     traceparent: str | None = None,
 ) -> Receipt:
-    """`{"<plural>": [object, …]}` into records and events: all or nothing. `hops`: how far it came.
+    """Store `{"<plural>": [object, …]}` as records and events, all or nothing. `hops`: see `loops`.
 
-    Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or TooMuchContention, and nothing is stored.
+    Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or TooMuchContention; then nothing is stored.
     """
     return _ingest(principal, _Objects(document), raw, key, hops, traceparent)
 
@@ -94,22 +94,22 @@ def publish_events(
     hops: int = 0,
     traceparent: str | None = None,
 ) -> Receipt:
-    """One event, or an array of them, into events and deliveries: all or nothing. `hops`: see `loops`.
+    """Store one event, or an array of them, with their deliveries, all or nothing. `hops`: see `loops`.
 
-    Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or TooMuchContention, and nothing is stored.
+    Raises Invalid, SchemaViolation, TooMuchWork, KeyConflict, Revoked or TooMuchContention; then nothing is stored.
     """
     return _ingest(principal, _Events(document), raw, key, hops, traceparent)
 
 
-class _Source(Protocol):
-    """What comes in, step by step: `_ingest` takes them in this order, again and again until nobody was quicker."""
+class _Input(Protocol):
+    """The steps of ingesting one kind of body. `_ingest` runs them in this order, again if the plan was stale."""
 
     def parse(self, config: StoreConfig, now: datetime) -> list[Any]: ...
 
     def load(
         self, config: StoreConfig, items: list[Any], known: ExistingRecords | None, *, is_locked: bool
     ) -> ExistingRecords | None:
-        """The records that the items are merged into. `known`: what an earlier try found; None: they may be new."""
+        """Return the records that the items are merged into; None: assume new ones. `known`: from an earlier try."""
         ...
 
     def plan(self, config: StoreConfig, items: list[Any], known: ExistingRecords | None, now: datetime) -> Plan: ...
@@ -141,7 +141,7 @@ class _Objects:
                 plan = plan_push(config=config, objects=items, known={}, now=now)
                 plan.assumes_new = True
                 return plan
-            # Merged into its record, the refused one may be whole.
+            # An object that is invalid by itself may be valid once merged into its record.
             known = known_records(config.store_id, items)
         _remember(config.store_id, is_new=not known)
         return plan_push(config=config, objects=items, known=known, now=now)
@@ -160,7 +160,7 @@ class _Events:
     def load(
         self, config: StoreConfig, items: list[PublishedEvent], known: ExistingRecords | None, *, is_locked: bool
     ) -> None:
-        """Events are merged into nothing."""
+        """Do nothing: events are not merged into records."""
 
     def plan(
         self, config: StoreConfig, items: list[PublishedEvent], known: ExistingRecords | None, now: datetime
@@ -172,19 +172,19 @@ class _Events:
 
 
 def _are_likely_new(config: StoreConfig, objects: Collection[PushedObject]) -> bool:
-    """Whether the records are taken for new without a look, as the last push's were: the write finds out."""
+    """Whether to assume that the records are new because the last push's were. The write detects a wrong guess."""
     return bool(objects) and _was_new.get(config.store_id, True)
 
 
 def _remember(store_id: uuid.UUID, *, is_new: bool) -> None:
-    if len(_was_new) >= MOST_REMEMBERED:
+    if len(_was_new) >= MAX_STORES:
         _was_new.clear()
     _was_new[store_id] = is_new
 
 
 def _ingest(
     principal: Principal,
-    source: _Source,
+    source: _Input,
     raw: bytes,
     key: str | None,
     hops: int,
@@ -192,28 +192,30 @@ def _ingest(
 ) -> Receipt:
     body_hash = hashlib.sha256(raw).hexdigest() if key is not None else ""
     known: ExistingRecords | None = None
-    held: set[OrderKey] | None = None  # order keys to lock first; None while there is no contention
+    locked_keys: set[OrderKey] | None = None  # order keys to lock first; None while there is no contention
     for _attempt in range(TRIES):
-        if key is not None and (receipt := _earlier_answer(principal, key, body_hash)):
+        if key is not None and (receipt := _earlier_response(principal, key, body_hash)):
             return receipt
         try:
-            with nullcontext() if held is None else _holding(principal.store_id, held):
+            with nullcontext() if locked_keys is None else _locked(principal.store_id, locked_keys):
                 config = config_of(principal.store_id, principal.config_version)
                 if config.version != principal.config_version:
-                    principal = _refreshed(principal)
+                    principal = _refresh(principal)
                     continue
                 now = timezone.now()
                 items = source.parse(config, now)
-                plan = source.plan(config, items, source.load(config, items, known, is_locked=held is not None), now)
+                plan = source.plan(
+                    config, items, source.load(config, items, known, is_locked=locked_keys is not None), now
+                )
                 response = source.response(plan)
                 if hops:
                     note_arrival(plan, hops)
                 plan.trace(traceparent)
                 if plan.is_empty and key is None:
-                    # No write will verify the caller here: check explicitly.
-                    _refreshed(principal)
+                    # There is no write to verify the caller: check explicitly.
+                    _refresh(principal)
                     return Receipt(response)
-                if held is not None and not plan.order_keys <= held:
+                if locked_keys is not None and not plan.order_keys <= locked_keys:
                     raise PlanIsStale
                 notifies = bool(plan.deliveries) and may_notify_inline()
                 write_plan(
@@ -223,9 +225,9 @@ def _ingest(
             known = found.known
             continue
         except PlanIsStale:
-            # Someone else was faster. To avoid losing repeatedly, lock the records while planning.
-            known, held = None, plan.order_keys.union(held or ())
-            principal = _refreshed(principal)
+            # A concurrent push won. To avoid losing again, lock the records while planning.
+            known, locked_keys = None, plan.order_keys.union(locked_keys or ())
+            principal = _refresh(principal)
             continue
         failpoint("ingest.after_commit")
         if stopped := plan.stopped:
@@ -238,10 +240,10 @@ def _ingest(
 
 
 @contextmanager
-def _holding(store_id: uuid.UUID, keys: Collection[OrderKey]) -> Iterator[None]:
-    """In a transaction whose plan cannot become stale: the store's configuration stays as it is, and the records that
-    it
-    reads are its own. In the order of `deliveries.storage.locks`: configuration, order keys, then records.
+def _locked(store_id: uuid.UUID, keys: Collection[OrderKey]) -> Iterator[None]:
+    """Open a transaction in which a plan cannot become stale: lock the configuration and the order keys.
+
+    The caller then locks the records that it reads. This is the order of `deliveries.storage.locks`.
     """
     with transaction.atomic():
         backend().hold_configuration(store_id)
@@ -249,7 +251,7 @@ def _holding(store_id: uuid.UUID, keys: Collection[OrderKey]) -> Iterator[None]:
         yield
 
 
-def _refreshed(principal: Principal) -> Principal:
+def _refresh(principal: Principal) -> Principal:
     current = refresh(principal)
     if current is None:
         raise Revoked
@@ -258,12 +260,12 @@ def _refreshed(principal: Principal) -> Principal:
     return current
 
 
-def _earlier_answer(principal: Principal, key: str, body_hash: str) -> Receipt | None:
-    """The key's earlier response. No write verifies the caller here, so it is checked first."""
+def _earlier_response(principal: Principal, key: str, body_hash: str) -> Receipt | None:
+    """Return the key's earlier response, if any. Checks the caller first, because there is no write to verify it."""
     found = IdempotencyKey.objects.filter(store_id=principal.store_id, key=key).first()
     if found is None:
         return None
-    _refreshed(principal)
+    _refresh(principal)
     if found.body_hash != body_hash:
         raise KeyConflict
     return Receipt(found.response, is_replay=True)

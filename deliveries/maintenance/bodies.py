@@ -1,7 +1,7 @@
-"""Integrations that keep no bodies: what was sent and answered is deleted once a delivery has succeeded.
+"""Delete request and response bodies of integrations that do not keep them, once a delivery has succeeded.
 
-Not where results are written: attempts before the successful one have bodies too, and results stay as fast as they are.
-Part of the sweep, each minute; it walks what has finished since the last one.
+This does not happen where results are recorded: earlier attempts have bodies too, and recording must stay fast. It is
+part of the sweep, each minute, and walks the deliveries that finished since the last one.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from django.db.models import Q
 from deliveries.models import Attempt, BodySweep, Delivery
 from integrations.models import Integration
 
-#: Deliveries looked at in one transaction.
+#: Deliveries per transaction.
 BATCH = 2_000
-#: Results carry the time at which they are recorded, and are committed a little later.
+#: Skip more recent deliveries: `finished_at` is set before the commit, so earlier ones may still appear.
 SETTLED_AFTER = timedelta(seconds=20)
-#: The rest is left to the next sweep.
+#: Stop after this many seconds; the next sweep continues.
 SECONDS = 20.0
 #: Pause between two transactions, so that others can write on SQLite.
 PAUSE = 0.005
@@ -30,10 +30,10 @@ Finished = tuple[datetime, uuid.UUID, int, str]
 
 
 def drop_bodies(now: datetime, *, seconds: float = SECONDS) -> int:
-    """Returns of how many attempts. Safe to interrupt, to repeat and to run concurrently."""
+    """Delete the bodies; return from how many attempts. Safe to interrupt, repeat and run concurrently."""
     wanted = sorted(Integration.objects.filter(keeps_bodies=False).values_list("id", flat=True))
     if not wanted:
-        BodySweep.objects.filter(id=1).delete()  # so that one that is switched off later begins at the beginning
+        BodySweep.objects.filter(id=1).delete()  # so that an integration that stops keeping bodies is fully walked
         return 0
     _begin(wanted)
     until, count = time.monotonic() + seconds, 0

@@ -1,8 +1,8 @@
 """What happens to deliveries when an integration or a subscription is created or deleted. Connected in `apps.py`.
 
-Deleting only records that there is a backlog to discard. It is discarded after the commit, in small transactions, so
-that pushes and engines never wait for it; what a process did not finish, the engines' maintenance
-completes. Engines do not send any of it in the meantime: see `leave_out_deleted`.
+A deletion only records that there is a backlog to discard. The backlog is discarded after the commit, in small
+transactions, so that pushes and engines never wait for it; the engines' maintenance completes what the deleting process
+did not finish. In the meantime engines do not send any of it: see `without_deleted`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from subscriptions.models import Subscription
 
 logger = logging.getLogger("hookdesk.lifecycle")
 
-#: Deliveries of one transaction.
+#: Deliveries per transaction.
 BATCH = 200
-#: Seconds that a deletion waits for its backlog; the rest is left to the engines' maintenance.
+#: Seconds that a deletion spends on its backlog; the engines' maintenance does the rest.
 SECONDS = 2.0
 #: Pause between two transactions, so that others can write on SQLite.
 PAUSE = 0.005
@@ -42,55 +42,58 @@ _ENDED_BY_DELETION = [Delivery.Status.PENDING, Delivery.Status.RETRYING, Deliver
 
 
 def ping_new_subscription(subscription: Subscription, now: datetime) -> None:
-    """As Intercom did: a new subscription is pinged at once. Other formats are pinged on demand only."""
+    """Ping a new subscription at once if the format does so, as Intercom did. Others are pinged on demand only."""
     if subscription.integration.adapter.pings_new_subscriptions:
         request_ping(subscription=subscription, now=now)
 
 
 def discard_deliveries_of_integration(integration: Integration, now: datetime) -> None:
-    _note(integration.pk, None, now)
+    _record_backlog(integration.pk, None, now)
 
 
 def discard_deliveries_of_subscription(subscription: Subscription, now: datetime) -> None:
-    _note(subscription.integration_id, subscription.pk, now)
+    _record_backlog(subscription.integration_id, subscription.pk, now)
 
 
-def _note(integration_id: int, subscription_id: uuid.UUID | None, now: datetime) -> None:
-    """In the deleting transaction."""
+def _record_backlog(integration_id: int, subscription_id: uuid.UUID | None, now: datetime) -> None:
+    """Record the backlog, in the deleting transaction, and discard it after the commit."""
     mine = Q(subscription=subscription_id) if subscription_id is not None else Q(subscription=None)
     backlog = Backlog.objects.filter(mine, integration=integration_id).first() or Backlog.objects.create(
         integration_id=integration_id, subscription_id=subscription_id, created_at=now
     )
-    transaction.on_commit(partial(_discard_for_a_while, backlog.pk), robust=True)
+    transaction.on_commit(partial(_discard_within_time_limit, backlog.pk), robust=True)
 
 
-def _discard_for_a_while(backlog_id: int) -> None:
+def _discard_within_time_limit(backlog_id: int) -> None:
     backlog = Backlog.objects.filter(pk=backlog_id).first()
     if backlog is not None:
         discard(backlog, timezone.now(), seconds=SECONDS)
 
 
-def note_left_behind(now: datetime) -> int:
-    """Deleted integrations with due deliveries: a push in progress may have created them after the rest of the
-    backlog was discarded, and no engine claims them. Returns how many. Part of the engines' maintenance."""
+def note_late_deliveries(now: datetime) -> int:
+    """Record backlogs of deleted integrations that have due deliveries again; return how many integrations.
+
+    A push in progress may have created them after the rest of the backlog was discarded, and no engine claims them.
+    Part of the engines' maintenance.
+    """
     has_lease = Q(status=Delivery.Status.SENDING, due_at__gt=now)
     waiting = Delivery.objects.filter(~has_lease, integration=OuterRef("pk"), due_at__isnull=False)
     deleted = list(Integration.objects.exclude(deleted_at=None).filter(Exists(waiting)).values_list("pk", flat=True))
     for integration_id in deleted:
         with transaction.atomic():
-            _note(integration_id, None, now)
+            _record_backlog(integration_id, None, now)
     return len(deleted)
 
 
-def go_on(now: datetime) -> int:
-    """Work off remaining backlogs; returns how many deliveries were discarded. Part of the engines' maintenance."""
+def continue_backlogs(now: datetime) -> int:
+    """Discard remaining backlogs; return how many deliveries were discarded. Part of the engines' maintenance."""
     return sum(discard(backlog, now, seconds=SECONDS) for backlog in Backlog.objects.order_by("pk")[:20])
 
 
 def discard(backlog: Backlog, now: datetime, *, seconds: float) -> int:
-    """Discard the backlog; returns how many. Outside a transaction. Safe to interrupt and to repeat.
+    """Discard the backlog; return how many deliveries. Call outside a transaction. Safe to interrupt and repeat.
 
-    One that is being sent is left to the engine, which records its outcome, and then to the next run.
+    Skips deliveries that are being sent: the engine records their outcome, and the next run discards them.
     """
     until = time.monotonic() + seconds
     _end_leases(backlog, now)
@@ -109,7 +112,7 @@ def discard(backlog: Backlog, now: datetime, *, seconds: float) -> int:
 
 
 def _end_leases(backlog: Backlog, now: datetime) -> None:
-    """Leases of engines that died: their deliveries would never be claimed again."""
+    """End the leases of engines that died: no engine would claim these deliveries again."""
     died = deliveries_of(backlog).filter(status=Delivery.Status.SENDING, due_at__lte=now)
     ids = list(died.order_by("id").values_list("id", flat=True))
     if not ids:
@@ -151,19 +154,22 @@ def _discard_batch(ended: DeliveryQuerySet, ids: Sequence[uuid.UUID], now: datet
             is_awaiting_source=False,
         )
         groups.close_empty_groups({row.failure_group_id for row in rows}, now)
-        said = [row for row in rows if row.trigger != Delivery.Trigger.TEST]
+        reported = [row for row in rows if row.trigger != Delivery.Trigger.TEST]
         hooks.settled(
-            [hooks.DeliveryChange(row.id, row.store_id, row.integration_id, Delivery.Status.DISCARDED) for row in said],
+            [
+                hooks.DeliveryChange(row.id, row.store_id, row.integration_id, Delivery.Status.DISCARDED)
+                for row in reported
+            ],
             now,
         )
     return len(rows)
 
 
-def leave_out_deleted(claims: list[ClaimedDelivery], deleted: set[uuid.UUID], now: datetime) -> list[ClaimedDelivery]:
-    """Those of the claims whose subscription is not among the `deleted`. Inside the claim's transaction.
+def without_deleted(claims: list[ClaimedDelivery], deleted: set[uuid.UUID], now: datetime) -> list[ClaimedDelivery]:
+    """Return the claims whose subscription is not in `deleted`. Call inside the claim's transaction.
 
-    The others are released without a due time and recorded: a push in progress may have created them after the rest of
-    the backlog was discarded.
+    The others are released without a due time, and a backlog is recorded for them: a push in progress may have created
+    them after the rest of the backlog was discarded.
     """
     unwanted = [claimed for claimed in claims if claimed.subscription_id in deleted]
     for claimed in unwanted:

@@ -1,4 +1,4 @@
-"""Tells staff when an integration no longer holds what it should, and when it does again."""
+"""Notify staff when an integration misses its objective, and when it meets it again."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from django.db import transaction
 from django.db.models import Q
 
 from deliveries import hooks
-from deliveries.maintenance.periodic import harmless
+from deliveries.maintenance.periodic import log_and_continue
 from deliveries.stats.budgets import Budget, budgets
 from deliveries.stats.waiting import MOST_COUNTED, Waiting, waiting
 from integrations.models import Objectives
 from integrations.services.objectives import WITHIN_CHOICES
 
-#: What was too much is settled only below this share of the limit, so that it is not told again and again.
+#: A limit that was exceeded counts as met again only below this share of it, to avoid repeated notifications.
 SETTLED_BELOW: Final = 0.8
 AUTO: Final = "auto"
 #: Columns of `Objectives`.
@@ -25,7 +25,7 @@ ALERTS: Final = ("budget_alert_at", "backlog_alert_at", "wait_alert_at")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`is_broken`: to be told; `is_held`: over again. Neither: as it was."""
+    """The state of one objective. `is_broken`: missed. `is_held`: met again. Neither: no change."""
 
     is_broken: bool
     is_held: bool
@@ -34,7 +34,7 @@ class Finding:
 
 
 def watch_objectives(now: datetime) -> int:
-    """Announce what changed since the last time; returns how many. Safe to run in several processes at once."""
+    """Announce changes since the last run; return how many. Safe to run in several processes at once."""
     has_one = Q(target__isnull=False) | Q(max_backlog__isnull=False) | Q(max_wait__isnull=False)
     is_told = Q(budget_alert_at__isnull=False) | Q(backlog_alert_at__isnull=False) | Q(wait_alert_at__isnull=False)
     watched = Objectives.objects.filter(Q(has_one, integration__deleted_at=None) | is_told)
@@ -45,16 +45,16 @@ def watch_objectives(now: datetime) -> int:
     queues, spent = waiting(now, [row.integration_id for row in alive], MOST_COUNTED), budgets(alive, now)
     changed = 0
     for row in rows:
-        with harmless("watching the objectives of integration", row.integration_id):
+        with log_and_continue("watching the objectives of integration", row.integration_id):
             queue = queues.get(row.integration_id, Waiting())
             found = _findings(row, queue, spent.get(row.integration_id), now) if row in alive else {}
             for alert in ALERTS:
-                changed += _tell(row, alert, found.get(alert), now)
+                changed += _announce(row, alert, found.get(alert), now)
     return changed
 
 
 def _findings(row: Objectives, queue: Waiting, spent: Budget | None, now: datetime) -> dict[str, Finding]:
-    """By alert, of the objectives that are set."""
+    """Return the findings, by alert, for the objectives that are set."""
     found = {}
     if spent is not None:
         found["budget_alert_at"] = _budget(row, spent)
@@ -65,8 +65,8 @@ def _findings(row: Objectives, queue: Waiting, spent: Budget | None, now: dateti
     return found
 
 
-def _tell(row: Objectives, alert: str, finding: Finding | None, now: datetime) -> bool:
-    """`alert`: the name of the column that says since when it is known."""
+def _announce(row: Objectives, alert: str, finding: Finding | None, now: datetime) -> bool:
+    """Announce a change. `alert`: the column that holds since when the objective has been known to be missed."""
     since = getattr(row, alert)
     integration, key = row.integration, f"{alert.removesuffix('_alert_at')}:{row.integration_id}"
     is_over = since is not None and (finding is None or finding.is_held)
@@ -74,7 +74,7 @@ def _tell(row: Objectives, alert: str, finding: Finding | None, now: datetime) -
     if not (is_over or is_new):
         return False
     with transaction.atomic():
-        # Another process may have told it meanwhile.
+        # Another process may have announced it in the meantime.
         if not Objectives.objects.filter(pk=row.pk, **{alert: since}).update(**{alert: now if is_new else None}):
             return False
         if is_new:
@@ -100,11 +100,11 @@ def _budget_text(row: Objectives, found: Budget) -> str:
     return f"the error budget ({objective}) is being spent {rate}, {found.spent:.0%} of it so far: {spent}."
 
 
-def _backlog(queue: Waiting, most: int) -> Finding:
-    text = f"{queue.text} deliveries wait, more than the {most:,} that may."
-    return Finding(queue.number > most, queue.number <= most * SETTLED_BELOW, "warning", text)
+def _backlog(queue: Waiting, limit: int) -> Finding:
+    text = f"{queue.text} deliveries wait, more than the {limit:,} that may."
+    return Finding(queue.number > limit, queue.number <= limit * SETTLED_BELOW, "warning", text)
 
 
-def _wait(waited: float, most: int) -> Finding:
-    text = f"the oldest due delivery has waited for {waited:,.0f} seconds, longer than the {most:,} that it may."
-    return Finding(waited > most, waited <= most * SETTLED_BELOW, "error", text)
+def _wait(waited: float, limit: int) -> Finding:
+    text = f"the oldest due delivery has waited for {waited:,.0f} seconds, longer than the {limit:,} that it may."
+    return Finding(waited > limit, waited <= limit * SETTLED_BELOW, "error", text)

@@ -1,4 +1,4 @@
-"""What engines do every few seconds besides sending: polls, stale holds, auto-disabling integrations."""
+"""Periodic jobs of the engines, every few seconds: polls, stale holds, disabling dead integrations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import InterfaceError, OperationalError, transaction
 
 from deliveries import hooks
-from deliveries.dispatch.ordering import release_forgotten
+from deliveries.dispatch.ordering import release_orphaned
 from deliveries.maintenance import cascade
 from deliveries.models import Delivery, Event
 from deliveries.operational.publishing import publish_noted
@@ -23,7 +23,7 @@ from subscriptions.models import Subscription
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: An integration that has failed this long without a success is disabled: announced, reversible, replayable.
+#: An integration that fails for this long without a success is disabled. Announced, reversible, and replayable.
 DISABLE_AFTER = timedelta(days=5)
 SWEEP_EVERY = timedelta(seconds=30)
 
@@ -31,20 +31,20 @@ _swept_at: datetime | None = None
 
 
 def run_periodic(now: datetime) -> None:
-    """Cheap enough for every heartbeat; all of it may run in several engines at once without harm."""
+    """Run the jobs. Cheap enough for every heartbeat, and safe to run in several engines at once."""
     global _swept_at
     jobs: list[Callable[[datetime], object]] = [make_due_polls, publish_noted, queue_recipes, queue_indexing]
     if _swept_at is None or not timedelta() <= now - _swept_at < SWEEP_EVERY:
         _swept_at = now
-        jobs += [release_forgotten, disable_dead_integrations, cascade.note_left_behind, cascade.go_on]
+        jobs += [release_orphaned, disable_dead_integrations, cascade.note_late_deliveries, cascade.continue_backlogs]
     for job in jobs:
-        with harmless(job.__name__, ""):
+        with log_and_continue(job.__name__, ""):
             job(now)
 
 
 @contextmanager
-def harmless(what: str, which: object) -> Iterator[None]:
-    """An error with one must not delay the others."""
+def log_and_continue(what: str, which: object) -> Iterator[None]:
+    """Log errors of the block and continue with the rest; only database outages are raised."""
     try:
         yield
     except (OperationalError, InterfaceError):
@@ -54,23 +54,20 @@ def harmless(what: str, which: object) -> Iterator[None]:
 
 
 def make_due_polls(now: datetime) -> int:
-    """A poll is a delivery like any other, so that its failures are retried and visible.
-
-    Returns how many were created.
-    """
+    """Create due polls; return how many. A poll is a normal delivery, so that failures are retried and visible."""
     due = Subscription.objects.alive().filter(
         next_poll_at__lte=now, is_active=True, integration__is_enabled=True, integration__deleted_at=None
     )
     count = 0
-    # Without its parameters, which may be unreadable: then the poll itself says so.
+    # Do not load the parameters: they may be unreadable, which the poll itself then reports.
     for subscription in due.defer("parameters")[:500]:
-        with harmless("polling", subscription.id):
+        with log_and_continue("polling", subscription.id):
             count += make_poll(subscription, now)
     return count
 
 
 def make_poll(subscription: Subscription, now: datetime) -> bool:
-    """False: another engine created it, or the previous poll is still in progress."""
+    """Create a poll. False: another engine created it, or the previous poll is still open."""
     assert subscription.poll_every is not None
     with transaction.atomic():
         won = Subscription.objects.filter(id=subscription.id, next_poll_at=subscription.next_poll_at).update(
@@ -108,10 +105,7 @@ def make_poll(subscription: Subscription, now: datetime) -> bool:
 
 
 def _bring_forward(poll: Delivery, now: datetime) -> None:
-    """Retry a waiting poll at the next interval: after an outage the retry schedule would wait a day.
-
-    Not if the receiver itself asked for a pause.
-    """
+    """Retry a waiting poll now, unless the receiver asked for a pause: the retry schedule might wait up to a day."""
     if poll.status != Delivery.Status.RETRYING or poll.due_at is None or poll.due_at <= now:
         return
     last = poll.attempts.order_by("-number").values_list("response_headers", flat=True).first()
@@ -127,7 +121,7 @@ def disable_dead_integrations(now: datetime) -> int:
     )
     count = 0
     for integration_id, since in dead.values_list("integration_id", "first_failure_at"):
-        with harmless("disabling integration", integration_id):
+        with log_and_continue("disabling integration", integration_id):
             assert since is not None
             count += _disable(integration_id, since, now)
     return count

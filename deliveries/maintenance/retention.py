@@ -1,6 +1,6 @@
-"""Deleting what is older than the retention, in small transactions, so that pushes and engines never wait for it.
+"""Prune what is older than the retention, in small transactions, so that pushes and engines never wait for it.
 
-Stores may have a retention of their own (`integrations.services.retention`), for successes and failures apart.
+Stores may have a retention of their own (`integrations.services.retention`), separately for successes and failures.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from subscriptions.services.versions import prune_versions
 
 #: Idempotency keys are kept for 24 hours at least (docs/contract.md#guarantees).
 KEYS_KEPT = timedelta(hours=24)
-#: What sources sent is recognised for 72 hours at least.
+#: Repeated requests at sources are recognised for at least 72 hours.
 SOURCE_KEYS_KEPT = timedelta(hours=72)
-#: Simulations say what would have happened; what is saved is in the history.
+#: Simulations are kept briefly: they only say what would have happened; saved changes are in the history.
 SIMULATIONS_KEPT = timedelta(days=7)
 VISITS_KEPT = timedelta(days=1)
 
@@ -64,7 +64,7 @@ def prune_finished(
     now: datetime | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Delete what finished before `before`; returns the number of rows. See `prune`."""
+    """Delete what finished before `before`; return the number of rows. See `prune`."""
     return prune(before=before, batch=batch, now=now, progress=progress).total
 
 
@@ -75,11 +75,11 @@ def prune(
     now: datetime | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Pruned:
-    """Deliveries that finished before `before` with their attempts and revisions, and equally old events that have
-    no delivery left; idempotency keys after 24 h, those of sources after 72 h. Records and the audit trail stay.
+    """Delete deliveries that finished before `before`, with their attempts and revisions, and equally old events that
+    have no delivery left; idempotency keys after 24 h, those of sources after 72 h. Records and the audit trail stay.
 
-    A store with a rule of its own (`Retention`) is pruned by that, also of records and audit entries.
-    `progress` is called with the number of rows of each batch. Safe to interrupt, to repeat, and to run concurrently.
+    A store with a rule of its own (`Retention`) is pruned by that rule, which may include records and audit entries.
+    `progress` is called with the number of rows of each batch. Safe to interrupt, repeat and run concurrently.
     """
     now = now or timezone.now()
     limits = Limits.at(before, now)
@@ -104,13 +104,13 @@ def prune(
         for _ in _until_none(partial(step, before, batch)):
             pass
     prune_drafts(now - DRAFT_KEPT)
-    SourceRequest.objects.filter(received_at__lt=before).delete()  # a few hundred of each source
+    SourceRequest.objects.filter(received_at__lt=before).delete()  # a few hundred per source
     WizardPresence.objects.filter(at__lt=now - VISITS_KEPT).delete()
     return pruned
 
 
 def count_prunable(*, before: datetime, now: datetime | None = None) -> int:
-    """Deliveries that `prune` would delete now."""
+    """Count the deliveries that `prune` would delete now."""
     limits = Limits.at(before, now or timezone.now())
     return Delivery.objects.filter(limits.condition, finished_at__lt=limits.latest).count()
 
@@ -136,7 +136,7 @@ def _prune_keys(model: type[IdempotencyKey] | type[SourceKey], before: datetime,
 
 
 def _prune_origins(before: datetime, batch: int) -> int:
-    """Which source events came from, of events that are gone."""
+    """Delete the origins (source requests) of events that no longer exist."""
     event = Event.objects.filter(id=OuterRef("event_id"))
     old = SourceEvent.objects.filter(~Exists(event), event_id__lt=first_id_at(before)).values_list(
         "event_id", flat=True
@@ -146,7 +146,7 @@ def _prune_origins(before: datetime, batch: int) -> int:
 
 
 def _prune_proposals(before: datetime, batch: int) -> int:
-    """Old proposals, decided or not: they hold payloads. What they became stays."""
+    """Delete old proposals, decided or not, because they hold payloads. The actions that followed from them stay."""
     with transaction.atomic():
         ids = list(Proposal.objects.filter(created_at__lt=before).values_list("id", flat=True)[:batch])
         orphans = BulkFix.objects.filter(status=BulkFix.Status.PROPOSED, proposal__in=ids)
@@ -155,7 +155,7 @@ def _prune_proposals(before: datetime, batch: int) -> int:
 
 
 def _prune_items(before: datetime, batch: int) -> int:
-    """Items of old replays; the replays themselves stay, with their counts."""
+    """Delete the items of old replays. The replays themselves stay, with their counts."""
     with transaction.atomic():
         ids = ReplayItem.objects.filter(replay__finished_at__lt=before).values_list("id", flat=True)[:batch]
         return ReplayItem.objects.filter(id__in=list(ids)).delete()[0]

@@ -1,4 +1,4 @@
-"""What retention deletes of the large tables: each is walked once, in its own order, batch by batch."""
+"""Walks for pruning the large tables: each walks its table once, in its own order, batch by batch."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Walk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Up to when finished deliveries are deleted, and events without any."""
+    """The time before which finished deliveries, and events without deliveries, are deleted."""
 
     successes: Cutoffs
     failures: Cutoffs
 
     @classmethod
     def at(cls, before: datetime, now: datetime) -> Limits:
-        """`before` is for stores without a rule of their own."""
+        """Return the limits now. `before` applies to stores without a rule of their own."""
         return cls(*(cutoffs_of(kind, now, default=before) for kind in ("successes", "failures")))
 
     @property
@@ -47,12 +47,12 @@ class Limits:
         return cutoff is not None and finished_at < cutoff
 
     def of_events(self, store_id: uuid.UUID) -> datetime:
-        """An event may have deliveries of either kind."""
+        """Return the limit for events: the earlier one, since an event may have both successes and failures."""
         return min(moment for each in (self.successes, self.failures) if (moment := each.of(store_id)) is not None)
 
     @property
     def condition(self) -> Q:
-        """The same as `is_old`, for counting."""
+        """The same condition as `is_old`, as a query for counting."""
         ruled = {*self.successes.of_store, *self.failures.of_store}
         is_success = Q(status=Delivery.Status.SUCCEEDED)
         found = ~Q(store__in=ruled) & Q(finished_at__lt=self.successes.default)
@@ -64,8 +64,8 @@ class Limits:
 
 @dataclass(slots=True)
 class OldDeliveries:
-    """Walks what finished before the latest limit once, in the order in which it finished: what a store keeps longer
-    is not read again.
+    """Walks the deliveries that finished before the latest limit once, in the order in which they finished, so that
+    deliveries which a store keeps longer are not read again.
     """
 
     limits: Limits
@@ -94,10 +94,10 @@ class OldDeliveries:
     def _delete(self, old: dict[uuid.UUID, int | None]) -> int:
         with transaction.atomic():
             groups = {group for group in old.values() if group is not None}
-            # A group loses its sample with it. In the order of `deliveries.storage.locks`: groups before deliveries.
+            # Also lock groups whose sample is deleted. Groups come before deliveries: see `deliveries.storage.locks`.
             lock_groups(groups.union(FailureGroup.objects.filter(sample__in=list(old)).values_list("id", flat=True)))
-            # Skips rows being resent or referenced at this moment; the next run takes them. Deleting takes the
-            # strongest lock, and skips.
+            # Skip rows that are being resent or referenced at this moment; the next run deletes them. Deleting needs
+            # the strongest row lock, so it must not wait.
             mine = Delivery.objects.filter(id__in=list(old), finished_at__isnull=False).order_by("id")
             found = mine.select_for_update(skip_locked=True).values_list(
                 "id", "failure_group_id", "store_id", "status", "finished_at"
@@ -115,7 +115,7 @@ class OldDeliveries:
 
 @dataclass(slots=True)
 class OldEvents:
-    """Walks the old events once, by their ids, which sort by time: those that must stay are not read again."""
+    """Walks the old events once, by id (which sorts by time), so that events which must stay are not read again."""
 
     limits: Limits
     batch: int
@@ -138,7 +138,7 @@ class OldEvents:
 
 @dataclass(slots=True)
 class OldEntries:
-    """Walks the audit trail, in which later entries have higher ids, as far as any store's retention reaches."""
+    """Walks the audit trail by id (later entries have higher ids) up to the latest limit of any store."""
 
     cutoffs: Cutoffs
     batch: int
@@ -164,6 +164,6 @@ def prune_records(store_id: uuid.UUID, before: datetime, batch: int) -> int:
     old = Record.objects.filter(store=store_id, version__gt=0, updated_at__lt=before)
     ids = list(old.values_list("id", flat=True)[:batch])
     with transaction.atomic():
-        # Deleting takes the stronger lock, and skips those that a push holds at this moment.
+        # Deleting needs the stronger row lock: skip records that a push has locked at this moment.
         free = old.filter(id__in=ids).select_for_update(skip_locked=True).values_list("id", flat=True)
         return Record.objects.filter(id__in=list(free)).delete()[0]

@@ -19,7 +19,7 @@ from typing import Any, Final
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.dateparse import parse_datetime
 
-from deliveries.dispatch.ordering import first_in_line
+from deliveries.dispatch.ordering import first_unfinished
 from deliveries.explaining.event import ANSWERS
 from deliveries.explaining.lists import events_between
 from deliveries.models import Delivery, Event, Replay, ReplayItem
@@ -197,7 +197,7 @@ def make_deliveries(
         if event.pk in there:
             continue
         key = _order_key(event) if subscription.is_ordered else None
-        is_held = key is not None and (key in waiting or first_in_line(subscription.pk, key) is not None)
+        is_held = key is not None and (key in waiting or first_unfinished(subscription.pk, key) is not None)
         if key is not None:
             waiting.add(key)
         rows.append(

@@ -11,7 +11,7 @@ from integrations.security.redaction import MASK, redact_bytes
 
 
 def readable_body(attempt: Attempt) -> str:
-    """The request's body as text, with any credentials masked."""
+    """Return the request's body as text, with any credentials masked."""
     body = bytes(attempt.request_body or b"")
     if not attempt.is_body_encrypted:
         return body.decode(errors="replace")
@@ -23,7 +23,7 @@ def readable_body(attempt: Attempt) -> str:
 
 
 def exact_body(attempt: Attempt) -> bytes:
-    """The bytes that were sent, credentials included. For resending and proofs, never for display.
+    """Return the bytes that were sent, including credentials. For resending and signatures, never for display.
 
     Raises DecryptionError if no key decrypts them.
     """
@@ -32,14 +32,14 @@ def exact_body(attempt: Attempt) -> bytes:
 
 
 def readable_response(attempt: Attempt) -> str | None:
-    """The response's body as text (credentials were masked before it was stored), None if there was no response."""
+    """Return the response's body as text (credentials were masked before storing), or None without a response."""
     if attempt.response_status is None:
         return None
     return bytes(attempt.response_body or b"").decode(errors="replace")
 
 
 def _credentials(attempt: Attempt) -> tuple[str, ...]:
-    """What to mask in this body: the values of its `parameters`, then and now."""
+    """Return the values to mask in this body: those of `parameters`, as sent and as configured now."""
     delivery = attempt.delivery
     values = {delivery.integration.token, *texts_in(delivery.integration.parameters)}
     if delivery.subscription is not None:

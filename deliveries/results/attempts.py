@@ -1,8 +1,9 @@
-"""Attempt rows. Each is written once, when the attempt has ended, with the result it had.
+"""Attempt rows. Each is written once, with its result, when the attempt has ended.
 
-While it is under way, the delivery's row speaks for it: its lease, its number (`attempt_count`) and what started it
-(`trigger`). If the worker dies, whoever takes the lease writes the row, as `unknown` and without the request, which
-only the dead one knew. Should that one come back after all, its row replaces this one.
+A running attempt has no row; the delivery's row describes it: its lease, its number (`attempt_count`) and what started
+it (`trigger`). If the worker dies, the engine that claims the delivery next writes the attempt's row with the outcome
+`unknown` and without the request, which only the dead worker knew. If that worker turns out to be alive and records
+its result after all, the result replaces this row.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ INTERRUPTED = (
 )
 
 
-def ended(transition: Transition) -> EndedAttempt:
-    """The row of an attempt with its result."""
+def ended_attempt(transition: Transition) -> EndedAttempt:
+    """Return the row of an ended attempt, with its result."""
     outcome, response, request = transition.outcome, transition.response, transition.request
     secrets = request.secrets if request is not None else ()
-    row = _begun(transition.claimed, request, transition.started_at)._replace(
+    row = _request_row(transition.claimed, request, transition.started_at)._replace(
         outcome="succeeded" if outcome.is_success else "failed",
         duration_ms=round(transition.duration * 1000),
         error_kind=outcome.kind,
@@ -55,7 +56,7 @@ def ended(transition: Transition) -> EndedAttempt:
     )
 
 
-def _begun(claimed: ClaimedDelivery, request: Request | None, started_at: datetime) -> EndedAttempt:
+def _request_row(claimed: ClaimedDelivery, request: Request | None, started_at: datetime) -> EndedAttempt:
     row = EndedAttempt(
         claimed.attempt_id,
         claimed.id,
@@ -78,23 +79,26 @@ def _begun(claimed: ClaimedDelivery, request: Request | None, started_at: dateti
 
 
 def stored_body(request: Request) -> tuple[bytes, bool]:
-    """The exact bytes; encrypted where they hold a credential (`hub` puts parameters into the body)."""
+    """Return the exact bytes, encrypted if they contain a credential (`hub` puts parameters into the body)."""
     if request.secrets and redact_bytes(request.body, request.secrets) != request.body:
         return encrypt_bytes(request.body), True
     return request.body, False
 
 
-# --- attempts whose end nobody knows -----------------------------------------------------------------------------
+# --- attempts with an unknown outcome ------------------------------------------------------------------------------
 
 
 def began_at(lease_ends_at: datetime, timeout: float, first_sent_at: datetime | None) -> datetime:
-    """When the attempt with this lease began, as far as its delivery's row tells."""
+    """Estimate when the attempt with this lease began, from its delivery's row."""
     moment = lease_ends_at - timedelta(seconds=timeout + LEASE_GRACE)
     return moment if first_sent_at is None else max(moment, first_sent_at)
 
 
 def write_interrupted(claims: Iterable[ClaimedDelivery]) -> None:
-    """The attempts before these claims whose worker did not live to record them. In the claim's transaction."""
+    """Write the previous attempts of these claims if their worker died before recording them.
+
+    Call inside the claim's transaction.
+    """
     rows = [
         interrupted(
             claimed.id,
@@ -113,8 +117,8 @@ def write_interrupted(claims: Iterable[ClaimedDelivery]) -> None:
             backend().interrupt_attempts(rows)
     except (OperationalError, InterfaceError):
         raise
-    except Exception:  # nothing would be claimed any more
-        logger.exception("the interrupted attempts of %s deliveries cannot be stored", len(rows))
+    except Exception:  # continue: otherwise no engine could claim these deliveries again
+        logger.exception("could not store the interrupted attempts of %s deliveries", len(rows))
 
 
 def interrupted(delivery_id: uuid.UUID, number: int, trigger: str, revision: int, started_at: datetime) -> EndedAttempt:
@@ -131,19 +135,19 @@ def interrupted(delivery_id: uuid.UUID, number: int, trigger: str, revision: int
     )
 
 
-def give_back(claims: Sequence[ClaimedDelivery], now: datetime) -> None:
-    """Undo claims of which nothing was sent: due again at once, and the attempt does not count."""
+def release_unsent(claims: Sequence[ClaimedDelivery], now: datetime) -> None:
+    """Undo claims that were not sent: due again immediately, and the attempt does not count."""
     for claimed in claims:
         Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status="sending").update(
             status="retrying", due_at=now, lease=None, attempt_count=F("attempt_count") - 1
         )
 
 
-def leave_unfinished(dispatches: Sequence[Dispatch], now: datetime) -> None:
-    """What was sent and cannot be waited for: due again at once, without counting a crash."""
+def abandon_in_flight(dispatches: Sequence[Dispatch], now: datetime) -> None:
+    """Record requests that we cannot wait for as unknown: due again immediately, without counting a crash."""
     for dispatch in dispatches:
         claimed = dispatch.claimed
-        row = _begun(claimed, dispatch.request, dispatch.started_at)
+        row = _request_row(claimed, dispatch.request, dispatch.started_at)
         with transaction.atomic():
             Delivery.objects.filter(id=claimed.id, lease=claimed.lease, status="sending").update(
                 status="retrying", due_at=now, lease=None, trigger="test" if claimed.is_test else "scheduled"

@@ -1,4 +1,4 @@
-"""A request as a `curl` command that can be pasted into a shell. Pure."""
+"""Format a request as a `curl` command that can be pasted into a shell. Pure."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Final
 
 from integrations.security.redaction import MASK
 
-#: Headers that curl writes itself, or that would contradict what it sends.
+#: Headers that curl sets itself, or that would contradict what it sends.
 LEFT_OUT: Final = frozenset({"host", "content-length", "connection", "accept-encoding", "transfer-encoding"})
 PLACEHOLDER: Final = "YOUR_SECRET"
 
 
 def curl_command(*, method: str, url: str, headers: Iterable[Sequence[str]], body: str) -> str:
-    """The request, each header on a line of its own.
+    """Return the command, with each header on its own line.
 
-    Masked credentials become placeholders that are named after their header: `YOUR_AUTHORIZATION`, `YOUR_SECRET` in the
-    URL and the body. `body` is text; bytes that were none are not restored.
+    Masked credentials become placeholders named after their header, such as `YOUR_AUTHORIZATION`, or `YOUR_SECRET` in
+    the URL and the body. `body` is text: bytes that were not valid text are not restored.
     """
     parts = [f"curl -i -X {shlex.quote(method)} {shlex.quote(_filled(url))}"]
     for name, value in headers:

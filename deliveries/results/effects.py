@@ -1,7 +1,7 @@
 """Side effects of outcomes: parameters, pushed-back objects, ordering, disabling.
 
-`gather` determines the needed locks before anything is locked; `apply` acts under those locks, in the order of
-`deliveries.storage.locks`.
+`gather` determines the required locks before anything is locked; `apply` acts under those locks. Locks are taken in the
+order of `deliveries.storage.locks`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from deliveries.dispatch.types import ClaimedDelivery, Transition
 from deliveries.ingest.loops import loop_text
 from deliveries.ingest.push_back import Answer, OrderKeysMissing, PushBack, plan_push_back, write_push_back
 from deliveries.models import Event
-from deliveries.results.superseding import Superfluous, awaiting, is_anyone_awaiting_source, missed_polls, supersede
+from deliveries.results.superseding import Superseded, awaiting, is_anyone_awaiting_source, missed_polls, supersede
 from deliveries.storage.rows.pushes import EventRow, OrderKey
 from integrations.models import ConfigVersion, Integration, Store
 from integrations.parameters import save_parameters, would_change
@@ -36,13 +36,13 @@ logger = logging.getLogger("hookdesk.engine")
 
 @dataclass(slots=True)
 class Needs:
-    """The locks that a batch's effects need."""
+    """The side effects of a batch and the locks that they need."""
 
     push_backs: list[PushBack] = field(default_factory=list)
-    superfluous: list[Superfluous] = field(default_factory=list)
+    superseded: list[Superseded] = field(default_factory=list)
     order_keys: set[OrderKey] = field(default_factory=set)
     polled: set[uuid.UUID] = field(default_factory=set)
-    #: Whose configuration may change.
+    #: Stores whose configuration may change.
     stores: set[uuid.UUID] = field(default_factory=set)
 
     @property
@@ -51,28 +51,28 @@ class Needs:
 
     @property
     def groups(self) -> set[int]:
-        return {row.group_id for row in self.superfluous if row.group_id is not None}
+        return {row.group_id for row in self.superseded if row.group_id is not None}
 
 
 def gather(transitions: Sequence[Transition], also: Collection[OrderKey] = ()) -> Needs:
-    """Read-only. `also`: order keys that an earlier attempt found missing."""
+    """Determine the effects and their locks, without writing. `also`: order keys that an earlier try found missing."""
     needs = Needs(order_keys=_released_keys(transitions) | set(also))
     succeeded = [s.claimed for s in transitions if s.status == "succeeded"]
     if succeeded and is_anyone_awaiting_source():
-        needs.superfluous = awaiting(succeeded)
+        needs.superseded = awaiting(succeeded)
     for transition in transitions:
         claimed, outcome = transition.claimed, transition.outcome
         if outcome.effect is not None:
             needs.stores.add(claimed.store_id)
         elif outcome.parameters and claimed.store_id not in needs.stores:
-            with _in_vain("parameters", claimed):
+            with _logging_failure("parameters", claimed):
                 if would_change(claimed.integration_id, outcome.parameters):
                     needs.stores.add(claimed.store_id)
         if _is_poll(transition):
             assert claimed.subscription_id is not None
             needs.polled.add(claimed.subscription_id)
-            needs.superfluous += missed_polls(claimed)
-    needs.order_keys |= {key for row in needs.superfluous if (key := row.key) is not None}
+            needs.superseded += missed_polls(claimed)
+    needs.order_keys |= {key for row in needs.superseded if (key := row.key) is not None}
     for store_id, answers in sorted(_answers(transitions).items()):
         push_back = plan_push_back(store_id, answers)
         needs.push_backs.append(push_back)
@@ -81,10 +81,10 @@ def gather(transitions: Sequence[Transition], also: Collection[OrderKey] = ()) -
 
 
 def lock_configuration(needs: Needs) -> None:
-    """The first of the locks that an engine takes after the claim lock."""
+    """Lock the configuration that may change: the first lock that an engine takes after the claim lock."""
     if needs.changes_configuration:
         ConfigVersion.lock()
-        # Triggers write the version into the stores, which a push may hold that waits for an order key.
+        # Triggers write the version into the stores' rows. A push may hold these while it waits for an order key.
         stores = Store.objects.filter(id__in=needs.stores).order_by("id")
         list(stores.select_for_update(no_key=True).values_list("id"))
     if needs.polled:
@@ -93,16 +93,17 @@ def lock_configuration(needs: Needs) -> None:
 
 
 def apply(transitions: Sequence[Transition], needs: Needs, now: datetime) -> list[int]:
-    """Apply all effects of a batch, in its transaction, under its locks. Returns the groups that superseded ones left.
+    """Apply all effects of a batch, in its transaction and under its locks.
 
-    Requests in a response that cannot be fulfilled are logged, never raised. Raises OrderKeysMissing.
+    Returns the failure groups that superseded deliveries left. Effects that fail are logged, not raised. Raises
+    OrderKeysMissing.
     """
-    groups = supersede(needs.superfluous, now)
-    for key in sorted(_released_keys(transitions) | {row.key for row in needs.superfluous if row.key is not None}):
+    groups = supersede(needs.superseded, now)
+    for key in sorted(_released_keys(transitions) | {row.key for row in needs.superseded if row.key is not None}):
         release_next(*key, now)
     loops = _push_back(transitions, needs)
     for transition in transitions:
-        _ask_of_configuration(transition, now)
+        _change_configuration(transition, now)
     for (store_id, integration_id), stopped in sorted(loops.items(), key=lambda item: item[0]):
         _announce_loop(store_id, integration_id, stopped, now)
     return groups
@@ -113,13 +114,13 @@ def _is_poll(transition: Transition) -> bool:
 
 
 def _released_keys(transitions: Sequence[Transition]) -> set[OrderKey]:
-    """Of the ordered ones that got through: their records' next ones may go."""
+    """The order keys of ordered deliveries that succeeded: the next delivery of each record may be sent."""
     claims = [transition.claimed for transition in transitions if transition.status == "succeeded"]
     return {(c.subscription_id, c.order_key) for c in claims if c.subscription_id and c.order_key is not None}
 
 
 def _answers(transitions: Sequence[Transition]) -> dict[uuid.UUID, list[Answer]]:
-    """By store. Tests push nothing back, nor do late results."""
+    """Return the pushed-back responses by store. Tests and late results push nothing back."""
     found: dict[uuid.UUID, list[Answer]] = {}
     for transition in transitions:
         claimed, pushed = transition.claimed, transition.outcome.pushed
@@ -141,12 +142,12 @@ def _answer(claimed: ClaimedDelivery, pushed: Mapping[str, list[dict[str, Any]]]
 
 
 def _push_back(transitions: Sequence[Transition], needs: Needs) -> dict[tuple[uuid.UUID, int], EventRow]:
-    """Store what the answers bring; by store and integration, what was not sent on, as it goes round in a loop."""
+    """Store the pushed-back objects. Returns, by store and integration, an event that was stopped because of a loop."""
     answers = _answers(transitions)
     loops: dict[tuple[uuid.UUID, int], EventRow] = {}
     for push_back in needs.push_backs:
         mine = answers.get(push_back.store_id, [])
-        if len(mine) < len(push_back.answers):  # some came too late
+        if len(mine) < len(push_back.answers):  # some results turned out to be late
             push_back = plan_push_back(push_back.store_id, mine, is_locked=True)
         try:
             with transaction.atomic():
@@ -155,8 +156,8 @@ def _push_back(transitions: Sequence[Transition], needs: Needs) -> dict[tuple[uu
             raise  # the whole batch is recorded again
         except Exception:
             if len(transitions) > 1:
-                raise  # one by one, so that only the one at fault goes without
-            logger.exception("the objects in the answer to %s could not be stored", transitions[0].claimed.id)
+                raise  # the batch is recorded one by one, so that only the result at fault is affected
+            logger.exception("could not store the objects from the response to %s", transitions[0].claimed.id)
             continue
         for problem in written.problems:
             logger.warning("%s", problem)
@@ -171,8 +172,8 @@ def _announce_loop(store_id: uuid.UUID, integration_id: int, stopped: EventRow, 
 
 
 @contextmanager
-def _in_vain(what: str, claimed: ClaimedDelivery) -> Iterator[None]:
-    """A request in a response that cannot be fulfilled must not fail the delivery."""
+def _logging_failure(what: str, claimed: ClaimedDelivery) -> Iterator[None]:
+    """Log errors of the block instead of raising them: a failing side effect must not fail the delivery."""
     try:
         with transaction.atomic():
             yield
@@ -182,25 +183,25 @@ def _in_vain(what: str, claimed: ClaimedDelivery) -> Iterator[None]:
         logger.exception("could not apply %s from the response to %s", what, claimed.id)
 
 
-def _ask_of_configuration(transition: Transition, now: datetime) -> None:
+def _change_configuration(transition: Transition, now: datetime) -> None:
     outcome, claimed = transition.outcome, transition.claimed
     if outcome.parameters:
-        with _in_vain("parameters", claimed):
+        with _logging_failure("parameters", claimed):
             save_parameters(claimed.integration_id, outcome.parameters)
     if outcome.effect is not None:
-        with _in_vain(outcome.effect, claimed):
-            _take_effect(transition, now)
+        with _logging_failure(outcome.effect, claimed):
+            _apply_effect(transition, now)
     if _is_poll(transition):
-        _note_poll(claimed)
+        _save_poll_time(claimed)
 
 
-def _take_effect(transition: Transition, now: datetime) -> None:
+def _apply_effect(transition: Transition, now: datetime) -> None:
     claimed, outcome = transition.claimed, transition.outcome
     if outcome.effect == "disable_integration":
         integration = Integration.objects.only("id", "name", "store_id").get(id=claimed.integration_id)
-        is_told = claimed.origin != Event.Origin.HOOKDESK  # nothing is published about what was published so
+        is_told = claimed.origin != Event.Origin.HOOKDESK  # no operational events about operational events
         if not disable_integration(integration=integration, reason=outcome.message, is_told=is_told):
-            return  # a concurrent response has already done this and raised the notification
+            return  # a concurrent response has already disabled it and raised the notification
         text = f"{integration.name} was disabled: {outcome.message}"
         hooks.announced(claimed.store_id, integration.id, f"disabled:{integration.id}", "error", text, now)
     elif outcome.effect == "deactivate_subscription" and claimed.subscription_id is not None:
@@ -215,9 +216,9 @@ def _take_effect(transition: Transition, now: datetime) -> None:
         hooks.announced(claimed.store_id, claimed.integration_id, f"deactivated:{subscription.id}", "error", text, now)
 
 
-def _note_poll(claimed: ClaimedDelivery) -> None:
-    """`last_poll` becomes the time at which the poll that succeeded was made."""
+def _save_poll_time(claimed: ClaimedDelivery) -> None:
+    """Set `last_poll_at` to the time at which the successful poll was created."""
     assert claimed.subscription_id is not None
-    # Never backwards: staff may resend an old one.
+    # Never move it backwards: staff may resend an old poll.
     is_news = Q(last_poll_at=None) | Q(last_poll_at__lt=claimed.occurred_at)
     Subscription.objects.filter(is_news, id=claimed.subscription_id).update(last_poll_at=claimed.occurred_at)

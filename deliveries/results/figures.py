@@ -1,4 +1,4 @@
-"""What is counted of attempts: how they ended, how long the receiver took, how long after the push it was delivered."""
+"""The figures counted for attempts: outcome, response time of the receiver, and delivery time since the push."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Kind = AttemptCount.Kind
 
 
 def figures_of(transitions: Iterable[Transition], now: datetime) -> list[AttemptFigure]:
-    """One figure for each attempt that is no test, and one more for each delivery that has arrived. Pure."""
+    """Return one figure per attempt, except tests, and another one per successful delivery. Pure."""
     slot, moment = int(now.timestamp()) // SLOT_SECONDS, int(now.timestamp() * 1000)
     found = []
     for transition in transitions:
@@ -22,17 +22,17 @@ def figures_of(transitions: Iterable[Transition], now: datetime) -> list[Attempt
         if claimed.is_test:
             continue
         took = round(transition.duration * 1000)
-        place = bin_of(took) if transition.request is not None else NOTHING_SENT
-        found.append(AttemptFigure(claimed.id, slot, claimed.integration_id, _ending(transition), place, took))
+        duration_bin = bin_of(took) if transition.request is not None else NOTHING_SENT
+        found.append(AttemptFigure(claimed.id, slot, claimed.integration_id, _kind_of(transition), duration_bin, took))
         if transition.status == "succeeded":
-            passed = max(0, moment - (claimed.id.int >> 80))  # the id begins with when it was made
+            passed = max(0, moment - (claimed.id.int >> 80))  # the id (UUID version 7) begins with its creation time
             found.append(
                 AttemptFigure(claimed.id, slot, claimed.integration_id, Kind.DELIVERED, bin_of(passed), passed)
             )
     return found
 
 
-def _ending(transition: Transition) -> int:
+def _kind_of(transition: Transition) -> int:
     if transition.outcome.is_success:
         return Kind.SUCCEEDED
     return Kind.RETRYING if transition.status == "retrying" else Kind.FAILED

@@ -1,4 +1,4 @@
-"""Health of integrations, derived from attempts: failures, breaker, throttling."""
+"""The health of integrations, derived from attempts: failures, breaker, throttling."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from deliveries.dispatch.pacing import BREAKER_THRESHOLD, noted_health, probe_delay, unnoted_successes
+from deliveries.dispatch.pacing import BREAKER_THRESHOLD, probe_delay, unwritten_successes, written_health
 from deliveries.dispatch.types import Transition
 from integrations.models import IntegrationHealth
 from integrations.recent_outcomes import SUCCESS, added
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: A receiver's 429 pauses the whole integration, but never for longer than this.
-LONGEST_THROTTLE = timedelta(hours=1)
-#: A success is recorded at most this often: the row would otherwise be written with every batch.
-NOTE_SUCCESS_EVERY = timedelta(seconds=10)
+#: A receiver's 429 pauses the whole integration, but no longer than this.
+MAX_THROTTLE = timedelta(hours=1)
+#: Successes are written at most this often; otherwise every batch would write the row.
+WRITE_SUCCESS_EVERY = timedelta(seconds=10)
 
 
 def is_down(transition: Transition) -> bool:
-    """Whether the attempt speaks for an integration that is down, and not for a payload that it refuses."""
+    """Whether the attempt indicates that the integration is down, as opposed to a refused payload."""
     if transition.outcome.is_success or transition.outcome.is_permanent:
         return False
     if transition.response is None:
@@ -28,19 +28,19 @@ def is_down(transition: Transition) -> bool:
     response = transition.response
     if response.status in (502, 503, 504):
         return True
-    # A 500 with its own message is an application that rejects this payload. An empty one, or
-    # an error page, is a server in trouble.
-    is_wordless = not response.body.strip() or "html" in (response.header("Content-Type") or "").lower()
-    return response.status >= 500 and is_wordless
+    # A 500 with a message of its own is an application that rejects this payload. An empty body or an HTML error page
+    # is a server in trouble.
+    has_no_message = not response.body.strip() or "html" in (response.header("Content-Type") or "").lower()
+    return response.status >= 500 and has_no_message
 
 
-def are_worth_noting(transitions: Sequence[Transition], now: datetime) -> bool:
-    """Whether `note_health` will write the health of an integration."""
-    return any(_is_worth_noting(key, batch, now) for key, batch in _by_integration(transitions).items())
+def must_write_health(transitions: Sequence[Transition], now: datetime) -> bool:
+    """Whether `write_health` would write any integration's health for this batch."""
+    return any(_must_write(key, batch, now) for key, batch in _by_integration(transitions).items())
 
 
 def _by_integration(transitions: Sequence[Transition]) -> dict[int, list[Transition]]:
-    """Results where something was sent, or where the integration's own settings prevented it."""
+    """Group the results that count: a request was sent, or the integration's own settings prevented it."""
     found: dict[int, list[Transition]] = {}
     for transition in transitions:
         if transition.request is not None or transition.outcome.kind == "configuration":
@@ -49,16 +49,16 @@ def _by_integration(transitions: Sequence[Transition]) -> dict[int, list[Transit
 
 
 def count_successes(transitions: Sequence[Transition]) -> None:
-    """Of a batch that is not worth noting: added when there is something to write."""
+    """Count a batch of successes in memory; they are added with the next write."""
     for key, batch in _by_integration(transitions).items():
-        unnoted_successes[key] += len(batch)
+        unwritten_successes[key] += len(batch)
 
 
-def note_health(transitions: Sequence[Transition], now: datetime) -> None:
+def write_health(transitions: Sequence[Transition], now: datetime) -> None:
     by_integration = _by_integration(transitions)
-    touched = [key for key, batch in sorted(by_integration.items()) if _is_worth_noting(key, batch, now)]
+    touched = [key for key, batch in sorted(by_integration.items()) if _must_write(key, batch, now)]
     for key in by_integration.keys() - set(touched):
-        unnoted_successes[key] += len(by_integration[key])
+        unwritten_successes[key] += len(by_integration[key])
     if not touched:
         return
     IntegrationHealth.objects.bulk_create(
@@ -67,31 +67,31 @@ def note_health(transitions: Sequence[Transition], now: datetime) -> None:
     rows = IntegrationHealth.objects.select_for_update().filter(integration_id__in=touched).order_by("integration_id")
     for health in rows:
         was = health.breaker
-        health.recent = added(health.recent, SUCCESS, unnoted_successes.pop(health.integration_id, 0))
+        health.recent = added(health.recent, SUCCESS, unwritten_successes.pop(health.integration_id, 0))
         for transition in by_integration[health.integration_id]:
-            _note_one(health, transition, now)
+            _apply(health, transition, now)
         health.save()
         is_clean = health.breaker == "closed" and health.first_failure_at is None and health.throttled_until is None
-        noted_health[health.integration_id] = (now, is_clean)
+        written_health[health.integration_id] = (now, is_clean)
         if was == "closed" and health.breaker == "open":
-            logger.warning("integration %s does not answer; breaker opened", health.integration_id)
+            logger.warning("integration %s does not respond; breaker opened", health.integration_id)
 
 
-def _is_worth_noting(integration_id: int, batch: Sequence[Transition], now: datetime) -> bool:
-    at, is_clean = noted_health.get(integration_id, (None, False))
-    if at is None or not is_clean or now - at > NOTE_SUCCESS_EVERY:
+def _must_write(integration_id: int, batch: Sequence[Transition], now: datetime) -> bool:
+    at, is_clean = written_health.get(integration_id, (None, False))
+    if at is None or not is_clean or now - at > WRITE_SUCCESS_EVERY:
         return True
     return any(not transition.outcome.is_success for transition in batch)
 
 
-def _note_one(health: IntegrationHealth, transition: Transition, now: datetime) -> None:
+def _apply(health: IntegrationHealth, transition: Transition, now: datetime) -> None:
     if transition.outcome.is_success:
         health.last_success_at = now
         health.first_failure_at = None
     else:
         health.last_failure_at = now
         health.first_failure_at = health.first_failure_at or now
-    health.recent = added(health.recent, _what(transition))
+    health.recent = added(health.recent, _outcome_code(transition))
     if is_down(transition):
         health.consecutive_failures += 1
         if health.consecutive_failures >= BREAKER_THRESHOLD or health.breaker != "closed":
@@ -104,13 +104,13 @@ def _note_one(health: IntegrationHealth, transition: Transition, now: datetime) 
         health.opened_at = health.probe_at = None
     if transition.response is not None and transition.response.status == 429:
         pause = timedelta(seconds=transition.outcome.retry_after or 1)
-        health.throttled_until = now + min(pause, LONGEST_THROTTLE)
+        health.throttled_until = now + min(pause, MAX_THROTTLE)
     elif health.throttled_until is not None and health.throttled_until <= now:
         health.throttled_until = None
 
 
-def _what(transition: Transition) -> str:
-    """`ok`, the status of the answer, or why there was none: `timeout`, `dns`."""
+def _outcome_code(transition: Transition) -> str:
+    """Return `ok`, the status of the response, or why there was none: `timeout`, `dns`."""
     if transition.outcome.is_success:
         return SUCCESS
     if transition.response is not None and transition.response.status >= 300:

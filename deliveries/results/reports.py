@@ -1,4 +1,4 @@
-"""What became of attempts, for logs and metrics: told once it is recorded, outside of the transaction."""
+"""Report the outcomes of attempts to logs and metrics, after they are recorded and outside the transaction."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from deliveries.dispatch.types import Transition
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: One that goes on at once, after something was looked up, is not over.
+#: Any other status is reported as `retrying`.
 _OUTCOMES = {"succeeded": "succeeded", "failed": "failed"}
 
 
 def report(
     transitions: Sequence[Transition], destination_of: Callable[[int], DestinationConfig], now: datetime
 ) -> None:
-    """Never raises: they are recorded, and must not be recorded again. Costs nothing if nobody listens."""
+    """Report recorded attempts. Never raises: they must not be recorded again. Costs nothing without listeners."""
     if not hooks.attempted or not transitions:
         return
     try:
@@ -41,7 +41,7 @@ def _report(transition: Transition, slug: str, now: datetime) -> hooks.AttemptRe
         outcome=_OUTCOMES.get(transition.status, "retrying"),
         error="" if error is None else error.kind,
         seconds=transition.duration,
-        # The id tells when the delivery was made, to the millisecond (RFC 9562, version 7).
+        # The id holds the delivery's creation time in milliseconds (RFC 9562, version 7).
         age=max(0.0, now.timestamp() - (claimed.id.int >> 80) / 1000),
         is_test=claimed.is_test,
         is_late=transition.is_late,

@@ -1,7 +1,7 @@
-"""Describes how two requests of one delivery differ. Pure.
+"""Describe how two requests of one delivery differ. Pure.
 
-The payload of a resend may be the same while its request is not: a transform, a URL, headers or the format were changed
-in between.
+A resend with the same payload may send a different request, because a transform, a URL, headers or the format were
+changed in between.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 from integrations.foundation.json_documents import describe_patch, is_same, json_patch
 
-#: Differences that are listed; larger bodies are only reported as different.
+#: Most differences listed, and the largest body that is compared; larger ones are only reported as different.
 LISTED = 8
 COMPARED_BYTES = 200_000
-#: Kinds of change of one pair of requests that are named.
+#: Most kinds of change named for one pair of requests.
 KINDS = 6
-#: Headers that differ between any two attempts and mean nothing.
+#: Headers that differ between any two attempts, which means nothing.
 _EVERY_TIME = frozenset({"content-length", "date", "traceparent"})
 _EVERY_TIME_PARTS = ("signature", "timestamp")
 _EVERY_TIME_PATHS = frozenset({"/delivery_attempts"})
@@ -35,7 +35,7 @@ class SentRequest:
 
 
 def request_changes(before: SentRequest, after: SentRequest) -> list[str]:
-    """One line for each difference; empty if the requests look the same to a receiver."""
+    """Return one line per difference; empty if the requests look the same to a receiver."""
     lines = []
     if before.method != after.method:
         lines.append(f"Method: {before.method} → {after.method}")
@@ -46,8 +46,10 @@ def request_changes(before: SentRequest, after: SentRequest) -> list[str]:
 
 
 def kinds_of_change(before: SentRequest, after: SentRequest) -> tuple[str, ...]:
-    """What differs without the values, so that alike differences of many pairs can be counted together: `body.phone
-    removed`, `body.items[].sku changed`, `header x-team added`. Empty if a receiver could not tell them apart.
+    """Return what differs, without values, so that similar differences of many pairs can be counted together.
+
+    For example `body.phone removed`, `body.items[].sku changed`, `header x-team added`. Empty if the requests look the
+    same to a receiver.
     """
     kinds = []
     if before.method != after.method:
@@ -61,7 +63,7 @@ def kinds_of_change(before: SentRequest, after: SentRequest) -> tuple[str, ...]:
 
 
 def _members(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Of the members that differ: the name, and how."""
+    """Yield the name of each member that differs, and how it differs."""
     for name in old.keys() | new.keys():
         if name not in new:
             yield name, "removed"
@@ -83,7 +85,7 @@ def _kinds_of_body(before: str, after: str) -> list[str]:
 
 
 def _add_kinds(old: Any, new: Any, place: str, kinds: set[str]) -> None:
-    """Add the places below `place` in which two JSON values differ; those of an array's items are one place."""
+    """Add the paths below `place` at which two JSON values differ. All items of an array share one path."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name, how in _members(old, new):
             if not place and f"/{name}" in _EVERY_TIME_PATHS:

@@ -1,4 +1,4 @@
-"""What the storage writes of results."""
+"""Convert transitions into the rows that the storage writes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from deliveries.dispatch.types import Transition
-from deliveries.results.attempts import ended
+from deliveries.results.attempts import ended_attempt
 from deliveries.results.figures import figures_of
 from deliveries.storage.rows.figures import AttemptFigure
 from deliveries.storage.rows.results import EndedAttempt, RecordedDelivery
@@ -15,8 +15,12 @@ from deliveries.storage.rows.results import EndedAttempt, RecordedDelivery
 def rows_of(
     transitions: Sequence[Transition], now: datetime
 ) -> tuple[list[RecordedDelivery], list[EndedAttempt], list[AttemptFigure]]:
-    """The deliveries' new states, their attempts, and what is counted of them."""
-    return [_row(one, now) for one in transitions], [ended(one) for one in transitions], figures_of(transitions, now)
+    """Return the deliveries' new states, their attempts and the figures to count."""
+    return (
+        [_row(one, now) for one in transitions],
+        [ended_attempt(one) for one in transitions],
+        figures_of(transitions, now),
+    )
 
 
 def _row(transition: Transition, now: datetime) -> RecordedDelivery:

@@ -1,4 +1,4 @@
-"""Superseding: deliveries made obsolete by a later success, i.e. those waiting for their source, and missed polls."""
+"""Supersede deliveries that a later success makes obsolete: those awaiting their source, and missed polls."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from deliveries.models import Delivery, FailureGroup
 from deliveries.models.delivery import DeliveryQuerySet
 from deliveries.storage.rows.pushes import OrderKey
 
-MOST_POLLS = 500
+MAX_POLLS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Superfluous:
+class Superseded:
     """A delivery that is superseded if it is still in this group when the group is locked."""
 
     delivery_id: uuid.UUID
@@ -33,14 +33,14 @@ class Superfluous:
 
 
 def is_anyone_awaiting_source() -> bool:
-    """Rarely any, so check first with the index that holds only those."""
+    """Whether any delivery awaits its source. Rarely true, and cheap: a partial index holds only those."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM deliveries_delivery WHERE is_awaiting_source LIMIT 1")
         return cursor.fetchone() is not None
 
 
-def awaiting(succeeded: Sequence[ClaimedDelivery]) -> list[Superfluous]:
-    """Deliveries waiting for a later push of the same record, now that one was delivered."""
+def awaiting(succeeded: Sequence[ClaimedDelivery]) -> list[Superseded]:
+    """Return deliveries that awaited a later push of the same record, if one of `succeeded` is that push."""
     latest: dict[tuple[uuid.UUID, str, str], uuid.UUID] = {}
     for claimed in succeeded:
         if claimed.subscription_id and claimed.object_id:
@@ -51,26 +51,27 @@ def awaiting(succeeded: Sequence[ClaimedDelivery]) -> list[Superfluous]:
         "id", "failure_group_id", "subscription_id", "order_key", "event__object_type", "event__object_id"
     )
     return [
-        Superfluous(*row[:4])
+        Superseded(*row[:4])
         for row in found
         if (later := latest.get((row[2], row[4], row[5]))) is not None and later > row[0]
     ]
 
 
-def missed_polls(claimed: ClaimedDelivery) -> list[Superfluous]:
-    """A successful poll covers everything since the last success: earlier failed polls are obsolete."""
+def missed_polls(claimed: ClaimedDelivery) -> list[Superseded]:
+    """Return earlier failed polls: a successful poll covers everything since the last success."""
     groups = FailureGroup.objects.filter(integration_id=claimed.integration_id, status=FailureGroup.Status.OPEN)
     missed = Delivery.objects.filter(
         failure_group__in=groups, subscription_id=claimed.subscription_id, topic="poll", status=Delivery.Status.FAILED
     )
-    rows = missed.values_list("id", "failure_group_id", "subscription_id", "order_key")[:MOST_POLLS]
-    return [Superfluous(*row) for row in rows]
+    rows = missed.values_list("id", "failure_group_id", "subscription_id", "order_key")[:MAX_POLLS]
+    return [Superseded(*row) for row in rows]
 
 
-def supersede(found: Collection[Superfluous], now: datetime) -> list[int]:
-    """End them. Inside a transaction that has locked their groups and order keys; returns the groups that they left.
+def supersede(found: Collection[Superseded], now: datetime) -> list[int]:
+    """Mark the deliveries as superseded; return the groups that they left.
 
-    Ones locked by staff or maintenance are skipped.
+    Call inside a transaction that has locked their groups and order keys. Skips deliveries that staff or maintenance
+    have locked.
     """
     groups = {row.delivery_id: row.group_id for row in found}
     wanted: DeliveryQuerySet = Delivery.objects.filter(id__in=groups).exclude(status__in=["sending", "succeeded"])

@@ -1,4 +1,4 @@
-"""The attempt that is being made right now. It has no row yet: its delivery's row says what there is to say."""
+"""The attempt that is in flight. It has no row yet; its delivery's row describes it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from deliveries.results.attempts import began_at
 
 
 def attempt_under_way(delivery: Delivery) -> Attempt | None:
-    """Unsaved, for display; without a request, which only the engine knows. None if nothing is being sent.
+    """Return the running attempt, unsaved and for display; None if nothing is being sent.
 
-    `delivery` should have its integration. An attempt of the same number that has a row is the better one: it ended
-    after the delivery was read.
+    It has no request: only the engine knows that. Load `delivery` with its integration. Prefer a stored attempt with
+    the same number: it ended after the delivery was read.
     """
     if delivery.status != Delivery.Status.SENDING or delivery.due_at is None:
         return None

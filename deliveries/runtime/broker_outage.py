@@ -1,7 +1,7 @@
-"""Broker outages: logged once a minute, probed now and then, and never blocking a shutdown.
+"""Handle broker outages: log them once a minute, retry with pauses, and never block a shutdown.
 
-django-q2's pusher logs a traceback and sleeps for ten seconds when its broker is away, whoever wants to stop; its guard
-writes a status to the broker with each look-round, ten times a second while it stops, and logs each failure.
+When its broker is unavailable, django-q2's pusher logs a traceback and sleeps for ten seconds, even during a shutdown.
+Its guard writes a status to the broker in each cycle (ten times a second while stopping) and logs each failure.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from django_q.conf import Conf
 logger = logging.getLogger("hookdesk.cluster")
 
 #: How long until an outage is logged again.
-SAY_EVERY = 60.0
-#: How long to wait before asking a broker again that did not answer.
+LOG_EVERY = 60.0
+#: How long to wait before retrying an unavailable broker.
 PAUSE = 2.0
 STATUS_PAUSE = 10.0
 _PEEK = "SELECT 1 FROM django_q_ormq WHERE key = %s AND lock < %s LIMIT 1"
@@ -30,18 +30,18 @@ class OutageLog:
 
     def __init__(self, log: logging.Logger, what: str) -> None:
         self._log, self._what = log, what
-        self._said_at: float | None = None
+        self._logged_at: float | None = None
 
     def note(self, cause: object) -> None:
         now = time.monotonic()
-        if self._said_at is None or now - self._said_at >= SAY_EVERY:
-            self._said_at = now
-            self._log.warning("%s does not answer: %s", self._what, cause)
+        if self._logged_at is None or now - self._logged_at >= LOG_EVERY:
+            self._logged_at = now
+            self._log.warning("%s does not respond: %s", self._what, cause)
 
     def note_end(self) -> None:
-        if self._said_at is not None:
-            self._said_at = None
-            self._log.warning("%s answers again", self._what)
+        if self._logged_at is not None:
+            self._logged_at = None
+            self._log.warning("%s responds again", self._what)
 
 
 class _Broker:
@@ -57,7 +57,7 @@ class _Broker:
 
 
 class PusherBroker(_Broker):
-    """For the pusher: waits for the broker to come back, or for the stop."""
+    """For the pusher: waits until the broker is available again, or until the pusher is stopped."""
 
     def __init__(self, broker: Any, stop_event: Any) -> None:
         super().__init__(broker)
@@ -72,7 +72,7 @@ class PusherBroker(_Broker):
                 tasks = None
             else:
                 tasks = self._broker.dequeue()
-        except Exception as error:  # each broker has errors of its own
+        except Exception as error:  # each broker raises its own kind of errors
             self._outage.note(error)
             if self._is_orm:
                 connections[Conf.ORM].close()
@@ -82,34 +82,34 @@ class PusherBroker(_Broker):
         return tasks
 
     def _has_tasks(self) -> bool:
-        """One plain statement each second: the ORM's query, after a check of the connection, costs five times that."""
+        """Check with one plain statement per second: the ORM's query and connection check cost five times as much."""
         with connections[Conf.ORM].cursor() as cursor:
             cursor.execute(_PEEK, [self._broker.list_key, timezone.now()])
             return cursor.fetchone() is not None
 
 
 class GuardBroker(_Broker):
-    """For the guard: its status is not worth waiting for, and the pusher logs what is wrong."""
+    """For the guard: drops its status during an outage instead of waiting; the pusher logs the outage."""
 
-    _away_until = 0.0
+    _unavailable_until = 0.0
 
     def set_stat(self, key: str, value: str, timeout: int) -> None:
-        if time.monotonic() < self._away_until:
+        if time.monotonic() < self._unavailable_until:
             return
         try:
-            # It must last until the next look-round.
+            # It must last until the guard's next cycle.
             self._broker.set_stat(key, value, max(timeout, 2 * Conf.GUARD_CYCLE))
-        except Exception:  # each broker has errors of its own
-            self._away_until = time.monotonic() + STATUS_PAUSE
+        except Exception:  # each broker raises its own kind of errors
+            self._unavailable_until = time.monotonic() + STATUS_PAUSE
 
     def disconnect(self) -> None:
-        """Before a fork, so that the child has no copy of a socket to Redis; the next call connects again."""
+        """Close Redis connections before a fork, so that the child shares no socket; the next call reconnects."""
         if pool := getattr(getattr(self._broker, "connection", None), "connection_pool", None):
             pool.disconnect()
 
 
 def push_tasks(task_queue: Any, stop_event: Any, broker: Any) -> None:
-    """django-q2's pusher, tolerating broker outages."""
+    """Run django-q2's pusher with tolerance for broker outages."""
     from django_q.pusher import pusher
 
     pusher(task_queue, stop_event, PusherBroker(broker, stop_event))

@@ -1,7 +1,7 @@
-"""Clock jumps: leases and due times were computed with the old clock.
+"""Adapt leases and due times after a clock jump: they were computed with the old clock.
 
-Set forward, requests in flight would look abandoned and be resent; set back, what was pushed just before would
-wait for the difference. Retries keep their times: they come early or late by the amount of the jump.
+If the clock is set forward, requests in flight would look abandoned and be resent; if it is set back, deliveries pushed
+just before would be delayed by the difference. Retries keep their times and run early or late by the jump.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from subscriptions.models import Subscription
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: NTP slews the clock rather than setting it; jumps below this are harmless.
+#: Seconds. NTP slews the clock rather than setting it; smaller jumps are harmless.
 TOLERANCE = 10.0
-#: Rows of one statement.
+#: Rows per statement.
 BATCH = 500
 
 
@@ -30,8 +30,8 @@ class ClockJumpDetector:
     def __init__(self) -> None:
         self._offset: float | None = None
 
-    def was_set(self, now: datetime, monotonic: float) -> float:
-        """Seconds by which the clock jumped since the last check; 0 if it did not."""
+    def seconds_jumped(self, now: datetime, monotonic: float) -> float:
+        """Return the seconds by which the clock jumped since the last check; 0 if it did not."""
         offset = now.timestamp() - monotonic
         before, self._offset = self._offset, offset
         if before is None or abs(offset - before) < TOLERANCE:
@@ -40,11 +40,10 @@ class ClockJumpDetector:
 
 
 def rebase_leases(now: datetime, seconds: float) -> None:
-    """Rebase everything that depends on the clock to now.
+    """Restart leases and adapt all other times that depend on the clock.
 
-    In a transaction of its own, under the claim lock.
-
-    Each engine does this when it detects a jump; repeating it is harmless.
+    Call in a transaction of its own, under the claim lock. Each engine does this when it detects a jump; repeating it
+    is harmless.
     """
     logger.warning("clock jumped by %.0f s: restarting leases", seconds)
     polled = Subscription.objects.filter(next_poll_at__gt=now)
@@ -53,16 +52,16 @@ def rebase_leases(now: datetime, seconds: float) -> None:
     sending = Delivery.objects.filter(status=Delivery.Status.SENDING).order_by()
     for integration_id, timeout in sending.values_list("integration_id", "integration__timeout").distinct():
         until = now + timedelta(seconds=timeout + LEASE_GRACE)
-        _put_off(sending.filter(integration_id=integration_id), until)
+        _set_due_at(sending.filter(integration_id=integration_id), until)
     soon = now + timedelta(seconds=TOLERANCE)
-    _put_off(Delivery.objects.filter(status=Delivery.Status.PENDING, due_at__gt=soon), now)
+    _set_due_at(Delivery.objects.filter(status=Delivery.Status.PENDING, due_at__gt=soon), now)
     IntegrationHealth.objects.filter(throttled_until__gt=now).update(throttled_until=None)
     IntegrationHealth.objects.filter(rate_refilled_at__gt=now).update(rate_refilled_at=now)
     IntegrationHealth.objects.filter(probe_at__gt=now + PROBE_TIMEOUT).update(probe_at=now)
 
 
-def _put_off(deliveries: DeliveryQuerySet, until: datetime) -> None:
-    """Only unlocked ones: another engine, waiting for our claim lock, is about to finish the others."""
+def _set_due_at(deliveries: DeliveryQuerySet, until: datetime) -> None:
+    """Set the due time of unlocked deliveries; another engine, waiting for our claim lock, is finishing the rest."""
     free = list(deliveries.lock_free().values_list("id", flat=True))
     for start in range(0, len(free), BATCH):
         Delivery.objects.filter(id__in=free[start : start + BATCH]).update(due_at=until)

@@ -1,13 +1,13 @@
-"""django-q2's cluster as Hookdesk runs it: engines drain before it stops, and it ends when it can no longer work.
+"""django-q2's cluster as Hookdesk runs it: engines drain before it stops, and it exits when it can no longer work.
 
-Two facts of django-q2 1.11 make this necessary. A worker in the middle of a task is not told about a shutdown, and
-an engine is a task of many minutes: `registry.stopping` signals it. And a worker that is killed while it waits for
-work can take the lock of the task queue with it, after which no other worker ever gets a task, while the
-cluster looks alive; the monitor that waits for results likewise. The guard below ends such a cluster, so that the
-supervisor starts a fresh one.
+Two properties of django-q2 1.11 make this necessary. First, it does not tell a worker in the middle of a task about a
+shutdown, and an engine is a task of many minutes; `registry.stopping` signals it. Second, a worker that is killed while
+it waits for work may leave the task queue's lock held: then no worker ever gets a task again, although the cluster
+looks alive. The same applies to the monitor, which waits for results. The guard below ends such a cluster, so that the
+supervisor starts a new one.
 
-Engines are not started through the broker: with several hosts, another one would take the task, and a broker that
-is down would stop all sending. Each guard starts its own host's engines.
+Engines are not started through the broker: another host might take the task, and a broker outage would stop all
+sending. Each guard starts its own host's engines.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ from deliveries.runtime.waker import Waker
 
 logger = logging.getLogger("hookdesk.cluster")
 
-#: Exit status (sysexits' EX_TEMPFAIL) of a cluster that froze: start it again.
+#: Exit status (sysexits' EX_TEMPFAIL) of a frozen cluster: start it again.
 FROZEN = 75
-#: How long engines may drain before a frozen cluster is ended; they need up to 12 s.
+#: How long engines may drain before a frozen cluster exits; they need up to 12 s.
 DRAIN_SECONDS = 14.0
-#: A cluster that has not stopped by itself after this long is ended too.
+#: A cluster that has not stopped by itself after this long exits too.
 STOP_SECONDS = 17.0
-#: How often the worker guard counts its engines, when neither a death nor a free slot makes it look.
-LOOK_SECONDS = 5.0
+#: How often the worker guard counts its engines. A child's death or a free slot makes it count immediately.
+COUNT_SECONDS = 5.0
 
 
-class GuardsPause:
-    """What django-q2's guard sees of the stop flag, and the guard's only hook: it pauses on this.
+class GuardPause:
+    """The stop flag of django-q2's guard, which pauses by waiting for it. This is the only hook into the guard's loop.
 
-    `each_time` is called in each pause, before the guard checks whether to stop, and told whether the pause before was
-    ended early: `wake` does so when a child has died or a slot has become free.
+    `before_each` is called at the start of each pause, before the guard checks whether to stop. Its argument says
+    whether the previous pause ended early, by `wake`: a child died or a slot became free.
     """
 
-    def __init__(self, each_time: Callable[[bool], None]) -> None:
-        self._each_time = each_time
+    def __init__(self, before_each: Callable[[bool], None]) -> None:
+        self._before_each = before_each
         self._waker = Waker()
         self._was_woken = False
         self._is_set = False
@@ -71,52 +71,55 @@ class GuardsPause:
         self._waker.wake()
 
     def wait(self, seconds: float) -> bool:
-        self._each_time(self._was_woken)
+        self._before_each(self._was_woken)
         if not self._is_set:
             self._was_woken = self._waker.wait(seconds)
         return self._is_set
 
 
 class WorkerGuard(Sentinel):  # type: ignore[misc]
-    """django-q2's worker guard in the cluster's main process.
+    """django-q2's worker guard, in the cluster's main process.
 
-    It also watches how workers die, starts this host's engines, and runs until SIGTERM or SIGINT.
+    Runs until SIGTERM or SIGINT. It also starts this host's engines, and ends the cluster after deaths that may have
+    left a queue locked.
     """
 
     def __init__(self) -> None:
-        self._look_at = 0.0
-        super().__init__(GuardsPause(self._provide_engines), registry.StopFlag(), uuid.uuid4(), start=False)
+        self._count_at = 0.0
+        super().__init__(GuardPause(self._start_missing_engines), registry.StopFlag(), uuid.uuid4(), start=False)
         self.parent_pid = self.pid
-        # django-q2's is a multiprocessing.Event: a pusher that is killed while it waits for one blocks whoever sets it.
+        # Replaces a multiprocessing.Event: if a pusher is killed while waiting for one, setting it blocks forever.
         self.event_out = registry.StopFlag()
         registry.on_free_slot = self.stop_event.wake
 
-    def _heed_signals(self) -> None:
-        """In a thread: a handler would run when the guard is done with the database, and engines drain until then."""
+    def _handle_signals(self) -> None:
+        """Handle signals in a thread: a Python handler would only run once the guard's current query has returned, but
+        the engines must start draining at once.
+        """
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(signum, lambda *_: None)
 
-        def heed() -> None:
-            # A worker that is killed while the cluster stops may take the queue's lock with it, too.
-            give_up = threading.Timer(STOP_SECONDS, self._leave)
-            give_up.daemon = True
+        def read_signals() -> None:
+            # A worker that is killed while the cluster stops may leave the queue locked, too.
+            stop_timer = threading.Timer(STOP_SECONDS, self._exit_frozen)
+            stop_timer.daemon = True
             while True:
                 for signum in os.read(reader, 64):
                     if signum in (signal.SIGTERM, signal.SIGINT) and not self.stop_event.is_set():
                         registry.stopping.set()
                         self.stop_event.set()
-                        give_up.start()
+                        stop_timer.start()
                     self.stop_event.wake()
 
-        threading.Thread(target=heed, name="signals", daemon=True).start()
+        threading.Thread(target=read_signals, name="signals", daemon=True).start()
 
     def run(self, *, once: bool = False) -> int:
-        """Start, guard, stop. Returns the exit status: 0 if it was told to stop, or 1."""
-        os.register_at_fork(after_in_child=_begin_child)
-        self._heed_signals()
+        """Start the cluster, guard it and stop it. Returns the exit status: 0 if it was told to stop, else 1."""
+        os.register_at_fork(after_in_child=_init_child)
+        self._handle_signals()
         if once:
             self.stop_event.set()
         try:
@@ -128,7 +131,7 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         return 0
 
     def start(self) -> None:
-        # Without django-q2's ping: engines need no broker, so an outage must not stop them.
+        # Skips django-q2's ping of the broker: engines do not need it, so an outage must not stop them.
         self.broker: Any = GuardBroker(self.broker)
         self.spawn_cluster()
         self.guard()
@@ -138,7 +141,7 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         return super().spawn_process(target, *args)
 
     def spawn_monitor(self) -> QueuePart:
-        """The process of both, monitor and pusher."""
+        """Start one process for both monitor and pusher."""
         self._has_pushed = registry.StopFlag()
         arguments = (self.task_queue, self.result_queue, self.event_out, self.broker, self._has_pushed)
         return QueuePart(self.spawn_process(run_queue, *arguments), registry.StopFlag())
@@ -146,11 +149,11 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
     def spawn_pusher(self) -> QueuePart:
         return QueuePart(self.monitor.process, self._has_pushed)
 
-    def _provide_engines(self, is_urgent: bool) -> None:
-        """Hand each engine that this host lacks to a worker, bypassing the broker."""
-        if registry.stopping.is_set() or (time.monotonic() < self._look_at and not is_urgent):
+    def _start_missing_engines(self, is_urgent: bool) -> None:
+        """Start the engines that this host lacks, by giving tasks to workers directly, bypassing the broker."""
+        if registry.stopping.is_set() or (time.monotonic() < self._count_at and not is_urgent):
             return
-        self._look_at = time.monotonic() + LOOK_SECONDS
+        self._count_at = time.monotonic() + COUNT_SECONDS
         try:
             missing = registry.missing_here(timezone.now())
         except DatabaseError as error:
@@ -165,14 +168,14 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         timer = getattr(process, "timer", None)
         was_killed = process.exitcode is not None and process.exitcode < 0
         if process is self.monitor:
-            self._end("The process of the task queue is gone", process.pid)
+            self._end_cluster("The task queue's process died", process.pid)
         elif timer is not None and was_killed and timer.value == -1:
-            self._end("A worker was killed while it waited for work", process.pid)
+            self._end_cluster("A worker was killed while it waited for work", process.pid)
         super().reincarnate(process)
 
-    def _end(self, cause: str, pid: int) -> None:
+    def _end_cluster(self, cause: str, pid: int) -> None:
         logger.error(
-            "%s (pid %s), and may have taken a queue's lock with it. The cluster ends, so that a fresh one can start.",
+            "%s (pid %s) and may have left a queue locked. The cluster exits, so that a new one can start.",
             cause,
             pid,
         )
@@ -180,9 +183,9 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         until = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < until and any(worker.is_alive() and worker.timer.value > 0 for worker in self.pool):
             time.sleep(0.1)
-        self._leave()
+        self._exit_frozen()
 
-    def _leave(self) -> None:
+    def _exit_frozen(self) -> None:
         self._kill_children()
         os._exit(FROZEN)
 
@@ -192,9 +195,9 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
                 process.kill()
 
 
-def _begin_child() -> None:
-    """In each process that the guard forks."""
-    # Children must not outlive it: an orphaned pusher would continue taking tasks.
+def _init_child() -> None:
+    """Prepare each process that the guard forks."""
+    # Children must not outlive the guard: an orphaned pusher would continue to take tasks.
     die_with_parent()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -204,18 +207,18 @@ def _begin_child() -> None:
 
 
 def _engine_task() -> dict[str, Any]:
-    """The task tuple that django-q2's pusher hands to a worker, for a task without a broker."""
+    """Return a task as django-q2's pusher gives it to a worker, but without a broker."""
     key = uuid.uuid4().hex
     task = {"id": key, "name": f"engine-{key[:8]}", "func": "deliveries.tasks.run_engine", "args": (), "kwargs": {}}
     return {**task, "started": timezone.now(), "cluster": None, "ack_id": None}
 
 
-def forget_engines() -> None:
-    """Remove the engines of an earlier cluster on this host.
+def delete_stale_engines() -> None:
+    """Delete the engine rows of an earlier cluster on this host.
 
-    A host has one cluster (HOOKDESK_HOST tells several on one machine apart), so what is left of an earlier one is
-    dead, or is draining and notices that its slot is gone. Its process ids mean nothing: in a container that was
-    restarted they belong to other processes.
+    A host has one cluster (HOOKDESK_HOST distinguishes several on one machine), so an engine of an earlier cluster is
+    dead, or is draining and notices that its slot is gone. Process ids cannot tell: after a container restart they
+    belong to other processes.
     """
     from deliveries.models import Engine
 
@@ -223,6 +226,6 @@ def forget_engines() -> None:
 
 
 def ignore_interrupts() -> None:
-    """Before the cluster's own handlers are set: a signal in the first second must not end in a traceback."""
+    """Exit quietly on a signal until the cluster sets its own handlers, instead of with a traceback."""
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: os._exit(0))

@@ -1,7 +1,8 @@
-"""Places where a fault test may end the process: HOOKDESK_FAILPOINT=engine.before_record, `…:3` for the third pass.
+"""Failpoints: places at which a fault test can kill the process.
 
-`engine.send=<text>` crashes, as a buggy library would, whenever a body contains the text. Unset, as always except in
-`tests/faults/`, a failpoint is a call that does nothing.
+HOOKDESK_FAILPOINT=engine.before_record exits at the first pass, `…:3` at the third. `engine.send=<text>` crashes, as a
+buggy library would, when a body contains the text. Unset, as it always is outside `tests/faults/`, a failpoint does
+nothing.
 """
 
 from __future__ import annotations

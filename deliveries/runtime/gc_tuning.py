@@ -1,11 +1,11 @@
-"""Garbage-collector settings for long-lived, allocation-heavy processes."""
+"""Garbage collector settings for long-lived, allocation-heavy processes."""
 
 from __future__ import annotations
 
 import gc
 
-#: Threshold of new containers per collection. An engine allocates dozens per delivery, a web server per push,
-#: all freed by reference counting; with Python's default of 700, an engine spent a tenth of its time collecting.
+#: New container objects per collection. Engines allocate dozens per delivery, web servers per push, and reference
+#: counting frees all of them. With Python's default of 700, an engine spent a tenth of its time collecting.
 GC_THRESHOLD = 50_000
 
 

@@ -1,19 +1,20 @@
-"""Handing deliveries to an engine of the same host as soon as they are committed, over a Unix socket.
+"""Handover: pass deliveries to an engine of the same host over a Unix socket as soon as they are committed.
 
-A delivery that is handed over was born claimed: it was written with the lease of the engine that gets it, which
-therefore need neither claim nor read it. What is lost on the way is a claim whose engine died, and ends with its lease.
+A delivery that is handed over was born claimed: it was written with the lease of the receiving engine, which therefore
+needs neither claim nor read it. A delivery lost on the way is like one whose engine died: it becomes due again when its
+lease ends.
 
-An engine listens; each web process connects to all engines of its host. Both are of the same user, which the kernel
-tells. Messages are JSON, each behind its length (4 bytes, big-endian). An engine sends `Offer`s and a web process
-`Handed` ones:
+An engine listens; each web process connects to all engines of its host. Both must run as the same user, which the
+kernel confirms. Messages are JSON, each prefixed by its length (4 bytes, big-endian). An engine sends offers and
+closings, a web process sends deliveries:
 
     {"offer": [integration, credits, config_version, lease_seconds, until, is_busy]}
-    {"close": [integration, …]}   null: all of them; the engine stops
+    {"close": [integration, …]}   null: all of them, because the engine stops
     {"handed": [[config_version, since, store, origin, now, lease, [event, …]], …]}
 
 with `event` = [id, topic, intent, object_type, object_id, data, occurred_at, [[delivery, integration, subscription],
-…]], and its `traceparent` behind these if it has one. Ids are hex, `now` and `occurred_at` Unix seconds, `since` and
-`until` seconds of the monotonic clock, which the processes of a host share.
+…]], followed by its `traceparent` if it has one. Ids are hex, `now` and `occurred_at` Unix seconds, `since` and `until`
+seconds of the monotonic clock, which all processes of a host share.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ from deliveries.runtime.registry import host_name
 
 _LENGTH = struct.Struct("!I")
 _PEER = struct.Struct("3i")  # Linux's struct ucred: pid, uid, gid
-#: Bytes of one message, for whoever reads it: beyond any that is sent.
-MOST_BYTES = 256 * 1024 * 1024
+#: Largest message in bytes that is accepted; larger than any that is sent.
+MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 
 
 class Offer(NamedTuple):
-    """Room at an integration: so many more deliveries may be born with a lease of this engine.
+    """Credits for an integration: how many more deliveries may be born with a lease of this engine.
 
-    `config_version`: nothing that a store's later version changes is known to the engine. `lease_seconds`: how long
-    the lease is to be. `until`: when the offer ends, in seconds of the monotonic clock. `is_busy`: the engine has no
-    time to spare; where its room is used up, that is why, and not a receiver that takes its time.
+    `config_version`: the configuration version that the engine knows; pushes with a later one must not use the offer.
+    `lease_seconds`: the length of the leases. `until`: when the offer ends (monotonic seconds). `is_busy`: the engine
+    is short of CPU time; if its credits run out, that is the reason, and not a slow receiver.
     """
 
     integration_id: int
@@ -55,19 +56,19 @@ class Offer(NamedTuple):
 
 
 def is_possible() -> bool:
-    """Abstract sockets, which vanish with their process, and the uid of a peer are Linux's."""
+    """Whether the platform supports it: only Linux has abstract sockets, which vanish with their process."""
     return sys.platform == "linux"
 
 
 def address(slot: int) -> bytes:
-    """Of the engine in this slot of this host. Abstract: it needs no folder that both may write to."""
+    """Return the address of the engine in this slot of this host: an abstract socket, which needs no shared folder."""
     database = connection.settings_dict
     key = f"{settings.SECRET_KEY}\n{database['HOST']}:{database['PORT']}/{database['NAME']}\n{host_name()}"
     return b"\0hookdesk/%b/%d" % (hashlib.sha256(key.encode()).hexdigest()[:32].encode(), slot)
 
 
 def is_ours(connected: socket.socket) -> bool:
-    """Whether the other side is a process of the same user."""
+    """Whether the peer is a process of the same user."""
     credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
     return int(_PEER.unpack(credentials)[1]) == os.geteuid()
 
@@ -78,18 +79,18 @@ def packed(message: dict[str, Any]) -> bytes:
 
 
 class Messages:
-    """Whole messages out of the bytes of one connection."""
+    """Splits the bytes of one connection into messages."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
-        """Raises ValueError for what is no message: the connection is to be closed."""
+        """Yield the messages completed by `data`. Raises ValueError if it is invalid: close the connection then."""
         buffer = self._buffer
         buffer += data
         while len(buffer) >= 4:
             (length,) = _LENGTH.unpack_from(buffer)
-            if length > MOST_BYTES:
+            if length > MAX_MESSAGE_BYTES:
                 raise ValueError("a message is too long")
             if len(buffer) < 4 + length:
                 return

@@ -1,6 +1,6 @@
-"""The web process's half of `runtime.handover`: which deliveries are born claimed, and handing them over.
+"""The web process's half of `runtime.handover`: decides which deliveries are born claimed, and hands them over.
 
-All of it runs in the event loop.
+Everything runs in the event loop.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from integrations.foundation.identifiers import uuid7
 
 logger = logging.getLogger("hookdesk.web")
 
-#: How often engines are looked for that are not connected, in seconds.
-CONNECT_EVERY = 1.0
+#: How often to connect to engines that are not connected, in seconds.
+RECONNECT_SECONDS = 1.0
 
 
 @dataclass(slots=True)
-class _Room:
-    """What is left of an engine's offer."""
+class _OpenOffer:
+    """An engine's offer with its remaining credits."""
 
     link: _Link
     offer: Offer
@@ -48,23 +48,23 @@ class _Link(asyncio.Protocol):
         self.slot = slot
         self.transport: asyncio.Transport | None = None
         self.is_lost = False
-        #: Pushes with deliveries for this engine that are not committed yet.
-        self.waiting = 0
-        self._is_told_to_close = False
+        #: Number of pushes with deliveries for this engine that are not yet committed.
+        self.uncommitted = 0
+        self._is_closing = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_lost = True
-        self._owner.lost(self)
+        self._owner.on_lost(self)
 
     def data_received(self, data: bytes) -> None:
         try:
             for message in self._messages.feed(data):
-                self._owner.told(self, message)
+                self._owner.on_message(self, message)
         except (ValueError, TypeError, KeyError):
-            logger.exception("engine %s sent what is no message", self.slot)
+            logger.exception("engine %s sent an invalid message", self.slot)
             assert self.transport is not None
             self.transport.abort()
 
@@ -72,29 +72,29 @@ class _Link(asyncio.Protocol):
         assert self.transport is not None
         self.transport.write(handover.packed({"handed": pushes}))
 
-    def done(self, pushes: int) -> None:
-        """So many of the waiting pushes were handed over, or given up."""
-        self.waiting -= pushes
+    def pushes_ended(self, pushes: int) -> None:
+        """Note that this many uncommitted pushes were handed over or given up."""
+        self.uncommitted -= pushes
         self._close_if_done()
 
     def close_when_done(self) -> None:
-        """The engine stops: it waits for what is still on the way, and then for the end of this connection."""
-        self._is_told_to_close = True
+        """Close the connection once nothing is uncommitted. A stopping engine waits for that."""
+        self._is_closing = True
         self._close_if_done()
 
     def _close_if_done(self) -> None:
-        if self._is_told_to_close and not self.waiting and self.transport is not None:
+        if self._is_closing and not self.uncommitted and self.transport is not None:
             self.transport.close()
 
 
-#: The leased deliveries of one push, by the engine whose lease they have.
+#: The born-claimed deliveries of one push, by the engine that holds their lease.
 Born = dict[_Link, list[DeliveryRow]]
 
 
 class HandoverClient:
-    """`claim(rows)` before a push is written, then `hand_over` or `give_up` what that returned.
+    """Call `claim(rows)` before a push is written, then `hand_over` or `cancel` with what it returned.
 
-    `release(rows)` is called for deliveries that were leased and stored, but cannot be handed over; `on_room()` when an
+    `release(rows)` is called for deliveries that were leased and stored but cannot be handed over; `on_offer()` when an
     engine has made an offer.
     """
 
@@ -103,117 +103,117 @@ class HandoverClient:
         loop: asyncio.AbstractEventLoop,
         *,
         release: Callable[[list[DeliveryRow]], None],
-        on_room: Callable[[], None],
+        on_offer: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._release = release
-        self._on_room = on_room
+        self._on_offer = on_offer
         self._links: dict[int, _Link] = {}
-        self._rooms: dict[int, _Room] = {}
-        self._look_at = 0.0
+        self._offers: dict[int, _OpenOffer] = {}
+        self._connect_at = 0.0
 
     def claim(self, rows: PushRows) -> Born | None:
-        """Lease the deliveries that an engine of this host has room for; the others stay for whoever claims them."""
+        """Lease deliveries for which an engine of this host has offered credits; any engine may claim the others."""
         now = time.monotonic()
-        if now >= self._look_at:
+        if now >= self._connect_at:
             self._connect(now)
-        if not self._rooms:
+        if not self._offers:
             return None
         born: Born = {}
         lease: uuid.UUID | None = None
         for row in rows.deliveries:
-            room = self._rooms.get(row.integration_id)
-            if room is None or room.credits <= 0 or row.order_key is not None:
+            open_offer = self._offers.get(row.integration_id)
+            if open_offer is None or open_offer.credits <= 0 or row.order_key is not None:
                 continue
-            offer = room.offer
+            offer = open_offer.offer
             if now >= offer.until or rows.config_version > offer.config_version:
                 continue
-            room.credits -= 1
+            open_offer.credits -= 1
             row.lease = lease = lease or uuid7()
             row.due_at = rows.now + timedelta(seconds=offer.lease_seconds)
-            born.setdefault(room.link, []).append(row)
+            born.setdefault(open_offer.link, []).append(row)
         for link in born:
-            link.waiting += 1
+            link.uncommitted += 1
         return born or None
 
-    def is_behind(self, rows: PushRows) -> bool:
-        """An engine would get deliveries of this push, but has too much to do at the moment."""
-        if not self._rooms:
+    def is_engine_busy(self, rows: PushRows) -> bool:
+        """Whether an engine that would get deliveries of this push is out of credits because it is overloaded."""
+        if not self._offers:
             return False
         now = time.monotonic()
         return any(
-            room.credits <= 0
-            and room.offer.is_busy
-            and now < room.offer.until
-            and rows.config_version <= room.offer.config_version
+            open_offer.credits <= 0
+            and open_offer.offer.is_busy
+            and now < open_offer.offer.until
+            and rows.config_version <= open_offer.offer.config_version
             for row in rows.deliveries
-            if (room := self._rooms.get(row.integration_id)) is not None
+            if (open_offer := self._offers.get(row.integration_id)) is not None
         )
 
-    def give_up(self, rows: PushRows, born: Born) -> None:
-        """The push was not stored."""
+    def cancel(self, rows: PushRows, born: Born) -> None:
+        """Take back leases and credits: the push was not stored."""
         for link, leased in born.items():
             for row in leased:
                 row.lease, row.due_at = None, rows.now
-                if (room := self._rooms.get(row.integration_id)) is not None and room.link is link:
-                    room.credits += 1
-            link.done(1)
+                if (open_offer := self._offers.get(row.integration_id)) is not None and open_offer.link is link:
+                    open_offer.credits += 1
+            link.pushes_ended(1)
 
     def hand_over(self, stored: Sequence[tuple[PushRows, Born]]) -> None:
-        """What was leased of these pushes, which are committed."""
+        """Send the leased deliveries of these committed pushes to their engines."""
         messages: dict[_Link, list[list[Any]]] = {}
         for rows, born in stored:
             for link, leased in born.items():
                 if link.is_lost:
                     self._release(leased)
                 else:
-                    messages.setdefault(link, []).append(_message_of(rows, leased))
+                    messages.setdefault(link, []).append(_handover_message(rows, leased))
         for link, pushes in messages.items():
             link.send(pushes)
-            link.done(len(pushes))
+            link.pushes_ended(len(pushes))
 
     def close(self) -> None:
         for link in list(self._links.values()):
             link.close_when_done()
 
-    # --- What links report ---------------------------------------------------------------------------------
+    # --- callbacks of the links ----------------------------------------------------------------------------
 
-    def told(self, link: _Link, message: dict[str, Any]) -> None:
+    def on_message(self, link: _Link, message: dict[str, Any]) -> None:
         if (values := message.get("offer")) is not None:
             offer = Offer(*values)
-            room = self._rooms.get(offer.integration_id)
-            left = room.credits if room is not None and room.link is link else 0
-            self._rooms[offer.integration_id] = _Room(link, offer, left + offer.credits)
-            self._on_room()
+            open_offer = self._offers.get(offer.integration_id)
+            left = open_offer.credits if open_offer is not None and open_offer.link is link else 0
+            self._offers[offer.integration_id] = _OpenOffer(link, offer, left + offer.credits)
+            self._on_offer()
         elif (closed := message["close"]) is not None:
             self._forget(link, closed)
         else:
             self._forget(link, None)
             link.close_when_done()
 
-    def lost(self, link: _Link) -> None:
+    def on_lost(self, link: _Link) -> None:
         self._links.pop(link.slot, None)
         self._forget(link, None)
 
     def _forget(self, link: _Link, integrations: list[int] | None) -> None:
-        for key in list(self._rooms) if integrations is None else integrations:
-            if (room := self._rooms.get(key)) is not None and room.link is link:
-                del self._rooms[key]
+        for key in list(self._offers) if integrations is None else integrations:
+            if (open_offer := self._offers.get(key)) is not None and open_offer.link is link:
+                del self._offers[key]
 
-    # --- Connecting ----------------------------------------------------------------------------------------
+    # --- connecting ----------------------------------------------------------------------------------------
 
     def _connect(self, now: float) -> None:
-        self._look_at = now + CONNECT_EVERY
+        self._connect_at = now + RECONNECT_SECONDS
         if not handover.is_possible():
-            self._look_at = float("inf")
+            self._connect_at = float("inf")
             return
         for slot in range(settings.ENGINE_PROCESSES):
             if slot not in self._links and (connected := _connected(slot)) is not None:
                 link = self._links[slot] = _Link(self, slot)
-                self._loop.create_task(self._loop.create_unix_connection(partial(_same, link), sock=connected))
+                self._loop.create_task(self._loop.create_unix_connection(partial(_identity, link), sock=connected))
 
 
-def _message_of(rows: PushRows, leased: list[DeliveryRow]) -> list[Any]:
+def _handover_message(rows: PushRows, leased: list[DeliveryRow]) -> list[Any]:
     by_event: dict[uuid.UUID, list[DeliveryRow]] = {}
     for row in leased:
         by_event.setdefault(row.event_id, []).append(row)
@@ -242,14 +242,14 @@ def _events_of(rows: PushRows, by_event: dict[uuid.UUID, list[DeliveryRow]]) -> 
 
 
 def _connected(slot: int) -> socket.socket | None:
-    """A connection to the engine in this slot; None if there is none."""
+    """Connect to the engine in this slot; None if that is not possible."""
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connected.setblocking(False)
         connected.connect(handover.address(slot))
         if handover.is_ours(connected):
             return connected
-        logger.warning("the socket of engine %s belongs to another user; it is left alone", slot)
+        logger.warning("the socket of engine %s belongs to another user; not connecting", slot)
     except OSError:
         pass
     with suppress(OSError):
@@ -257,5 +257,5 @@ def _connected(slot: int) -> socket.socket | None:
     return None
 
 
-def _same(link: _Link) -> _Link:
+def _identity(link: _Link) -> _Link:
     return link

@@ -1,4 +1,4 @@
-"""The engine's half of `runtime.handover`: it offers room and takes what it is handed. In the engine's thread."""
+"""The engine's half of `runtime.handover`: offers credits and receives deliveries. Runs in the engine's thread."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from deliveries.storage.rows.claims import ClaimedDelivery
 
 logger = logging.getLogger("hookdesk.engine")
 
-_ONE_READ = 256 * 1024
-#: Seconds that a stopping engine waits for what web processes have committed for it.
-LAST_WAIT = 1.0
+_READ_BYTES = 256 * 1024
+#: Seconds that a stopping engine waits for deliveries that web processes are committing for it.
+STOP_WAIT = 1.0
 
 
-class Handed(NamedTuple):
-    """Deliveries under our lease. `config_version`: of their stores, at the commit; `since`: monotonic, before it."""
+class Handover(NamedTuple):
+    """Deliveries with our lease. `config_version`: their store's, when committed. `since`: when sent (monotonic)."""
 
     deliveries: list[ClaimedDelivery]
     config_version: int
@@ -32,8 +32,8 @@ class Handed(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class _Web:
-    """One web process. `credits`: by integration, what it may still write with our lease."""
+class _WebProcess:
+    """The connection to one web process. `credits`: by integration, how many deliveries it may still lease for us."""
 
     connection: socket.socket
     messages: Messages = field(default_factory=Messages)
@@ -42,71 +42,71 @@ class _Web:
 
 
 class HandoverServer:
-    """`watch(descriptor)` is told which descriptors end the engine's wait, `unwatch` which do no longer."""
+    """Listens for web processes. `watch(descriptor)` makes a descriptor wake the engine, `unwatch` stops that."""
 
     def __init__(self, slot: int, watch: Callable[[int], None], unwatch: Callable[[int], None]) -> None:
         self._watch, self._unwatch = watch, unwatch
-        self._webs: dict[int, _Web] = {}
-        self._listener = _listening(slot) if handover.is_possible() else None
+        self._web_processes: dict[int, _WebProcess] = {}
+        self._listener = _listen(slot) if handover.is_possible() else None
         if self._listener is not None:
             watch(self._listener.fileno())
 
     @property
     def is_connected(self) -> bool:
-        return bool(self._webs)
+        return bool(self._web_processes)
 
     def outstanding(self, integration_id: int) -> int:
-        """Deliveries that may still come without being asked for."""
-        return sum(web.credits.get(integration_id, 0) for web in self._webs.values())
+        """Return how many deliveries web processes may still send for this integration."""
+        return sum(web.credits.get(integration_id, 0) for web in self._web_processes.values())
 
-    def receive(self) -> list[Handed]:
-        """What was handed over since the last call. Never waits."""
+    def receive(self) -> list[Handover]:
+        """Return what was handed over since the last call. Never waits."""
         if self._listener is None:
             return []
         self._accept()
-        found: list[Handed] = []
-        for web in list(self._webs.values()):
+        found: list[Handover] = []
+        for web in list(self._web_processes.values()):
             found += self._read(web)
         return found
 
     def offer(self, offer: Offer, room: int) -> None:
-        """Up to `room` deliveries, shared by the web processes, whose credits are filled up where half is used."""
-        share = max(1, room // max(1, len(self._webs)))
-        for web in list(self._webs.values()):
+        """Offer `room` deliveries, shared among the web processes. Tops up credits of which half is used."""
+        share = max(1, room // max(1, len(self._web_processes)))
+        for web in list(self._web_processes.values()):
             left = web.credits.get(offer.integration_id, 0)
             if left <= share // 2:
                 web.credits[offer.integration_id] = share
                 self._send(web, {"offer": offer._replace(credits=share - left)})
 
     def renew(self, offer: Offer) -> None:
-        """The same credits, for longer."""
-        for web in list(self._webs.values()):
+        """Extend the offer without new credits."""
+        for web in list(self._web_processes.values()):
             if offer.integration_id in web.credits:
                 self._send(web, {"offer": offer._replace(credits=0)})
 
     def withdraw(self, integrations: Iterable[int]) -> None:
-        """No more of these. What is on its way still comes."""
+        """Withdraw the offers for these integrations. Deliveries already on the way still arrive."""
         closed = list(integrations)
-        for web in list(self._webs.values()):
+        for web in list(self._web_processes.values()):
             mine = [key for key in closed if web.credits.pop(key, None) is not None]
             if mine:
                 self._send(web, {"close": mine})
 
-    def stop(self) -> list[Handed]:
-        """Withdraw everything; what had been committed for this engine."""
+    def stop(self) -> list[Handover]:
+        """Withdraw all offers, wait briefly, and return the deliveries that were committed for this engine."""
         if self._listener is None:
             return []
         self._unwatch(self._listener.fileno())
         self._listener.close()
-        for web in list(self._webs.values()):
+        for web in list(self._web_processes.values()):
             self._send(web, {"close": None})
-        found: list[Handed] = []
-        until = time.monotonic() + LAST_WAIT
-        while self._webs and time.monotonic() < until:
-            for web in list(self._webs.values()):
+        found: list[Handover] = []
+        until = time.monotonic() + STOP_WAIT
+        while self._web_processes and time.monotonic() < until:
+            for web in list(self._web_processes.values()):
                 found += self._read(web)
             time.sleep(0.005)
-        for web in list(self._webs.values()):
+        for web in list(self._web_processes.values()):
             self._drop(web)
         self._listener = None
         return found
@@ -121,19 +121,19 @@ class HandoverServer:
             except OSError:
                 return
             if not handover.is_ours(connection):
-                logger.warning("a process of another user tried to hand deliveries over; it is refused")
+                logger.warning("refused a process of another user that tried to hand over deliveries")
                 connection.close()
                 continue
             connection.setblocking(False)
-            self._webs[connection.fileno()] = _Web(connection)
+            self._web_processes[connection.fileno()] = _WebProcess(connection)
             self._watch(connection.fileno())
 
-    def _read(self, web: _Web) -> list[Handed]:
+    def _read(self, web: _WebProcess) -> list[Handover]:
         self._flush(web)
-        found: list[Handed] = []
-        while web.connection.fileno() in self._webs:
+        found: list[Handover] = []
+        while web.connection.fileno() in self._web_processes:
             try:
-                data = web.connection.recv(_ONE_READ)
+                data = web.connection.recv(_READ_BYTES)
             except BlockingIOError:
                 break
             except OSError:
@@ -142,31 +142,33 @@ class HandoverServer:
                 self._drop(web)
                 break
             try:
-                found += [handed for message in web.messages.feed(data) for handed in self._taken(web, message)]
+                found += [
+                    handover for message in web.messages.feed(data) for handover in self._handovers_in(web, message)
+                ]
             except Exception:
-                # What it wrote with our lease and we cannot read comes due again when the lease ends.
-                logger.exception("a web process sent what is no message")
+                # Deliveries that it leased for us and that we cannot read become due again when the lease ends.
+                logger.exception("a web process sent an invalid message")
                 self._drop(web)
                 break
-            if len(data) < _ONE_READ:
+            if len(data) < _READ_BYTES:
                 break
         return found
 
-    def _taken(self, web: _Web, message: dict[str, Any]) -> list[Handed]:
+    def _handovers_in(self, web: _WebProcess, message: dict[str, Any]) -> list[Handover]:
         found = []
         for push in message["handed"]:
-            handed = _handed(push)
-            for delivery in handed.deliveries:
+            handover = _parse_handover(push)
+            for delivery in handover.deliveries:
                 if (left := web.credits.get(delivery.integration_id)) is not None:
                     web.credits[delivery.integration_id] = max(0, left - 1)
-            found.append(handed)
+            found.append(handover)
         return found
 
-    def _send(self, web: _Web, message: dict[str, Any]) -> None:
+    def _send(self, web: _WebProcess, message: dict[str, Any]) -> None:
         web.unsent += handover.packed(message)
         self._flush(web)
 
-    def _flush(self, web: _Web) -> None:
+    def _flush(self, web: _WebProcess) -> None:
         if not web.unsent:
             return
         try:
@@ -176,16 +178,16 @@ class HandoverServer:
         except OSError:
             self._drop(web)
 
-    def _drop(self, web: _Web) -> None:
+    def _drop(self, web: _WebProcess) -> None:
         descriptor = web.connection.fileno()
-        if self._webs.pop(descriptor, None) is not None:
+        if self._web_processes.pop(descriptor, None) is not None:
             self._unwatch(descriptor)
         with suppress(OSError):
             web.connection.close()
 
 
-def _listening(slot: int) -> socket.socket | None:
-    """None if another process has the address: an engine that has not quite ended, or not ours."""
+def _listen(slot: int) -> socket.socket | None:
+    """Listen; None if another process has the address: an engine that is still exiting, or a foreign process."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(handover.address(slot))
@@ -198,7 +200,7 @@ def _listening(slot: int) -> socket.socket | None:
     return listener
 
 
-def _handed(push: list[Any]) -> Handed:
+def _parse_handover(push: list[Any]) -> Handover:
     config_version, since, store, origin, now, lease, events = push
     store_id, lease_id = UUID(store), UUID(lease)
     first_sent_at = datetime.fromtimestamp(now, UTC)
@@ -229,4 +231,4 @@ def _handed(push: list[Any]) -> Handed:
         for _, topic, intent, object_type, object_id, data, occurred_at, rows, *traced in events
         for key, integration_id, subscription in rows
     ]
-    return Handed(deliveries, config_version, since)
+    return Handover(deliveries, config_version, since)

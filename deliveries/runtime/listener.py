@@ -1,4 +1,4 @@
-"""An engine's wake-up listener: a thread that ends the engine's wait."""
+"""An engine's wake-up listener: a thread that wakes the engine when it is notified."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ logger = logging.getLogger("hookdesk.engine")
 
 
 class WakeupListener(threading.Thread):
-    """`pause`: for how many seconds to keep to itself what it has heard. `is_standby`: see `Backend.make_waiter`."""
+    """`pause()` returns the seconds by which to delay a wake-up. `is_standby`: see `Backend.make_waiter`."""
 
     def __init__(self, wake: Callable[[], None], *, pause: Callable[[], float], is_standby: bool = False) -> None:
         super().__init__(name="engine listener", daemon=True)
-        self._is_reserve = is_standby
+        self._is_standby = is_standby
         self._pause = pause
         self._wake = wake
         self._signalled = threading.Event()
         self._stop_asked = threading.Event()
 
     def consume(self) -> bool:
-        # Cleared only here: a notification between the two lines must not be lost.
+        # Check before clearing: nothing else clears it, so a notification in between is not lost.
         if not self._signalled.is_set():
             return False
         self._signalled.clear()
@@ -41,8 +41,8 @@ class WakeupListener(threading.Thread):
         while not self._stop_asked.is_set():
             try:
                 if waiter is None:
-                    waiter = backend().make_waiter(is_standby=self._is_reserve)
-                    self._signal()  # what was called out while nobody listened
+                    waiter = backend().make_waiter(is_standby=self._is_standby)
+                    self._signal()  # for notifications that were missed while not listening
                 if waiter.wait(1.0):
                     if pause := self._pause():
                         time.sleep(pause)

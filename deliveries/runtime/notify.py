@@ -1,9 +1,9 @@
-"""Waking idle engines when there is work, and the engines' waiting for it.
+"""Wake idle engines when there is work.
 
-Where the database needs to be told (`storage.Backend.notify`), one background thread per process does it after a push's
-commit, or the push in its own transaction where little is going on (otherwise not: PostgreSQL's NOTIFY takes a global
-lock at commit). The engine's half is `storage.Backend.make_waiter`. A wake-up that is lost costs at most the engine's
-idle interval.
+Where engines need a notification (`storage.Backend.notify`), one background thread per process sends it after a push's
+commit. Under low load, the push notifies in its own transaction instead; under high load it must not, because
+PostgreSQL's NOTIFY takes a global lock at commit. The engine's half is `storage.Backend.make_waiter`. A lost wake-up
+costs at most the engine's idle interval.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from django.db import connections, transaction
 
 from deliveries.storage import backend
 
-#: Wake-ups of one process within this many seconds become one.
-PAUSE = 0.005
-#: After this long without a push, the next one notifies inline: handing over to the thread would take longer.
-QUIET = 0.05
+#: Wake-ups of one process within this many seconds are combined.
+COALESCE_SECONDS = 0.005
+#: After this many seconds without a push, the next one notifies inline, which is faster than using the thread.
+INLINE_AFTER = 0.05
 
 
 class _Notifier:
-    """The background thread of one process. A process that was forked starts its own."""
+    """The background thread of one process. A forked process starts its own."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -42,7 +42,7 @@ class _Notifier:
 
     def may_notify_inline(self) -> bool:
         before, self._woken_at = self._woken_at, time.monotonic()
-        return self._woken_at - before > QUIET and not backend().commits_wake
+        return self._woken_at - before > INLINE_AFTER and not backend().commits_wake
 
     def _start(self) -> None:
         with self._lock:
@@ -57,7 +57,7 @@ class _Notifier:
             self._event.clear()
             with suppress(Exception):  # a lost wake-up is harmless; the next one uses a new connection
                 self._notify()
-                time.sleep(PAUSE)
+                time.sleep(COALESCE_SECONDS)
                 continue
             connections["default"].close()
             time.sleep(0.2)
@@ -70,12 +70,12 @@ _notifier = _Notifier()
 
 
 def wake() -> None:
-    """Notify that there is due work: call after the commit. Returns immediately."""
+    """Wake the engines: something is due. Call after the commit. Returns immediately."""
     _notifier.wake()
 
 
 def may_notify_inline() -> bool:
-    """True: there was no notification for a while, and the caller sends one now, in its own transaction."""
+    """Whether the caller should notify in its own transaction: there was no notification for a while."""
     return _notifier.may_notify_inline()
 
 

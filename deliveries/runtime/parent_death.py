@@ -1,4 +1,4 @@
-"""Tying the life of a process to its parent's, by Linux's PR_SET_PDEATHSIG."""
+"""End a process when its parent dies, with Linux's PR_SET_PDEATHSIG."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
-#: The supervisor's process id, for the children that it starts.
+#: Passes the supervisor's process id to its children.
 SUPERVISOR_VARIABLE = "HOOKDESK_SUPERVISOR"
 
 
 def die_with_parent(signum: int = signal.SIGKILL) -> None:
-    """The kernel sends `signum` to this process when its parent ends, however it ends. Linux only; else nothing."""
+    """Have the kernel send `signum` to this process when its parent ends, however it ends. No-op except on Linux."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signum), 0, 0, 0)
 
 
 def die_with_supervisor() -> None:
-    """For a child of the supervisor: drain and stop when that is gone, so that nothing holds the port or the slots."""
+    """In a child of the supervisor: drain and stop when the supervisor dies, to free the port and the slots."""
     supervisor = os.environ.get(SUPERVISOR_VARIABLE, "")
     if not supervisor.isdigit():
         return

@@ -1,4 +1,4 @@
-"""An engine's process: slot, CPU core, memory."""
+"""Run an engine in this process: slot, CPU core, memory settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deliveries.storage.sql import use_indexes_only
 
 
 def run_engine_here(seconds: float) -> bool:
-    """Acquire a slot and run. False: this host has enough engines."""
+    """Acquire a slot and run an engine. False: this host has enough engines."""
     slot = register(timezone.now())
     if slot is None:
         return False
@@ -30,7 +30,7 @@ def run_engine_here(seconds: float) -> bool:
 
 
 def _pin_to_core(slot: int) -> None:
-    """Moving a thread between cores costs up to 2.4 ×, so each engine is pinned to one."""
+    """Pin the engine to one core: moving a thread between cores costs up to a factor of 2.4."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
     if len(cores) > 1 and len(cores) >= settings.ENGINE_PROCESSES:
         with suppress(OSError):

@@ -1,7 +1,7 @@
 """django-q2's pusher and monitor as two threads of one process.
 
-Both wait nearly all the time, and a process costs ten times the memory of a thread. django-q2's guard looks after
-processes, so it gets one object for each of the two. It stops the pusher first, then the workers, then the monitor.
+Both are idle nearly all the time, and a process costs ten times the memory of a thread. django-q2's guard manages
+processes, so it gets an object for each of the two. It stops the pusher first, then the workers, then the monitor.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ logger = logging.getLogger("hookdesk.cluster")
 
 
 class QueuePart:
-    """One of the two, as django-q2 sees it: alive while its process is and it has not ended."""
+    """Pusher or monitor as django-q2 sees it: alive while its process is alive and its thread has not ended."""
 
     def __init__(self, process: Any, has_ended: StopFlag) -> None:
         self.process = process
@@ -33,7 +33,7 @@ class QueuePart:
 
 
 def run_queue(task_queue: Any, result_queue: Any, stop_event: Any, broker: Any, has_pushed: StopFlag) -> None:
-    """The process: pushes tasks until `stop_event`, and saves results until it is sent STOP."""
+    """Run the process: push tasks until `stop_event`, and save results until it receives STOP."""
     name_process("queue")
     saver = threading.Thread(target=_save_results, args=(result_queue, broker), name="monitor", daemon=True)
     saver.start()
@@ -48,5 +48,5 @@ def _save_results(result_queue: Any, broker: Any) -> None:
     try:
         monitor(result_queue, broker)
     except BaseException:
-        logger.exception("the task queue's monitor failed; its process ends, and is replaced")
+        logger.exception("the task queue's monitor failed; its process exits and will be replaced")
         os._exit(1)

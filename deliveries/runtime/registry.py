@@ -21,18 +21,18 @@ from deliveries.models.engine import HEARTBEAT_STALE
 class StopFlag:
     """A flag shared with processes forked afterwards: one byte of shared memory, and no lock.
 
-    `multiprocessing.Event` takes a lock even to read. A process that is killed while it holds the lock never frees it,
-    and all the others wait forever.
+    `multiprocessing.Event` takes a lock even for reading. If a process is killed while it holds the lock, all others
+    wait forever.
     """
 
-    #: How often `wait` checks, in seconds.
-    LOOK_EVERY = 0.05
+    #: How often `wait` checks the flag, in seconds.
+    POLL_SECONDS = 0.05
 
     def __init__(self) -> None:
         self._byte = mmap.mmap(-1, 1)  # anonymous and shared
 
     def renew(self) -> None:
-        """Share it, not set, with processes that are forked from now on, and no longer with others."""
+        """Start over with an unset flag, shared only with processes that are forked from now on."""
         self._byte = mmap.mmap(-1, 1)
 
     def is_set(self) -> bool:
@@ -45,18 +45,18 @@ class StopFlag:
         self._byte[0] = 0
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until it is set or `seconds` have passed; returns whether it is set."""
+        """Wait until it is set or `seconds` have passed; return whether it is set."""
         until = None if seconds is None else time.monotonic() + seconds
         while not self.is_set():
-            left = self.LOOK_EVERY if until is None else until - time.monotonic()
+            left = self.POLL_SECONDS if until is None else until - time.monotonic()
             if left <= 0:
                 return False
-            time.sleep(min(self.LOOK_EVERY, left))
+            time.sleep(min(self.POLL_SECONDS, left))
         return True
 
 
 class SharedTime:
-    """A moment of the monotonic clock, shared with processes forked afterwards; 0 before the first."""
+    """A monotonic time, shared with processes forked afterwards; initially 0."""
 
     def __init__(self) -> None:
         self._bytes = mmap.mmap(-1, 8)
@@ -68,19 +68,19 @@ class SharedTime:
         self._bytes[:8] = struct.pack("d", moment)
 
 
-#: Made before the cluster forks its workers, so that all of them share it: django-q2 tells nothing to a worker
-#: that is in the middle of a task.
+#: Tells engines to drain and stop. Created before the cluster forks its workers, so that all share it: django-q2 does
+#: not signal a worker that is in the middle of a task.
 stopping = StopFlag()
-#: When an engine of this host last wrote a heartbeat: what the supervisor watches.
-last_beat = SharedTime()
+#: When an engine of this host last wrote a heartbeat; the supervisor watches it.
+last_heartbeat = SharedTime()
 
 
-def _tell_nobody() -> None:
-    """A free slot is noticed the next time somebody looks."""
+def _ignore() -> None:
+    """Do nothing: the free slot is noticed at the next check."""
 
 
-#: Called when an engine gives its slot up; the cluster's guard puts itself here before it forks its workers.
-on_free_slot: Callable[[], None] = _tell_nobody
+#: Called when an engine frees its slot. The cluster's guard sets it before it forks its workers.
+on_free_slot: Callable[[], None] = _ignore
 
 
 def host_name() -> str:
@@ -88,7 +88,7 @@ def host_name() -> str:
 
 
 def register(now: datetime) -> Engine | None:
-    """A free slot of this host, or one whose engine died. None: enough engines are running."""
+    """Take a free slot of this host, or one whose engine died. None: enough engines are running."""
     host, token = host_name(), uuid.uuid4()
     fresh = {"token": token, "pid": os.getpid(), "started_at": now, "beat_at": now, "in_flight": 0, "sent_count": 0}
     for slot in range(settings.ENGINE_PROCESSES):
@@ -107,7 +107,7 @@ def register(now: datetime) -> Engine | None:
 
 
 def is_alive(engine: Engine, now: datetime) -> bool:
-    """By its heartbeat; on this host a process that is gone is dead at once."""
+    """Whether its heartbeat is recent and, if it is on this host, its process still exists."""
     if engine.beat_at < now - HEARTBEAT_STALE:
         return False
     return engine.host != host_name() or _is_process_alive(engine.pid)
@@ -124,16 +124,16 @@ def _is_process_alive(pid: int) -> bool:
 
 
 def missing_here(now: datetime) -> int:
-    """How many engines this host lacks."""
+    """Return how many engines this host lacks."""
     wanted: int = settings.ENGINE_PROCESSES
     return max(0, wanted - sum(is_alive(engine, now) for engine in Engine.objects.filter(host=host_name())))
 
 
 def heartbeat(engine: Engine, *, now: datetime, in_flight: int, sent_count: int) -> bool:
-    """False: another process has taken the slot, so this engine must leave."""
+    """Write a heartbeat. False: another process has taken the slot, so this engine must stop."""
     ours = Engine.objects.filter(id=engine.id, token=engine.token)
     has_slot = bool(ours.update(beat_at=now, in_flight=in_flight, sent_count=sent_count))
-    last_beat.set(time.monotonic())
+    last_heartbeat.set(time.monotonic())
     return has_slot
 
 

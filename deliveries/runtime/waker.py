@@ -1,4 +1,4 @@
-"""A pause that ends early: by a signal, by another thread, or by a process forked afterwards. Takes no lock."""
+"""A wait that a signal handler, another thread or a process forked afterwards can end early. Lock-free."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 
 
 class Waker:
-    """A pipe; `wake` may be called in a signal handler."""
+    """Implemented with a pipe; `wake` may be called in a signal handler."""
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
@@ -20,7 +20,7 @@ class Waker:
             os.write(self._writer, b"!")
 
     def wait(self, seconds: float) -> bool:
-        """Returns whether it was woken, since the last time or meanwhile."""
+        """Wait up to `seconds`; return whether it was woken, now or since the last call."""
         if not select.select([self._reader], [], [], seconds)[0]:
             return False
         with suppress(BlockingIOError):

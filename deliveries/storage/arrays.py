@@ -1,9 +1,9 @@
 """Values of many rows for one statement: arrays for PostgreSQL, plain rows for SQLite.
 
-PostgreSQL gets them in its binary format. psycopg writes array literals element by element in Python, and PostgreSQL
-reads them character by character, which together would cost more than the statement itself. Format: `array_send` in
-PostgreSQL's `arrayfuncs.c`: number of dimensions, whether there are NULLs, type of the elements, length, first index;
-then each element behind its length.
+Arrays are sent in PostgreSQL's binary format. As text, psycopg would write them element by element in Python and
+PostgreSQL would parse them character by character, which costs more than the statement itself. The format is that of
+`array_send` in PostgreSQL's `arrayfuncs.c`: number of dimensions, whether there are NULLs, element type, length, first
+index; then each element, prefixed by its length.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uuid import UUID
 
 from django.db import connection
 
-#: Types of elements as `pg_type` numbers them; these never change.
+#: OIDs of the element types in `pg_type`; these never change.
 _BOOL, _BYTEA, _INT8, _INT4, _TEXT, _TIMESTAMPTZ, _UUID = 16, 17, 20, 23, 25, 1184, 2950
 _HEAD = Struct("!iiiii").pack
 _LENGTH = Struct("!i").pack
@@ -31,7 +31,7 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Array(bytes):
-    """The value of one array parameter. Its type is the one that the statement casts it to."""
+    """The value of one array parameter. The statement's cast determines its type."""
 
 
 def _array(element: int, cells: list[bytes]) -> Array:
@@ -80,7 +80,7 @@ def key_cells(values: Iterable[UUID | None]) -> list[str | None]:
 
 
 def time_cells(values: Iterable[datetime | None]) -> list[str | None]:
-    """As Django keeps times in SQLite. Most of a batch are the same value."""
+    """Times as Django stores them in SQLite. Cached, because most values of a batch are the same."""
     known: dict[datetime | None, str | None] = {}
     for value in (values := list(values)):
         if value not in known:
@@ -90,7 +90,7 @@ def time_cells(values: Iterable[datetime | None]) -> list[str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A column's type: `array` of it in PostgreSQL. `as_cells`: None where SQLite takes the values as they are."""
+    """A column's type. `array`: its array type in PostgreSQL. `as_cells`: None if SQLite takes the values unchanged."""
 
     array: str
     as_array: Callable[[Iterable[Any]], Array]
@@ -105,12 +105,12 @@ TEXT, BYTES = Kind("text[]", texts_array), Kind("bytea[]", bytes_array)
 
 
 def as_arrays(kinds: Sequence[Kind], rows: Sequence[Sequence[Any]]) -> list[Array]:
-    """One array per column; at least one row."""
+    """Return one array per column. Needs at least one row."""
     return [kind.as_array(column) for kind, column in zip(kinds, zip(*rows, strict=True), strict=True)]
 
 
 def as_cells(kinds: Sequence[Kind], rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
-    """The same rows in values that SQLite keeps."""
+    """Return the same rows with values as SQLite stores them."""
     columns = zip(kinds, zip(*rows, strict=True), strict=True)
     return list(zip(*[kind.as_cells(column) if kind.as_cells else column for kind, column in columns], strict=True))
 
@@ -120,8 +120,8 @@ def _microseconds(value: datetime) -> int:
     return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
 
 
-def teach_arrays(connection: Any) -> None:
-    """Let this psycopg connection send an `Array` as it is."""
+def register_array_dumper(connection: Any) -> None:
+    """Make this psycopg connection send an `Array` unchanged."""
     from psycopg.adapt import Dumper
     from psycopg.pq import Format
 

@@ -56,10 +56,10 @@ class Backend(Protocol):
 
     @property
     def has_one_writer(self) -> bool:
-        """Whether one transaction writes at a time, and those that wait for it only look now and then."""
+        """Whether only one transaction can write at a time, and waiting ones poll for their turn."""
 
     def write_push(
-        self, rows: PushRows, repetition: IdempotencyRecord | None = None, *, notifies: bool = False
+        self, rows: PushRows, idempotency: IdempotencyRecord | None = None, *, notifies: bool = False
     ) -> None:
         """Store all rows of a push in a transaction or savepoint of its own. `notifies`: the commit wakes the engines.
 
@@ -68,18 +68,18 @@ class Backend(Protocol):
         """
 
     def write_pushes(self, pushes: Sequence[WaitingPush], *, notifies: bool = False) -> list[Verdict]:
-        """Store them together: one transaction, one wait for the disk, but each of them whole or not at all.
+        """Store several pushes in one transaction, each of them completely or not at all; return their verdicts.
 
-        No two of them may share a key (`WaitingPush.keys`). Outside of a transaction. What became of each, in their
-        order. Raises DatabaseError, and none is stored, if one of them cannot be written at all.
+        Call outside a transaction. No two pushes may share a key (`WaitingPush.keys`). Raises DatabaseError, and stores
+        nothing, if one of them cannot be written at all.
         """
 
     def existing_records(self, store_id: uuid.UUID, wanted: Collection[tuple[str, str]]) -> ExistingRecords:
         """Return the existing records among these types and ids (at least one)."""
 
     def locked_records(self, store_id: uuid.UUID, wanted: Collection[tuple[str, str]]) -> ExistingRecords:
-        """The same, held until the transaction ends. Of what does not exist, an empty record of version 0 may be made,
-        which the same transaction must write or delete."""
+        """Return the same, locked until the transaction ends. May create placeholders of version 0 for records that do
+        not exist; the same transaction must write or delete them."""
 
     def hold_configuration(self, store_id: uuid.UUID) -> None:
         """Lock the store's configuration against changes until the transaction ends. Pushes share the lock."""
@@ -95,9 +95,10 @@ class Backend(Protocol):
         attempts: Sequence[EndedAttempt],
         figures: Sequence[AttemptFigure] = (),
     ) -> set[uuid.UUID]:
-        """Write the new states where the lease still stands; the ids of those. Write the attempt of each as
-        `write_attempts` does, those whose lease is gone as late. Count the figures of the others, all in one statement
-        where the database can.
+        """Write the new states of deliveries whose lease is still current; return their ids.
+
+        Also write all attempts as `write_attempts` does, as late where the lease is gone, and count the figures of the
+        others. Uses a single statement where the database supports it.
         """
 
     def record_alone(
@@ -106,20 +107,20 @@ class Backend(Protocol):
         attempts: Sequence[EndedAttempt],
         figures: Sequence[AttemptFigure] = (),
     ) -> set[uuid.UUID] | None:
-        """`record_results` in a transaction of its own. None, and nothing is written, if any delivery at all awaits its
-        source.
+        """Like `record_results`, in a transaction of its own. Writes nothing and returns None if any delivery awaits
+        its source.
         """
 
     def count_attempts(self, figures: Sequence[AttemptFigure]) -> None:
-        """Add these figures to the counts of this process."""
+        """Add these figures to this process's counts."""
 
     def write_attempts(self, rows: Sequence[EndedAttempt]) -> None:
-        """Insert them, unless their delivery is gone. A row of the same delivery and number is replaced if its end is
-        unknown; what has ended stays: a batch whose commit was never confirmed is recorded again.
+        """Insert attempts, unless their delivery is gone. Replace a row with the same delivery and number only if its
+        outcome is unknown: a batch whose commit was not confirmed is recorded twice.
         """
 
     def interrupt_attempts(self, rows: Sequence[EndedAttempt]) -> None:
-        """Insert those that have no row yet. One that has, of a version that wrote it at the start, ends as unknown."""
+        """Insert attempts without a row. A row of a running one, as earlier versions wrote it, becomes unknown."""
 
     # --- wake-ups -------------------------------------------------------------------------------------------------
 
@@ -136,44 +137,45 @@ class Backend(Protocol):
     # --- search ---------------------------------------------------------------------------------------------------
 
     def missing_text_index(self, table: str) -> str:
-        """Why a table of search documents has no index over its texts, and what to do; empty if it has one."""
+        """Return why a table of search documents has no text index, and what to do; empty if it has one."""
 
     def indexed_rows(self, rows: QuerySet[Any, Any], needed: Needed, limit: int) -> list[Any]:
-        """The newest of the documents `rows`, up to `limit`, by the index: tuples, of which the id is the first.
+        """Return the newest `limit` of the documents `rows`, found by the index, as tuples that begin with the id.
 
-        Their conditions on the text say the same as `needed`, whose texts have three letters or digits together.
+        `needed` expresses the conditions of `rows` on the text; each of its texts has at least three characters, all
+        letters or digits.
         """
 
     def time_limit(self, seconds: float) -> AbstractContextManager[None]:
-        """Within it, a statement that takes longer raises TookTooLong; on SQLite, if all of them together do."""
+        """Limit the time of each statement in the block, on SQLite of all together. Exceeding it raises TookTooLong."""
 
-    # --- the rest -------------------------------------------------------------------------------------------------
+    # --- other ----------------------------------------------------------------------------------------------------
 
     def database_file(self) -> str | None:
-        """The path of the database file; None for a server."""
+        """Return the path of the database file; None for a server."""
 
     @property
     def byte_collation(self) -> str:
         """The collation that sorts text as Python does, by code points."""
 
     def holds_text(self, column: str, text: str) -> tuple[str, Any]:
-        """SQL: whether a column of text or JSON holds this text, without regard to the case of ASCII letters at least;
-        and the parameter of the condition. No index helps: for rows chosen by other conditions."""
+        """Return SQL for whether a text or JSON column contains this text, and its parameter. Ignores case, at least
+        that of ASCII letters. Uses no index: restrict the rows by other conditions."""
 
     def holds_bytes(self, column: str, text: str) -> tuple[str, Any]:
-        """The same for a column of bytes, of which some may not be UTF-8."""
+        """Return the same for a column of bytes, which need not be valid UTF-8."""
 
     def unix_seconds(self, column: str) -> str:
-        """SQL: whole seconds since 1970."""
+        """Return SQL for whole seconds since 1970."""
 
     def milliseconds(self, begin: str, end: str) -> str:
-        """SQL: from one time to another."""
+        """Return SQL for the milliseconds from one time to another."""
 
     def bin_of(self, value: str, bounds: Sequence[int]) -> str:
-        """SQL: the number of ascending bounds that are less than or equal to the value."""
+        """Return SQL for the number of ascending bounds that are less than or equal to the value."""
 
     def prefer_indexes(self) -> None:
-        """Make the planner prefer indexes to scanning tables until the transaction ends."""
+        """Make the planner prefer indexes over table scans until the transaction ends."""
 
     def estimated_rows(self, table: str) -> int:
         """Estimate the rows of a large table from statistics, without reading it."""

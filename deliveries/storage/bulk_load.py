@@ -1,4 +1,4 @@
-"""What differs by database when whole tables are loaded: triggers that must rest, and the ids that come next.
+"""Bulk loading of whole tables, as far as it differs by database: disabling triggers, setting the next ids.
 
 Works on any connection, not only the default one: `manage.py copydatabase` loads a second database.
 """
@@ -13,17 +13,17 @@ from deliveries.storage.text_index import refill_text_index
 
 
 @contextmanager
-def resting_triggers(connection: Any, tables: Sequence[str]) -> Iterator[None]:
-    """Within a transaction: our triggers do not fire, and at the end every foreign key has been checked.
+def disabled_triggers(connection: Any, tables: Sequence[str]) -> Iterator[None]:
+    """Disable our triggers within the block, and check all foreign keys at its end. Call inside a transaction.
 
-    Raises `django.db.IntegrityError` if a row refers to one that is not there.
+    Raises `django.db.IntegrityError` if a row refers to a missing one.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             for table in tables:
                 cursor.execute(f'ALTER TABLE "{table}" DISABLE TRIGGER USER')
             yield
-            # Also because a table with deferred checks pending cannot be altered.
+            # Checks the foreign keys; besides, a table with pending deferred checks cannot be altered.
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             for table in tables:
                 cursor.execute(f'ALTER TABLE "{table}" ENABLE TRIGGER USER')
@@ -41,8 +41,8 @@ def resting_triggers(connection: Any, tables: Sequence[str]) -> Iterator[None]:
 
 
 @contextmanager
-def one_snapshot(connection: Any) -> Iterator[None]:
-    """At the beginning of a transaction: all that it reads is of one moment. On SQLite nobody can write meanwhile."""
+def consistent_snapshot(connection: Any) -> Iterator[None]:
+    """Make the transaction, just begun, read from one snapshot. On SQLite nobody can write in the meantime anyway."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -50,7 +50,7 @@ def one_snapshot(connection: Any) -> Iterator[None]:
 
 
 def last_id(connection: Any, table: str, column: str) -> int:
-    """The highest id that was ever given out, also to rows that are gone; 0 if none was."""
+    """Return the highest id ever assigned, even to deleted rows; 0 if none was."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [f'"{table}"', column])
@@ -63,7 +63,7 @@ def last_id(connection: Any, table: str, column: str) -> int:
 
 
 def continue_ids(connection: Any, table: str, column: str, last: int) -> None:
-    """The next id will be above `last`, and above the ids that are there."""
+    """Make the next id greater than `last` and than all existing ids."""
     with connection.cursor() as cursor:
         cursor.execute(f'SELECT COALESCE(MAX("{column}"), 0) FROM "{table}"')
         highest = max(last, cursor.fetchone()[0])

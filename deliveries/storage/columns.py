@@ -1,7 +1,7 @@
-"""Maps row types to SQL: the annotation of each field of a row type says what it is in SQL.
+"""Map row types to SQL: the annotation of each field of a row type is its SQL.
 
-Column lists, placeholders, values and rows are all derived from it, so they cannot get out of step. Fields without such
-an annotation are not in the database.
+Column lists, placeholders, values and rows are all derived from the annotations, so they cannot diverge. Fields without
+such an annotation are not in the database.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def _notes(row_type: type) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
 
 
 class Selected(Generic[R]):
-    """Rows that a SELECT (or RETURNING) of `columns` gives: `id: Annotated[UUID, "d.id"]`.
+    """Reads rows from a SELECT (or RETURNING) of `columns`. A field: `id: Annotated[UUID, "d.id"]`.
 
-    `spelled`: other SQL for some of the fields. `converted`: how a value becomes the field's, by name of the field or
-    by its type. The fields that have notes come first in the row type.
+    `spelled`: different SQL for some fields. `converted`: conversions of values, by field name or type. Annotated
+    fields must come first in the row type.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Selected(Generic[R]):
                 self._conversions.append((index, convert))
 
     def read(self, row: Sequence[Any], **given: Any) -> R:
-        """`row` may have more behind the columns. `given`: the fields that are none of the database's."""
+        """Make an object from `row`, which may have further values after the columns. `given`: the other fields."""
         values = list(row)
         del values[self._count :]
         for index, convert in self._conversions:
@@ -61,8 +61,9 @@ class Selected(Generic[R]):
 
 
 class Written(Generic[R]):
-    """Rows that are written: `data_json: Annotated[str, TEXT, "data"]`, whose second note is the column's name where
-    it is not the field's. `without`: fields that are left out.
+    """Writes rows. A field: `data_json: Annotated[str, TEXT, "data"]`, with the column's name if it is not the field's.
+
+    `without`: fields to leave out.
     """
 
     def __init__(self, row_type: type[R], *, without: Iterable[str] = ()) -> None:
@@ -82,11 +83,11 @@ class Written(Generic[R]):
 
     @property
     def unnested(self) -> str:
-        """PostgreSQL: the rows out of `arrays`; give it an alias with `columns`."""
+        """PostgreSQL: SQL that turns `arrays` into rows; give it an alias with `columns`."""
         return f"unnest({', '.join(f'%s::{kind.array}' for kind in self.kinds)})"
 
     def assigned(self, source: str, *keys: str) -> str:
-        """`column = source` for all but the keys; `{}` in it stands for the column."""
+        """Return `column = source` for all columns but the keys; `{}` in `source` stands for the column."""
         return ", ".join(f"{_quoted(name)} = {source.format(_quoted(name))}" for name in self.names if name not in keys)
 
     def arrays(self, rows: Sequence[R]) -> list[Array]:

@@ -1,4 +1,4 @@
-"""Inserts rows, or increments existing ones: many rows per statement, with SQL for both databases."""
+"""Insert rows or increment existing ones, many per statement, with SQL for both databases."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 from django.db import connection
 from django.db.models import Field, Model
 
-#: Maximum rows per statement. With about fifteen columns each, within the parameter limits of both databases.
+#: Maximum rows per statement. With about fifteen columns, this is within the parameter limits of both databases.
 ROWS_PER_STATEMENT = 500
 
 
 class Counters:
-    """The rows of a model by `unique`, its natural key.
+    """Upserts rows of a model by `unique`, its natural key.
 
-    Of a row that exists, `added` columns grow by what is given, `replaced` ones become what is given, those of
-    `computed` become what their SQL says (the table and `excluded` are its two rows), and the others stay.
+    In an existing row, `added` columns are incremented by the given value, `replaced` ones are set to it, `computed`
+    ones are set by SQL (the table's name is the existing row, `excluded` the given one), and all others stay.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Counters:
     def add_noting(
         self, rows: Sequence[Mapping[str, Any]], condition: str
     ) -> tuple[dict[tuple[Any, ...], Any], set[Any]]:
-        """The same, and the primary keys of those of which `condition` (SQL) is true now."""
+        """Like `add`, and also return the primary keys of the rows for which `condition` (SQL) is now true."""
         keys: dict[tuple[Any, ...], Any] = {}
         noted: set[Any] = set()
         for start in range(0, len(rows), ROWS_PER_STATEMENT):

@@ -1,9 +1,9 @@
 """The lock order for all code: engines, web processes, staff actions, maintenance, commands.
 
-Transactions that lock the same rows in different orders deadlock. So every transaction takes the locks it needs in this
-order:
+Transactions that lock the same rows in different orders deadlock. So every transaction takes the locks that it needs in
+this order:
 
-0.  keys of what sources sent, by digest         `sources.receive`: nobody else touches them
+0.  idempotency keys of sources, by digest       `sources.receive`: used nowhere else
 1.  the row of a proposal, then of a bulk fix, a recipe or a simulation, then of a replay or an erasure
     `proposals.deciding`, `recipes.sending`, `recipes.applying`, `simulation.service`, `replay.runner`,
     `erasure.runner`; then events, by id: erasures and backfills only
@@ -14,31 +14,32 @@ order:
 5.  keys of ordered subscriptions, by number     `lock_order_keys`
 6.  deliveries: **never waited for**             `Delivery.objects….lock_free()` (SKIP LOCKED), see below
 7.  attempts of those deliveries
-8.  records, by type and id as Python sorts them (PostgreSQL: `COLLATE "C"`); all that one transaction writes at once
+8.  records, by type and id as Python sorts them (PostgreSQL: `COLLATE "C"`); a transaction locks all of its records at
+    once
 9.  idempotency keys
 10. notifications, by store and key, then their messages and open incidents
-11. the health of integrations, by id: nothing is waited for after it, except by engines, which hold the claim lock;
-    likewise the counts of a source, one row by `sources.requests`
+11. the health of integrations, by id: no other lock is waited for after it, except by engines, which hold the claim
+    lock; likewise the counts of a source, one row by `sources.requests`
 
-Counts of attempts (`deliveries_attemptcount`) are not in this order: a process adds only to rows of its own, one batch
-at a time, and `stats.compaction` moves those of slots that are over, skipping locked ones.
+Counts of attempts (`deliveries_attemptcount`) are not in this order: a process only adds to rows of its own, one batch
+at a time, and `stats.compaction` moves the rows of past slots, skipping locked ones.
 
-A later lock may be taken without the earlier ones. An earlier lock must not be taken after a later one: collect first,
-then lock. Taking a lock again that the transaction holds is free.
+A later lock may be taken without the earlier ones. An earlier lock must not be taken after a later one: first determine
+all locks, then take them. Taking a lock again that the transaction already holds is always allowed.
 
-Deliveries are never waited for, because an engine that records plain successes locks its own deliveries before the
-claim lock. No other transaction needs those: a delivery that is being sent belongs to the engine that holds its lease,
-and only a claim can take a lease away. Bulk operations skip rows locked by others; single actions retry after a moment
-(`resolution.rules.locked`). Engines hold the claim lock while they change rows that other transactions change too, so
-only one engine does so at a time.
+Locks of deliveries are never waited for, because an engine that records plain successes locks its own deliveries before
+the claim lock. No other transaction needs those: a delivery that is being sent belongs to the engine that holds its
+lease, and only a claim can take a lease away. Bulk operations skip rows locked by others; single actions retry after a
+moment (`resolution.rules.locked`). Engines hold the claim lock while they change rows that other transactions change
+too, so only one engine does so at a time.
 
 Rows are locked `FOR NO KEY UPDATE` (`no_key=True`), so that inserting a row that refers to them never waits. Only
 deletions take the stronger lock, and they skip locked rows.
 
-If the locked set turns out to be wrong once it is held (a delivery has moved to another group, a plan now has another
-order key), roll back the transaction or savepoint, which releases its locks, and start again.
+If the set of locks turns out to be wrong once they are held (a delivery has moved to another group, a plan now has
+another order key), roll back the transaction or savepoint, which releases its locks, and start again.
 
-SQLite has one writer at a time: there, all of this is one lock.
+SQLite has one writer at a time: all of these are a single lock.
 
 `tests/deliveries/storage/test_lock_order.py` runs all of these transactions concurrently.
 """
@@ -57,7 +58,7 @@ from deliveries.models.delivery import DeliveryQuerySet
 from deliveries.storage.backend import backend
 from deliveries.storage.rows.pushes import OrderKey
 
-#: How often the groups of deliveries may change between reading and locking.
+#: How often to retry if deliveries change groups between reading and locking.
 TRIES = 3
 
 
@@ -67,7 +68,7 @@ def lock_groups(group_ids: Collection[int | None]) -> None:
 
 
 def lock_groups_where(wanted: Q) -> None:
-    # SQLite has one writer at a time, which is the same lock.
+    # Not needed on SQLite, which has one writer at a time.
     if connection.features.has_select_for_update:
         list(FailureGroup.objects.filter(wanted).order_by("id").select_for_update(no_key=True).values_list("id"))
 
@@ -97,8 +98,9 @@ class _Moved(Exception):
 
 
 def lock_deliveries(wanted: DeliveryQuerySet, ids: Collection[uuid.UUID]) -> list[Delivery]:
-    """Those of `ids` that are among `wanted` and that nobody else has locked, as they are now, in the order of their
-    ids, with their failure groups and order keys locked too. Inside a transaction that holds nothing of these yet.
+    """Lock and return the deliveries `ids` that are in `wanted` and not locked by others, with current values, by id.
+
+    Also locks their failure groups and order keys. Call inside a transaction that holds none of these locks yet.
     """
     for _ in range(TRIES):
         try:

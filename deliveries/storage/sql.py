@@ -1,4 +1,4 @@
-"""Prepared statements for PostgreSQL, directly through libpq; and conversion of values returned by plain SQL."""
+"""Prepared statements on PostgreSQL, directly through libpq, and conversion of values that plain SQL returns."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 
 from django.db import connection
 
-from deliveries.storage.arrays import teach_arrays
+from deliveries.storage.arrays import register_array_dumper
 
-# libpq's numbers (psycopg.pq), which is imported only where PostgreSQL is used.
+# libpq's constants. psycopg.pq has them too, but is imported only where PostgreSQL is used.
 _BINARY = 1
 _IDLE = 0  # PQTRANS_IDLE
 _GOOD = (1, 2)  # PGRES_COMMAND_OK, PGRES_TUPLES_OK
 
 
 def to_time(value: Any) -> Any:
-    """A time from plain SQL: Unix seconds if requested, text on SQLite."""
+    """Convert a time from plain SQL: Unix seconds where the query returns them, text on SQLite."""
     if isinstance(value, float):
         return datetime.fromtimestamp(value, UTC)
     if isinstance(value, str):
@@ -29,12 +29,12 @@ def to_time(value: Any) -> Any:
 
 
 def escaped_like(text: str) -> str:
-    """The text as a pattern of LIKE finds it, with the backslash as the escape character."""
+    """Escape the text for a LIKE pattern, with the backslash as the escape character."""
     return re.sub(r"([\\%_])", r"\\\1", text)
 
 
 def ascii_lower(text: str) -> str:
-    """In lower case as far as it is ASCII, as databases do it without a language."""
+    """Lower only ASCII letters, as databases do without a locale."""
     return "".join(character.lower() if character.isascii() else character for character in text)
 
 
@@ -43,10 +43,10 @@ def to_key(value: Any) -> Any:
 
 
 def execute_prepared(query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Run a statement on PostgreSQL with values bound by the server, its plan kept, and all values in binary.
+    """Run a prepared statement on PostgreSQL, with server-side parameters in binary format.
 
-    Directly through libpq: the layers above it cost more than most of our statements. Placeholders are `%s` and nothing
-    else; values may be arrays of `deliveries.storage.arrays`. Errors are Django's, as usual.
+    Uses libpq directly: the layers above it cost more than most of our statements. Placeholders are `%s` and nothing
+    else; values may be arrays of `deliveries.storage.arrays`. Raises Django's errors, as usual.
     """
     from psycopg.adapt import PyFormat, Transformer
 
@@ -64,8 +64,8 @@ def execute_prepared(query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]
 
 
 def execute_plain(query: str) -> None:
-    """Run a statement without values or results on PostgreSQL, in one go with what begins a transaction if it is the
-    first one of it. Errors are Django's."""
+    """Run a statement without values or results on PostgreSQL. If it is the first of a transaction, BEGIN is sent in
+    the same round trip. Raises Django's errors."""
     connection.ensure_connection()
     with connection.wrap_database_errors:
         raw = connection.connection
@@ -74,12 +74,12 @@ def execute_plain(query: str) -> None:
 
 
 def _must_begin(raw: Any) -> bool:
-    """Return whether Django has started a transaction of which nothing has been sent yet."""
+    """Whether Django has begun a transaction but BEGIN has not been sent yet."""
     return not raw.autocommit and raw.pgconn.transaction_status == _IDLE
 
 
 def _name_of(raw: Any, query: str, types: tuple[int, ...] | None) -> bytes:
-    """Of the prepared statement. The same query with values of other types is another one."""
+    """Return the name of the prepared statement, preparing it if necessary. Each combination of types has its own."""
     names: dict[tuple[str, tuple[int, ...] | None], bytes] = raw.prepared_names
     name = names.get((query, types))
     if name is None:
@@ -106,19 +106,19 @@ _wants_indexes = False
 
 
 def use_indexes_only() -> None:
-    """From now on in this process, the engine's. Its plans are kept, and must not be those for the empty tables of a
-    first day."""
+    """Disable sequential scans in this process, an engine. Its plans are kept for long, and a plan made while tables
+    are nearly empty must not stay in use."""
     global _wants_indexes
     _wants_indexes = True
     connection.close()
 
 
-#: How long a group of pushes waits for a lock that somebody else holds on what one of them writes.
+#: How long a group of pushes waits for a row lock that another transaction holds.
 GROUP_LOCK_TIMEOUT = "200ms"
 
 
 def use_for_groups() -> None:
-    """Make this thread's connection one that only writes groups of pushes: by indexes, and without long waits."""
+    """Configure this thread's connection for writing groups of pushes: use indexes, do not wait long for locks."""
     connection.ensure_connection()
     raw = connection.connection
     if not raw.writes_groups:
@@ -127,17 +127,18 @@ def use_for_groups() -> None:
 
 
 def make_ready(sender: object, connection: Any, **_: object) -> None:
-    """Each new connection for `execute_prepared`. Receiver of Django's `connection_created`: later, a transaction that
-    is rolled back would take the settings with it."""
+    """Prepare each new connection for `execute_prepared`. Receiver of Django's `connection_created`: settings made
+    later, inside a transaction, would be lost if it were rolled back."""
     if connection.vendor != "postgresql":
         return
     raw = connection.connection
     raw.prepared_names = {}
     raw.writes_groups = False
-    teach_arrays(raw)
-    # Planning our statements costs more than running them, and PostgreSQL would replan each time, because it expects
-    # to gain from knowing the array lengths. Other queries of the connection are not prepared.
-    # With millions of rows behind, its estimates for them also make it compile (JIT) what runs for a millisecond.
+    register_array_dumper(raw)
+    # Planning our statements costs more than running them, and PostgreSQL would plan them again each time, because it
+    # expects to gain from knowing the array lengths. Other queries of the connection are not prepared.
+    # With millions of rows in the tables, its estimates would also make it JIT-compile statements that take a
+    # millisecond.
     raw.execute("SET plan_cache_mode = force_generic_plan; SET jit = off")
     if _wants_indexes:
         raw.execute("SET enable_seqscan = off")

@@ -1,6 +1,6 @@
-"""The index over the text of search documents: trigrams, by pg_trgm on PostgreSQL and by FTS5 on SQLite.
+"""The trigram index over the text of search documents: pg_trgm on PostgreSQL, FTS5 on SQLite.
 
-Works on any connection, because migrations make it. Triggers keep SQLite's in step with the table.
+Works on any connection, because migrations create the index. On SQLite, triggers keep it in sync with the table.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MISSING_ON_SQLITE: Final = (
 
 
 def make_text_index(connection: Any) -> str:
-    """Make what is missing of it, outside a transaction on PostgreSQL. Why it cannot be made, or an empty text."""
+    """Create missing parts of the index; on PostgreSQL, call outside a transaction. Returns why it failed, or ""."""
     return _make_on_postgresql(connection) if connection.vendor == "postgresql" else _make_on_sqlite(connection)
 
 
@@ -37,7 +37,7 @@ def drop_text_index(connection: Any) -> None:
 
 
 def _make_on_postgresql(connection: Any) -> str:
-    """The extension is a trusted one: whoever may create schemas in the database may create it."""
+    """Create the extension and the indexes. The extension is trusted: creating it needs only CREATE on the database."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'")
         if cursor.fetchone() is None:
@@ -49,7 +49,7 @@ def _make_on_postgresql(connection: Any) -> str:
         for table in TABLES:
             cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [f"{table}_text"])
             found = cursor.fetchone()
-            if found == (False,):  # interrupted
+            if found == (False,):  # an earlier run was interrupted
                 cursor.execute(f"DROP INDEX CONCURRENTLY {table}_text")
             if found != (True,):
                 cursor.execute(
@@ -66,7 +66,7 @@ def _make_on_sqlite(connection: Any) -> str:
             is_new = cursor.fetchone() is None
             try:
                 # Without positions, which would make it four times as large: longer words are looked up by several
-                # trigrams, and the text itself decides.
+                # trigrams, and candidates are then checked against the text itself.
                 cursor.execute(
                     f"CREATE VIRTUAL TABLE IF NOT EXISTS {table}_fts USING fts5(text, content='{table}',"
                     " content_rowid='id', tokenize='trigram', detail=none)"
@@ -85,7 +85,7 @@ def _make_on_sqlite(connection: Any) -> str:
 
 
 def refill_text_index(connection: Any) -> None:
-    """After rows were loaded without triggers. PostgreSQL needs none."""
+    """Rebuild the index after rows were loaded without triggers. Not needed on PostgreSQL."""
     if connection.vendor == "postgresql":
         return
     with connection.cursor() as cursor:
@@ -96,7 +96,7 @@ def refill_text_index(connection: Any) -> None:
 
 
 def is_of_text_index(table: str) -> bool:
-    """Whether it is one of the tables in which SQLite keeps the index: they hold nothing else."""
+    """Whether it is one of the tables in which SQLite stores the index."""
     return any(table.startswith(f"{name}_fts") for name in TABLES)
 
 

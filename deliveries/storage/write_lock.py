@@ -1,8 +1,8 @@
-"""A queue for the write lock among those who write constantly: the engines and the web processes of a SQLite database.
+"""A file lock for processes that write to a SQLite database constantly: engines and web processes.
 
-SQLite lets one process write at a time; the others sleep, longer with each try, and would sleep most of the time. They
-queue for a file lock instead, which the kernel passes on immediately, even if its holder dies. Correctness does not
-depend on it: without it, writers wait in SQLite as usual.
+SQLite lets one process write at a time; waiting processes poll with growing pauses and would sleep most of the time.
+With this lock they wait in the kernel, which passes the lock on immediately, even if its holder dies. Correctness does
+not depend on it: without it, writers wait in SQLite as usual.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from contextlib import contextmanager, suppress
 
 try:
     import fcntl
-except ImportError:  # Windows: SQLite's own waiting is enough
+except ImportError:  # Windows: rely on SQLite's own busy handler
     fcntl = None  # type: ignore[assignment]
 
 
 class WriteLock:
-    """The lock of the database file `path`; does nothing for an in-memory database."""
+    """The lock of the database file `path`; a no-op for an in-memory database."""
 
     def __init__(self, path: str | None) -> None:
         self._descriptor: int | None = None

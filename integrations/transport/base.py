@@ -60,7 +60,7 @@ class TransportError(Exception):
     DNS = "dns"  #: the name does not resolve
     CONNECTION = "connection"  #: refused, unreachable or reset
     TLS = "tls"  #: certificate or handshake
-    REFUSED_ADDRESS = "refused_address"  #: the address guard said no
+    REFUSED_ADDRESS = "refused_address"  #: refused by the address guard
     PROTOCOL = "protocol"  #: the response is not valid HTTP or exceeds a limit, or the request is not valid HTTP
 
     def __init__(self, kind: str, message: str, *, permanent: bool = False) -> None:
@@ -90,13 +90,11 @@ class Result:
 class Transport(Protocol):
     """Sends many requests concurrently; used by one owner thread.
 
-    `submit` never blocks; `collect` waits up to `timeout` seconds for at least one result, and returns at
-    once with all there are when some are ready. `wake` may be called from another thread and ends a
-    waiting `collect` early. Every request that was submitted yields exactly one result, at the latest two
-    seconds after its deadline.
+    `submit` never blocks. `collect` waits up to `timeout` seconds for at least one result; if some are ready, it
+    returns them immediately. `wake` may be called from another thread and ends a waiting `collect` early. Every
+    submitted request yields exactly one result, at the latest two seconds after its deadline.
 
-    `watch`ed descriptors end a waiting `collect` too, as long as they have something to be read, which is the
-    caller's to read.
+    Descriptors passed to `watch` also end a waiting `collect` while they are readable; the caller reads them.
     """
 
     capacity: int

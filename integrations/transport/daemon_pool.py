@@ -1,4 +1,4 @@
-"""A pool of daemon threads, started on demand and woken last in, first out.
+"""A pool of daemon threads that start on demand and are woken in LIFO order.
 
 `concurrent.futures` joins its threads at interpreter exit, so one hanging lookup would delay shutdown; daemon threads
 are not joined. LIFO order keeps the number of active threads as small as the load allows, which saves context

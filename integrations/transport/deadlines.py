@@ -70,13 +70,13 @@ class Watchdog:
     def watch(self, attempt: Attempt) -> None:
         """Enforce the deadline of `attempt` until `leave` is called."""
         self._attempts[id(attempt)] = attempt
-        self._rouse()
+        self._wake()
 
     def leave(self, attempt: Attempt) -> None:
         """Stop watching: the attempt has ended."""
         self._attempts.pop(id(attempt), None)
 
-    def _rouse(self) -> None:
+    def _wake(self) -> None:
         if not self._has_work.is_set():
             self._has_work.set()
             with self._lock:
@@ -92,10 +92,10 @@ class Watchdog:
                 if not self._attempts:
                     continue
                 self._has_work.set()
-            self._look()
+            self._check()
             time.sleep(TICK_SECONDS)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         now = time.monotonic()
         try:
             attempts = list(self._attempts.values())

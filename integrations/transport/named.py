@@ -1,8 +1,8 @@
 """Requests to a server that the operator has named in a setting: the single sign-on server.
 
-Its own host may have any address, as such servers mostly stand in a private network, and no member of staff or tenant
-can change the setting. What else a request goes to, because that server's answer names it, must pass the address guard
-like any receiver. Redirects are never followed, and answers are read up to the limit of all responses.
+The server's own host may have any address: such servers are usually in a private network, and neither staff nor tenants
+can change the setting. Other hosts that its responses refer to must pass the address guard like any receiver. Redirects
+are never followed, and responses are read up to the usual limit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ANY_ADDRESS = AddressPolicy((ip_network("0.0.0.0/0"), ip_network("::/0")))
 
 
 def send_to_named(request: Request, *, named_url: str, policy: AddressPolicy) -> Response:
-    """Return the response; `policy` is for other hosts than that of `named_url`. Raises TransportError."""
+    """Send and return the response. `policy` applies to hosts other than that of `named_url`. Raises TransportError."""
     try:
         return send(request, _ANY_ADDRESS if _origin(request.url) == _origin(named_url) else policy)
     except UrlRefused as refused:

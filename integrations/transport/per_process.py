@@ -1,4 +1,4 @@
-"""Objects of which each process has one."""
+"""Objects that exist once per process."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ from tests.receiver import answer
 @pytest.fixture(autouse=True)
 def nothing_noted() -> None:
     """A process of its own: ids of earlier tests come again."""
-    pacing.noted_health.clear()
-    pacing.unnoted_successes.clear()
+    pacing.written_health.clear()
+    pacing.unwritten_successes.clear()
 
 
 def pages_of(client: Client, integration: Any) -> dict[str, str]:
@@ -80,7 +80,7 @@ def test_another_engines_trouble_ends_with_the_first_success(receiver: Any, deli
     subscription = SubscriptionFactory(integration=integration)
     DeliveryFactory(subscription=subscription)
     deliver()  # this engine has just noted that all is well
-    assert pacing.noted_health[integration.pk][1]
+    assert pacing.written_health[integration.pk][1]
     type(integration.health).objects.filter(pk=integration.pk).update(first_failure_at=timezone.now())
     DeliveryFactory(subscription=subscription)
     deliver()

@@ -22,7 +22,7 @@ from tests.benchmarks.web import free_port, headers_of, wait_for_port
 #: What is delivered; events of any other topic are only stored.
 TOPIC = "live.moved"
 #: How often processes are looked at, in seconds: those that come or go in between are counted in part.
-LOOK_EVERY = 1.0
+POLL_SECONDS = 1.0
 
 
 @dataclass
@@ -180,7 +180,7 @@ def run_window(
     meter = ProcessorMeter(contender.kinds)
     process = start_load(contender.port, request, seconds=seconds, connections=clients, rate=rate, first=first)
     while process.poll() is None:
-        time.sleep(LOOK_EVERY / 4 if seconds < LOOK_EVERY else LOOK_EVERY)
+        time.sleep(POLL_SECONDS / 4 if seconds < POLL_SECONDS else POLL_SECONDS)
         meter.look()
     load = finish_load(process, seconds).require_clean()
     contender.accepted += load.accepted

@@ -74,7 +74,7 @@ def test_a_frozen_child_is_killed_with_all_that_it_started(monkeypatch, tmp_path
     monkeypatch.setattr(supervising, "FROZEN_SECONDS", 0.5)
     monkeypatch.setattr(supervising, "GRACE_SECONDS", 0.3)  # its successor is as stubborn
     path = tmp_path / "up"
-    stubborn = child(STUBBORN.format(path=str(path)), last_sign=lambda: 0.0 if path.exists() else None)
+    stubborn = child(STUBBORN.format(path=str(path)), last_seen=lambda: 0.0 if path.exists() else None)
     with supervised(stubborn):
         eventually(path.exists)
         first = pid_of(stubborn)
@@ -92,13 +92,13 @@ def test_one_that_will_not_stop_is_killed_after_the_grace_period(tmp_path):
 
 
 def test_silence_of_the_database_is_not_taken_for_a_frozen_worker():
-    silent = child(SLEEPER, last_sign=lambda: None)
+    silent = child(SLEEPER, last_seen=lambda: None)
     silent.started_at = 0.0
     assert not silent.is_frozen(1e9)
 
 
 def test_a_worker_that_has_just_started_may_take_its_time():
-    starting = child(SLEEPER, last_sign=lambda: 10.0, started_at=100.0)
+    starting = child(SLEEPER, last_seen=lambda: 10.0, started_at=100.0)
     assert not starting.is_frozen(159.0)
     assert starting.is_frozen(161.0)
 

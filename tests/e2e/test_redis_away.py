@@ -72,4 +72,4 @@ def test_what_comes_back_is_used_again(installation: Installation, redis: Privat
     redis.kill()
     eventually(lambda: about_redis(installation), 20, "nobody noticed")
     redis.start()
-    eventually(lambda: "answers again" in installation.said(), 20, "nobody noticed that it is back")
+    eventually(lambda: "responds again" in installation.said(), 20, "nobody noticed that it is back")

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
 
-from config.children import load_everything, migrate_apart, web_server, worker
+from config.children import load_everything, migrate_in_subprocess, web_server, worker
 from config.observability.json_lines import speak_json
 from config.server.tcp_ports import is_port_free
 from config.supervisor import Supervisor
@@ -37,7 +37,7 @@ class Command(PlainCommand):
         host, port, only = options["host"], options["port"], options["only"]
         if only != "worker" and not is_port_free(host, port, patience=5):
             raise CommandError(f"{host}:{port} is already in use. Stop that program, or choose another --port.")
-        if not options["no_migrate"] and (problem := migrate_apart()):
+        if not options["no_migrate"] and (problem := migrate_in_subprocess()):
             raise CommandError(f"The database cannot be migrated: {problem}")
         name_process("")
         load_everything()

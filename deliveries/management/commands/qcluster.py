@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError, connections
 from django_q.management.commands.qcluster import Command as QueueCommand
 
-from deliveries.runtime.cluster import WorkerGuard, forget_engines, ignore_interrupts
+from deliveries.runtime.cluster import WorkerGuard, delete_stale_engines, ignore_interrupts
 from deliveries.runtime.parent_death import die_with_supervisor
 from deliveries.runtime.registry import stopping
 from deliveries.tasks import ensure_schedules
@@ -28,7 +28,7 @@ class Command(QueueCommand):  # type: ignore[misc]
             os.environ["Q_CLUSTER_NAME"] = options["cluster_name"]
         try:
             ensure_schedules()
-            forget_engines()
+            delete_stale_engines()
         except DatabaseError as error:
             raise CommandError(f"The database does not answer, or has not been migrated: {error}".strip()) from None
         # Forked processes must open their own connections.

@@ -1,4 +1,4 @@
-"""Claims in PostgreSQL: any number of engines, whose claims an advisory lock makes one at a time."""
+"""Claims on PostgreSQL. An advisory lock serialises the claims of any number of engines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from deliveries.storage.sql import execute_plain, execute_prepared, to_time
 
 logger = logging.getLogger("hookdesk.engine")
 
-#: Any constant will do.
+#: An arbitrary constant.
 CLAIM_LOCK = 0x486F6F6B
 
 _QUEUED = Selected(IntegrationQueue, converted={"reserved": int})
@@ -31,7 +31,7 @@ _CLAIMED = Selected(
     ClaimedDelivery,
     converted={datetime: to_time},
     spelled={
-        # Unix seconds: reading a timestamptz is dear in Python.
+        # Unix seconds, because converting a timestamptz in Python is expensive.
         "first_sent_at": "extract(epoch FROM d.first_sent_at)::float8",
         "occurred_at": "extract(epoch FROM e.occurred_at)::float8",
         "lease_ended_at": "extract(epoch FROM CASE WHEN due.old_status = 'sending' THEN due.old_due_at END)::float8",
@@ -39,7 +39,7 @@ _CLAIMED = Selected(
     },
 )
 
-# What started an attempt stays in the row until that attempt is recorded: nothing else says so in the meantime.
+# The row keeps the attempt's trigger until the attempt is recorded: it is stored nowhere else in the meantime.
 _CLAIM = f"""
 WITH due AS (
   SELECT d.id, d.status AS old_status, d.trigger AS old_trigger, d.due_at AS old_due_at
@@ -66,7 +66,7 @@ class Claims:
         execute_plain(_LOCK)
 
     def queued_integrations(self, now: datetime) -> list[IntegrationQueue]:
-        # Prepared: planning it costs more than running it.
+        # Prepared, because planning costs more than running.
         return [_QUEUED.read(row) for row in execute_prepared(_QUEUED_SQL, [now] * 3)]
 
     def lease(self, shares: Mapping[int, int], lease: uuid.UUID, now: datetime) -> Leased:
@@ -78,7 +78,7 @@ class Claims:
             try:
                 rows.append(_CLAIMED.read(row, lease=lease))
             except Exception:
-                logger.exception("the delivery %s cannot be read", row[0])
+                logger.exception("could not read delivery %s", row[0])
                 unreadable.append(row[0])
         return Leased(rows, (found[0][-1] or 0) if found else None, unreadable)
 

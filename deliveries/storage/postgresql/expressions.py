@@ -1,4 +1,4 @@
-"""PostgreSQL's own words in statements that are otherwise the same."""
+"""SQL expressions that differ on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Expressions:
     def holds_bytes(self, column: str, text: str) -> tuple[str, Any]:
         if text.lower() == text.upper():
             return f"position(%s in {column}) > 0", text.encode()
-        # As `encode` writes what is not ASCII; the bytes need not be UTF-8.
+        # Escape non-ASCII bytes as `encode` does; the column need not be valid UTF-8.
         octal = "".join(chr(byte) if byte < 0x80 else f"\\{byte:03o}" for byte in text.replace("\\", "\\\\").encode())
         return self.holds_text(f"encode({column}, 'escape')", octal)
 
@@ -38,7 +38,7 @@ class Expressions:
         return f"width_bucket({value}, ARRAY[{', '.join(map(str, bounds))}]::numeric[])"
 
     def prefer_indexes(self) -> None:
-        # The planner likes to read a table for a condition that it thinks to be common.
+        # The planner tends to scan the table for a condition that it considers common.
         self._value("SELECT set_config('enable_seqscan', 'off', true)")
 
     def estimated_rows(self, table: str) -> int:

@@ -1,6 +1,6 @@
-"""Pushes in PostgreSQL, one or many, by one statement: one round trip and one commit for all of them.
+"""Write one or many pushes on PostgreSQL with a single statement: one round trip and one commit for all of them.
 
-Every row carries the number of its push, and only rows of pushes whose premises hold are written.
+Every row carries the number of its push. Only the rows of pushes whose preconditions hold are written.
 """
 
 from __future__ import annotations
@@ -28,15 +28,14 @@ from deliveries.storage.rows.pushes import (
 )
 from deliveries.storage.sql import execute_prepared
 
-#: Only what came back from a receiver says how far it came, and only what is traced its trace: of anything else the
-#: columns' defaults are true.
+#: Only events from receivers have hops, and only traced ones a trace; for all others the columns' defaults are right.
 _RARE = ("hops", "cascade_left", "is_stopped", "traceparent")
 _EVENTS = {False: Written(EventRow), True: Written(EventRow, without=_RARE)}
 _DELIVERIES, _RECORDS = Written(DeliveryRow), Written(RecordRow)
 
 
 def _rows(written: Written[Any], alias: str) -> str:
-    """The rows of all pushes, each with the number of its push."""
+    """Return SQL for the rows of all pushes, each with the number of its push."""
     arrays = ", ".join(f"%s::{kind.array}" for kind in written.kinds)
     return f"unnest({arrays}, %s::int[]) AS {alias}({written.columns}, push)"
 
@@ -45,7 +44,7 @@ _PUSHES = (
     "p AS (SELECT * FROM unnest(%s::int[], %s::uuid[], %s::bigint[], %s::text[], %s::timestamptz[])"
     " AS p(push, store, version, origin, now))"
 )
-# OFFSET makes it one look into the index per row, whatever the planner thinks of a table that is small.
+# OFFSET 0 forces one index lookup per row, even if the planner would prefer to scan a small table.
 _FOUND = (
     f"pushed AS (SELECT p.store, p.now, r.* FROM {_rows(_RECORDS, 'r')} JOIN p USING (push)),"
     " found AS (SELECT r.push, r.type, r.external_id, o.version, o.data FROM pushed r CROSS JOIN LATERAL"
@@ -79,7 +78,7 @@ _DELIVERY = (
     " 'scheduled', 0, 0, 0, false, '', g.now"
     f" FROM {_rows(_DELIVERIES, 'd')} JOIN good g USING (push))"
 )
-# Filtered, not joined: the rows stay in the order in which they are to be locked.
+# Filtered instead of joined, so that the rows keep the order in which they must be locked.
 _RECORD = (
     "written AS (SELECT * FROM pushed WHERE push = ANY(ARRAY(SELECT push FROM good))),"
     " record AS (INSERT INTO deliveries_record (store_id, type, external_id, data, version, created_at, updated_at)"
@@ -94,24 +93,24 @@ _PROOF = "1 / (CASE WHEN (SELECT count(*) FROM record) = (SELECT count(*) FROM w
 
 
 def write_together(pushes: Sequence[WaitingPush], *, notifies: bool) -> list[Verdict] | None:
-    """What became of each. None: a record was written since one of them looked at it, and nothing is stored."""
+    """Write the pushes; return their verdicts. None: a record changed since it was read, and nothing was stored."""
     from psycopg.errors import DivisionByZero
 
     query = _query(
         has_events=any(push.rows.events for push in pushes),
         has_deliveries=any(push.rows.deliveries for push in pushes),
         has_records=any(push.rows.records for push in pushes),
-        has_keys=any(push.repetition for push in pushes),
+        has_keys=any(push.idempotency for push in pushes),
         is_plain=all(push.rows.is_plain for push in pushes),
         notifies=notifies,
     )
     failpoint("ingest.before_commit")
     try:
-        # A savepoint only where a transaction is open: alone, the statement is its own transaction.
+        # A savepoint is needed only inside a transaction; otherwise the statement is its own transaction.
         with transaction.atomic() if connection.in_atomic_block else nullcontext():
             rows = execute_prepared(query, _values(pushes))
     except DataError as error:
-        # A record that changed fails the statement as a whole, by a division by zero.
+        # A changed record fails the whole statement by a division by zero: see `_PROOF`.
         if isinstance(error.__cause__, DivisionByZero):
             return None
         raise
@@ -132,7 +131,7 @@ def write_together(pushes: Sequence[WaitingPush], *, notifies: bool) -> list[Ver
 def _query(
     *, has_events: bool, has_deliveries: bool, has_records: bool, has_keys: bool, is_plain: bool, notifies: bool
 ) -> str:
-    """The text, which is one of a few; `_values` gives what it asks for, in the same order."""
+    """Return the statement, one of a few variants. `_values` returns its parameters in the same order."""
     parts = [_PUSHES]
     if has_records:
         parts.append(_FOUND)
@@ -164,11 +163,11 @@ def _values(pushes: Sequence[WaitingPush]) -> list[Any]:
         times_array([row.now for row in rows]),
     ]
     values += _numbered(_RECORDS, [row.records for row in rows])
-    if keyed := [(number, push.repetition) for number, push in enumerate(pushes) if push.repetition is not None]:
+    if keyed := [(number, push.idempotency) for number, push in enumerate(pushes) if push.idempotency is not None]:
         values += [
-            texts_array([repetition.key for _, repetition in keyed]),
-            texts_array([repetition.body_hash for _, repetition in keyed]),
-            texts_array([json.dumps(repetition.response) for _, repetition in keyed]),
+            texts_array([idempotency.key for _, idempotency in keyed]),
+            texts_array([idempotency.body_hash for _, idempotency in keyed]),
+            texts_array([json.dumps(idempotency.response) for _, idempotency in keyed]),
             numbers_array([number for number, _ in keyed]),
         ]
     is_plain = all(row.is_plain for row in rows)
@@ -178,7 +177,7 @@ def _values(pushes: Sequence[WaitingPush]) -> list[Any]:
 
 
 def _numbered(written: Written[Any], of_pushes: Sequence[Sequence[Any]]) -> list[Any]:
-    """Arrays of the rows of all pushes and their pushes' numbers; nothing where there are no rows."""
+    """Return arrays of all pushes' rows, with the numbers of their pushes; an empty list if there are no rows."""
     rows = [row for of_push in of_pushes for row in of_push]
     if not rows:
         return []

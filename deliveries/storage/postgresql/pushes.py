@@ -1,4 +1,4 @@
-"""Pushes in PostgreSQL: written by the statement of `push_groups`, and what they are merged into."""
+"""Pushes on PostgreSQL: write them with the statement of `push_groups`, read and lock the records they change."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from deliveries.storage.rows.pushes import (
 )
 from deliveries.storage.sql import execute_prepared, use_for_groups
 
-# OFFSET makes it one look into the index per object, whatever the planner thinks of a table that is small.
+# OFFSET 0 forces one index lookup per object, even if the planner would prefer to scan a small table.
 _FIND = (
     "SELECT r.type, r.external_id, r.version, r.data FROM unnest(%s::text[], %s::text[]) AS p(type, external_id)"
     " CROSS JOIN LATERAL (SELECT * FROM deliveries_record"
     " WHERE store_id = %s::uuid AND type = p.type AND external_id = p.external_id OFFSET 0) r"
 )
 
-# Those that do not exist are inserted as version 0: new and existing ones must be locked in one order.
+# Missing records are inserted with version 0, so that new and existing ones are locked in one order.
 _LOCK = (
     "INSERT INTO deliveries_record (store_id, type, external_id, data, version, created_at, updated_at)"
     " SELECT %s, p.type, p.external_id, '{}', 0, now(), now()"
@@ -39,8 +39,8 @@ _LOCK = (
     " RETURNING type, external_id, version, data"
 )
 
-# A clock that is behind the row's, on another host or because it waited for the row, counts into the row's second.
-# Nothing is lost if the last count is: its commit need not wait for the disk.
+# If the statement's second is older than the row's, because it waited for the row or another host's clock is ahead, the
+# push counts in the row's second. Losing the last count does no harm, so its commit need not wait for the disk.
 _COUNT = (
     "INSERT INTO deliveries_pushwindow AS w (store_id, second, used)"
     " VALUES (%s, floor(extract(epoch FROM clock_timestamp()))::bigint, %s::bigint)"
@@ -56,9 +56,9 @@ class Pushes:
     has_one_writer = False
 
     def write_push(
-        self, rows: PushRows, repetition: IdempotencyRecord | None = None, *, notifies: bool = False
+        self, rows: PushRows, idempotency: IdempotencyRecord | None = None, *, notifies: bool = False
     ) -> None:
-        verdicts = write_together([WaitingPush(rows, repetition)], notifies=notifies)
+        verdicts = write_together([WaitingPush(rows, idempotency)], notifies=notifies)
         raise_unless_stored(PlanIsStale() if verdicts is None else verdicts[0], rows)
 
     def write_pushes(self, pushes: Sequence[WaitingPush], *, notifies: bool = False) -> list[Verdict]:
@@ -70,7 +70,7 @@ class Pushes:
         except OperationalError as error:
             if not isinstance(error.__cause__, LockNotAvailable | DeadlockDetected):
                 raise
-            # Somebody holds on to what one of them writes. Each is to wait by itself.
+            # Another transaction has locked rows that one of them writes. Each falls back to the slow path to wait.
             return [PlanIsStale() for _ in pushes]
         if verdicts is not None:
             return verdicts
@@ -88,7 +88,7 @@ class Pushes:
         return {key: (version, data) for key, (version, data) in found.items() if version}
 
     def hold_configuration(self, store_id: uuid.UUID) -> None:
-        # Shared: pushes do not wait for each other here, only for changes of the configuration.
+        # A shared lock: pushes wait only for configuration changes, not for each other.
         execute_prepared("SELECT 1 FROM integrations_store WHERE id = %s FOR SHARE", [store_id])
 
     def count_pushes(self, store_id: uuid.UUID, number: int) -> PushCount:

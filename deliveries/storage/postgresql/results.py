@@ -1,4 +1,4 @@
-"""Results in PostgreSQL: many rows by one statement."""
+"""Results on PostgreSQL: many rows in one statement."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _ATTEMPTS, _RECORDED, _COUNTS = Written(EndedAttempt), Written(RecordedDelivery)
 _KEYS = ("id", "delivery_id", "number")
 
 _INSERT = f"INSERT INTO deliveries_attempt AS a ({_ATTEMPTS.columns})"
-# Its row may be there already: another engine took it for interrupted, or the commit of this very batch was not
-# confirmed. What has ended stays as it is.
+# The row may exist already: another engine recorded the attempt as interrupted, or the commit of this very batch was
+# not confirmed. An ended attempt is not changed.
 _REPLACE = (
     f"ON CONFLICT (delivery_id, number) DO UPDATE SET {_ATTEMPTS.assigned('excluded.{}', *_KEYS)}"
     " WHERE a.outcome IN ('running', 'unknown')"
 )
-# A late result may find that its delivery was pruned long ago.
+# The delivery of a late result may have been pruned.
 _IS_THERE = "EXISTS (SELECT FROM deliveries_delivery d WHERE d.id = r.delivery_id)"
 _WRITE = f"{_INSERT} SELECT r.* FROM {_ATTEMPTS.unnested} AS r({_ATTEMPTS.columns}) WHERE {_IS_THERE} {_REPLACE}"
 _INTERRUPT = (
@@ -32,8 +32,10 @@ _INTERRUPT = (
 
 
 def _record(condition: str) -> str:
-    """Row by row through the primary key: a bare `status = 'sending'` would tempt the planner to read the index of all
-    that is in dispatch, which looks empty to it and is full of what has been.
+    """Return SQL that records results, finding each row by primary key.
+
+    `status || ''` keeps the planner from using the partial index of deliveries being sent: it looks nearly empty, but
+    is full of dead entries.
     """
     outcome = "CASE WHEN held.id IS NULL THEN 'late' ELSE r.\"outcome\" END"
     values = ", ".join(outcome if name == "outcome" else f'r."{name}"' for name in _ATTEMPTS.names)
@@ -56,7 +58,7 @@ def _count(condition: str) -> str:
     )
 
 
-# Added up for all, and so only written if none of them is late: the lease of hardly any is gone.
+# The sums cover all results, so they are written only if none is late, which is rare; see `_count_rest`.
 _COUNTED = f", counted AS ({_count(' WHERE (SELECT count(*) FROM held) = %s')})"
 _ALONE = (
     "WITH free AS MATERIALIZED"
@@ -64,7 +66,7 @@ _ALONE = (
     f" {_record(' AND (SELECT is_free FROM free)')}"
 )
 _ALONE_GIVES = " SELECT NULL::uuid, is_free FROM free UNION ALL SELECT id, true FROM held"
-# With what is counted, and without.
+# Variants with and without figures to count.
 _RECORD = {is_counted: f"WITH {_record('')}{_COUNTED * is_counted} SELECT id FROM held" for is_counted in (True, False)}
 _RECORD_ALONE = {is_counted: f"{_ALONE}{_COUNTED * is_counted}{_ALONE_GIVES}" for is_counted in (True, False)}
 

@@ -1,4 +1,4 @@
-"""Searching texts on PostgreSQL: the conditions of the query find the index (pg_trgm) by themselves."""
+"""Search texts on PostgreSQL, where the query's conditions use the index (pg_trgm) directly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class Search:
 
     def indexed_rows(self, rows: QuerySet[Any, Any], needed: Needed, limit: int) -> list[Any]:
         with self._preferred_indexes():
-            # Unordered, it ends at the limit; ordered by the id, the planner might walk through the whole table.
+            # Unordered, the query stops at the limit; ordered by id, the planner might walk the whole table. Only if
+            # the limit is reached does the order matter.
             found = list(rows.order_by()[:limit])
             if len(found) == limit:
                 found = list(rows.order_by(-(F("id") + 0))[:limit])

@@ -1,4 +1,4 @@
-"""Wake-ups in PostgreSQL: NOTIFY and LISTEN."""
+"""Wake-ups on PostgreSQL: NOTIFY and LISTEN."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHANNEL = "hookdesk_due"
 
 
 class Wakeups:
-    #: A commit wakes nobody by itself.
+    #: A commit alone does not wake the engines.
     commits_wake = False
 
     def notify(self) -> None:
@@ -24,7 +24,7 @@ class Wakeups:
 
 
 class PostgresqlWaiter:
-    """LISTEN on a connection of its own, so that the engine's statements never mix with notices."""
+    """Listens on a connection of its own, separate from the engine's statements."""
 
     def __init__(self) -> None:
         import psycopg
@@ -40,7 +40,7 @@ class PostgresqlWaiter:
         return bool(self._selector.select(timeout)) and self._drain()
 
     def _drain(self) -> bool:
-        # libpq itself: the engine waits for this thread to let go of the interpreter, and psycopg takes its time.
+        # libpq directly: while this thread holds the GIL the engine waits, and psycopg would hold it longer.
         libpq, woken = self._connection.pgconn, False
         libpq.consume_input()
         while libpq.notifies() is not None:

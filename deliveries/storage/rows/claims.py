@@ -1,4 +1,4 @@
-"""The rows that a claim reads."""
+"""Rows that a claim reads."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LEASE_GRACE = 30.0
 
 @dataclass(slots=True)
 class ClaimedDelivery:
-    """A leased delivery, with what is needed to build its request.
+    """A leased delivery, with everything needed to build its request.
 
-    In SQL: of `deliveries_delivery d` after it was claimed, its `deliveries_event e` and its
-    `integrations_integration i`. `lease_ended_at` and `interrupted_trigger` are what the row said before.
+    The SQL refers to `deliveries_delivery d` after the claim, its `deliveries_event e` and its
+    `integrations_integration i`. `lease_ended_at` and `interrupted_trigger` are the row's values before the claim.
     """
 
     id: Annotated[uuid.UUID, "d.id"]
@@ -44,15 +44,15 @@ class ClaimedDelivery:
     origin: Annotated[str, "e.origin"]
     occurred_at: Annotated[datetime, "e.occurred_at"]
     trigger: Annotated[str, 'd."trigger"']
-    #: Of the event: how far it came, and how many deliveries the answer may bring about.
+    #: The event's hops, and how many deliveries the response may cause.
     hops: Annotated[int, "e.hops"] = 0
     cascade_left: Annotated[int | None, "e.cascade_left"] = None
-    #: Of the event, and so of each of its attempts.
+    #: The trace context of the event, and so of each of its attempts.
     traceparent: Annotated[str | None, "e.traceparent"] = None
-    #: Of the attempt before this one, if nobody lived to record how it ended: when its lease ran out, and its trigger.
+    #: If the previous attempt's worker died before recording it: when its lease expired, and its trigger.
     lease_ended_at: Annotated[datetime | None, "CASE WHEN d.status = 'sending' THEN d.due_at END"] = None
     interrupted_trigger: Annotated[str, 'd."trigger"'] = "scheduled"
-    #: Of the integration, in seconds.
+    #: The integration's timeout in seconds.
     timeout: Annotated[float, "i.timeout"] = 0.0
     lease: uuid.UUID = field(kw_only=True)
     attempt_id: uuid.UUID = field(default_factory=uuid7, kw_only=True)
@@ -67,7 +67,7 @@ class ClaimedDelivery:
 
     @classmethod
     def sample(cls, integration: Integration, now: datetime, **values: Any) -> ClaimedDelivery:
-        """Return a first attempt that was not queued, for pings and previews; `values` replace defaults."""
+        """Return a first attempt that was not queued, for pings and previews; `values` override defaults."""
         first = {
             "id": uuid7(),
             "lease": uuid7(),
@@ -98,15 +98,16 @@ IN_FLIGHT = (
     "SELECT count(*) FROM deliveries_delivery d"
     " WHERE d.integration_id = i.id AND d.status = 'sending' AND d.due_at > %s"
 )
-#: The first attempt of a delivery that was written with a lease: only then was it sent when it was made.
+#: The first attempt of a delivery that was written with a lease: only these are sent at the time of their creation.
 BORN_CLAIMED = "d.attempt_count = 1 AND d.first_sent_at = d.created_at"
 
 
 @dataclass(slots=True)
 class IntegrationQueue:
-    """An integration that has queued deliveries, as the claim sees it. In SQL: see `QUEUED_INTEGRATIONS`.
+    """An integration that has queued deliveries, as the claim sees it. The SQL refers to `QUEUED_INTEGRATIONS`.
 
-    `reserved`: room that engines keep for deliveries which are born claimed, `born_in_flight` of them so far.
+    `reserved`: capacity that engines reserve for born-claimed deliveries; `born_in_flight`: how many of these are in
+    flight.
     """
 
     integration_id: Annotated[int, "i.id"]
@@ -123,7 +124,7 @@ class IntegrationQueue:
     rate_tokens: Annotated[float, "coalesce(h.rate_tokens, 0)"]
     rate_refilled_at: Annotated[datetime | None, "h.rate_refilled_at"]
     is_failing: Annotated[bool, "h.first_failure_at IS NOT NULL"] = False
-    #: Its last attempt that was noted succeeded: an engine that begins needs not prove it anew.
+    #: Its last recorded attempt succeeded: an engine that starts can treat it as proven.
     answered_last: Annotated[
         bool,
         "h.last_success_at IS NOT NULL AND h.consecutive_failures = 0"
@@ -138,11 +139,11 @@ class IntegrationQueue:
 
     @property
     def taken(self) -> int:
-        """Of `max_in_flight`: what is in flight or reserved."""
+        """How much of `max_in_flight` is in flight or reserved."""
         return self.in_flight - self.born_in_flight + max(self.born_in_flight, self.reserved)
 
 
-# A "loose index scan": one probe per integration that has anything queued, however long its queue is.
+# A "loose index scan": one index probe per integration with queued deliveries, however long its queue is.
 QUEUED = """
 WITH RECURSIVE queued(id) AS (
   SELECT (SELECT min(integration_id) FROM deliveries_delivery WHERE due_at IS NOT NULL)

@@ -1,4 +1,4 @@
-"""What is counted of attempts, by the statement that records them."""
+"""Figures of attempts, counted by the statement that records them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CountedAttempts(NamedTuple):
 
 
 def summed(figures: Iterable[AttemptFigure]) -> list[CountedAttempts]:
-    """The figures added up, in the order in which rows are locked."""
+    """Return the sums of the figures, in the order in which rows are locked."""
     found: dict[tuple[int, int, int, int, int], list[int]] = {}
     mine = writer()
     for _, slot, integration_id, kind, place, milliseconds in figures:
@@ -51,7 +51,7 @@ _writers: dict[int, int] = {}
 
 
 def writer() -> int:
-    """A number of this process: processes that count in rows of their own never wait for each other."""
+    """Return this process's number. Each process counts in rows of its own, so that none waits for another."""
     number = _writers.get(pid := os.getpid())
     if number is None:
         number = _writers[pid] = random.SystemRandom().randrange(_WRITERS)

@@ -1,4 +1,4 @@
-"""The rows that a push writes, and those it is merged with."""
+"""Rows that a push writes, and those that it is merged with."""
 
 from __future__ import annotations
 
@@ -27,25 +27,26 @@ class EventRow:
     object_id: Annotated[str, TEXT]
     data_json: Annotated[str, TEXT, "data"]
     occurred_at: Annotated[datetime, TIME]
-    #: How far it came, how many deliveries its answers may bring about, and whether it was not sent on: see
+    #: Its hops, how many deliveries its responses may cause, and whether it was stopped because of a loop: see
     #: `deliveries.ingest.loops`.
     hops: Annotated[int, NUMBER] = 0
     cascade_left: Annotated[int | None, NUMBER] = None
     is_stopped: Annotated[bool, FLAG] = False
-    #: The trace that it belongs to: see `integrations.foundation.trace_context`.
+    #: Its trace context: see `integrations.foundation.trace_context`.
     traceparent: Annotated[str | None, TEXT] = None
 
     @property
     def is_plain(self) -> bool:
-        """Nothing to say about it in the columns above, whose defaults are true."""
+        """Whether the columns above have their default values."""
         return not self.hops and self.traceparent is None
 
 
 @dataclass(slots=True)
 class DeliveryRow:
-    """Of `deliveries_delivery`. `due_at`: None until it is written, and after that for one that is held.
+    """A row of `deliveries_delivery`. `due_at`: set when the row is written; None for a held delivery.
 
-    With a `lease`, it is born claimed, by the engine that it will be handed to; `due_at` is then the end of the lease.
+    With a `lease`, the delivery is born claimed by the engine that it will be handed to; `due_at` is then the end of
+    the lease.
     """
 
     id: Annotated[uuid.UUID, KEY]
@@ -60,7 +61,7 @@ class DeliveryRow:
 
 @dataclass(slots=True)
 class RecordRow:
-    """A record. `version`: after the push; `read_version`: when it was read (0: did not exist)."""
+    """A record. `version`: after the push. `read_version`: when it was read (0: it did not exist)."""
 
     type: Annotated[str, TEXT]
     external_id: Annotated[str, TEXT]
@@ -71,13 +72,13 @@ class RecordRow:
 
 @dataclass(slots=True)
 class PushRows:
-    """All rows of one push, and the versions of configuration and records that it was planned with."""
+    """All rows of one push, with the versions of the configuration and the records that it was planned with."""
 
     store_id: uuid.UUID
     config_version: int
     origin: str
     now: datetime
-    #: The records were not looked up but assumed to be new.
+    #: The records were assumed to be new and not looked up.
     assumes_new: bool = False
     records: list[RecordRow] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
@@ -85,11 +86,11 @@ class PushRows:
 
     @property
     def is_plain(self) -> bool:
-        """None of its events was pushed back by a receiver, and none is traced."""
+        """Whether none of its events was pushed back by a receiver or is traced."""
         return all(row.is_plain for row in self.events)
 
     def trace(self, traceparent: str | None) -> None:
-        """Its events belong to this trace."""
+        """Set the trace context of its events."""
         if traceparent is not None:
             for row in self.events:
                 row.traceparent = traceparent
@@ -97,7 +98,7 @@ class PushRows:
 
 @dataclass(slots=True)
 class IdempotencyRecord:
-    """The idempotency key of a push, with the response that a repetition gets."""
+    """The idempotency key of a push, with the response for repeated requests."""
 
     key: str
     body_hash: str
@@ -105,18 +106,18 @@ class IdempotencyRecord:
 
 
 class WaitingPush(NamedTuple):
-    """A push as it is written, alone or together with others."""
+    """A push to be written, alone or in a group."""
 
     rows: PushRows
-    repetition: IdempotencyRecord | None = None
+    idempotency: IdempotencyRecord | None = None
 
     def keys(self) -> Iterator[tuple[object, ...]]:
-        """What no other push of the same group may have too: its records and its idempotency key."""
+        """Yield its records and its idempotency key: no other push of the same group may have any of these."""
         store_id = self.rows.store_id
         for row in self.rows.records:
             yield (store_id, row.type, row.external_id)
-        if self.repetition is not None:
-            yield (store_id, self.repetition.key)
+        if self.idempotency is not None:
+            yield (store_id, self.idempotency.key)
 
 
 class PushCount(NamedTuple):
@@ -139,12 +140,12 @@ class RecordsExist(Exception):
         self.known = known
 
 
-#: What became of one push of a group: stored (None), or nothing of it, for this reason.
+#: The result of one push of a group: stored (None), or the reason why nothing of it was stored.
 Verdict = PlanIsStale | RecordsExist | None
 
 
 def raise_unless_stored(verdict: Verdict, rows: PushRows) -> None:
-    """What became of a push that was written alone. Only one that took its records for new is told which exist."""
+    """Raise the verdict of a push that was written alone. RecordsExist only applies if it assumed new records."""
     if isinstance(verdict, RecordsExist) and not rows.assumes_new:
         raise PlanIsStale
     if verdict is not None:

@@ -1,4 +1,4 @@
-"""What is written when attempts have ended."""
+"""Rows written when attempts have ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deliveries.storage.arrays import BIG_NUMBER, BYTES, FLAG, KEY, NUMBER, TEXT
 
 
 class EndedAttempt(NamedTuple):
-    """An attempt with its request and its end. `response_headers` is None where there was no response."""
+    """An attempt with its request and its result. `response_headers` is None if there was no response."""
 
     id: Annotated[uuid.UUID, KEY]
     delivery_id: Annotated[uuid.UUID, KEY]
@@ -35,7 +35,7 @@ class EndedAttempt(NamedTuple):
 
 
 class RecordedDelivery(NamedTuple):
-    """The new state of the delivery with this `id`, written if it still has this `lease`, which ends."""
+    """The new state of the delivery `id`. Written only if it still has this `lease`, which ends then."""
 
     status: Annotated[str, TEXT]
     due_at: Annotated[datetime | None, TIME]

@@ -1,10 +1,10 @@
-"""What a search needs of the index over texts."""
+"""The conditions of a search that the text index can use."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-#: Words, all of which are required; of each the ways in which it can occur; of these the texts, all of them.
+#: Words, all of which must occur; for each word its alternatives; for each alternative the texts it consists of.
 Needed = Sequence[Sequence[Sequence[str]]]
 
 

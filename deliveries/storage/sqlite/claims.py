@@ -1,4 +1,4 @@
-"""Claims in SQLite, whose one writer at a time is the lock of all claims."""
+"""Claims on SQLite. It has one writer at a time, so claims need no lock of their own."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ logger = logging.getLogger("hookdesk.engine")
 
 @lru_cache(maxsize=4096)
 def _known_key(value: Any) -> Any:
-    """Of what many deliveries share: SQLite gives the same text again and again."""
+    """Convert a key that many deliveries share; cached, because SQLite returns the same text again and again."""
     return to_key(value)
 
 
 _QUEUED = Selected(IntegrationQueue, converted={datetime: to_time, bool: bool})
-#: Read before the UPDATE that claims, as they will be after it.
+#: Rows are read before the UPDATE that claims them, with the values that they will have after it.
 _CLAIMED = Selected(
     ClaimedDelivery,
     converted={"id": to_key, uuid.UUID: _known_key, datetime: to_time, bool: bool},
@@ -61,10 +61,10 @@ _LEASE = (
 
 class Claims:
     def lock_claims(self) -> None:
-        """There is one writer at a time."""
+        """Do nothing: there is one writer at a time."""
 
     def lock_numbers(self, numbers: Iterable[int]) -> None:
-        """There is one writer at a time."""
+        """Do nothing: there is one writer at a time."""
 
     def queued_integrations(self, now: datetime) -> list[IntegrationQueue]:
         with connection.cursor() as cursor:
@@ -72,7 +72,7 @@ class Claims:
             return [_QUEUED.read(row) for row in cursor.fetchall()]
 
     def lease(self, shares: Mapping[int, int], lease: uuid.UUID, now: datetime) -> Leased:
-        """Two statements per integration. One writer needs no row locks."""
+        """Lease with two statements per integration. With one writer at a time, no row locks are needed."""
         rows: list[ClaimedDelivery] = []
         unreadable: list[Any] = []
         with connection.cursor() as cursor:
@@ -81,7 +81,7 @@ class Claims:
                     try:
                         rows.append(_CLAIMED.read(row, lease=lease))
                     except Exception:
-                        logger.exception("the delivery %s cannot be read", row[0])
+                        logger.exception("could not read delivery %s", row[0])
                         unreadable.append(row[0])
             if not rows and not unreadable:
                 return Leased([], None, [])

@@ -1,4 +1,4 @@
-"""Pushes in SQLite: plain statements in one transaction."""
+"""Pushes on SQLite: plain statements in one transaction."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from deliveries.storage.rows.pushes import (
 )
 from deliveries.storage.sqlite.values import as_time
 
-#: Of what one SELECT looks for.
+#: Most keys that one SELECT looks for.
 KEYS_PER_STATEMENT = 500
 
 _DELIVERIES, _EVENTS = Written(DeliveryRow), Written(EventRow)
@@ -56,7 +56,7 @@ _INSERT_KEY = (
     "INSERT INTO deliveries_idempotencykey (store_id, key, body_hash, response, created_at)"
     " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
 )
-# A clock that is behind the row's, because it waited for the row, counts into the row's second.
+# If this process's second is older than the row's, because it had to wait, the push counts in the row's second.
 _COUNT = (
     "INSERT INTO deliveries_pushwindow AS w (store_id, second, used) VALUES (%s, %s, %s)"
     " ON CONFLICT (store_id) DO UPDATE SET"
@@ -70,19 +70,19 @@ class Pushes:
     has_one_writer = True
 
     def write_push(
-        self, rows: PushRows, repetition: IdempotencyRecord | None = None, *, notifies: bool = False
+        self, rows: PushRows, idempotency: IdempotencyRecord | None = None, *, notifies: bool = False
     ) -> None:
-        (verdict,) = self.write_pushes([WaitingPush(rows, repetition)])
+        (verdict,) = self.write_pushes([WaitingPush(rows, idempotency)])
         raise_unless_stored(verdict, rows)
 
     def write_pushes(self, pushes: Sequence[WaitingPush], *, notifies: bool = False) -> list[Verdict]:
-        """`notifies` makes no difference: engines see each commit."""
+        """Write the pushes in one transaction. `notifies` is ignored: engines detect each commit."""
         with transaction.atomic(), connection.cursor() as cursor:
-            # One writer at a time: what is found now stays so.
+            # One writer at a time: the verdicts stay true until the commit.
             verdicts = [_verdict(cursor, push) for push in pushes]
             good = [push for push, verdict in zip(pushes, verdicts, strict=True) if verdict is None]
             for push in good:
-                _write_shared(cursor, push.rows, push.repetition)
+                _write_shared(cursor, push.rows, push.idempotency)
             cursor.executemany(_INSERT_EVENT, [cells for push in good for cells in _event_cells(push.rows)])
             cursor.executemany(_INSERT_DELIVERY, [cells for push in good for cells in _delivery_cells(push.rows)])
             failpoint("ingest.before_commit")
@@ -100,16 +100,16 @@ class Pushes:
         return known
 
     def locked_records(self, store_id: uuid.UUID, wanted: Collection[tuple[str, str]]) -> ExistingRecords:
-        """There is one writer at a time: what its transaction reads stays as it is."""
+        """Read without locking: there is one writer at a time, so nobody else can change the records."""
         return self.existing_records(store_id, wanted)
 
     def hold_configuration(self, store_id: uuid.UUID) -> None:
-        """There is one writer at a time."""
+        """Do nothing: there is one writer at a time."""
 
     def count_pushes(self, store_id: uuid.UUID, number: int) -> PushCount:
         now = time.time()
         with connection.cursor() as cursor:
-            # Nothing is lost if the last count is: its commit need not wait for the disk, unless it is a push's too.
+            # Losing the last count does no harm, so its commit need not wait for the disk, unless a push is part of it.
             if not connection.in_atomic_block:
                 cursor.execute("PRAGMA synchronous = NORMAL")
             try:
@@ -130,7 +130,7 @@ def _is_current(cursor: Any, rows: PushRows) -> bool:
 
 
 def _verdict(cursor: Any, push: WaitingPush) -> Verdict:
-    """Whether this push can be written: nothing that is written before it in the same transaction changes that."""
+    """Decide whether this push can be written. Pushes written earlier in the same transaction do not affect it."""
     store = push.rows.store_id.hex
     if not _is_current(cursor, push.rows):
         return PlanIsStale()
@@ -144,21 +144,21 @@ def _verdict(cursor: Any, push: WaitingPush) -> Verdict:
             return PlanIsStale()
     if found:
         return RecordsExist(found)
-    if push.repetition is not None:
-        cursor.execute(_LOOK_UP_KEY, [store, push.repetition.key])
+    if push.idempotency is not None:
+        cursor.execute(_LOOK_UP_KEY, [store, push.idempotency.key])
         if cursor.fetchone() is not None:
             return PlanIsStale()
     return None
 
 
-def _write_shared(cursor: Any, rows: PushRows, repetition: IdempotencyRecord | None) -> None:
-    """Records and the idempotency key."""
+def _write_shared(cursor: Any, rows: PushRows, idempotency: IdempotencyRecord | None) -> None:
+    """Write records and the idempotency key."""
     store, now = rows.store_id.hex, as_time(rows.now)
     for record in rows.records:
         _write_record(cursor, record, store, now)
-    if repetition is not None:
-        response = json.dumps(repetition.response)
-        _write_one(cursor, _INSERT_KEY, [store, repetition.key, repetition.body_hash, response, now])
+    if idempotency is not None:
+        response = json.dumps(idempotency.response)
+        _write_one(cursor, _INSERT_KEY, [store, idempotency.key, idempotency.body_hash, response, now])
 
 
 def _event_cells(rows: PushRows) -> list[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""Results in SQLite: one prepared statement for many rows."""
+"""Results on SQLite: one prepared statement for many rows."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _ATTEMPTS, _RECORDED, _COUNTS = Written(EndedAttempt), Written(RecordedDelivery)
 _KEYS = ("id", "delivery_id", "number")
 
 _INSERT = f"INSERT INTO deliveries_attempt ({_ATTEMPTS.columns}) VALUES ({_ATTEMPTS.marks})"
-# Its row may be there already: another engine took it for interrupted, or the commit of this very batch was not
-# confirmed. What has ended stays as it is.
+# The row may exist already: another engine recorded the attempt as interrupted, or the commit of this very batch was
+# not confirmed. An ended attempt is not changed.
 _WRITE = (
-    # A late result may find that its delivery was pruned long ago.
+    # The delivery of a late result may have been pruned.
     f"INSERT INTO deliveries_attempt ({_ATTEMPTS.columns}) SELECT {_ATTEMPTS.marks}"
     " WHERE EXISTS (SELECT 1 FROM deliveries_delivery WHERE id = %s)"
     f" ON CONFLICT (delivery_id, number) DO UPDATE SET {_ATTEMPTS.assigned('excluded.{}', *_KEYS)}"
@@ -87,7 +87,7 @@ class Results:
 
 
 def _held(deliveries: Sequence[RecordedDelivery]) -> set[uuid.UUID]:
-    """Whose lease still stands."""
+    """Return the deliveries whose lease is still current."""
     leases = {row.id.hex: row.lease.hex for row in deliveries}
     with connection.cursor() as cursor:
         cursor.execute(

@@ -1,4 +1,4 @@
-"""Searching texts on SQLite: FTS5 gives the candidates, newest first, and the conditions of the query decide."""
+"""Search texts on SQLite: FTS5 finds candidates, newest first, and the query's conditions filter them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from django.db.models import QuerySet
 from deliveries.storage.rows.search import Needed, TookTooLong
 from deliveries.storage.text_index import MISSING_ON_SQLITE
 
-#: Candidates of the first look, and of one look at most; as few as SQLite takes parameters.
-FIRST: Final = 500
-MOST: Final = 20_000
-#: Characters of a text of which all trigrams are looked up.
-SHORT: Final = 8
-#: Instructions of SQLite's machine between two looks at the clock.
+#: Candidates of the first batch, and the most of one batch; limited by SQLite's maximum number of parameters.
+FIRST_CANDIDATES: Final = 500
+MAX_CANDIDATES: Final = 20_000
+#: Up to this many characters, all trigrams of a text are looked up.
+SHORT_TEXT: Final = 8
+#: Instructions of SQLite's virtual machine between two checks of the clock.
 INSTRUCTIONS: Final = 20_000
 
 
@@ -32,7 +32,7 @@ class Search:
         query = " AND ".join(_any_of(options) for options in needed)
         table = f"{rows.model._meta.db_table}_fts"
         found: list[Any] = []
-        before, size = 2**63 - 1, FIRST
+        before, size = 2**63 - 1, FIRST_CANDIDATES
         while len(found) < limit:
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -44,7 +44,7 @@ class Search:
                 found += rows.filter(id__in=ids).order_by("-id")[: limit - len(found)]
             if len(ids) < size:
                 break
-            before, size = ids[-1], min(size * 4, MOST)
+            before, size = ids[-1], min(size * 4, MAX_CANDIDATES)
         return found
 
     @contextmanager
@@ -71,8 +71,8 @@ def _all_of(parts: Sequence[str]) -> str:
 
 
 def _trigrams(parts: Sequence[str]) -> Iterator[str]:
-    """As few as cover each text; all of a short one, of which each may be common."""
+    """Yield just enough trigrams to cover each text; all of a short text, since each of them may be common."""
     for part in parts:
-        step = 1 if len(part) <= SHORT else 3
+        step = 1 if len(part) <= SHORT_TEXT else 3
         for start in [*range(0, len(part) - 3, step), len(part) - 3]:
             yield part[start : start + 3].replace('"', '""')

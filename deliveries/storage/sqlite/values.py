@@ -1,4 +1,4 @@
-"""Values as Django keeps them in SQLite: times and uuids as text."""
+"""Values as Django stores them in SQLite: times and UUIDs as text."""
 
 from __future__ import annotations
 

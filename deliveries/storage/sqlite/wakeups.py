@@ -1,7 +1,7 @@
-"""Wake-ups in SQLite: engines detect each commit of other processes.
+"""Wake-ups on SQLite: engines detect each commit of other processes.
 
-inotify tells the engine when the write-ahead log is written to. The engine then reads `PRAGMA data_version`, a counter
-in shared memory that changes with every commit of another connection. Without inotify it polls the counter.
+inotify reports writes to the write-ahead log. The engine then reads `PRAGMA data_version`, a counter in shared memory
+that changes with every commit of another connection. Without inotify it polls the counter.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from django.db import connection
 
 #: Minimum seconds between two wake-ups.
 INTERVAL = 0.006
-#: After a write, the counter is read after `FIRST_LOOK` seconds, then less and less often for `LONGEST_COMMIT` seconds.
-FIRST_LOOK = 0.001
-LONGEST_COMMIT = 1.0
+#: After a write, the counter is first read after `FIRST_READ_DELAY` seconds, then less and less often until
+#: `MAX_COMMIT_SECONDS` have passed.
+FIRST_READ_DELAY = 0.001
+MAX_COMMIT_SECONDS = 1.0
 #: Without inotify, the polling interval after `IDLE_AFTER` seconds without a commit; before that, `INTERVAL`.
 IDLE_INTERVAL = 0.02
 IDLE_AFTER = 2.0
@@ -28,7 +29,7 @@ class Wakeups:
     commits_wake = True
 
     def notify(self) -> None:
-        """Each commit does."""
+        """Do nothing: engines detect each commit."""
 
     def make_waiter(self, *, is_standby: bool = False) -> SqliteWaiter:
         return SqliteWaiter(is_standby=is_standby)
@@ -38,9 +39,9 @@ class SqliteWaiter:
     """Reads the commit counter when inotify reports a write; runs no queries in between."""
 
     def __init__(self, *, is_standby: bool = False) -> None:
-        self._is_reserve = is_standby
+        self._is_standby = is_standby
         self._changed_at = time.monotonic()
-        self._written_at: float | None = None  # lately, so that a commit may follow
+        self._written_at: float | None = None  # time of a recent write, after which a commit may follow
         self._version = self._read()
         self._watch = None if is_standby else watch_writes(f"{connection.settings_dict['NAME']}-wal")
 
@@ -59,10 +60,10 @@ class SqliteWaiter:
                 return True
             if now >= deadline:
                 return False
-            self._nap(now, deadline - now)
+            self._sleep(now, deadline - now)
 
-    def _nap(self, now: float, longest: float) -> None:
-        if self._is_reserve:
+    def _sleep(self, now: float, longest: float) -> None:
+        if self._is_standby:
             time.sleep(min(STANDBY_INTERVAL, longest))
         elif self._watch is None:
             is_idle = now - self._changed_at >= IDLE_AFTER
@@ -71,21 +72,21 @@ class SqliteWaiter:
             self._await_writes(self._watch, now, longest)
 
     def _await_writes(self, watch: Any, now: float, longest: float) -> None:
-        """Wait for writes. After one, wait shorter: its commit follows, which inotify does not report.
+        """Wait for writes. After a write, wait less: its commit follows, which inotify does not report.
 
-        Also after a commit was seen, because one notification may stand for two writers, of which the second commits
-        later.
+        This continues after a commit was seen, because one notification may stand for two writers, the second of which
+        commits later.
         """
         if self._written_at is not None:
-            longest = min(longest, FIRST_LOOK + (now - self._written_at) / 4)
+            longest = min(longest, FIRST_READ_DELAY + (now - self._written_at) / 4)
         events = watch.read(timeout=int(longest * 1000) + 1)
         if events:
-            time.sleep(FIRST_LOOK)
+            time.sleep(FIRST_READ_DELAY)
             self._written_at = time.monotonic()
-        elif self._written_at is not None and now - self._written_at > LONGEST_COMMIT:
+        elif self._written_at is not None and now - self._written_at > MAX_COMMIT_SECONDS:
             self._written_at = None
         if any(event.mask & INOTIFY_IGNORED for event in events):
-            self.close()  # the file is another one now
+            self.close()  # the file was replaced
 
     def close(self) -> None:
         if self._watch is not None:
@@ -94,7 +95,7 @@ class SqliteWaiter:
 
 
 def watch_writes(path: str) -> Any:
-    """Return an inotify watch for writes to a file; None if there is no such file or no inotify."""
+    """Return an inotify watch for writes to a file; None if the file or inotify does not exist."""
     try:
         from inotify_simple import INotify, flags  # type: ignore[import-untyped]
     except ImportError:

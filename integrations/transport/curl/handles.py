@@ -36,7 +36,7 @@ _PROTOCOL_ERRORS = frozenset(
 )
 #: curl has no separate code for a response with invalid chunks or headers.
 _PROTOCOL_WORDS = ("chunk", "header", "HTTP/0.9", "hex")
-_GO_ON, _ABORT = 0, 1  # PREREQFUNC_OK, PREREQFUNC_ABORT
+_CONTINUE, _ABORT = 0, 1  # PREREQFUNC_OK, PREREQFUNC_ABORT
 _EMPTY_LINES = (b"\r\n", b"\n")
 _RESEND = "The kept connection broke before an answer came. It is not known whether the request arrived."
 
@@ -220,7 +220,7 @@ class CurlHandle:
             self.must_restart = True
             return _ABORT
         self._is_sent = True
-        return _GO_ON if self._error is None else _ABORT
+        return _CONTINUE if self._error is None else _ABORT
 
     def _take_header(self, line: bytes) -> int | None:
         self._head_bytes += len(line)
@@ -264,12 +264,12 @@ class CurlHandle:
 def _header_lines(headers: Headers) -> list[bytes]:
     """Return header lines as curl expects them: `Name;` sends an empty value, `Name:` removes the header."""
     lines = [f"{name}: {value}" if value.strip(" \t") else f"{name};" for name, value in headers]
-    lines += _kept_back(tuple([name for name, _ in headers]))
+    lines += _suppressed(tuple([name for name, _ in headers]))
     return "\n".join(lines).encode("latin-1").split(b"\n")  # no value holds a line break
 
 
 @lru_cache(maxsize=4096)
-def _kept_back(names: tuple[str, ...]) -> list[str]:
+def _suppressed(names: tuple[str, ...]) -> list[str]:
     """Return the lines that suppress curl's default headers, except those in these names."""
     given = {name.lower() for name in names}
     return [f"{name}:" for name in ("User-Agent", "Content-Type", "Expect") if name.lower() not in given]

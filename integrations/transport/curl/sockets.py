@@ -35,7 +35,7 @@ class CurlSockets:
         self._kept: set[int] = set()
         self._closed: set[int] = set()
         self._watched: set[int] = set()
-        #: A watched descriptor had something to be read in the last `drive`.
+        #: A watched descriptor was readable in the last `drive`.
         self.has_other_input = False
         #: Seconds that `drive` has waited.
         self.waited = 0.0
@@ -89,7 +89,7 @@ class CurlSockets:
             self._waker.send(b"\0")
 
     def watch(self, descriptor: int) -> None:
-        """It ends a waiting `drive`, and is none of curl's."""
+        """Let a descriptor that is not curl's end a waiting `drive`."""
         self._watched.add(descriptor)
         self._selector.register(descriptor, selectors.EVENT_READ)
 

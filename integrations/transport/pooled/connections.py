@@ -120,7 +120,7 @@ class _HeadReader:
 
 
 class _Guarded(HTTPConnection):
-    """What HTTP and HTTPS connections share."""
+    """Common behaviour of HTTP and HTTPS connections."""
 
     response_class = BoundedResponse
 
@@ -169,7 +169,7 @@ class GuardedHTTPSConnection(_Guarded, HTTPSConnection):
     """An HTTPS connection to a checked address; the certificate must match the host name of the URL."""
 
 
-class _GivesBack:
+class _ReturnsToPool:
     """Returns a connection to the pool only if the deadline has not shut it down and the socket limit allows it."""
 
     conn_kw: dict[str, Any]
@@ -184,11 +184,11 @@ class _GivesBack:
         super()._put_conn(conn)  # type: ignore[misc]
 
 
-class GuardedHTTPPool(_GivesBack, HTTPConnectionPool):
+class GuardedHTTPPool(_ReturnsToPool, HTTPConnectionPool):
     ConnectionCls = GuardedHTTPConnection
 
 
-class GuardedHTTPSPool(_GivesBack, HTTPSConnectionPool):
+class GuardedHTTPSPool(_ReturnsToPool, HTTPSConnectionPool):
     ConnectionCls = GuardedHTTPSConnection
 
 

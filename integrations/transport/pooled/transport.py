@@ -24,7 +24,7 @@ PACE_SECONDS = 0.004
 #: Below this CPU share of one core, more threads raise throughput; above it they only add context switches.
 BUSY_SHARE = 0.75
 #: Once a request has been queued this many seconds, the limit is raised however busy the process is.
-LONGEST_WAIT = 0.3
+MAX_WAIT = 0.3
 
 
 class Pace:
@@ -50,7 +50,7 @@ class Pace:
         share = (used - self._used) / elapsed
         self._looked, self._used = now, used
         limit = self._threads.limit
-        if share < BUSY_SHARE or self._threads.longest_wait() > LONGEST_WAIT:
+        if share < BUSY_SHARE or self._threads.longest_wait() > MAX_WAIT:
             self._threads.set_limit(limit * 2)
         else:
             self._threads.set_limit(max(FIRST_THREADS, limit - limit // 8))
@@ -82,7 +82,7 @@ class RequestsTransport:
 
     def collect(self, timeout: float) -> Sequence[Result]:
         results: list[Result] = []
-        self._watcher.go_on()
+        self._watcher.resume()
         try:
             result = self._first(timeout)
             while result is not None:

@@ -1,4 +1,4 @@
-"""A thread that waits for descriptors on behalf of one that waits for a queue."""
+"""A thread that waits for descriptors on behalf of a thread that waits for a queue."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import suppress
 
 
 class Watcher:
-    """`wake()` is called when something can be read, and not again before `go_on()`."""
+    """Calls `wake()` when a descriptor is readable, and not again before `resume()`."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._selector = selectors.DefaultSelector()
-        self._may_go_on = threading.Event()
+        self._may_watch = threading.Event()
         self._is_started = self._is_closed = False
 
     def add(self, descriptor: int) -> None:
@@ -27,20 +27,20 @@ class Watcher:
         with suppress(KeyError, ValueError):
             self._selector.unregister(descriptor)
 
-    def go_on(self) -> None:
-        """The owner has read what there was, and waits."""
-        self._may_go_on.set()
+    def resume(self) -> None:
+        """Watch again: the owner has read what there was and is waiting."""
+        self._may_watch.set()
 
     def close(self) -> None:
         self._is_closed = True
-        self._may_go_on.set()
+        self._may_watch.set()
 
     def _run(self) -> None:
         while True:
-            self._may_go_on.wait()
+            self._may_watch.wait()
             if self._is_closed:
                 break
             if self._selector.select(1.0):
-                self._may_go_on.clear()
+                self._may_watch.clear()
                 self._wake()
         self._selector.close()

@@ -50,7 +50,7 @@ def test_who_sends_very_many_requests_ahead_gets_some_answers_and_the_end() -> N
         release.wait(20)
         return echo(environ, start_response)
 
-    with Server(application, Limits(requests_ahead=10), threads=1) as server:
+    with Server(application, Limits(pipelined_requests=10), threads=1) as server:
         client = server.client()
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 5_000)
         server.eventually(lambda: any(other.ready for other in server.connections.open), "they did not come")

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from deliveries.api import direct
 from deliveries.ingest import push_rate
-from deliveries.ingest.direct import MOST_BYTES
+from deliveries.ingest.direct import MAX_BYTES
 from deliveries.models import Delivery, Event, Record
 from deliveries.storage import backend
 from deliveries.storage.rows.pushes import RecordsExist
@@ -90,7 +90,7 @@ def test_objects_that_exist_are_planned_again_and_merged(client):
     push = accepted(client, OBJECTS)
     verdict = written(push)
     assert isinstance(verdict, RecordsExist)
-    assert push.replanned(verdict)
+    assert push.replan(verdict)
     assert written(push) is None
     records = {record.external_id: record for record in Record.objects.all()}
     assert records["7"].data == {"id": "7", "old": True, "n": 1}
@@ -123,7 +123,7 @@ def test_a_key_is_stored_with_its_answer_and_a_second_use_is_the_views(client):
         {"Orders": [{"id": "1"}]},
         {"orders": [{}]},
         {"orders": {"id": "1"}},
-        b'{"topic": "a.b", "data": {"x": "' + b"x" * MOST_BYTES + b'"}}',
+        b'{"topic": "a.b", "data": {"x": "' + b"x" * MAX_BYTES + b'"}}',
     ],
     ids=lambda body: repr(body)[:30],
 )
@@ -213,7 +213,7 @@ class TestRate:
         push_rate._slices[client.store.id] = push_rate._Slice(0, 1, False, time.monotonic() + 60)
         assert accepted(client, {"topic": "a b"}) is None
         push = accepted(client, EVENT)
-        direct.left_to_view(push)
+        direct.fall_back_to_view(push)
         assert accepted(client, EVENT) is not None
 
     @pytest.fixture(autouse=True)

@@ -133,7 +133,7 @@ class TestOneProcess:
         assert found == let_in and number <= most_asked
 
     def test_what_is_remembered_stays_small(self, monkeypatch):
-        monkeypatch.setattr(push_rate, "MOST_REMEMBERED", 20)
+        monkeypatch.setattr(push_rate, "MAX_STORES", 20)
         for _ in range(50):
             push_rate.take_push(uuid.uuid4(), 10)
         assert len(push_rate._slices) <= 20

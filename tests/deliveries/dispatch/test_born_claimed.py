@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from deliveries.dispatch import engine as engine_module
 from deliveries.dispatch.engine import DeliveryEngine
-from deliveries.dispatch.reservations import LIFETIME, MOST_ROOM, RENEW_EVERY
-from deliveries.ingest.unhanded import release
+from deliveries.dispatch.reservations import LIFETIME, MAX_ROOM, RENEW_EVERY
+from deliveries.ingest.failed_handover import release
 from deliveries.models import Attempt, Delivery, Engine, Reservation
 from deliveries.runtime import handover
 from deliveries.runtime.handover_client import HandoverClient
@@ -72,7 +72,7 @@ class Web:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.released: list[Any] = []
-        self.client = HandoverClient(self.loop, release=self.released.extend, on_room=lambda: None)
+        self.client = HandoverClient(self.loop, release=self.released.extend, on_offer=lambda: None)
 
     def run(self, seconds: float = 0.02) -> None:
         self.loop.run_until_complete(asyncio.sleep(seconds))
@@ -105,14 +105,14 @@ def web() -> Iterator[Web]:
 
 def turn(engine: DeliveryEngine) -> None:
     """The engine's loop until nothing is under way, and a second later for its reservations."""
-    engine._take_handed()
+    engine._receive_handovers()
     until = time.monotonic() + 10
     while engine.dispatches or engine.results:
         assert time.monotonic() < until
         engine.collect(0.05)
         if engine.results:
             engine.cycle()
-    engine.born_claimed._changed_at -= 1.0
+    engine.born_claimed._updated_at -= 1.0
     engine.born_claimed.update(timezone.now())
 
 
@@ -167,7 +167,7 @@ def test_no_more_are_under_way_than_the_integration_may_have(start_engine, web, 
     receiver.script(*[hang()] * 20)
     statuses = [delivery_of(web.push(subscription)).status for _ in range(10)]
     assert (statuses.count("sending"), statuses.count("pending")) == (4, 6)
-    engine._take_handed()
+    engine._receive_handovers()
     engine.claim_at = 0.0
     engine.cycle()
     assert Delivery.objects.filter(status="sending").count() == 8, "claims have what is not reserved"
@@ -209,8 +209,8 @@ def test_where_something_speaks_against_it_nothing_is_handed_over(start_engine, 
     forbid(subscription)
     web.client.hand_over([(push.rows, born)])
     web.run()
-    engine.born_claimed._changed_at -= RENEW_EVERY  # what is known of the integration is no longer fresh
-    engine._take_handed()
+    engine.born_claimed._updated_at -= RENEW_EVERY  # what is known of the integration is no longer fresh
+    engine._receive_handovers()
     engine.born_claimed.update(timezone.now())
     engine.cycle()
     web.run()
@@ -271,7 +271,7 @@ def test_what_is_not_stored_gives_its_room_back(start_engine, web, subscription)
         push = a_push(subscription)
         born = web.client.claim(push.rows)
         assert born is not None
-        web.client.give_up(push.rows, born)
+        web.client.cancel(push.rows, born)
         assert push.rows.deliveries[0].lease is None
         assert push.rows.deliveries[0].due_at == push.rows.now
 
@@ -281,7 +281,7 @@ def test_of_two_engines_of_a_host_one_has_an_integrations_room(start_engine, web
     open_up(first, web, subscription)
     open_up(second, web, subscription)
     assert Reservation.objects.get().engine_id == first.slot.id
-    assert Reservation.objects.get().room == MOST_ROOM
+    assert Reservation.objects.get().room == MAX_ROOM
     assert Engine.objects.count() == 2
 
 
@@ -313,9 +313,9 @@ def test_what_a_dead_engine_never_got_is_due_for_the_others_at_once(start_engine
     push = a_push(subscription)
     born = web.claim(push)
     assert backend().write_pushes([push]) == [None]
-    for connected in list(engine.born_claimed._server._webs.values()):
+    for connected in list(engine.born_claimed._server._web_processes.values()):
         connected.connection.close()  # as the kernel does when a process is killed
-    engine.born_claimed._server._webs.clear()
+    engine.born_claimed._server._web_processes.clear()
     web.run()
     web.client.hand_over([(push.rows, born)])
     (row,) = web.released
@@ -344,8 +344,8 @@ def test_an_engine_that_stood_still_sends_nothing_on_old_leases(start_engine, we
     before = len(receiver.requests)
     push = web.push(subscription)
     with monkeypatch.context() as patch:
-        patch.setattr(engine_module, "LATEST_START", -1.0)
-        engine._take_handed()
+        patch.setattr(engine_module, "MAX_START_DELAY", -1.0)
+        engine._receive_handovers()
     assert len(receiver.requests) == before
     engine.cycle()  # gives it back
     turn(engine)

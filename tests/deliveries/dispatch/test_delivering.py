@@ -8,7 +8,7 @@ from django.db import connection
 
 from deliveries.dispatch.types import LEASE_GRACE
 from deliveries.models import Delivery, Event, FailureGroup
-from deliveries.results.attempts import ended
+from deliveries.results.attempts import ended_attempt
 from integrations.models import Integration
 from notifications.models import Notification
 from subscriptions.models import Subscription
@@ -250,9 +250,9 @@ def test_an_outcome_that_cannot_be_recorded_fails_visibly_and_alone(receiver, de
     def break_on_poison(transition):
         if transition.claimed.id == poison.id and transition.outcome.is_success:
             raise RuntimeError("a bug")
-        return ended(transition)
+        return ended_attempt(transition)
 
-    monkeypatch.setattr("deliveries.results.rows.ended", break_on_poison)
+    monkeypatch.setattr("deliveries.results.rows.ended_attempt", break_on_poison)
     deliver()
     poison.refresh_from_db()
     fine.refresh_from_db()

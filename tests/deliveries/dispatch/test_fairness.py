@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from deliveries.dispatch.engine import DeliveryEngine
-from deliveries.dispatch.pacing import FIRST_WINDOW
+from deliveries.dispatch.pacing import INITIAL_WINDOW
 from deliveries.models import Delivery
 from deliveries.runtime.registry import deregister, register
 from integrations.models import IntegrationHealth
@@ -40,9 +40,9 @@ def test_a_backlog_of_one_that_hangs_holds_a_few_places_and_the_others_go_on(rec
     while due.exists():
         engine.cycle()
         engine.collect(0.5)
-        assert in_flight(engine, slow) <= FIRST_WINDOW
+        assert in_flight(engine, slow) <= INITIAL_WINDOW
     assert Delivery.objects.filter(integration=quick, status="succeeded").count() == 40
-    assert in_flight(engine, slow) == FIRST_WINDOW
+    assert in_flight(engine, slow) == INITIAL_WINDOW
 
 
 def test_after_an_outage_one_probe_goes_first_and_then_no_more_at_once_than_the_integration_allows(receiver, engine):
@@ -60,6 +60,6 @@ def test_after_an_outage_one_probe_goes_first_and_then_no_more_at_once_than_the_
         engine.cycle()
         most = max(most, in_flight(engine, integration))
         engine.collect(0.5)
-    assert FIRST_WINDOW < most <= 12
+    assert INITIAL_WINDOW < most <= 12
     assert len(receiver.requests) == 60
     assert IntegrationHealth.objects.get().breaker == "closed"

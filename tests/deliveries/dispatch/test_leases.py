@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from deliveries.dispatch import engine as engine_module
 from deliveries.dispatch.engine import DeliveryEngine
-from deliveries.dispatch.poison import MOST_CRASHES, allowed_concurrency
+from deliveries.dispatch.poison import MAX_CRASHES, allowed_concurrency
 from deliveries.maintenance.periodic import make_due_polls
 from deliveries.models import Attempt, Delivery, Engine
 from deliveries.models.engine import HEARTBEAT_STALE
@@ -228,7 +228,7 @@ class TestGivingBack:
         delivery = DeliveryFactory(subscription=subscription)
         engine = start_engine()
         with monkeypatch.context() as patch:
-            patch.setattr(engine_module, "prepare", lambda *_: _raise(OperationalError("gone away")))
+            patch.setattr("deliveries.dispatch.build.prepare", lambda *_: _raise(OperationalError("gone away")))
             with pytest.raises(OperationalError):
                 engine.cycle()
         engine.cycle()
@@ -241,7 +241,7 @@ class TestGivingBack:
         delivery = DeliveryFactory(subscription=subscription)
         engine = start_engine()
         with monkeypatch.context() as patch:
-            patch.setattr(engine_module, "LATEST_START", -1.0)
+            patch.setattr(engine_module, "MAX_START_DELAY", -1.0)
             engine.cycle()
         assert (engine.dispatches, receiver.requests) == ({}, [])
         engine.cycle()
@@ -281,7 +281,7 @@ class TestDraining:
         engine = start_engine()
         engine.cycle()
         monkeypatch.setattr(engine_module, "deregister", lambda slot: _raise(error("gone away")))
-        monkeypatch.setattr(engine_module, "leave_unfinished", lambda *_: _raise(error("gone away")))
+        monkeypatch.setattr(engine_module, "abandon_in_flight", lambda *_: _raise(error("gone away")))
         engine._drain()
         delivery.refresh_from_db()
         assert (delivery.status, outcomes(delivery)) == ("succeeded", ["succeeded"])
@@ -298,12 +298,12 @@ class TestQuarantine:
         return made
 
     def test_deliveries_whose_workers_died_are_sent_in_ever_smaller_batches(self):
-        assert [allowed_concurrency(crashes) for crashes in range(2, MOST_CRASHES + 1)] == [64, 16, 4, 1]
+        assert [allowed_concurrency(crashes) for crashes in range(2, MAX_CRASHES + 1)] == [64, 16, 4, 1]
 
     def test_the_last_attempt_is_made_alone_and_the_others_lose_nothing(
         self, start_engine, subscription, receiver, deliver
     ):
-        suspects = self.crashed(subscription, 3, MOST_CRASHES)
+        suspects = self.crashed(subscription, 3, MAX_CRASHES)
         healthy = DeliveryFactory.create_batch(2, subscription=subscription)
         receiver.script(hang())
         engine = start_engine()
@@ -313,7 +313,7 @@ class TestQuarantine:
         assert {delivery.id for delivery in healthy} <= flying
         waiting = Delivery.objects.filter(id__in=[s.id for s in suspects]).exclude(id__in=flying)
         assert {(d.status, d.lease, d.attempt_count, d.crash_count) for d in waiting} == {
-            ("retrying", None, MOST_CRASHES, MOST_CRASHES)
+            ("retrying", None, MAX_CRASHES, MAX_CRASHES)
         }
         Delivery.objects.filter(id__in=flying).delete()
         receiver.script(answer(200))
@@ -323,7 +323,7 @@ class TestQuarantine:
 
     def test_fewer_deaths_allow_larger_batches(self, start_engine, subscription, receiver):
         IntegrationFactory._meta.model.objects.update(max_in_flight=100)
-        self.crashed(subscription, 8, MOST_CRASHES - 1)
+        self.crashed(subscription, 8, MAX_CRASHES - 1)
         receiver.script(hang())
         engine = start_engine()
         engine.cycle()

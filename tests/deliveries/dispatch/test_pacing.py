@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deliveries.dispatch.pacing import FIRST_REACH, FIRST_WINDOW, AdaptiveConcurrency, Pacer
+from deliveries.dispatch.pacing import INITIAL_CONCURRENCY, INITIAL_WINDOW, AdaptiveConcurrency, Pacer
 from deliveries.dispatch.types import IntegrationQueue
 from deliveries.storage.write_lock import WriteLock
 
@@ -17,22 +17,22 @@ from deliveries.storage.write_lock import WriteLock
 def test_a_fast_receiver_is_served_over_few_connections():
     reach = AdaptiveConcurrency(2000)
     for _ in range(50):
-        reach.adjust(landed=reach.size, flying=0)
-    assert reach.size == FIRST_REACH
+        reach.adjust(completed=reach.size, in_flight=0)
+    assert reach.size == INITIAL_CONCURRENCY
 
 
 def test_receivers_that_take_their_time_get_all_that_the_engine_can_hold():
     reach = AdaptiveConcurrency(2000)
     for _ in range(4):
-        reach.adjust(landed=reach.size // 10, flying=reach.size - reach.size // 10)
+        reach.adjust(completed=reach.size // 10, in_flight=reach.size - reach.size // 10)
     assert reach.size == 2000
 
 
 def test_a_few_that_hang_do_not_widen_it():
     reach = AdaptiveConcurrency(2000)
     for _ in range(50):
-        reach.adjust(landed=20, flying=40)
-    assert reach.size == FIRST_REACH
+        reach.adjust(completed=20, in_flight=40)
+    assert reach.size == INITIAL_CONCURRENCY
 
 
 def test_it_narrows_again_step_by_step_when_answers_come_at_once():
@@ -40,15 +40,15 @@ def test_it_narrows_again_step_by_step_when_answers_come_at_once():
     reach.size = 2000
     sizes = []
     for _ in range(30):
-        reach.adjust(landed=reach.size, flying=0)
+        reach.adjust(completed=reach.size, in_flight=0)
         sizes.append(reach.size)
     assert sizes[0] == 1750
-    assert sizes[-1] == FIRST_REACH
+    assert sizes[-1] == INITIAL_CONCURRENCY
 
 
 def test_it_never_passes_the_capacity():
     reach = AdaptiveConcurrency(100)
-    reach.adjust(landed=0, flying=100)
+    reach.adjust(completed=0, in_flight=100)
     assert reach.size == 100
 
 
@@ -112,7 +112,7 @@ def test_a_new_engine_knows_who_answered_last_and_holds_only_the_others_back():
     pacer = Pacer(16)
     hanging = [candidate(key) for key in range(1, 11)]
     shares = pacer.allocate([*hanging, candidate(99, answered_last=True)], 16, NOW)
-    assert shares[99] == FIRST_WINDOW
+    assert shares[99] == INITIAL_WINDOW
     assert sum(share for key, share in shares.items() if key != 99) == 8
 
 
@@ -121,4 +121,4 @@ def test_what_an_engine_has_seen_itself_counts_for_more_than_what_was_noted():
     pacer.allocate([candidate(1, answered_last=True)], 16, NOW)
     pacer.on_dispatch(1)
     pacer.on_result(1, is_responsive=False)
-    assert pacer.allocate([candidate(1, answered_last=True)], 16, NOW)[1] < FIRST_WINDOW
+    assert pacer.allocate([candidate(1, answered_last=True)], 16, NOW)[1] < INITIAL_WINDOW

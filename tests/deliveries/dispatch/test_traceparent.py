@@ -125,7 +125,7 @@ class TestTheWebServersOwnWay:
         push = self.accepted(client, b'{"orders":[{"id":"7","n":1}]}', is_objects=True, trace=TRACE)
         (verdict,) = backend().write_pushes([push.waiting])
         assert isinstance(verdict, RecordsExist)
-        assert push.replanned(verdict)
+        assert push.replan(verdict)
         assert backend().write_pushes([push.waiting]) == [None]
         assert Event.objects.get(topic="order.updated").traceparent == TRACE
 

@@ -114,7 +114,7 @@ def test_those_of_one_record_go_one_after_another_in_their_order(commit, databas
 
 
 def test_a_transaction_has_no_more_than_so_many(commit, database, finished, monkeypatch):
-    monkeypatch.setattr(group_commit, "MOST_PUSHES", 2)
+    monkeypatch.setattr(group_commit, "MAX_PUSHES", 2)
     begin(commit, database, "a", "b", "c", "d")
     database.may_end.release(10)
     results_of(finished, 4)
@@ -148,10 +148,10 @@ def test_without_a_database_each_is_told_and_the_next_ones_are_tried_again(commi
 def test_others_that_want_to_write_get_their_turn_between_two_transactions(
     database, finished, monkeypatch, has_one_writer
 ):
-    monkeypatch.setattr(group_commit, "LONGEST_WAY", 30)
+    monkeypatch.setattr(group_commit, "MAX_YIELD_SECONDS", 30)
     database.has_one_writer = has_one_writer
     others = ["a push that a view answers"]
-    commit = GroupCommit(finished.put, others_write=lambda: bool(others))
+    commit = GroupCommit(finished.put, has_other_writers=lambda: bool(others))
     database.may_end.release(2)
     commit.submit(push("a"))
     assert results_of(finished, 1) == {"a": None}

@@ -136,7 +136,7 @@ def test_an_engine_that_waits_hears_of_a_push(
         pytest.skip("on SQLite an engine sees the commit, which tests/deliveries/runtime/test_notify.py is about")
     waiter = backend().make_waiter()
     try:
-        monkeypatch.setattr("deliveries.runtime.notify.QUIET", 0.0)
+        monkeypatch.setattr("deliveries.runtime.notify.INLINE_AFTER", 0.0)
         assert not waiter.wait(0.1)
         send(PUSH, {"shipments": [{"id": "1"}]})
         assert waiter.wait(20)

@@ -55,7 +55,7 @@ def test_the_backlog_is_discarded_outside_of_the_transaction_that_deletes_and_ne
 
 @pytest.mark.django_db(transaction=True)
 def test_what_a_process_that_died_did_not_discard_is_gone_on_with_by_the_housekeeping(monkeypatch):
-    monkeypatch.setattr(cascade, "_discard_for_a_while", lambda backlog_id: None)  # killed after its commit
+    monkeypatch.setattr(cascade, "_discard_within_time_limit", lambda backlog_id: None)  # killed after its commit
     subscription = backlog(5)
     delete_subscription(subscription=subscription, actor=HOOKDESK)
     assert statuses() == {"pending", "failed"}
@@ -78,7 +78,7 @@ def test_nothing_of_a_deleted_subscription_is_sent_also_what_a_push_added_later(
     assert other.status == "succeeded"
     assert len(receiver.requests) == 1
     assert not Delivery.objects.filter(due_at__isnull=False).exists()
-    cascade.go_on(timezone.now())
+    cascade.continue_backlogs(timezone.now())
     assert set(Delivery.objects.filter(subscription=subscription).values_list("status", "attempt_count")) == {
         ("discarded", 0)
     }
@@ -90,12 +90,12 @@ def test_one_that_is_being_sent_is_left_to_its_engine_and_the_backlog_waits_for_
     sending = DeliveryFactory(subscription=subscription, status="sending", lease="0" * 32)
     Delivery.objects.filter(id=sending.id).update(due_at=timezone.now() + timedelta(minutes=1))
     delete_subscription(subscription=subscription, actor=HOOKDESK)
-    cascade.go_on(timezone.now())
+    cascade.continue_backlogs(timezone.now())
     sending.refresh_from_db()
     assert sending.status == "sending"
     assert Backlog.objects.exists()
     Delivery.objects.filter(id=sending.id).update(status="retrying", lease=None)
-    cascade.go_on(timezone.now())
+    cascade.continue_backlogs(timezone.now())
     sending.refresh_from_db()
     assert sending.status == "discarded"
     assert not Backlog.objects.exists()

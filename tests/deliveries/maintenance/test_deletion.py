@@ -36,8 +36,8 @@ def delete(what: str, delivery: Delivery) -> None:
 
 def housekeeping() -> None:
     """What engines do besides sending."""
-    cascade.note_left_behind(timezone.now())
-    cascade.go_on(timezone.now())
+    cascade.note_late_deliveries(timezone.now())
+    cascade.continue_backlogs(timezone.now())
 
 
 WHAT = pytest.mark.parametrize("what", ["integration", "subscription"])

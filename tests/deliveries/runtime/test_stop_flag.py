@@ -6,7 +6,7 @@ import signal
 import threading
 
 from deliveries.runtime import registry
-from deliveries.runtime.cluster import GuardsPause
+from deliveries.runtime.cluster import GuardPause
 from deliveries.runtime.registry import StopFlag
 
 FORK = multiprocessing.get_context("fork")
@@ -69,7 +69,7 @@ def test_a_flag_that_is_renewed_is_no_longer_shared_with_who_had_it_before():
 
 def test_the_guards_pause_does_its_work_each_time_and_ends_when_it_is_told_to_stop():
     seen = []
-    pause = GuardsPause(seen.append)
+    pause = GuardPause(seen.append)
     assert (pause.wait(0.0), pause.is_set()) == (False, False)
     threading.Timer(0.05, pause.set).start()
     assert (pause.wait(60), pause.is_set()) == (True, True)
@@ -79,7 +79,7 @@ def test_the_guards_pause_does_its_work_each_time_and_ends_when_it_is_told_to_st
 
 def test_a_process_forked_afterwards_ends_the_guards_pause_without_stopping_it():
     seen = []
-    pause = GuardsPause(seen.append)
+    pause = GuardPause(seen.append)
     child = FORK.Process(target=pause.wake)
     child.start()
     assert not pause.wait(60)

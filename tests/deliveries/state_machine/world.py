@@ -49,7 +49,7 @@ class World:
         self._coordinates = self._traveller.start()
         self._stack.callback(self._give_the_clock_back)
         self._sequence, identifiers._by_clock = identifiers._by_clock, identifiers._Sequence()
-        pacing.noted_health.clear()  # of integrations that were rolled back, whose ids come again
+        pacing.written_health.clear()  # of integrations that were rolled back, whose ids come again
         self._stack.enter_context(patch("uuid.uuid4", self._uuid4))
         self.wire = Wire()
         self.store: Store = StoreFactory()
