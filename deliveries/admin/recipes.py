@@ -60,17 +60,19 @@ class RecipeAdmin(ReadOnlyAdmin):
         uses = list(recipe.met.order_by("-pk")[:USES_SHOWN])
         found = Delivery.objects.filter(id__in=[use.delivery_id for use in uses]).select_related("event")
         deliveries = {row.pk: row for row in found}
+        # Kept in English: a reason of ours has a translation, a person's is shown as they wrote it.
+        recipe.off_reason = _(recipe.off_reason)
+        for use in uses:
+            use.note = _(use.note)
         subscription = Subscription.objects.filter(
             deliveries__id__in=[use.delivery_id for use in uses[:1]], deleted_at=None
         ).first()
         context = {
             "recipe": recipe,
-            # Kept in English: a reason of ours has a translation, a person's is as they wrote it.
-            "off_reason": _(recipe.off_reason),
             "field": as_spelled(recipe.place),
             "sentences": _sentences(recipe),
             "group": group_of(recipe),
-            "uses": [(use, deliveries.get(use.delivery_id), _(use.note)) for use in uses],
+            "uses": [(use, deliveries.get(use.delivery_id)) for use in uses],
             "is_used_often": recipe.uses >= USED_OFTEN,
             "transform": _transform(recipe),
             "subscription": subscription,

@@ -12,10 +12,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
-from django.utils import timezone, translation
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from deliveries import hooks
@@ -111,7 +110,7 @@ def split_case(
         rule.target = _split_off(found, rule)
         lock_groups([rule.target.pk])
         rule.save()
-        audit_case(found, actor, "split", None, {"condition": _stored_words(rule), "into": rule.target.public_id})
+        audit_case(found, actor, "split", None, {"condition": rule.words, "into": rule.target.public_id})
         _move(rule, now)
         rule.target.refresh_from_db()
     return rule
@@ -135,12 +134,6 @@ def _check_condition(field: str, operator: str, value: str) -> None:
         )
 
 
-def _stored_words(rule: CaseRule) -> str:
-    """The condition in English, whoever splits: people of all languages read the same row."""
-    with translation.override(settings.LANGUAGE_CODE):
-        return rule.words
-
-
 def _split_off(case: FailureGroup, rule: CaseRule) -> FailureGroup:
     """The group for what meets the condition: resolved until something does."""
     digest = sha256(f"split\n{case.pk}\n{rule.field}\n{rule.operator}\n{rule.value.casefold()}".encode()).hexdigest()
@@ -150,7 +143,7 @@ def _split_off(case: FailureGroup, rule: CaseRule) -> FailureGroup:
             "value",
             is_conflict=True,
         )
-    title = shortened(f"{_stored_words(rule)}: {case.headline}", TEXT_LIMIT)
+    title = shortened(f"{rule.words}: {case.headline}", TEXT_LIMIT)
     try:
         with transaction.atomic():
             # One whose rule was removed is taken up again.

@@ -1,10 +1,10 @@
-"""Numbers inside sentences, as the language of the page writes them."""
+"""Numbers in sentences, as the active language writes them."""
 
 from __future__ import annotations
 
 from django.utils.formats import number_format
 
 
-def grouped(number: float) -> str:
-    """`18,204`, without decimals; `18.204` on a German page."""
-    return number_format(round(number), use_l10n=True, force_grouping=True)
+def grouped(number: int) -> str:
+    """`18,204`."""
+    return number_format(number, use_l10n=True, force_grouping=True)
