@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Any, Final
 
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop
 
-from integrations.foundation.kind_words import kind_word
 from integrations.security.redaction import is_sensitive_name
 
 if TYPE_CHECKING:
@@ -62,14 +62,15 @@ STRUCTURAL: Final = frozenset({"missing", "null", "type", "empty", "blank", "pre
 #: Statements that show nothing of the value: the only ones about fields that hold secrets.
 DISCREET: Final = STRUCTURAL | {"longer", "shorter", "edge", "space", "nonascii", "break"}
 
+#: English, as they are compared; `words_of` translates them.
 _TYPES: Final = {
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    str: "a text",
-    list: "a list",
-    dict: "an object",
-    type(None): "null",
+    bool: gettext_noop("true or false"),
+    int: gettext_noop("a number"),
+    float: gettext_noop("a number"),
+    str: gettext_noop("a text"),
+    list: gettext_noop("a list"),
+    dict: gettext_noop("an object"),
+    type(None): gettext_noop("null"),
 }
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d\d[./]\d\d[./]\d{4}")
 _SIGN = re.compile(r"[^\w\s]")
@@ -237,7 +238,7 @@ def words_of(trait: Trait, others: Iterable[Any] = ()) -> str:
         return str(_PLAIN[kind])
     if kind in _WITH_EXAMPLES:
         return str(_WITH_EXAMPLES[kind]) % {"examples": ", ".join(shown(value) for value in list(others)[:3])}
-    value = shown(detail) if kind == "value" else kind_word(detail) if kind == "type" else detail
+    value = shown(detail) if kind == "value" else _(detail) if kind == "type" else detail
     return str(_WITH_DETAIL[kind]) % {"value": value}
 
 

@@ -16,7 +16,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.foundation.json_places import kind_of
-from integrations.foundation.kind_words import kind_word
 
 #: Fewer values say nothing.
 FEWEST: Final = 5
@@ -56,9 +55,9 @@ class Shape:
         """How the value differs from all that arrived; empty if it does not."""
         kind = kind_of(value)
         if kind not in self.kinds:
-            usual = _listed(map(kind_word, self.kinds))
+            usual = _listed(map(_, self.kinds))
             return _("It is %(kind)s; in those that arrived it is %(usual)s.") % {
-                "kind": kind_word(kind),
+                "kind": _(kind),
                 "usual": usual,
             }
         if not isinstance(value, str):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from django.utils.translation import gettext as _
 
 from integrations.foundation.json_places import MISSING, kind_of
-from integrations.foundation.kind_words import kind_word
 from integrations.foundation.numbers import grouped
 from integrations.foundation.strict_json import compact_json
 from subscriptions.budget import Budget
@@ -154,7 +153,7 @@ def text_of(value: Any) -> str:
             )
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueProblem(_("This rule is for text, and the value is %(kind)s.") % {"kind": kind_word(kind_of(value))})
+        raise ValueProblem(_("This rule is for text, and the value is %(kind)s.") % {"kind": _(kind_of(value))})
     return compact_json(value)
 
 

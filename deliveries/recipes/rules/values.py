@@ -24,7 +24,6 @@ from deliveries.recipes.rules.base import (
     shown_text,
 )
 from integrations.foundation.json_places import MISSING, PlaceError, in_jmespath, kind_of, look_up, parse_place
-from integrations.foundation.kind_words import kind_word
 from integrations.foundation.numbers import grouped
 from integrations.foundation.strict_json import compact_json
 from subscriptions.budget import Budget
@@ -175,7 +174,7 @@ def _to_text(value: Any, style: str) -> Any:
 
 def _plain_number(value: Any, style: str) -> str:
     if not isinstance(value, str):
-        raise ValueProblem(_("It is %(kind)s, not a number.") % {"kind": kind_word(kind_of(value))})
+        raise ValueProblem(_("It is %(kind)s, not a number.") % {"kind": _(kind_of(value))})
     text = re.sub(r"[\s_'’]", "", value)
     thousands, point = (",", ".") if style == "point" else (".", ",")
     whole, mark, fraction = text.partition(point)
@@ -220,7 +219,7 @@ def _to_date(value: Any, style: str) -> Any:
     if is_empty(value):
         return value
     if not isinstance(value, str):
-        raise ValueProblem(_("It is %(kind)s, not a date.") % {"kind": kind_word(kind_of(value))})
+        raise ValueProblem(_("It is %(kind)s, not a date.") % {"kind": _(kind_of(value))})
     text = value.strip()
     first = "%m/%d" if style == "point" else "%d/%m"
     day = re.sub(r"[.\-\s]+", "/", text) if not re.match(r"\d{4}-", text) else text
