@@ -93,9 +93,9 @@ def _words(entry: AuditEntry) -> str:
     match entry.action:
         case "assign":
             return (
-                _("gave it to %(person)s") % {"person": after["assignee"]}
+                _("assigned it to %(person)s") % {"person": after["assignee"]}
                 if after.get("assignee")
-                else _("took it from everybody")
+                else _("removed its assignee")
             )
         case "snooze":
             return _("snoozed it")
@@ -152,11 +152,11 @@ def _assign(request: HttpRequest, case: FailureGroup, actor: Actor, rows: Any) -
         raise CaseError(_("This person cannot see cases of this store. Choose somebody else."), "assignee")
     assign_case(case=case, assignee=person, actor=actor, note=request.POST.get("note", ""))
     if person is None:
-        return _("The case is nobody’s.")
+        return _("The case is assigned to nobody now.")
     return (
-        _("The case is yours.")
+        _("The case is assigned to you now.")
         if person == request.user
-        else _("The case is with %(person)s now. They are notified.") % {"person": person}
+        else _("The case is assigned to %(person)s now. They are notified.") % {"person": person}
     )
 
 

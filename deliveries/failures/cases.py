@@ -132,7 +132,7 @@ def snooze_case(
     with transaction.atomic():
         found = locked_case(case)
         if found.status != FailureGroup.Status.OPEN:
-            raise CaseError(_("This case is resolved. Nobody is told of it anyway."), is_conflict=True)
+            raise CaseError(_("This case is resolved: nobody is notified of it anyway."), is_conflict=True)
         before = _snooze_of(found)
         found.snoozed_until = until
         found.snoozed_to_count = found.occurrences + more if more is not None else None
@@ -191,7 +191,7 @@ def _checked_ticket(url: str) -> str:
         URLValidator(schemes=["https"])(url)
         parts = urlsplit(url)
     except (ValidationError, ValueError):
-        raise CaseError(_("The ticket must be a whole https:// address."), "ticket") from None
+        raise CaseError(_("The ticket must be a complete https:// address."), "ticket") from None
     if parts.username is not None or parts.password is not None:
         raise CaseError(_("The ticket's address must not contain a user name or password."), "ticket")
     if len(url) > TICKET_LIMIT:

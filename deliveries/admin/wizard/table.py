@@ -191,7 +191,7 @@ def _send(request: HttpRequest, fix: BulkFix) -> Problem | None:
     except (RuleError, ResolutionError, FilterError) as problem:
         return problem
     if fix.status == BulkFix.Status.AWAITING:
-        messages.success(request, _("Sent for approval. Nothing goes out until someone else approves it."))
+        messages.success(request, _("Sent for approval. Nothing is sent until someone else approves it."))
     if keep.is_wanted:
         try:
             keep.save(fix, actor)
