@@ -283,6 +283,7 @@ SPECTACULAR_SETTINGS = {
         "OpenOrResolvedEnum": [("open", "open"), ("resolved", "resolved")],
         "KindEnum": "integrations.sources.SOURCE_KINDS",
         "ChannelKindEnum": "notifications.channels.CHANNEL_KINDS",
+        "BulkActionEnum": "deliveries.api.bulk_bodies.ACTIONS",
         "LevelEnum": "notifications.models.Notification.Level",
     },
 }

@@ -13,9 +13,10 @@ from deliveries.api.records import RECORD_FILTERS, records_asked
 from deliveries.api.views import DELIVERY_FILTERS, deliveries_asked
 from deliveries.models import Attempt, BulkFix, Erasure, Recipe, Replay, SourceRequest
 from integrations.api.authentication import principal_of
+from integrations.api.errors import invalid
 from integrations.api.exports import export_view
 from integrations.api.paging import LONGEST_QUERY_TEXT, query_text
-from integrations.api.sources import source_of
+from integrations.models import Source
 
 SOURCE = OpenApiParameter(
     "source", {"type": "string", "maxLength": LONGEST_QUERY_TEXT}, description="The slug of one source."
@@ -45,8 +46,11 @@ def _erasures(request: Request) -> QuerySet[Erasure]:
 
 def _source_requests(request: Request) -> QuerySet[SourceRequest]:
     mine = SourceRequest.objects.filter(source__store_id=principal_of(request).store_id, source__deleted_at=None)
-    slug = query_text(request, "source")
-    return mine.filter(source=source_of(request, slug)) if slug else mine
+    if not (slug := query_text(request, "source")):
+        return mine
+    if not Source.objects.alive().filter(store_id=principal_of(request).store_id, slug=slug).exists():
+        raise invalid(f"There is no source {slug[:60]!r} in this store.", "source")
+    return mine.filter(source__slug=slug)
 
 
 #: By the name in the path.

@@ -37,6 +37,7 @@ _LISTS: Final = {
     "no_longer_matched": Verdict.NO_LONGER_MATCHED,
     "changed": Verdict.CHANGED,
     "errors": Verdict.ERROR,
+    "unknown": Verdict.UNKNOWN,
     "violations": Verdict.VIOLATION,
     "conforms": Verdict.CONFORMS,
 }
@@ -117,6 +118,7 @@ class SimulationSerializer(serializers.Serializer[Any]):
     no_longer_matched = SimulatedListSerializer()
     changed = SimulatedListSerializer()
     errors = SimulatedListSerializer()  # type: ignore[assignment]  # the API's word
+    unknown = SimulatedListSerializer(help_text="Of a topic's condition: what the object was before is not kept.")
     violations = SimulatedListSerializer()
     conforms = SimulatedListSerializer(help_text="Data that a topic's schema refuses today and would take.")
     resend = ResendSerializer(allow_null=True, help_text="What saving could resend; null until it is done.")
