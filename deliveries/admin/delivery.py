@@ -27,8 +27,9 @@ from deliveries.admin.detail import in_full, page_context
 from deliveries.admin.figures import figures_view, objectives_view
 from deliveries.admin.json_pointers import existing_pointers
 from deliveries.admin.proposals import proposal_view
+from deliveries.admin.saved_lists import saved_context
 from deliveries.admin.wizard import outcome, steps, table
-from deliveries.models import Delivery
+from deliveries.models import Delivery, SavedView
 from deliveries.resolution import ResolutionError, approve_revision, reject_revision, why_not_approver
 from integrations.admin.base import ReadOnlyAdmin
 from integrations.admin.keys import parse_number
@@ -93,6 +94,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
             "may_replay": request.user.has_perm("deliveries.replay_delivery"),
             "filter_query": urlencode(listing.resolved(page.filters)),
             **listing.choices(request),
+            **saved_context(request, SavedView.Page.DELIVERY),
         }
         return render(request, "admin/deliveries/delivery/change_list.html", "Deliveries", context)
 

@@ -16,9 +16,10 @@ from deliveries import exported
 from deliveries.admin import past_events
 from deliveries.admin.access import render, require
 from deliveries.admin.detail import in_full
+from deliveries.admin.saved_lists import saved_context
 from deliveries.explaining.event import explain_event
 from deliveries.ingest.loops import why_stopped
-from deliveries.models import Attempt, Delivery, Engine, Event, Record, SourceEvent
+from deliveries.models import Attempt, Delivery, Engine, Event, Record, SavedView, SourceEvent
 from integrations.admin.base import ReadOnlyAdmin
 from integrations.admin.cells import drawn
 
@@ -43,6 +44,10 @@ class EventAdmin(ReadOnlyAdmin):
             self.route("<uuid:pk>/deliver/", past_events.deliver_view, "deliver"),
             *super().get_urls(),
         ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        saved = saved_context(request, SavedView.Page.EVENT)
+        return super().changelist_view(request, saved | (extra_context or {}))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         return super().get_queryset(request).defer("data")
