@@ -18,11 +18,12 @@ from django.views.decorators.http import require_POST
 
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
 from integrations.admin.cells import drawn
-from integrations.admin.export import columns
 from integrations.admin.lists import tab_page
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import Store
 from integrations.security.redaction import MASK
+from integrations.services.exports import columns
+from notifications import exported
 from notifications.channel_form import ChannelForm, form_of, option_names, shown_options
 from notifications.channels import CHANNEL_KINDS, ChannelError
 from notifications.models import Channel, ChannelMessage, Notification, PersonalNotice
@@ -36,11 +37,8 @@ _CARD = ("name", "label", "description", "icon")
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin):
     stock_pages = ("changelist",)
-    export_order = "created_at"
-    export_columns = columns(
-        "id:public_id", "level", "status", "summary", "store:store.name", "integration:integration.slug", "occurrences",
-        "created_at", "last_at", "resolved_at", "resolved_by",
-    )  # fmt: skip
+    export_order = exported.NOTIFICATIONS.order
+    export_columns = exported.NOTIFICATIONS.columns
 
     def export_rows(self, request: HttpRequest) -> QuerySet[Notification]:
         status = "resolved" if request.GET.get("tab") == "resolved" else "open"

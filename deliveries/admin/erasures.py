@@ -15,6 +15,7 @@ from django.urls import URLPattern
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
+from deliveries import exported
 from deliveries.access import stores_for
 from deliveries.admin.access import render, require
 from deliveries.erasure.matching import LONGEST
@@ -31,7 +32,6 @@ from deliveries.erasure.service import (
 )
 from deliveries.models import Erasure
 from integrations.admin.base import ReadOnlyAdmin
-from integrations.admin.export import columns
 from integrations.admin.fields import KnownRowField
 from integrations.foundation.audit import Actor
 from integrations.models import Store
@@ -56,11 +56,8 @@ class ValueForm(forms.Form):
 @admin.register(Erasure)
 class ErasureAdmin(ReadOnlyAdmin):
     stock_pages = ("changelist",)
-    export_order = "created_at"
-    export_columns = columns(
-        "id:public_id", "status", "store:store.name", "match", "found", "erased", "reason", "asked_by:author_name",
-        "approved_by:approved_by_name", "created_at", "finished_at",
-    )  # fmt: skip
+    export_order = exported.ERASURES.order
+    export_columns = exported.ERASURES.columns
 
     def export_rows(self, request: HttpRequest) -> QuerySet[Erasure]:
         return self.get_queryset(request)

@@ -12,15 +12,16 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern
 from django.utils.safestring import SafeString
 
+from deliveries import exported
 from deliveries.admin import past_events
 from deliveries.admin.access import render, require
 from deliveries.admin.detail import in_full
+from deliveries.admin.saved_lists import saved_context
 from deliveries.explaining.event import explain_event
 from deliveries.ingest.loops import why_stopped
-from deliveries.models import Attempt, Delivery, Engine, Event, Record, SourceEvent
+from deliveries.models import Attempt, Delivery, Engine, Event, Record, SavedView, SourceEvent
 from integrations.admin.base import ReadOnlyAdmin
 from integrations.admin.cells import drawn
-from integrations.admin.export import columns
 
 DELIVERIES_SHOWN = 50
 
@@ -31,10 +32,7 @@ class EventAdmin(ReadOnlyAdmin):
     list_display = ["name", "object_id", "store", "origin", "received"]
     list_select_related = ["store"]
     list_filter = ["origin"]
-    export_columns = columns(
-        "id:public_id", "topic", "intent", "object_type", "object_id", "store:store.name", "origin", "occurred_at",
-        "created_at", "erased_at", "data",
-    )  # fmt: skip
+    export_columns = exported.EVENTS.columns
     search_fields = ["object_id"]
     search_help_text = "Exact object id."
     ordering = ["-id"]
@@ -46,6 +44,10 @@ class EventAdmin(ReadOnlyAdmin):
             self.route("<uuid:pk>/deliver/", past_events.deliver_view, "deliver"),
             *super().get_urls(),
         ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        saved = saved_context(request, SavedView.Page.EVENT)
+        return super().changelist_view(request, saved | (extra_context or {}))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         return super().get_queryset(request).defer("data")
@@ -85,9 +87,7 @@ class RecordAdmin(ReadOnlyAdmin):
     empty_text = "The latest data of each object that a store has pushed."
     list_display = ["external_id", "type", "store", "version", "updated"]
     list_select_related = ["store"]
-    export_columns = columns(
-        "type", "id:external_id", "store:store.name", "version", "created_at", "updated_at", "data"
-    )
+    export_columns = exported.RECORDS.columns
     search_fields = ["external_id"]
     search_help_text = "Exact record id."
     ordering = ["-updated_at"]
@@ -119,12 +119,7 @@ class AttemptAdmin(ReadOnlyAdmin):
     empty_text = "Every request that an engine sends is listed here, with what was answered."
 
     store_path = "delivery__store"
-    # Without bodies, which may hold credentials of the integration.
-    export_columns = columns(
-        "id", "delivery:delivery.public_id", "topic:delivery.topic", "integration:delivery.integration.slug", "number",
-        "trigger", "outcome", "started_at", "duration_ms", "method", "url", "response_status", "error_kind",
-        "error_message", "summary",
-    )  # fmt: skip
+    export_columns = exported.ATTEMPTS.columns
     list_display = ["number", "delivery_name", "outcome_pill", "response_status", "duration_ms", "started"]
     list_select_related = ["delivery__event", "delivery__integration"]
     ordering = ["-id"]

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
+from deliveries import exported
 from deliveries.access import sees_all, stores_for
 from deliveries.admin import backfills, repair
 from deliveries.admin.access import render, require
@@ -40,7 +41,6 @@ from deliveries.replay import (
 from deliveries.replay.backfill import shown_filters
 from deliveries.replay.canary import TRIALS, results_of
 from integrations.admin.base import LISTED_ROWS, ReadOnlyAdmin, visible_store_ids
-from integrations.admin.export import columns
 from integrations.admin.keys import parse_uuid
 from integrations.foundation.audit import Actor
 
@@ -52,11 +52,8 @@ STEPS = {"pause": pause_replay, "resume": resume_replay, "cancel": cancel_replay
 class ReplayAdmin(ReadOnlyAdmin):
     store_path = None
     stock_pages = ("changelist",)
-    export_order = "created_at"
-    export_columns = columns(
-        "id", "action", "status", "store:store.name", "filters", "total", "done", "skipped", "reason",
-        "created_by:created_by_name", "created_at", "finished_at",
-    )  # fmt: skip
+    export_order = exported.BULK_ACTIONS.order
+    export_columns = exported.BULK_ACTIONS.columns
 
     def export_rows(self, request: HttpRequest) -> QuerySet[Replay]:
         return self.get_queryset(request)

@@ -9,13 +9,14 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import F, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
 from deliveries.admin.access import render
 from deliveries.admin.changelist import choices
+from deliveries.admin.saved_lists import LISTS, address_of, kept_query
 from deliveries.admin.search_form import COLUMNS, LABELS, PERIODS, Asked, asked_of
 from deliveries.models import SavedView
 from deliveries.search.finding import KINDS, Kind, Search, Total
@@ -74,31 +75,38 @@ class SearchAdmin(ReadOnlyAdmin):
 
     @method_decorator(require_POST)
     def save_view(self, request: HttpRequest) -> HttpResponse:
-        if not (kinds := kinds_for(request)):
+        """A search, or a view of the list that `page` names."""
+        kinds: list[str] = list(kinds_for(request))
+        page, query = request.POST.get("page", ""), request.POST.get("query", "")
+        if not kinds or (page in LISTS and page not in kinds):
             raise PermissionDenied
-        written = QueryDict(request.POST.get("query", ""))
-        asked = asked_of(written, kinds, visible_store_ids(request.user))
+        if page in LISTS:
+            query = kept_query(page, query)
+        else:
+            page = SavedView.Page.SEARCH
+            query = asked_of(QueryDict(query), kinds_for(request), visible_store_ids(request.user)).written
         try:
             view = save_view(
                 owner=request.user,
                 name=request.POST.get("name", ""),
-                query=asked.written,
+                query=query,
                 is_shared="shared" in request.POST,
+                page=page,
             )
         except SavedViewError as error:
             messages.error(request, str(error))
         else:
             messages.success(request, f"“{view.name}” is kept{' and shared' if view.is_shared else ''}.")
-        return redirect(f"{reverse('admin:deliveries_savedview_changelist')}?{asked.written}")
+        return redirect(address_of(page, query))
 
     @method_decorator(require_POST)
     def delete_search(self, request: HttpRequest, pk: int) -> HttpResponse:
         if not kinds_for(request):
             raise PermissionDenied
-        if not delete_view(user=request.user, pk=pk):
+        if (view := delete_view(user=request.user, pk=pk)) is None:
             raise Http404("This saved search does not exist, or is somebody else's.")
-        messages.success(request, "The saved search is deleted.")
-        return redirect("admin:deliveries_savedview_changelist")
+        messages.success(request, f"“{view.name}” is deleted.")
+        return redirect(address_of(view.page))
 
 
 def kinds_for(request: HttpRequest) -> list[Kind]:

@@ -13,8 +13,10 @@ from deliveries.admin.compare import Section, head_of, readable_text, section_of
 from deliveries.admin.simulation_texts import SECTIONS
 from deliveries.models import Delivery, Event, Simulation, SimulationItem
 from deliveries.previews.preview import Preview, preview
+from deliveries.simulation.conditions import TOO_DEAR, Change, change_of, emitted
 from deliveries.simulation.targets import TopicTarget, target_of
 from integrations.admin.keys import parse_number
+from subscriptions.budget import Allowance, BudgetExceeded
 from subscriptions.routing import TopicRule
 
 SHOWN = 50
@@ -68,7 +70,7 @@ def item_context(simulation: Simulation, number: int, now: datetime) -> dict[str
         return context | {"problem": "What was to be changed was deleted meanwhile."}
     try:
         if isinstance(target, TopicTarget):
-            return context | {"sections": _schema_sections(event, *target.rules(simulation.proposed))}
+            return context | _topic_context(event, *target.rules(simulation.proposed))
         before, after = target.pair(simulation.proposed, item.subscription_id)
     except ValidationError as error:
         return context | {"problem": f"The change cannot be made any more: {' '.join(error.messages)}"}
@@ -87,6 +89,24 @@ def _request_sections(before: Preview, after: Preview) -> list[Section]:
     heads = [head_of(f"{side.method} {side.url}", side.headers) if side else "" for side in sides]
     bodies = [readable_text(side.body.decode(errors="replace")) if side else "" for side in sides]
     return [section_of("Request", heads[0], heads[1]), section_of("Body", bodies[0], bodies[1])]
+
+
+def _topic_context(event: Event, before: TopicRule, after: TopicRule) -> dict[str, Any]:
+    """What the schema says of the data, and whether the condition is true of the change that it came from."""
+    sections = _schema_sections(event, before, after)
+    change = change_of(event) if before.condition != after.condition else None
+    if change is None or not change.is_known:
+        return {"sections": sections}
+    texts = [_emitted_text(rule, change) for rule in (before, after)]
+    return {"sections": [section_of("Condition", *texts), *sections], "change": change}
+
+
+def _emitted_text(rule: TopicRule, change: Change) -> str:
+    try:
+        outcome = emitted(rule, change, Allowance())
+    except BudgetExceeded:
+        return TOO_DEAR
+    return outcome.error or f"{rule.name} is {'emitted' if outcome.is_wanted else 'not emitted'}"
 
 
 def _schema_sections(event: Event, before: TopicRule, after: TopicRule) -> list[Section]:

@@ -58,7 +58,7 @@ def _saved(request: HttpRequest, simulation: Simulation, then: str) -> HttpRespo
         typed = request.POST.get("confirmed", "").replace(",", "").strip()
         confirmed = int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < 8 else None
         replay = save_and_resend(simulation=simulation, actor=actor, confirmed=confirmed, **course)
-    elif then == "backfill" and simulation.kind == Simulation.Kind.SUBSCRIPTION:
+    elif then == "backfill":
         replay = save_and_backfill(simulation=simulation, actor=actor, **course)
     else:
         raise SimulationError("Choose what happens after saving.")

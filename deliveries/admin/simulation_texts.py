@@ -23,6 +23,7 @@ SECTIONS = (
     (Verdict.NEWLY_MATCHED.value, "Newly matched", "Not sent today; would be sent."),
     (Verdict.NO_LONGER_MATCHED.value, "No longer matched", "Sent today; would not be sent."),
     (Verdict.ERROR.value, "Errors", "Would be made as deliveries, and fail before anything is sent."),
+    (Verdict.UNKNOWN.value, "Cannot be told", "A condition needs what the object was before, which is not kept."),
     (Verdict.VIOLATION.value, "Schema violations", "Pushes of this data would be refused."),
     (Verdict.CONFORMS.value, "No longer violate the schema", "Pushes of this data are refused today."),
 )

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
+from deliveries import exported
 from deliveries.access import visible_to
 from deliveries.admin.access import render, require
 from deliveries.ingest.service import TooMuchContention
@@ -22,7 +23,6 @@ from deliveries.sources.preview import as_received, latest_request, preview, sam
 from deliveries.sources.receive import Refused, receive
 from integrations.admin.base import ReadOnlyAdmin
 from integrations.admin.cells import drawn
-from integrations.admin.export import columns
 from integrations.foundation.hooks import expression_given
 from integrations.models import Source
 from integrations.security.encryption import DecryptionError
@@ -39,17 +39,7 @@ class SourceRequestAdmin(ReadOnlyAdmin):
     """The last requests of all sources; those of one are on its page."""
 
     store_path = "source__store"
-    export_columns = columns(
-        "received_at",
-        "source:source.slug",
-        "verdict",
-        "status",
-        "reason",
-        "method",
-        "query",
-        "body_size",
-        "body:body_text",
-    )
+    export_columns = exported.SOURCE_REQUESTS.columns
     list_display = ["received", "source", "verdict_pill", "status", "reason"]
     list_select_related = ["source"]
     list_filter = ["verdict"]

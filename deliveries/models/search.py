@@ -96,10 +96,16 @@ class SearchPurge(models.Model):
 
 
 class SavedView(models.Model):
-    """A search that somebody keeps under a name: words, filters, order and columns, as the page's query string."""
+    """A search, or a list's filter and order, that somebody keeps under a name: the query string of its page."""
+
+    class Page(models.TextChoices):
+        SEARCH = "search", "search"
+        DELIVERY = "delivery", "deliveries"
+        EVENT = "event", "events"
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     name = models.CharField(max_length=80)
+    page = models.CharField(max_length=10, choices=Page.choices, default=Page.SEARCH, db_default=Page.SEARCH.value)
     query = models.TextField()
     is_shared = models.BooleanField("shared", default=False)
     stores = models.JSONField(

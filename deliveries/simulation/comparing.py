@@ -14,7 +14,7 @@ _NEW, _ALREADY = "new", "also today"
 
 
 class Verdict(StrEnum):
-    """Each compared event has exactly one of the first six; the last two come on top."""
+    """Each compared event has exactly one of the first seven; the last two come on top."""
 
     SAME = "same"
     UNWANTED = "unwanted"
@@ -22,6 +22,7 @@ class Verdict(StrEnum):
     NO_LONGER_MATCHED = "no_longer_matched"
     CHANGED = "changed"
     ERROR = "error"
+    UNKNOWN = "unknown"
     VIOLATION = "violation"
     CONFORMS = "conforms"
 

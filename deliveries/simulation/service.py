@@ -137,6 +137,7 @@ def save_and_resend(
 
     `course`: `per_second`, `canary` and `stop_above` of `start_replay`. Raises what that and `save_simulation` raise.
     """
+    _refuse_running(simulation)
     look_up(simulation)
     with transaction.atomic():
         _save(simulation, actor, timezone.now())
@@ -153,6 +154,9 @@ def save_and_resend(
 
 def save_and_backfill(*, simulation: Simulation, actor: Actor, reason: str = "", **course: Any) -> Replay:
     """Save, and deliver what the subscription missed since the oldest compared event. All or nothing, as above."""
+    if simulation.kind != Simulation.Kind.SUBSCRIPTION:
+        raise SimulationError("Only a subscription misses events: backfill each one after saving this.")
+    _refuse_running(simulation)
     if simulation.oldest_at is None:
         raise SimulationError("No event was compared.")
     look_up(simulation)
@@ -167,6 +171,11 @@ def save_and_backfill(*, simulation: Simulation, actor: Actor, reason: str = "",
             reason=reason,
             **course,
         )
+
+
+def _refuse_running(simulation: Simulation) -> None:
+    if not simulation.is_over:
+        raise SimulationError("It is still running, so what differs is not known yet. Wait for it, or cancel it.")
 
 
 def period_end(simulation: Simulation) -> datetime:

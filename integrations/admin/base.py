@@ -21,11 +21,12 @@ from django.utils.decorators import method_decorator
 from django.utils.text import capfirst
 from django.views.decorators.http import require_POST
 
-from integrations.admin.export import KINDS, PERMISSION, Columns, exported
 from integrations.admin.fields import CheckList, KnownRowField, KnownRowsField, StrictJSONField
 from integrations.admin.keys import key_route, parse_key
 from integrations.admin.lists import LISTED_ROWS, ODD_LIST, SEARCH_LIMIT, CappedPaginator, DeskChangeList
+from integrations.foundation.audit import Actor
 from integrations.security.staff import visible_store_ids
+from integrations.services.exports import KINDS, PERMISSION, Columns, ExportedList, exported
 
 __all__ = ["LISTED_ROWS", "DeskAdmin", "ReadOnlyAdmin", "visible_store_ids"]
 
@@ -143,12 +144,11 @@ class DeskAdmin(admin.ModelAdmin):
         if not self.has_view_permission(request) or not request.user.has_perm(PERMISSION):
             raise PermissionDenied(PERMISSION)
         return exported(
-            request,
+            ExportedList(self.title_of_list(), self.export_columns, self.export_order),
             rows=self.export_rows(request),
-            wanted=self.export_columns,
-            order=self.export_order,
             kind=kind,
-            name=self.title_of_list(),
+            filters=dict(request.GET.lists()),
+            actor=Actor.of_user(request.user),
         )
 
     def title_of_list(self) -> str:

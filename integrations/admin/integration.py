@@ -17,9 +17,9 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
+from integrations import exported
 from integrations.admin import shown_once, turn
 from integrations.admin.base import DeskAdmin
-from integrations.admin.export import columns
 from integrations.admin.forms import IntegrationForm, initial_of, kinds
 from integrations.admin.lists import SEARCH_LIMIT
 from integrations.connectors import CONNECTORS
@@ -44,10 +44,7 @@ LISTED = 200
 class IntegrationAdmin(DeskAdmin):
     search_fields = ["name", "slug", "url"]
     stock_pages = ("changelist", "add")
-    export_columns = columns(
-        "slug", "name", "store:store.name", "kind:kind_label", "url", "auth_type", "is_enabled", "disabled_reason",
-        "retry_policy", "timeout", "max_in_flight", "rate_limit", "created_at", "updated_at",
-    )  # fmt: skip
+    export_columns = exported.INTEGRATIONS.columns
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).filter(deleted_at=None).select_related("store", "health")

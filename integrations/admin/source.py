@@ -15,9 +15,9 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
+from integrations import exported
 from integrations.admin import shown_once
 from integrations.admin.base import DeskAdmin
-from integrations.admin.export import columns
 from integrations.admin.lists import SEARCH_LIMIT
 from integrations.admin.source_form import SourceForm, initial_of
 from integrations.foundation.audit import Actor
@@ -38,17 +38,7 @@ LISTED = 200
 class SourceAdmin(DeskAdmin):
     search_fields = ["name", "slug", "kind"]
     stock_pages = ("changelist", "add")
-    export_columns = columns(
-        "slug",
-        "name",
-        "store:store.name",
-        "kind:kind_label",
-        "mode",
-        "is_enabled",
-        "mapping",
-        "created_at",
-        "updated_at",
-    )
+    export_columns = exported.SOURCES.columns
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows = super().get_queryset(request).filter(deleted_at=None).select_related("store")

@@ -19,10 +19,10 @@ from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
+from integrations import exported
 from integrations.admin import retention, shown_once
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
 from integrations.admin.cells import drawn
-from integrations.admin.export import columns
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import AccessToken, AuditEntry, ConfigVersion, Store
 from integrations.models.store import validate_overrides
@@ -36,6 +36,7 @@ from integrations.services.approval_rule import (
     waiting_request,
     why_not_confirm,
 )
+from integrations.services.exports import columns
 
 AUDITED = ("name", "singular_overrides", "is_reason_required", "is_approval_required")
 
@@ -262,10 +263,7 @@ class WhenFilter(admin.SimpleListFilter):
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
     list_title = "Audit"
-    export_columns = columns(
-        "time:created_at", "actor", "action", "target_type", "target_id", "target_name", "store:store.name", "before",
-        "after", "reason",
-    )  # fmt: skip
+    export_columns = exported.AUDIT.columns
     empty_text = "Whatever staff, tokens and Hookdesk itself change is recorded here: who, when, what, why."
     list_display = ["at", "actor", "action", "target_type", "target_name", "store", "reason"]
     list_filter = [WhenFilter, TargetFilter]

@@ -15,7 +15,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
 
 from integrations.admin.base import DeskAdmin
-from integrations.admin.export import columns
 from integrations.admin.fields import KnownRowField
 from integrations.admin.forms import JSONText
 from integrations.admin.keys import parse_number
@@ -23,6 +22,7 @@ from integrations.admin.lists import SEARCH_LIMIT
 from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry, Integration
 from integrations.parameters import mask_parameters
+from subscriptions import exported
 from subscriptions.admin.versions import back_context, put_back, versions_context
 from subscriptions.models import Subscription
 from subscriptions.services import (
@@ -110,11 +110,8 @@ def words_of(text: str) -> list[str]:
 @admin.register(Subscription)
 class SubscriptionAdmin(DeskAdmin):
     stock_pages = ("changelist", "add")
-    export_order = "created_at"
-    export_columns = columns(
-        "id", "store:store.name", "integration:integration.slug", "topics", "intents", "event_names", "path", "filter",
-        "transform", "ordered:is_ordered", "active:is_active", "poll_every", "created_at", "updated_at",
-    )  # fmt: skip
+    export_order = exported.SUBSCRIPTIONS.order
+    export_columns = exported.SUBSCRIPTIONS.columns
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).filter(deleted_at=None).select_related("integration", "store")

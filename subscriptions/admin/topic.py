@@ -12,10 +12,10 @@ from django.http import HttpRequest
 from django.shortcuts import redirect
 
 from integrations.admin.base import DeskAdmin
-from integrations.admin.export import columns
 from integrations.admin.fields import StrictJSONField
 from integrations.foundation.audit import Actor
 from integrations.models import Store
+from subscriptions import exported
 from subscriptions.expressions.evaluation import ExpressionError, check_expression
 from subscriptions.matching import check_topic_is_free
 from subscriptions.models import Topic
@@ -81,9 +81,7 @@ class TopicAdmin(DeskAdmin):
     form = TopicForm
     list_display = ["name", "store", "description", "has_schema", "condition", "problem"]
     list_select_related = ["store"]
-    export_columns = columns(
-        "name", "store:store.name", "description", "schema", "condition", "created_at", "updated_at"
-    )
+    export_columns = exported.TOPICS.columns
     search_fields = ["name"]
     empty_text = "A described topic validates what is pushed under it, or decides by a condition when it is emitted."
 
