@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django import forms
@@ -110,12 +111,12 @@ class SourceForm(forms.Form):
                 self.add_error(self._field_for(name, sentence), sentence)
 
     def _field_for(self, name: Any, sentence: str) -> str | None:
-        """Of an option or a mapping, the sentence begins with or contains which one it is about."""
+        """Of an option or a mapping, the sentence names which one it is about: the first name in it."""
         if name == "mapping":
             return MAPPING + sentence.partition(":")[0]
         if name == "options":
-            word = sentence.replace(":", " ").partition(" ")[0]
-            return OPTION + word if OPTION + word in self.fields else None
+            words = re.findall(r"\w+", sentence)
+            return next((OPTION + word for word in words if OPTION + word in self.fields), None)
         return name if name in self.fields else None
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import Integration, Objectives
@@ -55,20 +56,22 @@ def set_objectives(*, integration: Integration, actor: Actor, **values: Any) -> 
 def _cleaned(name: str, value: Any) -> Any:
     """Raises ValidationError."""
     if name not in FIELDS:
-        raise ValidationError({name: "There is no such objective."})
+        raise ValidationError({name: _("There is no such objective.")})
     if value is None and name in ("target", "max_backlog", "max_wait"):
         return None
     is_number = type(value) is int or (isinstance(value, float) and math.isfinite(value))
     if name == "target":
         if not is_number or not 50 <= value <= 99.999:
-            raise ValidationError({name: "A target is a number from 50 to 99.999, in per cent."})
+            raise ValidationError({name: _("A target is a number from 50 to 99.999, in per cent.")})
         return round(float(value), 3)
     if not is_number or value != int(value):
-        raise ValidationError({name: "This must be a whole number."})
+        raise ValidationError({name: _("This must be a whole number.")})
     value = int(value)
     if name == "within" and value not in WITHIN_CHOICES:
-        raise ValidationError({name: f"Choose one of these seconds: {', '.join(map(str, WITHIN_CHOICES))}."})
+        raise ValidationError(
+            {name: _("Choose one of these seconds: %(choices)s.") % {"choices": ", ".join(map(str, WITHIN_CHOICES))}}
+        )
     limit = {"within": WAIT_LIMIT, "days": MOST_DAYS, "max_backlog": BACKLOG_LIMIT, "max_wait": WAIT_LIMIT}[name]
     if not 1 <= value <= limit:
-        raise ValidationError({name: f"This must be from 1 to {limit:,}."})
+        raise ValidationError({name: _("This must be from 1 to %(limit)s.") % {"limit": f"{limit:,}"}})
     return value
