@@ -47,7 +47,7 @@ def issue_token(
                 store=store, name=name, scopes=scopes, expires_at=expires_at, addresses=addresses
             )
         except ValueError as error:
-            raise ValidationError({"scopes": f"{str(error)[:1].upper()}{str(error)[1:]}."}) from None
+            raise ValidationError({"scopes": str(error)}) from None
         _remember_issuers(token, actor)
         record_change(actor=actor, action="create", target=token, store=store, after=_shown(token))
     return token, text
