@@ -87,7 +87,7 @@ def _why_it_does_not_fit(data: Any, patch: Sequence[Mapping[str, Any]]) -> str:
         except _PATCH_FAULTS:
             try:
                 words = {"step": _described(step)}
-                return _("%(step)s: this is not possible, there is no such place in this document.") % words
+                return _("This step is not possible, as there is no such place in this document: %(step)s.") % words
             except _PATCH_FAULTS:
                 break
     return _("This is not a JSON Patch (RFC 6902).")

@@ -104,8 +104,10 @@ def _expression(value: Any, store: Store) -> str:
     try:
         check_expression(value)
     except ExpressionError as error:
-        place = f" (column {error.column})" if error.column else ""
-        raise ValueError(f"{error.message}{place}") from None
+        if not error.column:
+            raise ValueError(error.message) from None
+        words = {"problem": error.message, "column": error.column}
+        raise ValueError(_("%(problem)s (column %(column)s)") % words) from None
     return value
 
 

@@ -221,9 +221,9 @@ def test_a_patch_is_as_small_as_the_change():
 @pytest.mark.parametrize(
     ("data", "patch", "words"),
     [
-        ({}, [{"op": "replace", "path": "/to/phone", "value": "1"}], 'to change to.phone to "1"'),
+        ({}, [{"op": "replace", "path": "/to/phone", "value": "1"}], 'Change to.phone to "1"'),
         ({"to": "x"}, [{"op": "add", "path": "/to/phone", "value": "1"}], "Add to.phone"),
-        ({"a": 1}, [{"op": "remove", "path": "/a"}, {"op": "remove", "path": "/a"}], "Remove a:"),
+        ({"a": 1}, [{"op": "remove", "path": "/a"}, {"op": "remove", "path": "/a"}], "Remove a."),
         ({"a": [1]}, [{"op": "remove", "path": "/a/7"}], "Remove a[7]"),
         ({"a": 1}, [{"op": "test", "path": "/a", "value": True}], "a has another value here"),
         (5, [{"op": "add", "path": "/a", "value": 1}], "Add a: 1"),
