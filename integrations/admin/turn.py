@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from integrations.admin.fields import parse_json_text
@@ -23,7 +23,8 @@ EXAMPLE = {
 
 def ask_again(request: HttpRequest, integration: Integration) -> None:
     try:
-        result = handshake(integration=integration, now=timezone.now())
+        with translation.override("en"):  # the result is stored, for all readers
+            result = handshake(integration=integration, now=timezone.now())
     except NotTurn as error:
         messages.error(request, str(error))
         return

@@ -8,14 +8,17 @@ from typing import Any, Final
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import Integration, Objectives
 
 #: Seconds that an objective may allow from push to delivery: bounds of the bins that durations are counted in.
 WITHIN_CHOICES: Final = {
-    1: "1 second", 5: "5 seconds", 10: "10 seconds", 30: "30 seconds", 60: "1 minute", 300: "5 minutes",
-    900: "15 minutes", 3_600: "1 hour", 21_600: "6 hours", 86_400: "1 day",
+    1: gettext_lazy("1 second"), 5: gettext_lazy("5 seconds"), 10: gettext_lazy("10 seconds"),
+    30: gettext_lazy("30 seconds"), 60: gettext_lazy("1 minute"), 300: gettext_lazy("5 minutes"),
+    900: gettext_lazy("15 minutes"), 3_600: gettext_lazy("1 hour"), 21_600: gettext_lazy("6 hours"),
+    86_400: gettext_lazy("1 day"),
 }  # fmt: skip
 MOST_DAYS: Final = 30
 #: Waiting deliveries are counted up to 10,000 (fewer where many integrations have queues).
