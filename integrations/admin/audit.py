@@ -16,22 +16,8 @@ from django.utils.translation import gettext_lazy
 from integrations.admin.base import ReadOnlyAdmin
 from integrations.admin.cells import drawn
 from integrations.admin.export import columns
+from integrations.audit_words import FILTERED, action_words, target_words
 from integrations.models import AuditEntry
-
-#: The names of models that the filter offers, in words.
-TARGETS = {
-    "delivery": gettext_lazy("delivery"),
-    "replay": gettext_lazy("replay"),
-    "failuregroup": gettext_lazy("case"),
-    "notification": gettext_lazy("notification"),
-    "source": gettext_lazy("source"),
-    "integration": gettext_lazy("integration"),
-    "subscription": gettext_lazy("subscription"),
-    "topic": gettext_lazy("topic"),
-    "store": gettext_lazy("store"),
-    "accesstoken": gettext_lazy("access token"),
-    "channel": gettext_lazy("channel"),
-}
 
 
 class TargetFilter(admin.SimpleListFilter):
@@ -41,7 +27,7 @@ class TargetFilter(admin.SimpleListFilter):
     parameter_name = "target_type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, str(words)) for name, words in TARGETS.items()]
+        return [(name, target_words(name)) for name in FILTERED]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         return queryset.filter(target_type=self.value()) if self.value() else queryset
@@ -67,8 +53,6 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     one_of_them = gettext_lazy("audit entry")
     field_names = {
         "actor": gettext_lazy("actor"),
-        "action": gettext_lazy("action"),
-        "target_type": gettext_lazy("target type"),
         "target_name": gettext_lazy("target name"),
         "store": gettext_lazy("store"),
         "reason": gettext_lazy("reason"),
@@ -80,7 +64,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     empty_text = gettext_lazy(
         "Whatever staff, tokens and Hookdesk itself change is recorded here: who, when, what, why."
     )
-    list_display = ["at", "actor", "action", "target_type", "target_name", "store", "reason"]
+    list_display = ["at", "actor", "done", "kind", "target_name", "store", "reason"]
     list_filter = [WhenFilter, TargetFilter]
     list_select_related = ["store"]
     list_display_links = ["at"]
@@ -92,6 +76,14 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("time"))
     def at(self, entry: AuditEntry) -> SafeString:
         return drawn("clock", entry.created_at)
+
+    @admin.display(description=gettext_lazy("action"), ordering="action")
+    def done(self, entry: AuditEntry) -> str:
+        return action_words(entry.action)
+
+    @admin.display(description=gettext_lazy("target type"), ordering="target_type")
+    def kind(self, entry: AuditEntry) -> str:
+        return target_words(entry.target_type)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         wanted = search_term.strip()
