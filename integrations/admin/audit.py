@@ -85,6 +85,10 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def kind(self, entry: AuditEntry) -> str:
         return target_words(entry.target_type)
 
+    def title_of_row(self, row: AuditEntry) -> str:
+        words = {"actor": row.actor, "action": row.action_words, "target": row.target_words}
+        return _("%(actor)s: %(action)s %(target)s") % words
+
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         wanted = search_term.strip()
         return (queryset.filter(Q(target_id=wanted) | Q(actor__iexact=wanted)) if wanted else queryset), False

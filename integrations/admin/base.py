@@ -204,8 +204,11 @@ class DeskAdmin(admin.ModelAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         if (row := kwargs.get("obj")) is not None:
-            context |= {"title": str(row), "subtitle": None}
+            context |= {"title": self.title_of_row(row), "subtitle": None}
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def title_of_row(self, row: Any) -> str:
+        return str(row)
 
 
 def _with_text_key(view: Callable[..., Any]) -> Callable[..., Any]:
