@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
@@ -145,7 +145,8 @@ def sample_view(request: HttpRequest, source: int) -> HttpResponse:
 
 def _send(request: HttpRequest, source: Source, incoming: Incoming) -> None:
     try:
-        answer = receive(source=source, request=incoming, hops=0, now=timezone.now())
+        with translation.override("en"):  # what is stored is the same for all readers
+            answer = receive(source=source, request=incoming, hops=0, now=timezone.now())
     except Refused as error:
         messages.error(request, f"The sample was refused with {error.status}: {error.message}")
     except TooMuchContention:
