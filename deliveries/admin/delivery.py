@@ -14,6 +14,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from deliveries.admin import changelist as listing
@@ -99,7 +100,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
             "filter_query": urlencode(listing.resolved(page.filters)),
             **listing.choices(request),
         }
-        return render(request, "admin/deliveries/delivery/change_list.html", "Deliveries", context)
+        return render(request, "admin/deliveries/delivery/change_list.html", _("Deliveries"), context)
 
     def delivery_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         delivery = open_delivery(request, pk)
@@ -141,10 +142,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
         try:
             if request.POST.get("decision") == "approve":
                 approve_revision(revision=revision, actor=actor)
-                messages.success(request, f"Revision {revision.number} is approved and being sent.")
+                messages.success(request, _("Revision %(number)s is approved and being sent.") % {"number": number})
             else:
                 reject_revision(revision=revision, actor=actor, reason=request.POST.get("reason", ""))
-                messages.success(request, f"Revision {revision.number} is rejected. Nothing was sent.")
+                messages.success(request, _("Revision %(number)s is rejected. Nothing was sent.") % {"number": number})
         except ResolutionError as error:
             messages.error(request, error.message)
         return redirect("admin:deliveries_delivery_change", pk)

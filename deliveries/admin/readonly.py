@@ -11,6 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from deliveries.admin import past_events
 from deliveries.admin.access import render, require
@@ -27,7 +29,7 @@ DELIVERIES_SHOWN = 50
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
-    empty_text = "Each push becomes events: what happened to which object. Subscriptions choose among them."
+    empty_text = _("Each push becomes events: what happened to which object. Subscriptions choose among them.")
     list_display = ["name", "object_id", "store", "origin", "received"]
     list_select_related = ["store"]
     list_filter = ["origin"]
@@ -36,7 +38,7 @@ class EventAdmin(ReadOnlyAdmin):
         "created_at", "erased_at", "data",
     )  # fmt: skip
     search_fields = ["object_id"]
-    search_help_text = "Exact object id."
+    search_help_text = _("Exact object id.")
     ordering = ["-id"]
 
     def get_urls(self) -> list[URLPattern]:
@@ -57,7 +59,7 @@ class EventAdmin(ReadOnlyAdmin):
         indexed = RawSQL("NOT (deliveries_event.object_id = '')", [], output_field=BooleanField())
         return queryset.filter(indexed, object_id=wanted), False
 
-    @admin.display(description="received")
+    @admin.display(description=_("received"))
     def received(self, event: Event) -> SafeString:
         return drawn("ago", event.created_at)
 
@@ -65,7 +67,7 @@ class EventAdmin(ReadOnlyAdmin):
         require(request, "deliveries.view_event")
         event = self.get_object(request, object_id)
         if event is None:
-            raise Http404("This event does not exist. It may have been pruned.")
+            raise Http404(gettext("This event does not exist. It may have been pruned."))
         rows = Delivery.objects.filter(event=event).select_related("integration", "store", "event")
         lines = explain_event(event)
         stopped = why_stopped(event.hops) if event.is_stopped else None
@@ -82,14 +84,14 @@ class EventAdmin(ReadOnlyAdmin):
 
 @admin.register(Record)
 class RecordAdmin(ReadOnlyAdmin):
-    empty_text = "The latest data of each object that a store has pushed."
+    empty_text = _("The latest data of each object that a store has pushed.")
     list_display = ["external_id", "type", "store", "version", "updated"]
     list_select_related = ["store"]
     export_columns = columns(
         "type", "id:external_id", "store:store.name", "version", "created_at", "updated_at", "data"
     )
     search_fields = ["external_id"]
-    search_help_text = "Exact record id."
+    search_help_text = _("Exact record id.")
     ordering = ["-updated_at"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Record]:
@@ -98,7 +100,7 @@ class RecordAdmin(ReadOnlyAdmin):
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         return (queryset.filter(external_id=search_term.strip()) if search_term.strip() else queryset), False
 
-    @admin.display(description="updated")
+    @admin.display(description=_("updated"))
     def updated(self, record: Record) -> SafeString:
         return drawn("ago", record.updated_at)
 
@@ -106,7 +108,7 @@ class RecordAdmin(ReadOnlyAdmin):
         require(request, "deliveries.view_record")
         record = self.get_object(request, object_id)
         if record is None:
-            raise Http404("This record does not exist.")
+            raise Http404(gettext("This record does not exist."))
         events = Event.objects.filter(object_id=record.external_id, store=record.store, object_type=record.type)
         context = {"record": record, "events": events.defer("data").order_by("-id")[:DELIVERIES_SHOWN]}
         return render(request, "admin/deliveries/record/change_form.html", str(record), context)
@@ -116,7 +118,7 @@ class RecordAdmin(ReadOnlyAdmin):
 class AttemptAdmin(ReadOnlyAdmin):
     """Every request that was sent, newest first. Each is shown on its delivery's page too."""
 
-    empty_text = "Every request that an engine sends is listed here, with what was answered."
+    empty_text = _("Every request that an engine sends is listed here, with what was answered.")
 
     store_path = "delivery__store"
     # Without bodies, which may hold credentials of the integration.
@@ -132,15 +134,15 @@ class AttemptAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
         return super().get_queryset(request).defer("request_body", "response_body", "delivery__event__data")
 
-    @admin.display(description="delivery")
+    @admin.display(description=_("delivery"))
     def delivery_name(self, attempt: Attempt) -> str:
         return f"{attempt.delivery.topic} → {attempt.delivery.integration.name}"
 
-    @admin.display(description="outcome")
+    @admin.display(description=_("outcome"))
     def outcome_pill(self, attempt: Attempt) -> SafeString:
         return drawn("pill", attempt.outcome)
 
-    @admin.display(description="started")
+    @admin.display(description=_("started"))
     def started(self, attempt: Attempt) -> SafeString:
         return drawn("ago", attempt.started_at)
 
@@ -149,20 +151,21 @@ class AttemptAdmin(ReadOnlyAdmin):
         attempt = get_object_or_404(self.get_queryset(request), pk=object_id)
         delivery = Delivery.objects.select_related("event", "integration", "subscription").get(pk=attempt.delivery_id)
         context = {"delivery": delivery, "shown": in_full(Attempt.objects.get(pk=attempt.pk), delivery)}
-        return render(request, "admin/deliveries/attempt/change_form.html", f"Attempt #{attempt.number}", context)
+        title = gettext("Attempt #%(number)s") % {"number": attempt.number}
+        return render(request, "admin/deliveries/attempt/change_form.html", title, context)
 
 
 @admin.register(Engine)
 class EngineAdmin(ReadOnlyAdmin):
-    empty_text = "Engines send deliveries. They run in the worker: python manage.py qcluster"
+    empty_text = _("Engines send deliveries. They run in the worker: python manage.py qcluster")
     store_path = None
     list_display = ["host", "slot", "pid", "in_flight", "sent_count", "started", "beat"]
     ordering = ["-beat_at"]
 
-    @admin.display(description="started")
+    @admin.display(description=_("started"))
     def started(self, engine: Engine) -> SafeString:
         return drawn("clock", engine.started_at)
 
-    @admin.display(description="last heartbeat")
+    @admin.display(description=_("last heartbeat"))
     def beat(self, engine: Engine) -> SafeString:
         return drawn("ago", engine.beat_at)
