@@ -54,7 +54,8 @@ def objectives_view(request: HttpRequest, pk: int) -> HttpResponse:
     except ValidationError as error:
         problems = {name: " ".join(texts) for name, texts in error.message_dict.items()}
         return _page(request, integration, {"typed": request.POST.dict(), "problems": problems}, status=400)
-    messages.success(request, gettext("Saved. Checked every minute; you are notified when one no longer holds."))
+    text = gettext("Saved. Objectives are checked every minute; you are notified when one is missed.")
+    messages.success(request, text)
     return redirect("admin:deliveries_delivery_figures", pk)
 
 

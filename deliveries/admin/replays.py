@@ -222,7 +222,7 @@ def _trial(replay: Replay) -> str:
         return ""
     if results.sent <= TRIALS[0]:
         return gettext("The first one was sent; ten more follow when it has succeeded.")
-    return gettext("Ten more were sent; the rest follows, ever faster, when they have succeeded.")
+    return gettext("Ten more were sent; the rest follows at a growing rate when they have succeeded.")
 
 
 def _progress(replay: Replay) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class SearchAdmin(ReadOnlyAdmin):
         except SavedViewError as error:
             messages.error(request, str(error))
         else:
-            text = gettext("“%(name)s” is kept and shared.") if view.is_shared else gettext("“%(name)s” is kept.")
+            text = gettext("“%(name)s” is saved and shared.") if view.is_shared else gettext("“%(name)s” is saved.")
             messages.success(request, text % {"name": view.name})
         return redirect(f"{reverse('admin:deliveries_savedview_changelist')}?{asked.written}")
 

@@ -33,7 +33,7 @@ from integrations.sources.base import Incoming
 
 SHOWN = 20
 UNREADABLE = _("The secrets of this source cannot be decrypted: a key is missing from ENCRYPTION_KEYS.")
-NO_SAMPLE = _("A sample needs a secret to prove itself with, and there is none yet. Enter the sender’s secret first.")
+NO_SAMPLE = _("There is no secret yet to prove a sample with. Enter the sender’s secret first.")
 
 
 @admin.register(SourceRequest)
