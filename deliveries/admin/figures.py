@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
@@ -93,7 +94,7 @@ def _page(request: HttpRequest, integration: Integration, more: dict[str, Any], 
         "limits": {"days": MOST_DAYS, "backlog": BACKLOG_LIMIT, "wait": WAIT_LIMIT},
         "may_set": _may_set(request),
         "typed": _written(objectives),
-        "typed_target": "" if objectives.target is None else f"{objectives.target:g}",
+        "typed_target": "" if objectives.target is None else number_format(f"{objectives.target:g}"),
         **more,
     }
     title = gettext("Figures of %(name)s") % {"name": integration.name}
