@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from deliveries.admin import changelist as listing
@@ -46,6 +47,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
     audit entry.
     """
 
+    list_title = gettext_lazy("Deliveries")
+    one_of_them = gettext_lazy("delivery")
     stock_pages = ("changelist",)
     export_columns = columns(
         "id:public_id", "status", "topic", "object_type:event.object_type", "object_id:event.object_id",

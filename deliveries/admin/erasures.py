@@ -59,6 +59,8 @@ class ValueForm(forms.Form):
 
 @admin.register(Erasure)
 class ErasureAdmin(ReadOnlyAdmin):
+    list_title = _("Erasures")
+    one_of_them = _("erasure")
     stock_pages = ("changelist",)
     export_order = "created_at"
     export_columns = columns(

@@ -29,8 +29,15 @@ DELIVERIES_SHOWN = 50
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
+    list_title = _("Events")
+    one_of_them = _("event")
+    field_names = {
+        "object_id": _("object id"),
+        "store": _("store"),
+        "origin": _("origin"),
+    }
     empty_text = _("Each push becomes events: what happened to which object. Subscriptions choose among them.")
-    list_display = ["name", "object_id", "store", "origin", "received"]
+    list_display = ["topic_name", "object_id", "store", "origin", "received"]
     list_select_related = ["store"]
     list_filter = ["origin"]
     export_columns = columns(
@@ -59,6 +66,10 @@ class EventAdmin(ReadOnlyAdmin):
         indexed = RawSQL("NOT (deliveries_event.object_id = '')", [], output_field=BooleanField())
         return queryset.filter(indexed, object_id=wanted), False
 
+    @admin.display(description=_("event"))
+    def topic_name(self, event: Event) -> str:
+        return event.name
+
     @admin.display(description=_("received"))
     def received(self, event: Event) -> SafeString:
         return drawn("ago", event.created_at)
@@ -84,6 +95,14 @@ class EventAdmin(ReadOnlyAdmin):
 
 @admin.register(Record)
 class RecordAdmin(ReadOnlyAdmin):
+    list_title = _("Records")
+    one_of_them = _("record")
+    field_names = {
+        "external_id": _("record id"),
+        "type": _("type"),
+        "store": _("store"),
+        "version": _("version"),
+    }
     empty_text = _("The latest data of each object that a store has pushed.")
     list_display = ["external_id", "type", "store", "version", "updated"]
     list_select_related = ["store"]
@@ -118,6 +137,13 @@ class RecordAdmin(ReadOnlyAdmin):
 class AttemptAdmin(ReadOnlyAdmin):
     """Every request that was sent, newest first. Each is shown on its delivery's page too."""
 
+    list_title = _("Attempts")
+    one_of_them = _("attempt")
+    field_names = {
+        "number": _("number"),
+        "response_status": _("response status"),
+        "duration_ms": _("duration in ms"),
+    }
     empty_text = _("Every request that an engine sends is listed here, with what was answered.")
 
     store_path = "delivery__store"
@@ -157,6 +183,15 @@ class AttemptAdmin(ReadOnlyAdmin):
 
 @admin.register(Engine)
 class EngineAdmin(ReadOnlyAdmin):
+    list_title = _("Engines")
+    one_of_them = _("engine")
+    field_names = {
+        "host": _("host"),
+        "slot": _("slot"),
+        "pid": _("process id"),
+        "in_flight": _("in flight"),
+        "sent_count": _("sent"),
+    }
     empty_text = _("Engines send deliveries. They run in the worker: python manage.py qcluster")
     store_path = None
     list_display = ["host", "slot", "pid", "in_flight", "sent_count", "started", "beat"]

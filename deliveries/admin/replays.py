@@ -52,6 +52,8 @@ STEPS = {"pause": pause_replay, "resume": resume_replay, "cancel": cancel_replay
 
 @admin.register(Replay)
 class ReplayAdmin(ReadOnlyAdmin):
+    list_title = _("Bulk resends")
+    one_of_them = _("bulk resend")
     store_path = None
     stock_pages = ("changelist",)
     export_order = "created_at"

@@ -17,6 +17,7 @@ from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from deliveries.admin import simulation_items, simulation_saving
@@ -36,6 +37,8 @@ LISTED = 100
 
 @admin.register(Simulation)
 class SimulationAdmin(ReadOnlyAdmin):
+    list_title = gettext_lazy("Time machine")
+    one_of_them = gettext_lazy("simulation")
     stock_pages = ("changelist",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Simulation]:

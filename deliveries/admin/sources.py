@@ -40,6 +40,14 @@ NO_SAMPLE = _("There is no secret yet to prove a sample with. Enter the senderâ€
 class SourceRequestAdmin(ReadOnlyAdmin):
     """The last requests of all sources; those of one are on its page."""
 
+    list_title = _("Source requests")
+    one_of_them = _("source request")
+    field_names = {
+        "source": _("source"),
+        "verdict": _("verdict"),
+        "status": _("status"),
+        "reason": _("reason"),
+    }
     store_path = "source__store"
     export_columns = columns(
         "received_at",

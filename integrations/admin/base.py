@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial, update_wrapper
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from django.contrib import admin
@@ -17,8 +18,10 @@ from django.db import transaction
 from django.db.models import JSONField, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path
+from django.utils import translation
 from django.utils.decorators import method_decorator
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from integrations.admin.export import KINDS, PERMISSION, Columns, exported
@@ -44,6 +47,8 @@ class DeskAdmin(admin.ModelAdmin):
     #: The list's name in menu, heading and breadcrumbs, and what one row is called; by default the model's names.
     list_title: ClassVar[StrOrPromise] = ""
     one_of_them: ClassVar[StrOrPromise] = ""
+    #: What the desk calls the model's fields. In the model, it would need a migration.
+    field_names: ClassVar[Mapping[str, StrOrPromise]] = MappingProxyType({})
     #: What would be in the list, for one that is empty.
     empty_text: ClassVar[StrOrPromise] = ""
     stock_pages: ClassVar[tuple[str, ...]] = ("changelist", "add", "change", "delete")
@@ -55,6 +60,11 @@ class DeskAdmin(admin.ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     paginator = CappedPaginator
+
+    def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)
+        for name, words in self.field_names.items():
+            model._meta.get_field(name).verbose_name = words  # type: ignore[union-attr]
 
     # --- Addresses --------------------------------------------------------------------------------------
 
@@ -87,7 +97,7 @@ class DeskAdmin(admin.ModelAdmin):
         return to_field == self.opts.pk.name
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
-        raise Http404(f"This {opts.verbose_name} does not exist. It may have been deleted.")
+        raise Http404(_("%(name)s: not found. It may have been deleted.") % {"name": capfirst(str(opts.verbose_name))})
 
     # --- What a viewer may see --------------------------------------------------------------------------
 
@@ -145,13 +155,15 @@ class DeskAdmin(admin.ModelAdmin):
         """The list as a file, with the filter of the query string. A POST: it leaves an audit entry."""
         if not self.has_view_permission(request) or not request.user.has_perm(PERMISSION):
             raise PermissionDenied(PERMISSION)
+        with translation.override("en"):  # in the audit and in the name of the file
+            name = self.title_of_list()
         return exported(
             request,
             rows=self.export_rows(request),
             wanted=self.export_columns,
             order=self.export_order,
             kind=kind,
-            name=self.title_of_list(),
+            name=name,
         )
 
     def title_of_list(self) -> str:
@@ -187,7 +199,7 @@ class DeskAdmin(admin.ModelAdmin):
     def response_action(self, request: HttpRequest, queryset: Any, *args: Any) -> HttpResponse | None:
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
         if any(parse_key(self.opts.pk, text) is None for text in chosen):
-            raise BadRequest("One of the selected rows has an invalid id. Reload the list and select again.")
+            raise BadRequest(_("One of the selected rows has an invalid id. Reload the list and select again."))
         return super().response_action(request, queryset, *args)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
