@@ -14,6 +14,8 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from deliveries import exported
@@ -46,6 +48,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
     audit entry.
     """
 
+    list_title = gettext_lazy("Deliveries")
+    one_of_them = gettext_lazy("delivery")
     stock_pages = ("changelist",)
     export_columns = exported.DELIVERIES.columns
 
@@ -96,7 +100,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
             **listing.choices(request),
             **saved_context(request, SavedView.Page.DELIVERY),
         }
-        return render(request, "admin/deliveries/delivery/change_list.html", "Deliveries", context)
+        return render(request, "admin/deliveries/delivery/change_list.html", _("Deliveries"), context)
 
     def delivery_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         delivery = open_delivery(request, pk)
@@ -138,10 +142,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
         try:
             if request.POST.get("decision") == "approve":
                 approve_revision(revision=revision, actor=actor)
-                messages.success(request, f"Revision {revision.number} is approved and being sent.")
+                messages.success(request, _("Revision %(number)s is approved and being sent.") % {"number": number})
             else:
                 reject_revision(revision=revision, actor=actor, reason=request.POST.get("reason", ""))
-                messages.success(request, f"Revision {revision.number} is rejected. Nothing was sent.")
+                messages.success(request, _("Revision %(number)s is rejected. Nothing was sent.") % {"number": number})
         except ResolutionError as error:
             messages.error(request, error.message)
         return redirect("admin:deliveries_delivery_change", pk)

@@ -11,6 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from deliveries import exported
 from deliveries.admin import past_events
@@ -28,13 +30,20 @@ DELIVERIES_SHOWN = 50
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
-    empty_text = "Each push becomes events: what happened to which object. Subscriptions choose among them."
-    list_display = ["name", "object_id", "store", "origin", "received"]
+    list_title = _("Events")
+    one_of_them = _("event")
+    field_names = {
+        "object_id": _("object id"),
+        "store": _("store"),
+        "origin": _("origin"),
+    }
+    empty_text = _("Each push becomes events: what happened to which object. Subscriptions choose among them.")
+    list_display = ["topic_name", "object_id", "store", "origin", "received"]
     list_select_related = ["store"]
     list_filter = ["origin"]
     export_columns = exported.EVENTS.columns
     search_fields = ["object_id"]
-    search_help_text = "Exact object id."
+    search_help_text = _("Exact object id.")
     ordering = ["-id"]
 
     def get_urls(self) -> list[URLPattern]:
@@ -59,7 +68,11 @@ class EventAdmin(ReadOnlyAdmin):
         indexed = RawSQL("NOT (deliveries_event.object_id = '')", [], output_field=BooleanField())
         return queryset.filter(indexed, object_id=wanted), False
 
-    @admin.display(description="received")
+    @admin.display(description=_("event"))
+    def topic_name(self, event: Event) -> str:
+        return event.name
+
+    @admin.display(description=_("received"))
     def received(self, event: Event) -> SafeString:
         return drawn("ago", event.created_at)
 
@@ -67,7 +80,7 @@ class EventAdmin(ReadOnlyAdmin):
         require(request, "deliveries.view_event")
         event = self.get_object(request, object_id)
         if event is None:
-            raise Http404("This event does not exist. It may have been pruned.")
+            raise Http404(gettext("This event does not exist. It may have been pruned."))
         rows = Delivery.objects.filter(event=event).select_related("integration", "store", "event")
         lines = explain_event(event)
         stopped = why_stopped(event.hops) if event.is_stopped else None
@@ -84,12 +97,20 @@ class EventAdmin(ReadOnlyAdmin):
 
 @admin.register(Record)
 class RecordAdmin(ReadOnlyAdmin):
-    empty_text = "The latest data of each object that a store has pushed."
+    list_title = _("Records")
+    one_of_them = _("record")
+    field_names = {
+        "external_id": _("record id"),
+        "type": _("type"),
+        "store": _("store"),
+        "version": _("version"),
+    }
+    empty_text = _("The latest data of each object that a store has pushed.")
     list_display = ["external_id", "type", "store", "version", "updated"]
     list_select_related = ["store"]
     export_columns = exported.RECORDS.columns
     search_fields = ["external_id"]
-    search_help_text = "Exact record id."
+    search_help_text = _("Exact record id.")
     ordering = ["-updated_at"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Record]:
@@ -98,7 +119,7 @@ class RecordAdmin(ReadOnlyAdmin):
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         return (queryset.filter(external_id=search_term.strip()) if search_term.strip() else queryset), False
 
-    @admin.display(description="updated")
+    @admin.display(description=_("updated"))
     def updated(self, record: Record) -> SafeString:
         return drawn("ago", record.updated_at)
 
@@ -106,7 +127,7 @@ class RecordAdmin(ReadOnlyAdmin):
         require(request, "deliveries.view_record")
         record = self.get_object(request, object_id)
         if record is None:
-            raise Http404("This record does not exist.")
+            raise Http404(gettext("This record does not exist."))
         events = Event.objects.filter(object_id=record.external_id, store=record.store, object_type=record.type)
         context = {"record": record, "events": events.defer("data").order_by("-id")[:DELIVERIES_SHOWN]}
         return render(request, "admin/deliveries/record/change_form.html", str(record), context)
@@ -116,7 +137,14 @@ class RecordAdmin(ReadOnlyAdmin):
 class AttemptAdmin(ReadOnlyAdmin):
     """Every request that was sent, newest first. Each is shown on its delivery's page too."""
 
-    empty_text = "Every request that an engine sends is listed here, with what was answered."
+    list_title = _("Attempts")
+    one_of_them = _("attempt")
+    field_names = {
+        "number": _("number"),
+        "response_status": _("response status"),
+        "duration_ms": _("duration in ms"),
+    }
+    empty_text = _("Every request that an engine sends is listed here, with what was answered.")
 
     store_path = "delivery__store"
     export_columns = exported.ATTEMPTS.columns
@@ -127,15 +155,15 @@ class AttemptAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
         return super().get_queryset(request).defer("request_body", "response_body", "delivery__event__data")
 
-    @admin.display(description="delivery")
+    @admin.display(description=_("delivery"))
     def delivery_name(self, attempt: Attempt) -> str:
         return f"{attempt.delivery.topic} → {attempt.delivery.integration.name}"
 
-    @admin.display(description="outcome")
+    @admin.display(description=_("outcome"))
     def outcome_pill(self, attempt: Attempt) -> SafeString:
         return drawn("pill", attempt.outcome)
 
-    @admin.display(description="started")
+    @admin.display(description=_("started"))
     def started(self, attempt: Attempt) -> SafeString:
         return drawn("ago", attempt.started_at)
 
@@ -144,20 +172,30 @@ class AttemptAdmin(ReadOnlyAdmin):
         attempt = get_object_or_404(self.get_queryset(request), pk=object_id)
         delivery = Delivery.objects.select_related("event", "integration", "subscription").get(pk=attempt.delivery_id)
         context = {"delivery": delivery, "shown": in_full(Attempt.objects.get(pk=attempt.pk), delivery)}
-        return render(request, "admin/deliveries/attempt/change_form.html", f"Attempt #{attempt.number}", context)
+        title = gettext("Attempt #%(number)s") % {"number": attempt.number}
+        return render(request, "admin/deliveries/attempt/change_form.html", title, context)
 
 
 @admin.register(Engine)
 class EngineAdmin(ReadOnlyAdmin):
-    empty_text = "Engines send deliveries. They run in the worker: python manage.py qcluster"
+    list_title = _("Engines")
+    one_of_them = _("engine")
+    field_names = {
+        "host": _("host"),
+        "slot": _("slot"),
+        "pid": _("process id"),
+        "in_flight": _("in flight"),
+        "sent_count": _("sent"),
+    }
+    empty_text = _("Engines send deliveries. They run in the worker: python manage.py qcluster")
     store_path = None
     list_display = ["host", "slot", "pid", "in_flight", "sent_count", "started", "beat"]
     ordering = ["-beat_at"]
 
-    @admin.display(description="started")
+    @admin.display(description=_("started"))
     def started(self, engine: Engine) -> SafeString:
         return drawn("clock", engine.started_at)
 
-    @admin.display(description="last heartbeat")
+    @admin.display(description=_("last heartbeat"))
     def beat(self, engine: Engine) -> SafeString:
         return drawn("ago", engine.beat_at)

@@ -12,6 +12,8 @@ from django.shortcuts import redirect
 from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from deliveries.admin.access import render
@@ -41,7 +43,7 @@ _RELATED: Final[dict[Kind, tuple[str, ...]]] = {
 class SearchAdmin(ReadOnlyAdmin):
     """Under the saved searches, because a page of the desk belongs to a model. Everybody has their own."""
 
-    list_title = "Search"
+    list_title = _("Search")
     stock_pages = ("changelist",)
     store_path = None
 
@@ -71,7 +73,7 @@ class SearchAdmin(ReadOnlyAdmin):
             **_page_of(search, asked),
             **choices(request),
         }
-        return render(request, "admin/deliveries/search/search.html", "Search", context)
+        return render(request, "admin/deliveries/search/search.html", gettext("Search"), context)
 
     @method_decorator(require_POST)
     def save_view(self, request: HttpRequest) -> HttpResponse:
@@ -96,7 +98,8 @@ class SearchAdmin(ReadOnlyAdmin):
         except SavedViewError as error:
             messages.error(request, str(error))
         else:
-            messages.success(request, f"“{view.name}” is kept{' and shared' if view.is_shared else ''}.")
+            text = gettext("“%(name)s” is saved and shared.") if view.is_shared else gettext("“%(name)s” is saved.")
+            messages.success(request, text % {"name": view.name})
         return redirect(address_of(page, query))
 
     @method_decorator(require_POST)
@@ -104,8 +107,8 @@ class SearchAdmin(ReadOnlyAdmin):
         if not kinds_for(request):
             raise PermissionDenied
         if (view := delete_view(user=request.user, pk=pk)) is None:
-            raise Http404("This saved search does not exist, or is somebody else's.")
-        messages.success(request, f"“{view.name}” is deleted.")
+            raise Http404(gettext("This saved search does not exist, or is somebody else’s."))
+        messages.success(request, gettext("“%(name)s” is deleted.") % {"name": view.name})
         return redirect(address_of(view.page))
 
 

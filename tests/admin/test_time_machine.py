@@ -251,6 +251,6 @@ def test_a_delivery_and_each_attempt_say_which_version_made_them(shop: Any) -> N
     now = timezone.now() + timedelta(minutes=1)
     AttemptFactory(id=uuid7(int(now.timestamp() * 1000)), delivery=delivery, number=2, started_at=now)
     page = client("Viewer", shop.store).get(f"/admin/deliveries/delivery/{delivery.pk}/change/").content.decode()
-    shown = re.findall(r'made it">(version \d[^<]*)<', page)
+    shown = re.findall(r'created it">(version \d[^<]*)<', page)
     assert shown == ["version 2", "version 1"]
     assert f'/admin/subscriptions/subscription/{shop.pk}/versions/">version 1</a>' in page
