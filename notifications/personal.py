@@ -17,7 +17,6 @@ from django.db import transaction
 from django.db.models import Count, Max, QuerySet
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -25,6 +24,7 @@ from deliveries.failures.people import staff_of
 from deliveries.models import FailureGroup, Proposal
 from deliveries.proposals.waiting import waiting
 from integrations.foundation.languages import staff_language
+from integrations.foundation.numbers import grouped
 from integrations.foundation.texts import shortened
 from integrations.security.staff import visible_store_ids
 from notifications.channels import ChannelError, OutgoingMessage, provider_for
@@ -148,7 +148,7 @@ def _awaiting(number: int, store: str) -> str:
     words = ngettext(
         "%(number)s change of %(store)s awaits approval", "%(number)s changes of %(store)s await approval", number
     )
-    return words % {"number": number_format(number, use_l10n=True, force_grouping=True), "store": store}
+    return words % {"number": grouped(number), "store": store}
 
 
 def _name_of(case: FailureGroup) -> str:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
+from integrations.foundation.numbers import grouped
 from integrations.foundation.texts import shortened
 from notifications.sms_text import sms
 
@@ -115,7 +115,7 @@ def facts_of(incident: Incident, event: str) -> dict[str, str]:
     found = {
         _("Store"): incident.store,
         _("Integration"): incident.integration,
-        _("Failures"): _written(incident.occurrences),
+        _("Failures"): grouped(incident.occurrences),
         by: incident.by,
     }
     return {label: value for label, value in found.items() if value}
@@ -138,7 +138,7 @@ def sms_text(incidents: Sequence[Incident], link: str) -> str:
     if (number := len(incidents)) > 1:
         named = "; ".join(f"{incident.place}: {incident.summary}" for incident in incidents[:DIGEST_LIMIT])
         words = ngettext("Hookdesk: %(number)s incident. %(list)s", "Hookdesk: %(number)s incidents. %(list)s", number)
-        words = words % {"number": _written(number), "list": named}
+        words = words % {"number": grouped(number), "list": named}
     else:
         [incident] = incidents
         link = incident.link
@@ -154,21 +154,17 @@ def email_text(incidents: Sequence[Incident], link: str) -> str:
     """Return the plain text: what failed, where, how often, and where to resolve it."""
     parts = [
         f"{level_word(incident.level).upper()}  {incident.place}\n{shortened(incident.summary, SUMMARY_LIMIT)}\n"
-        + _("%(number)s so far. Resolve: %(link)s") % {"number": _written(incident.occurrences), "link": incident.link}
+        + _("%(number)s so far. Resolve: %(link)s") % {"number": grouped(incident.occurrences), "link": incident.link}
         for incident in incidents[:DIGEST_LIMIT]
     ]
     if (more := len(incidents) - DIGEST_LIMIT) > 0:
         words = ngettext("… and %(number)s more: %(link)s", "… and %(number)s more: %(link)s", more)
-        parts.append(words % {"number": _written(more), "link": link})
+        parts.append(words % {"number": grouped(more), "link": link})
     return "\n\n".join(parts) + "\n"
 
 
 def _counted(words: str, number: int) -> str:
-    return words % {"number": _written(number)}
-
-
-def _written(number: int) -> str:
-    return number_format(number, use_l10n=True, force_grouping=True)
+    return words % {"number": grouped(number)}
 
 
 def after_quiet_hours(moment: datetime, start: time | None, end: time | None) -> datetime:

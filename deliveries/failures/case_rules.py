@@ -109,7 +109,7 @@ def split_case(
         rule.target = _split_off(found, rule)
         lock_groups([rule.target.pk])
         rule.save()
-        audit_case(found, actor, "split", None, {"condition": rule.words, "into": rule.target.public_id})
+        audit_case(found, actor, "split", None, {"condition": rule.kept_words, "into": rule.target.public_id})
         _move(rule, now)
         rule.target.refresh_from_db()
     return rule
@@ -134,7 +134,7 @@ def _split_off(case: FailureGroup, rule: CaseRule) -> FailureGroup:
     digest = sha256(f"split\n{case.pk}\n{rule.field}\n{rule.operator}\n{rule.value.casefold()}".encode()).hexdigest()
     if (known := CaseRule.objects.filter(source=case, target__fingerprint=digest).first()) is not None:
         raise CaseError(f"This was split off already: case {known.target_id}.", "value", is_conflict=True)
-    title = shortened(f"{rule.words}: {case.headline}", TEXT_LIMIT)
+    title = shortened(f"{rule.kept_words}: {case.headline}", TEXT_LIMIT)
     try:
         with transaction.atomic():
             # One whose rule was removed is taken up again.
@@ -160,7 +160,7 @@ def remove_rule(*, rule: CaseRule, actor: Actor) -> None:
         if found is None:
             return
         found.delete()
-        what = {"into": found.target.public_id, "condition": found.words if found.field else "all"}
+        what = {"into": found.target.public_id, "condition": found.kept_words if found.field else "all"}
         audit_case(found.source, actor, "remove_rule", what, None)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from deliveries.models import SavedView
 from integrations.foundation.audit import Actor, record_change
@@ -50,9 +51,9 @@ def save_view(*, owner: AbstractBaseUser | AnonymousUser, name: str, query: str,
     """Keep a search, or replace the one of this name. Raises SavedViewError."""
     name = name.strip().replace("\0", "")
     if not name or len(name) > NAME_LIMIT:
-        raise SavedViewError(f"Give it a name of 1 to {NAME_LIMIT} characters.")
+        raise SavedViewError(_("Give it a name of 1 to %(most)s characters.") % {"most": NAME_LIMIT})
     if len(query) > QUERY_LIMIT:
-        raise SavedViewError("This search is too long to be kept.")
+        raise SavedViewError(_("This search is too long to be kept."))
     stores = visible_store_ids(owner)
     values = {
         "query": query.replace("\0", ""),
@@ -62,7 +63,7 @@ def save_view(*, owner: AbstractBaseUser | AnonymousUser, name: str, query: str,
     with transaction.atomic():
         others = SavedView.objects.filter(~Q(name=name), owner_id=owner.pk)
         if others.count() >= MOST:
-            raise SavedViewError(f"You keep {MOST} searches already. Delete one first.")
+            raise SavedViewError(_("You keep %(number)s searches already. Delete one first.") % {"number": MOST})
         view, is_new = SavedView.objects.update_or_create(owner_id=owner.pk, name=name, defaults=values)
         # Not the query: it may name a person.
         record_change(
