@@ -50,7 +50,9 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
     )
 
     kind = forms.ChoiceField(
-        choices=[(name, kind.label) for name, kind in CHANNEL_KINDS.items()], widget=forms.HiddenInput
+        label=gettext_lazy("Kind"),
+        choices=[(name, kind.label) for name, kind in CHANNEL_KINDS.items()],
+        widget=forms.HiddenInput,
     )
 
     class Meta:

@@ -16,6 +16,8 @@ from integrations.security.encrypted_fields import EncryptedJSONField, Encrypted
 
 #: The text of a message that was sent as part of another one.
 WITH_OTHERS = gettext_noop("Sent in one message with others.")
+#: The error of one whose worker died.
+INTERRUPTED = gettext_noop("The worker stopped while sending this message; it may have arrived.")
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
@@ -183,6 +185,11 @@ class ChannelMessage(models.Model):
     def shown_text(self) -> str:
         """The text as a page shows it: what stands for one is not in the language of the staff, as a text is."""
         return gettext(WITH_OTHERS) if self.text == WITH_OTHERS else self.text
+
+    @property
+    def shown_error(self) -> str:
+        """Errors are kept in English."""
+        return gettext(INTERRUPTED) if self.error == INTERRUPTED else self.error
 
     def __str__(self) -> str:
         return f"{self.channel} → {self.recipient}"

@@ -21,7 +21,7 @@ from notifications import follow_ups
 from notifications.batches import batches_of, due_messages
 from notifications.channels import ChannelError, provider_for
 from notifications.messages import compose, test_message
-from notifications.models import WITH_OTHERS, Channel, ChannelMessage, Notification
+from notifications.models import INTERRUPTED, WITH_OTHERS, Channel, ChannelMessage, Notification
 
 logger = logging.getLogger("hookdesk.notifications")
 
@@ -141,7 +141,7 @@ def _sending(messages: Sequence[ChannelMessage]) -> QuerySet[ChannelMessage]:
 
 def _give_up_interrupted(now: datetime) -> None:
     lost = ChannelMessage.objects.filter(status=Status.SENDING, send_after__lt=now)
-    lost.update(status=Status.FAILED, error="The worker stopped while sending this message; it may have arrived.")
+    lost.update(status=Status.FAILED, error=INTERRUPTED)
 
 
 def send_test(*, channel: Channel, recipient: str, now: datetime | None = None) -> int | None:

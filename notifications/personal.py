@@ -28,7 +28,7 @@ from integrations.foundation.numbers import grouped
 from integrations.foundation.texts import shortened
 from integrations.security.staff import visible_store_ids
 from notifications.channels import ChannelError, OutgoingMessage, provider_for
-from notifications.models import Channel, PersonalNotice
+from notifications.models import INTERRUPTED, Channel, PersonalNotice
 from notifications.texts import harmless
 
 logger = logging.getLogger("hookdesk.notifications")
@@ -186,7 +186,7 @@ def _mark_read(rows: QuerySet[PersonalNotice], now: datetime) -> int:
 def send_mails(now: datetime) -> int:
     """Send what waits, each once; returns how many were sent."""
     lost = PersonalNotice.objects.filter(mail=Mail.SENDING, mailed_at__lt=now - LEASE)
-    lost.update(mail=Mail.FAILED, mail_error="The worker stopped while sending this message; it may have arrived.")
+    lost.update(mail=Mail.FAILED, mail_error=INTERRUPTED)
     count = 0
     waiting = PersonalNotice.objects.filter(mail=Mail.WAITING).select_related("user")
     for notice in waiting.order_by("at")[:BATCH]:
