@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from deliveries.models.delivery import Delivery
 from deliveries.models.event import Event, Record
@@ -115,8 +116,8 @@ class SavedView(models.Model):
 
     class Meta:
         ordering = ["name", "pk"]
-        verbose_name = "saved search"
-        verbose_name_plural = "saved searches"
+        verbose_name = gettext_lazy("saved search")
+        verbose_name_plural = gettext_lazy("saved searches")
         constraints = [models.UniqueConstraint(fields=["owner", "name"], name="saved_view_name_is_unique")]
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from deliveries.models import SavedView
 from integrations.foundation.audit import Actor, record_change
@@ -53,9 +54,9 @@ def save_view(
     """Keep a search or a view of a list, or replace the one of this name. Raises SavedViewError."""
     name = name.strip().replace("\0", "")
     if not name or len(name) > NAME_LIMIT:
-        raise SavedViewError(f"Give it a name of 1 to {NAME_LIMIT} characters.")
+        raise SavedViewError(_("Give it a name of 1 to %(most)s characters.") % {"most": NAME_LIMIT})
     if len(query) > QUERY_LIMIT:
-        raise SavedViewError("This is too long to be kept.")
+        raise SavedViewError(_("This is too long to be kept."))
     stores = visible_store_ids(owner)
     values = {
         "page": page,
@@ -66,9 +67,10 @@ def save_view(
     with transaction.atomic():
         mine = SavedView.objects.filter(owner_id=owner.pk)
         if elsewhere := mine.filter(name=name).exclude(page=page).first():
-            raise SavedViewError(f"You keep one of this name for {elsewhere.get_page_display()}. Choose another name.")
+            words = _("You keep one of this name for %(page)s. Choose another name.")
+            raise SavedViewError(words % {"page": elsewhere.get_page_display()})
         if mine.filter(~Q(name=name), page=page).count() >= MOST:
-            raise SavedViewError(f"You keep {MOST} already. Delete one first.")
+            raise SavedViewError(_("You keep %(number)s already. Delete one first.") % {"number": MOST})
         view, is_new = mine.update_or_create(owner_id=owner.pk, name=name, defaults=values)
         # Not the query: it may name a person.
         record_change(

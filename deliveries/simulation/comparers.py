@@ -9,6 +9,8 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
 
+from django.utils.translation import gettext as _
+
 from deliveries.models import Event
 from deliveries.simulation.comparing import Finding, Outcome, compare
 from deliveries.simulation.sides import Side
@@ -111,7 +113,7 @@ def violations_of(rule: TopicRule | None, event: Event, allowance: Allowance) ->
         found = rule.violations(event.data, budget, limit=1)
     if found and allowance.is_used_up:
         raise BudgetExceeded
-    return tuple(f"{violation.place() or 'the data'}: {violation.message}" for violation in found)
+    return tuple(f"{violation.place() or _('the data')}: {violation.message}" for violation in found)
 
 
 def charge(allowance: Allowance, data_json: str) -> None:

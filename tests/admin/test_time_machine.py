@@ -113,7 +113,7 @@ def test_a_transform_is_changed_and_exactly_what_differs_is_sent_again(shop: Any
     assert "<del>+</del>49171" in item and "<ins>00</ins>49171" in item
     assert "Resend the 1 that differs" in browser.get(f"{BASE}/{found.pk}/save/").content.decode()
     refused = browser.post(f"{BASE}/{found.pk}/save/", {"then": "resend"}).content.decode()
-    assert "Confirm by giving their number, 1." in refused
+    assert "Confirm by giving the number, 1." in refused
     assert not Replay.objects.exists()
     browser.post(f"{BASE}/{found.pk}/save/", {"then": "resend", "confirmed": "1"})
     replays.step(Replay.objects.get().pk, timezone.now())
