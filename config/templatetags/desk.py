@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from config.desk.charts import bars, paired
+from config.desk.script_words import block as script_words_block
 from config.desk.status_words import status_word
 from config.desk.written import NOTHING, duration, grouped, percent, relative, time_of_day, whole
 from integrations.admin.base import DeskAdmin
@@ -131,6 +132,12 @@ def clock(moment: datetime | None, has_seconds: bool = True) -> SafeString:
 def _exact(moment: datetime) -> str:
     """For programs: in UTC."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+@register.simple_tag
+def script_words() -> SafeString:
+    """What the page's scripts say, as a block of JSON."""
+    return script_words_block()
 
 
 @register.simple_tag

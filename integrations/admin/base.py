@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial, update_wrapper
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from django.contrib import admin
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
@@ -27,6 +27,9 @@ from integrations.admin.keys import key_route, parse_key
 from integrations.admin.lists import LISTED_ROWS, ODD_LIST, SEARCH_LIMIT, CappedPaginator, DeskChangeList
 from integrations.security.staff import visible_store_ids
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 __all__ = ["LISTED_ROWS", "DeskAdmin", "ReadOnlyAdmin", "visible_store_ids"]
 
 
@@ -39,10 +42,10 @@ class DeskAdmin(admin.ModelAdmin):
 
     store_path: ClassVar[str | None] = "store"
     #: The list's name in menu, heading and breadcrumbs, and what one row is called; by default the model's names.
-    list_title: ClassVar[str] = ""
-    one_of_them: ClassVar[str] = ""
+    list_title: ClassVar[StrOrPromise] = ""
+    one_of_them: ClassVar[StrOrPromise] = ""
     #: What would be in the list, for one that is empty.
-    empty_text: ClassVar[str] = ""
+    empty_text: ClassVar[StrOrPromise] = ""
     stock_pages: ClassVar[tuple[str, ...]] = ("changelist", "add", "change", "delete")
     #: What a file of the list has; empty: there is none. And the field by which its rows sort, never null.
     export_columns: ClassVar[Columns] = ()
@@ -152,10 +155,10 @@ class DeskAdmin(admin.ModelAdmin):
         )
 
     def title_of_list(self) -> str:
-        return self.list_title or capfirst(str(self.opts.verbose_name_plural))
+        return str(self.list_title) or capfirst(str(self.opts.verbose_name_plural))
 
     def name_of_one(self) -> str:
-        return self.one_of_them or str(self.opts.verbose_name)
+        return str(self.one_of_them) or str(self.opts.verbose_name)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeskChangeList]:
         return DeskChangeList
