@@ -124,8 +124,10 @@ class _Tree:
             return self._branch(list(value.items()), label, path, comma, depth, "{}")
         if isinstance(value, list) and value:
             return self._branch([("", item) for item in value], label, path, comma, depth, "[]")
-        mark = " suspect" if path in self.suspects else ""
-        return f'<div class="doc-line{mark}">{label}{_leaf(value)}{comma}</div>'
+        line = f"{label}{_leaf(value)}{comma}</div>"
+        if path in self.suspects:
+            return f'<div class="doc-line suspect" data-note="{escape(_("check here"))}">{line}'
+        return f'<div class="doc-line">{line}'
 
     def _branch(self, items: list[tuple[str, Any]], label: str, path: str, comma: str, depth: int, pair: str) -> str:
         lines = []
