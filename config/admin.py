@@ -130,9 +130,9 @@ class RoleAdmin(PermissionsAdmin, GroupAdmin):  # type: ignore[misc]  # the stub
 STAFF_WORDS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "is_active": (_("May log in"), _("Clear this instead of deleting the person: the history keeps their name.")),
     "is_staff": (_("May use the desk"), ""),
-    "is_superuser": (_("Superuser"), _("May do everything, including what this page does: staff and roles.")),
-    "groups": (_("Roles"), _("Viewer sees, Operator also resolves failures, Manager also sets up integrations.")),
-    "user_permissions": (_("Permissions"), _("Only what none of the roles has.")),
+    "is_superuser": (_("Superuser"), _("May do everything, including managing staff and roles.")),
+    "groups": (_("Roles"), _("Viewers see, Operators also resolve failures, Managers also set up integrations.")),
+    "user_permissions": (_("Permissions"), _("Only what none of the person’s roles includes.")),
 }
 
 
@@ -155,6 +155,8 @@ class StaffForm(UserChangeForm):
         for name, (label, help_text) in STAFF_WORDS.items():
             if name in self.fields:
                 self.fields[name].label, self.fields[name].help_text = label, help_text
+        if "groups" in self.fields:
+            self.fields["groups"].label_from_instance = lambda group: role_label(group.name)
         user = self.instance
         if user.pk is not None:
             self.initial.setdefault("stores", list(user.stores.values_list("pk", flat=True)))

@@ -32,7 +32,7 @@ class TaskPages(WholeInstallationAdmin, ReadOnlyAdmin):
 class ScheduleAdmin(TaskPages, queue.ScheduleAdmin):  # type: ignore[misc]  # no stubs
     list_title = _("Task queue")
     one_of_them = _("scheduled task")
-    empty_text = _("What Hookdesk does periodically. The worker enters it when it starts: python manage.py qcluster")
+    empty_text = _("What Hookdesk does periodically. The worker adds it when it starts: python manage.py qcluster")
     list_display = ("id", "name", "func", "schedule_type", "next", "get_last_run")
     list_filter = ()
 

@@ -42,7 +42,7 @@ class CodeForm(AuthenticateForm):  # type: ignore[misc]  # no types
             raise ValidationError(str(throttled), code="throttled") from None
         found = self._authenticator_of(code)
         if found is None:
-            raise ValidationError(_("This code is wrong or was used already. Enter the one that is shown now."))
+            raise ValidationError(_("This code is wrong or has already been used. Enter the one that is shown now."))
         settle(charged)
         self.authenticator = found
         return code

@@ -27,7 +27,7 @@ def start_view(request: HttpRequest) -> HttpResponse:
     if not is_set_up() or purpose is None:
         raise Http404("Single sign-on is not set up.")
     if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
-        return refusal(request, _("Another site has led you here. Log in on the page of Hookdesk itself."), status=403)
+        return refusal(request, _("Another site sent you here. Log in on Hookdesk’s own page."), status=403)
     if purpose != AuthProcess.LOGIN and not request.user.is_authenticated:
         return refusal(request, _("You are logged out. Log in first."), status=403)
     again = {"prompt": "login", "max_age": "0"} if purpose == AuthProcess.REDIRECT else None

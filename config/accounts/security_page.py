@@ -60,7 +60,7 @@ def end_sessions_view(request: HttpRequest) -> HttpResponse:
 def disconnect_view(request: HttpRequest) -> HttpResponse:
     """Single sign-on is no longer theirs; not if it is the only way in."""
     if ways.PASSWORD not in ways.first_factors_of(request.user):
-        messages.error(request, _("Single sign-on is how you log in. Disconnected, you could not come back."))
+        messages.error(request, _("Single sign-on is your only way to log in, so it cannot be disconnected."))
         return redirect("account_security")
     count, _by_model = SocialAccount.objects.filter(user=request.user, provider=single_sign_on.PROVIDER).delete()
     if count:

@@ -187,7 +187,7 @@ def _log_in(sociallogin: Any) -> None:
 
 def _connect(request: HttpRequest, sociallogin: Any) -> None:
     if not request.user.is_authenticated:
-        raise people.Refused(_("You were logged out meanwhile. Log in and connect single sign-on again."))
+        raise people.Refused(_("You were logged out in the meantime. Log in and connect single sign-on again."))
     people.grant_for(sociallogin.account.extra_data)
     people.connect(request.user, sociallogin.account)
     raise ImmediateHttpResponse(redirect("account_security"))

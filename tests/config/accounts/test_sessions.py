@@ -113,7 +113,7 @@ def test_a_link_sets_a_new_password_once_and_logs_out_everywhere(tasks: list[Any
     assert not is_in(old)
     assert not is_in(client)
     assert enter(Client(), ada, "brand new words 7").url == "/admin/"
-    assert "used already" in Client().get(link).content.decode()
+    assert "already been used" in Client().get(link).content.decode()
     assert AuditEntry.objects.filter(action="reset password", user=ada).exists()
     assert [task[1] for task in tasks[1:]] == [ada.pk]
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone, translation
+from django.utils.translation import ngettext
 
+from config.desk.written import grouped, relative
 from tests.e2e.desk.busy_day import addresses, busy_day, everything
 from tests.e2e.desk.test_pages import COVERED, OVERFLOW, opened, show
 
@@ -70,6 +74,21 @@ def test_pages_are_mirrored_and_fit_from_right_to_left(
             if set(page.evaluate(DIRECTIONS)) - {"ltr"}:
                 found.append(f"{name} at {width}: code is read from right to left")
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr"])
+def test_scripts_say_what_the_server_says(visit: Callable[..., Any], live_server: Any, language: str) -> None:
+    page = visit()
+    speak(page, language, live_server)
+    page.goto("/admin/")
+    with translation.override(language):
+        now = timezone.now()
+        assert page.evaluate("deskWords.digits(1234567)") == grouped(1_234_567)
+        assert page.evaluate("deskWords.said('before', 4, 'min')") == relative(now - timedelta(minutes=4), now)
+        assert page.evaluate("deskWords.said('after', 12, 's')") == relative(now + timedelta(seconds=12), now)
+        for number in (0, 1, 2, 5, 1200):
+            said = ngettext("%(number)s delivery", "%(number)s deliveries", number) % {"number": grouped(number)}
+            assert page.evaluate(f"deskWords.counted('deliveries', {number})") == said
 
 
 def picture(page: Any, name: str) -> None:
