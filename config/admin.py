@@ -155,8 +155,9 @@ class StaffForm(UserChangeForm):
         for name, (label, help_text) in STAFF_WORDS.items():
             if name in self.fields:
                 self.fields[name].label, self.fields[name].help_text = label, help_text
-        if "groups" in self.fields:
-            self.fields["groups"].label_from_instance = lambda group: role_label(group.name)
+        roles: Any = self.fields.get("groups")
+        if roles is not None:
+            roles.label_from_instance = lambda group: role_label(group.name)
         user = self.instance
         if user.pk is not None:
             self.initial.setdefault("stores", list(user.stores.values_list("pk", flat=True)))

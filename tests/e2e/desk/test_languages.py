@@ -56,6 +56,7 @@ def test_pages_are_mirrored_and_fit_from_right_to_left(
     visit: Callable[..., Any], busy_day: Any, arabic: str, live_server: Any
 ) -> None:
     page = visit(name="anna")
+    page.set_default_timeout(30_000)
     speak(page, arabic, live_server)
     found, wanted = [], addresses(everything(busy_day))
     shown = {name: wanted[name] for name in wanted if name in PAGES or os.environ.get("RIGHT_TO_LEFT_PICTURES")}
