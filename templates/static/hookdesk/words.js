@@ -14,7 +14,8 @@
     /* `counted("deliveries", 3)`: the plural form that the language has for the number. */
     counted: (name, number) => {
       const form = rules.select(number), forms = words[name];
-      return filled((forms.find(([sample]) => rules.select(sample) === form) || forms[forms.length - 1])[1], number);
+      const found = forms.find(([sample]) => sample === number) || forms.find(([sample]) => rules.select(sample) === form);
+      return filled((found || forms[forms.length - 1])[1], number);
     },
   };
 })();
