@@ -11,6 +11,7 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.utils import translation
 
 from deliveries.dispatch.build import prepare
 from deliveries.dispatch.config_cache import ConfigCache
@@ -51,16 +52,17 @@ def ping_now(*, integration: Integration, now: datetime, subscription: Subscript
         data_json=dump_document(PING_DATA),
         origin="test",
     )
-    message, request = prepare(claimed, directory, now)
-    if not isinstance(request, Request) and request.kind == "no_ping":
-        raise PayloadError(request.kind, request.message)
-    with transaction.atomic():
-        delivery = _make(integration, subscription, now, is_leased=True, ids=(claimed.id, claimed.lease))
-    dispatch = Dispatch(claimed, message, request if isinstance(request, Request) else None, now, 0.0)
-    result = (
-        send_one(dispatch, destination) if isinstance(request, Request) else AttemptResult.unsent(dispatch, request)
-    )
-    record([result], destination_of=directory.destination, now=now, rng=random.Random())  # noqa: S311
+    with translation.override("en"):  # the attempt is stored, for all readers
+        message, request = prepare(claimed, directory, now)
+        if not isinstance(request, Request) and request.kind == "no_ping":
+            raise PayloadError(request.kind, request.message)
+        with transaction.atomic():
+            delivery = _make(integration, subscription, now, is_leased=True, ids=(claimed.id, claimed.lease))
+        dispatch = Dispatch(claimed, message, request if isinstance(request, Request) else None, now, 0.0)
+        result = (
+            send_one(dispatch, destination) if isinstance(request, Request) else AttemptResult.unsent(dispatch, request)
+        )
+        record([result], destination_of=directory.destination, now=now, rng=random.Random())  # noqa: S311
     # Without fields that may be undecryptable: then the attempt reports it.
     attempts = Attempt.objects.select_related("delivery__integration", "delivery__subscription").defer(
         "delivery__integration__token", "delivery__integration__parameters", "delivery__subscription__parameters"

@@ -21,7 +21,7 @@ Mode = Literal["event", "record"]
 #: Who makes a source's secret: Hookdesk, the vendor, or nobody: the address is all there is.
 KeyFrom = Literal["ours", "theirs", "none"]
 #: Seconds by which a vendor's time stamp may differ from ours.
-TOLERANCE = 300
+TOLERANCE = 300  # also in the help of `TOLERANCE_OPTION`
 
 
 @dataclass(frozen=True, slots=True)

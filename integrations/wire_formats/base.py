@@ -1,6 +1,6 @@
 """The interface of all wire formats and connectors: `build(message) -> Request`, `read(message, response) -> Outcome`.
 
-Pure: no Django, no network; times are arguments.
+Pure: no database, no network; times are arguments.
 """
 
 from __future__ import annotations
