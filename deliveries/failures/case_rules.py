@@ -46,7 +46,7 @@ def merge_cases(*, source: FailureGroup, target: FailureGroup, actor: Actor, now
         source, target = locked_case(source), locked_case(target)
         if source.integration_id != target.integration_id:
             raise CaseError("Only cases of one integration can be merged: each is repaired on its own.", "into")
-        # Otherwise failures that were split off would be routed in a circle.
+        # Otherwise what was split off would be sent round in a circle.
         CaseRule.objects.filter(source=target, target=source).delete()
         rule = CaseRule.objects.create(source=source, target=target, author_name=actor.name[:200], created_at=now)
         _take_over(source, target)
@@ -137,7 +137,7 @@ def _split_off(case: FailureGroup, rule: CaseRule) -> FailureGroup:
     title = shortened(f"{rule.words}: {case.headline}", TEXT_LIMIT)
     try:
         with transaction.atomic():
-            # Reuse the group of an earlier rule that was removed.
+            # One whose rule was removed is taken up again.
             made, _ = FailureGroup.objects.get_or_create(
                 integration_id=case.integration_id, kind=case.kind, fingerprint=digest,
                 defaults={
@@ -147,7 +147,7 @@ def _split_off(case: FailureGroup, rule: CaseRule) -> FailureGroup:
                     "seen_at": case.seen_at, "counted": 0, "assignee_id": case.assignee_id,
                 },
             )  # fmt: skip
-    except IntegrityError:  # pragma: no cover  # a concurrent split with the same condition
+    except IntegrityError:  # pragma: no cover  # somebody else is splitting the same at this very moment
         raise CaseError("Somebody else is splitting this case. Reload and try again.", is_conflict=True) from None
     return made
 

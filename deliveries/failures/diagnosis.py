@@ -246,7 +246,7 @@ def _verdict(case: _Case) -> _Verdict:
 
 
 def _by_words(case: _Case) -> _Verdict | None:
-    """Classify by the response text, which takes precedence over its status: many systems always return 500 or 400."""
+    """Classify by the response's text, which outweighs its status: many systems return 500 or 400 for everything."""
     if case.fields:
         return None
     if _CREDENTIALS.search(case.message):

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from integrations.security.redaction import is_sensitive_name
 
-#: A kind of statement and its argument: `("starts", "00")`.
+#: A kind of statement and what it says of the value: `("starts", "00")`.
 Trait = tuple[str, Any]
 
 #: Most items of an array, levels of nesting, and characters of a text that are examined.

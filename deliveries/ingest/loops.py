@@ -13,8 +13,8 @@ from django.conf import settings
 from deliveries.ingest.plan import Plan
 from deliveries.storage.rows.pushes import EventRow
 
-#: Most digits of a stated number of hops; the column holds up to 32,767.
-MAX_DIGITS = 4
+#: Digits of the number of hops; the column holds up to 32,767.
+MOST_DIGITS = 4
 
 
 def note_arrival(plan: Plan, hops: int) -> None:
@@ -51,13 +51,13 @@ def stated_hops(stated: str | None, user_agent: str) -> int:
     """
     if stated is None:
         return 1 if user_agent.startswith("Hookdesk/") else 0
-    if not (stated.isascii() and stated.isdigit() and len(stated) <= MAX_DIGITS):
-        raise ValueError(f"must be 0 to {'9' * MAX_DIGITS}, a whole number: copy it from the request received.")
+    if not (stated.isascii() and stated.isdigit() and len(stated) <= MOST_DIGITS):
+        raise ValueError(f"must be 0 to {'9' * MOST_DIGITS}, a whole number: copy it from the request received.")
     return int(stated) + 1
 
 
 def why_stopped(hops: int) -> str:
-    """Return why an event with this many hops was not forwarded, as a sentence for staff."""
+    """Why an event with this many hops was not forwarded: a sentence for staff."""
     times = "1 hop" if hops == 1 else f"{hops} hops"
     if hops > settings.HOP_LIMIT:
         return f"It went {times} through receivers and back; the limit is {settings.HOP_LIMIT} (HOP_LIMIT)."
@@ -68,9 +68,9 @@ def why_stopped(hops: int) -> str:
 
 
 def loop_text(event: EventRow, where: str) -> str:
-    """Return the text of the notification (one per origin) about an event that was not forwarded.
+    """The notification, one per source, about an event that was not forwarded.
 
-    `where` names the sender: "Responses from Shop mirror".
+    `where` names who sent it: "The answers of Shop mirror".
     """
     what = f"{event.object_type} {event.object_id}".strip()
     return (

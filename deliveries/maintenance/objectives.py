@@ -25,7 +25,7 @@ ALERTS: Final = ("budget_alert_at", "backlog_alert_at", "wait_alert_at")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The state of one objective. `is_broken`: missed. `is_held`: met again. Neither: no change."""
+    """`is_broken`: to be told; `is_held`: over again. Neither: as it was."""
 
     is_broken: bool
     is_held: bool
@@ -100,11 +100,11 @@ def _budget_text(row: Objectives, found: Budget) -> str:
     return f"the error budget ({objective}) is being spent {rate}, {found.spent:.0%} of it so far: {spent}."
 
 
-def _backlog(queue: Waiting, limit: int) -> Finding:
-    text = f"{queue.text} deliveries wait, more than the {limit:,} that may."
-    return Finding(queue.number > limit, queue.number <= limit * SETTLED_BELOW, "warning", text)
+def _backlog(queue: Waiting, most: int) -> Finding:
+    text = f"{queue.text} deliveries wait, more than the {most:,} that may."
+    return Finding(queue.number > most, queue.number <= most * SETTLED_BELOW, "warning", text)
 
 
-def _wait(waited: float, limit: int) -> Finding:
-    text = f"the oldest due delivery has waited for {waited:,.0f} seconds, longer than the {limit:,} that it may."
-    return Finding(waited > limit, waited <= limit * SETTLED_BELOW, "error", text)
+def _wait(waited: float, most: int) -> Finding:
+    text = f"the oldest due delivery has waited for {waited:,.0f} seconds, longer than the {most:,} that it may."
+    return Finding(waited > most, waited <= most * SETTLED_BELOW, "error", text)

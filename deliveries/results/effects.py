@@ -201,7 +201,7 @@ def _apply_effect(transition: Transition, now: datetime) -> None:
         integration = Integration.objects.only("id", "name", "store_id").get(id=claimed.integration_id)
         is_told = claimed.origin != Event.Origin.HOOKDESK  # no operational events about operational events
         if not disable_integration(integration=integration, reason=outcome.message, is_told=is_told):
-            return  # a concurrent response has already disabled it and raised the notification
+            return  # a concurrent response has already done this and raised the notification
         text = f"{integration.name} was disabled: {outcome.message}"
         hooks.announced(claimed.store_id, integration.id, f"disabled:{integration.id}", "error", text, now)
     elif outcome.effect == "deactivate_subscription" and claimed.subscription_id is not None:
