@@ -9,10 +9,12 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from deliveries import hooks
 from deliveries.admin.access import open_delivery, render, require
-from deliveries.admin.proposals import decide_batch, decision_of
+from deliveries.admin.proposals import decide_batch, decision_of, tell_skipped
 from deliveries.proposals.inbox import BATCHES, fixes_for, proposals_for
 from deliveries.resolution.approval_inbox import (
     DECIDED_AT_ONCE,
@@ -22,6 +24,7 @@ from deliveries.resolution.approval_inbox import (
     decide,
     samples_of,
 )
+from integrations.foundation.numbers import grouped
 
 APPROVES = "deliveries.approve_revision"
 
@@ -44,7 +47,7 @@ def approvals_view(request: HttpRequest) -> HttpResponse:
         "is_capped": sum(batch.count for batch in batches) >= LOOKED_AT,
         "may_decide": request.user.has_perm(APPROVES),
     }
-    return render(request, "admin/deliveries/approvals/list.html", "Awaiting approval", context)
+    return render(request, "admin/deliveries/approvals/list.html", _("Awaiting approval"), context)
 
 
 def batch_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
@@ -53,7 +56,7 @@ def batch_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     found_batches = batches_for(request.user)  # type: ignore[arg-type]  # staff only
     batch = next((batch for batch in found_batches if delivery.pk in batch.deliveries), None)
     if batch is None:
-        messages.info(request, "Nothing of this batch awaits approval any more.")
+        messages.info(request, _("Nothing of this batch awaits approval any more."))
         return redirect("admin:deliveries_approvals")
     shown = batch.ids[:DECIDED_AT_ONCE]
     found = samples_of(shown)
@@ -63,7 +66,7 @@ def batch_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         "may_decide": request.user.has_perm(APPROVES) and not batch.is_own,
         "may_reject": request.user.has_perm(APPROVES),
     }
-    return render(request, "admin/deliveries/approvals/batch.html", "Awaiting approval", context)
+    return render(request, "admin/deliveries/approvals/batch.html", _("Awaiting approval"), context)
 
 
 def _batch(request: HttpRequest, key: str) -> Batch | None:
@@ -75,17 +78,31 @@ def _decided(request: HttpRequest) -> HttpResponse:
     decision = decision_of(request)
     ids = _chosen(request)
     if not ids:
-        messages.warning(request, "Nothing was selected, or it has been decided meanwhile. Nothing was changed.")
+        messages.warning(request, _("Nothing was selected, or it has been decided meanwhile. Nothing was changed."))
         return redirect("admin:deliveries_approvals")
     reason = request.POST.get("reason", "")[:1_000]
     report = decide(ids=ids, decision=decision, user=request.user, reason=reason)  # type: ignore[arg-type]  # staff
-    word = "approved and being sent" if decision == "approve" else "rejected. Nothing was sent"
     if report.done:
-        messages.success(request, f"{report.done:,} edited payload{'' if report.done == 1 else 's'} {word}.")
-    for why in list(dict.fromkeys(report.skipped))[:5]:
-        number = report.skipped.count(why)
-        messages.warning(request, f"{number:,} left as {'it was' if number == 1 else 'they were'}: {why}")
+        said = _approved(report.done) if decision == "approve" else _rejected(report.done)
+        messages.success(request, said % {"number": grouped(report.done)})
+    tell_skipped(request, report)
     return redirect("admin:deliveries_approvals")
+
+
+def _approved(number: int) -> str:
+    return ngettext(
+        "%(number)s edited payload approved and being sent.",
+        "%(number)s edited payloads approved and being sent.",
+        number,
+    )
+
+
+def _rejected(number: int) -> str:
+    return ngettext(
+        "%(number)s edited payload rejected. Nothing was sent.",
+        "%(number)s edited payloads rejected. Nothing was sent.",
+        number,
+    )
 
 
 def _chosen(request: HttpRequest) -> list[uuid.UUID]:
@@ -94,7 +111,7 @@ def _chosen(request: HttpRequest) -> list[uuid.UUID]:
         try:
             return [uuid.UUID(text) for text in ticked[:DECIDED_AT_ONCE]]
         except ValueError:
-            raise Http404("An id is malformed. Reload the page.") from None
+            raise Http404(_("An id is malformed. Reload the page.")) from None
     batch = _batch(request, request.POST.get("batch", ""))
     seen = request.POST.get("seen", "")
     if batch is None or not seen.isdecimal() or len(seen) > 9:

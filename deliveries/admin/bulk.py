@@ -8,6 +8,8 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from deliveries.access import visible_to
@@ -20,7 +22,8 @@ from integrations.foundation.audit import Actor
 
 #: The most rows on one page of the list, with a margin.
 SELECTION_LIMIT = 200
-VERBS = {"retry": "Resend", "discard": "Discard"}
+VERBS = {"retry": gettext_lazy("Resend"), "discard": gettext_lazy("Discard")}
+TITLES = {"retry": gettext_lazy("Resend deliveries"), "discard": gettext_lazy("Discard deliveries")}
 
 
 @require_POST
@@ -29,14 +32,14 @@ def selection_view(request: HttpRequest) -> HttpResponse:
     action = request.POST.get("action", "")
     rows = _chosen(request)
     if not rows:
-        messages.warning(request, "Nothing was selected. Select deliveries first.")
+        messages.warning(request, _("Nothing was selected. Select deliveries first."))
         return redirect("admin:deliveries_delivery_changelist")
     if action == "resolve":
         return _begin_wizard(request, rows)
     if action == "fix":
         return _begin_table(request, rows)
     if action not in VERBS:
-        messages.warning(request, "Choose what to do with the selected deliveries.")
+        messages.warning(request, _("Choose what to do with the selected deliveries."))
         return redirect("admin:deliveries_delivery_changelist")
     able = [row for row in rows if action in actions_for(row)]
     unable = [row for row in rows if action not in actions_for(row)]
@@ -48,7 +51,7 @@ def selection_view(request: HttpRequest) -> HttpResponse:
             able = [row for row in able if row not in delivered]
         reason = request.POST.get("reason", "").strip()
         if action == "discard" and not reason and any(row.store.is_reason_required for row in able):
-            error = "One of these stores requires a reason."
+            error = _("One of these stores requires a reason.")
         else:
             return _act(request, action, able, reason)
     context = {
@@ -61,7 +64,7 @@ def selection_view(request: HttpRequest) -> HttpResponse:
         "error": error,
         "is_reason_required": action == "discard" and any(row.store.is_reason_required for row in able),
     }
-    return render(request, "admin/deliveries/delivery/selection.html", f"{VERBS[action]} deliveries", context)
+    return render(request, "admin/deliveries/delivery/selection.html", str(TITLES[action]), context)
 
 
 def _chosen(request: HttpRequest) -> list[Delivery]:
@@ -79,7 +82,7 @@ def _begin_wizard(request: HttpRequest, rows: list[Delivery]) -> HttpResponse:
     """The newest failure is edited; the others are preselected in its review if they have the same failure."""
     failing = [row for row in rows if "edit" in actions_for(row) and row.status != Delivery.Status.SUCCEEDED]
     if not failing:
-        messages.warning(request, "None of the selected deliveries has failed, so there is nothing to resolve.")
+        messages.warning(request, _("None of the selected deliveries has failed, so there is nothing to resolve."))
         return redirect("admin:deliveries_delivery_changelist")
     first = failing[0]
     draft = drafts.begin(request, first)
@@ -87,15 +90,19 @@ def _begin_wizard(request: HttpRequest, rows: list[Delivery]) -> HttpResponse:
     drafts.save(request, first, draft)
     others = sum(row.failure_group_id != first.failure_group_id for row in failing[1:])
     if others:
-        noun = "delivery fails" if others == 1 else "deliveries fail"
-        messages.info(request, f"{others} of the selected {noun} for another reason and must be resolved separately.")
+        said = ngettext(
+            "%(number)s of the selected deliveries fails for another reason and must be resolved separately.",
+            "%(number)s of the selected deliveries fail for another reason and must be resolved separately.",
+            others,
+        )
+        messages.info(request, said % {"number": others})
     return redirect("admin:deliveries_delivery_resolve", first.pk)
 
 
 def _begin_table(request: HttpRequest, rows: list[Delivery]) -> HttpResponse:
     """A table of the selected ones, which must be of one store."""
     if len({row.store_id for row in rows}) > 1:
-        messages.warning(request, "The selected deliveries are of several stores. Fix those of one store at a time.")
+        messages.warning(request, _("The selected deliveries are of several stores. Fix those of one store at a time."))
         return redirect("admin:deliveries_delivery_changelist")
     return table.begin(request, {IDS: sorted(str(row.pk) for row in rows)}, rows[0].store)
 
@@ -110,8 +117,11 @@ def _act(request: HttpRequest, action: str, rows: list[Delivery], reason: str) -
             done += 1
         except ResolutionError as error:
             refused.append(f"{row.topic} {row.event.object_id}: {error.message}")
-    word = "being resent" if action == "retry" else "discarded"
-    messages.success(request, f"{done} {'delivery is' if done == 1 else 'deliveries are'} {word}.")
+    if action == "retry":
+        said = ngettext("%(number)s delivery is being resent.", "%(number)s deliveries are being resent.", done)
+    else:
+        said = ngettext("%(number)s delivery is discarded.", "%(number)s deliveries are discarded.", done)
+    messages.success(request, said % {"number": done})
     for text in refused[:5]:
         messages.warning(request, text)
     return redirect("admin:deliveries_delivery_changelist")

@@ -13,6 +13,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from deliveries.access import visible_to
@@ -23,7 +25,7 @@ from deliveries.models import BulkFix, BulkFixItem, Delivery, Event, FailureGrou
 from deliveries.recipes.rules import RuleError, parse_rules
 from deliveries.recipes.sending import approve_fix, reject_fix
 from deliveries.recipes.sheets import cell_text
-from deliveries.recipes.undoing import can_undo, undo_records
+from deliveries.recipes.undoing import Undone, can_undo, undo_records
 from deliveries.replay import outcome_of
 from deliveries.resolution import ResolutionError, why_not_approver
 from deliveries.resolution.bulk_fixes import value_of
@@ -32,6 +34,7 @@ from integrations.admin.base import ReadOnlyAdmin
 from integrations.admin.export import columns
 from integrations.foundation.audit import Actor
 from integrations.foundation.json_places import MISSING, PlaceError, as_spelled, look_up, parse_place
+from integrations.foundation.numbers import grouped
 
 LISTED: Final = 100
 SAMPLE: Final = 25
@@ -71,14 +74,16 @@ class BulkFixAdmin(ReadOnlyAdmin):
         found = list(rows.select_related("store", "replay").order_by("-created_at")[:LISTED])
         found.sort(key=lambda fix: fix.status not in (BulkFix.Status.AWAITING, BulkFix.Status.PROPOSED))
         context = {"rows": [(fix, _field(fix)) for fix in found]}
-        return render(request, "admin/deliveries/bulkfix/change_list.html", "Bulk fixes", context)
+        return render(request, "admin/deliveries/bulkfix/change_list.html", _("Bulk fixes"), context)
 
     def fix_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         require(request, "deliveries.view_bulkfix")
         fix = self._fix(request, pk)
         if fix.status == BulkFix.Status.DRAFT:
             return redirect("admin:deliveries_bulkfix_table", pk)
-        title = f"Fix of {fix.total:,} deliver{'y' if fix.total == 1 else 'ies'}: {_field(fix)}"
+        title = ngettext(
+            "Fix of %(number)s delivery: %(field)s", "Fix of %(number)s deliveries: %(field)s", fix.total
+        ) % {"number": grouped(fix.total), "field": _field(fix)}
         return render(request, "admin/deliveries/bulkfix/change_form.html", title, self._context(request, fix))
 
     def live_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
@@ -97,10 +102,10 @@ class BulkFixAdmin(ReadOnlyAdmin):
         try:
             if request.POST.get("decision") == "approve":
                 approve_fix(fix=fix, actor=actor)
-                messages.success(request, "Approved: it is being sent now.")
+                messages.success(request, _("Approved: it is being sent now."))
             else:
                 reject_fix(fix=fix, actor=actor, reason=request.POST.get("reason", "")[:500])
-                messages.success(request, "Rejected. Nothing was sent.")
+                messages.success(request, _("Rejected. Nothing was sent."))
         except ResolutionError as error:
             messages.error(request, error.message)
         return redirect("admin:deliveries_bulkfix_change", pk)
@@ -118,13 +123,10 @@ class BulkFixAdmin(ReadOnlyAdmin):
             except ResolutionError as error:
                 messages.error(request, error.message)
             else:
-                word = "record has its" if done.restored == 1 else "records have their"
-                messages.success(request, f"{done.restored:,} {word} former values again.")
-                if done.refused:
-                    messages.warning(request, f"{len(done.refused):,} could not be restored: see below which.")
+                _tell_undone(request, done)
             return redirect("admin:deliveries_bulkfix_change", pk)
         context = {"fix": fix, "number": can_undo(fix), "field": _field(fix)}
-        return render(request, "admin/deliveries/bulkfix/undo.html", "Undo the record updates", context)
+        return render(request, "admin/deliveries/bulkfix/undo.html", _("Undo the record updates"), context)
 
     def _fix(self, request: HttpRequest, pk: uuid.UUID) -> BulkFix:
         rows: QuerySet[BulkFix] = self.get_queryset(request).select_related("store", "replay", "approved_by")
@@ -145,6 +147,22 @@ class BulkFixAdmin(ReadOnlyAdmin):
             "restored": fix.items.filter(is_undone=True).count(),
             "refused": _named(fix.items.filter(record_id__isnull=False, is_undone=False).exclude(note="")),
         }
+
+
+def _tell_undone(request: HttpRequest, done: Undone) -> None:
+    said = ngettext(
+        "%(number)s record has its former values again.",
+        "%(number)s records have their former values again.",
+        done.restored,
+    )
+    messages.success(request, said % {"number": grouped(done.restored)})
+    if number := len(done.refused):
+        said = ngettext(
+            "%(number)s could not be restored: see below which.",
+            "%(number)s could not be restored: see below which.",
+            number,
+        )
+        messages.warning(request, said % {"number": grouped(number)})
 
 
 def _progress(request: HttpRequest, fix: BulkFix) -> dict[str, Any]:
@@ -217,7 +235,7 @@ def _named(items: QuerySet[BulkFixItem]) -> list[tuple[uuid.UUID, str, str]]:
     found = list(items.order_by("delivery_id")[:REFUSED_SHOWN])
     events = _events([item.delivery_id for item in found])
     return [
-        (item.delivery_id, _name(events.get(item.delivery_id)) or str(item.delivery_id), item.note) for item in found
+        (item.delivery_id, _name(events.get(item.delivery_id)) or str(item.delivery_id), _(item.note)) for item in found
     ]
 
 

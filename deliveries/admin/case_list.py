@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from deliveries.failures.trend import trends
 from deliveries.models import CaseComment, FailureGroup
@@ -34,15 +35,15 @@ def tabs_of(request: HttpRequest, rows: Any, now: datetime) -> list[Tab]:
     cases = rows.cases()
     awake = cases.awake(now)
     each = (
-        ("open", "Open", awake),
-        ("mine", "Mine", cases.open().filter(assignee=request.user.pk)),
-        ("unassigned", "Unassigned", awake.filter(assignee=None)),
-        ("returned", "Came back", cases.open().filter(returned_at__isnull=False)),
-        ("snoozed", "Snoozed", cases.snoozed(now)),
-        ("resolved", "Resolved", cases.filter(status=FailureGroup.Status.RESOLVED)),
+        ("open", _("Open"), awake),
+        ("mine", _("Mine"), cases.open().filter(assignee=request.user.pk)),
+        ("unassigned", _("Unassigned"), awake.filter(assignee=None)),
+        ("returned", _("Came back"), cases.open().filter(returned_at__isnull=False)),
+        ("snoozed", _("Snoozed"), cases.snoozed(now)),
+        ("resolved", _("Resolved"), cases.filter(status=FailureGroup.Status.RESOLVED)),
     )
     wanted = request.GET.get("tab", "open")
-    wanted = wanted if wanted in [name for name, _, _ in each] else "open"
+    wanted = wanted if wanted in [name for name, _label, _found in each] else "open"
     return [Tab(name, label, found, name == wanted, _count(name, found)) for name, label, found in each]
 
 

@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
 
 from deliveries.failures.case_rules import merge_cases, remove_rule, rules_of, split_case
 from deliveries.failures.cases import (
@@ -91,23 +92,41 @@ def _words(entry: AuditEntry) -> str:
     before, after = entry.before or {}, entry.after or {}
     match entry.action:
         case "assign":
-            return f"gave it to {after['assignee']}" if after.get("assignee") else "took it from everybody"
+            return (
+                _("assigned it to %(person)s") % {"person": after["assignee"]}
+                if after.get("assignee")
+                else _("removed its assignee")
+            )
         case "snooze":
-            return "snoozed it"
+            return _("snoozed it")
         case "wake":
-            return "ended the snooze"
+            return _("ended the snooze")
         case "resolve":
-            return "marked it as resolved"
+            return _("marked it as resolved")
         case "reopen":
-            return "reopened it"
+            return _("reopened it")
         case "link_ticket":
-            return f"linked {after['ticket']}" if after.get("ticket") else "removed the link to the ticket"
+            return (
+                _("linked %(ticket)s") % {"ticket": after["ticket"]}
+                if after.get("ticket")
+                else _("removed the link to the ticket")
+            )
         case "merge":
-            return f"merged it into {after['into']}" if "into" in after else f"merged {after.get('from')} into it"
+            return (
+                _("merged it into %(case)s") % {"case": after["into"]}
+                if "into" in after
+                else _("merged %(case)s into it") % {"case": after.get("from")}
+            )
         case "split":
-            return f"split off {after.get('into')}: {after.get('condition')}"
+            return _("split off %(case)s: %(condition)s") % {
+                "case": after.get("into"),
+                "condition": after.get("condition"),
+            }
         case "remove_rule":
-            return f"removed the rule to {before.get('into')} ({before.get('condition')})"
+            return _("removed the rule to %(case)s (%(condition)s)") % {
+                "case": before.get("into"),
+                "condition": before.get("condition"),
+            }
         case _:
             return entry.action.replace("_", " ")
 
@@ -116,11 +135,11 @@ def work(request: HttpRequest, case: FailureGroup, rows: Any) -> None:
     """Do what the form asks for and say so. `rows` are the cases that this person sees."""
     action = _ACTIONS.get(request.POST.get("action", ""))
     if action is None:
-        raise Http404("There is no such action.")
+        raise Http404(_("There is no such action."))
     try:
         said = action(request, case, Actor.of_user(request.user), rows)
     except CaseError as error:
-        messages.error(request, f"{error.message} Nothing was changed.")
+        messages.error(request, f"{error.message} {_('Nothing was changed.')}")
     else:
         messages.success(request, said)
 
@@ -130,16 +149,20 @@ def _assign(request: HttpRequest, case: FailureGroup, actor: Actor, rows: Any) -
     pk = request.user.pk if given == "me" else parse_number(given, LARGEST) if given else None
     person = staff_of(case.store_id).filter(pk=pk).first() if pk else None
     if given and person is None:
-        raise CaseError("This person cannot see cases of this store. Choose somebody else.", "assignee")
+        raise CaseError(_("This person cannot see cases of this store. Choose somebody else."), "assignee")
     assign_case(case=case, assignee=person, actor=actor, note=request.POST.get("note", ""))
     if person is None:
-        return "The case is nobody's."
-    return "The case is yours." if person == request.user else f"The case is with {person} now. They are notified."
+        return _("The case is assigned to nobody now.")
+    return (
+        _("The case is assigned to you now.")
+        if person == request.user
+        else _("The case is assigned to %(person)s now. They are notified.") % {"person": person}
+    )
 
 
 def _comment(request: HttpRequest, case: FailureGroup, actor: Actor, rows: Any) -> str:
     comment_on_case(case=case, text=request.POST.get("text", ""), actor=actor)
-    return "Comment added."
+    return _("Comment added.")
 
 
 def _snooze(request: HttpRequest, case: FailureGroup, actor: Actor, rows: Any) -> str:
@@ -149,9 +172,9 @@ def _snooze(request: HttpRequest, case: FailureGroup, actor: Actor, rows: Any) -
     if written := request.POST.get("more", "").strip():
         more = parse_number(written, LARGEST)
         if more is None:
-            raise CaseError("The number of failures must be a whole number.", "more")
+            raise CaseError(_("The number of failures must be a whole number."), "more")
     snooze_case(case=case, actor=actor, until=until, more=more, now=now)
-    return "Snoozed. Nobody is notified until then."
+    return _("Snoozed. Nobody is notified until then.")
 
 
 def _moment(request: HttpRequest) -> datetime | None:
@@ -163,27 +186,27 @@ def _moment(request: HttpRequest) -> datetime | None:
     except ValueError:
         moment = None
     if moment is None or not 1970 < moment.year < 9000:
-        raise CaseError("The time must be a date and a time of day.", "until")
+        raise CaseError(_("The time must be a date and a time of day."), "until")
     return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
 
 
 def _wake(request: HttpRequest, case: FailureGroup, actor: Actor, rows: Any) -> str:
     wake_case(case=case, actor=actor)
-    return "The snooze is over."
+    return _("The snooze is over.")
 
 
 def _ticket(request: HttpRequest, case: FailureGroup, actor: Actor, rows: Any) -> str:
     found = set_ticket(case=case, url=request.POST.get("ticket", ""), actor=actor)
-    return "The ticket is linked." if found.ticket_url else "The link to the ticket is removed."
+    return _("The ticket is linked.") if found.ticket_url else _("The link to the ticket is removed.")
 
 
 def _merge(request: HttpRequest, case: FailureGroup, actor: Actor, rows: Any) -> str:
     pk = parse_number(request.POST.get("into", ""), LARGEST)
     target = rows.filter(pk=pk).first() if pk else None
     if target is None:
-        raise CaseError("Choose the case to merge this one into.", "into")
+        raise CaseError(_("Choose the case to merge this one into."), "into")
     merge_cases(source=case, target=target, actor=actor)
-    return "Merged. What fails like this from now on belongs to this case too."
+    return _("Merged. What fails like this from now on belongs to this case too.")
 
 
 def _split(request: HttpRequest, case: FailureGroup, actor: Actor, rows: Any) -> str:
@@ -194,16 +217,19 @@ def _split(request: HttpRequest, case: FailureGroup, actor: Actor, rows: Any) ->
         value=request.POST.get("value", ""),
         actor=actor,
     )
-    return f"Failures where {rule.words} are case {rule.target_id} now and in future."
+    return _("Failures where %(condition)s are case %(case)s now and in future.") % {
+        "condition": rule.words,
+        "case": rule.target_id,
+    }
 
 
 def _unrule(request: HttpRequest, case: FailureGroup, actor: Actor, rows: Any) -> str:
     pk = parse_number(request.POST.get("rule", ""), LARGEST)
     rule = next((rule for rule in rules_of(case) if rule.pk == pk), None)
     if rule is None:
-        raise CaseError("This rule was removed already.")
+        raise CaseError(_("This rule was removed already."))
     remove_rule(rule=rule, actor=actor)
-    return "The rule is removed. What it has moved stays; what fails from now on does not move."
+    return _("The rule is removed. What it has moved stays; what fails from now on does not move.")
 
 
 _ACTIONS: dict[str, Callable[[HttpRequest, FailureGroup, Actor, Any], str]] = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 
 from deliveries.admin.access import open_delivery, render
 from deliveries.admin.detail import ATTEMPTS_LISTED
@@ -37,12 +38,12 @@ def compare_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     choices = _revisions(delivery) if of == "revisions" else _attempts(delivery)
     if len(choices) < 2:
         context = {"delivery": delivery, "of": of, "choices": choices}
-        return render(request, "admin/deliveries/delivery/compare.html", "Nothing to compare", context)
-    numbers = [number for number, _ in choices]
+        return render(request, "admin/deliveries/delivery/compare.html", _("Nothing to compare"), context)
+    numbers = [number for number, _name in choices]
     right = _chosen(request, "right", numbers, numbers[0])
     left = _chosen(request, "left", numbers, next(number for number in numbers[1:] + numbers if number != right))
     draw = _revision_sections if of == "revisions" else _attempt_sections
-    word = "Revision" if of == "revisions" else "Attempt"
+    title = _("Revisions compared") if of == "revisions" else _("Attempts compared")
     names = dict(choices)
     context = {
         "delivery": delivery,
@@ -54,7 +55,7 @@ def compare_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         "right_title": names[right],
         "sections": draw(delivery, left, right),
     }
-    return render(request, "admin/deliveries/delivery/compare.html", f"{word}s compared", context)
+    return render(request, "admin/deliveries/delivery/compare.html", title, context)
 
 
 def _chosen(request: HttpRequest, side: str, numbers: list[int], usual: int) -> int:
@@ -65,18 +66,29 @@ def _chosen(request: HttpRequest, side: str, numbers: list[int], usual: int) -> 
 
 def _attempts(delivery: Delivery) -> list[tuple[int, str]]:
     rows = delivery.attempts.order_by("-number").values_list("number", "outcome", "response_status")[:ATTEMPTS_LISTED]
-    return [
-        (number, f"attempt #{number}: {outcome}{f', {status}' if status else ''}") for number, outcome, status in rows
-    ]
+    return [(number, _named_attempt(number, outcome, status)) for number, outcome, status in rows]
+
+
+def _named_attempt(number: int, outcome: str, status: int | None) -> str:
+    words = {"number": number, "outcome": Attempt.Outcome(outcome).label, "status": status}
+    if status:
+        return _("attempt #%(number)s: %(outcome)s, %(status)s") % words
+    return _("attempt #%(number)s: %(outcome)s") % words
 
 
 def _revisions(delivery: Delivery) -> list[tuple[int, str]]:
     rows = delivery.revisions.order_by("-number").values_list("number", "author_name")
-    return [*((number, f"revision {number} by {author}") for number, author in rows), (0, "original")]
+    return [
+        *(
+            (number, _("revision %(number)s by %(author)s") % {"number": number, "author": author})
+            for number, author in rows
+        ),
+        (0, _("original")),
+    ]
 
 
 def _revision_sections(delivery: Delivery, left: int, right: int) -> list[Section]:
-    return [section_of("Payload", *(_pretty(payload_of(delivery, number)) for number in (left, right)))]
+    return [section_of(_("Payload"), *(_pretty(payload_of(delivery, number)) for number in (left, right)))]
 
 
 def _attempt_sections(delivery: Delivery, left: int, right: int) -> list[Section]:
@@ -85,17 +97,20 @@ def _attempt_sections(delivery: Delivery, left: int, right: int) -> list[Section
     for attempt in sides:
         attempt.delivery = delivery
     return [
-        section_of("Request", *(head_of(f"{each.method} {each.url}", each.request_headers) for each in sides)),
-        section_of("Request body", *(readable_text(readable_body(each)) for each in sides)),
-        section_of("Response", *(head_of(_answer_line(each), each.response_headers) for each in sides)),
-        section_of("Response body", *(readable_text(readable_response(each) or "") for each in sides)),
+        section_of(
+            _("Request"),
+            *(head_of(f"{each.method} {each.url}", each.request_headers) for each in sides),
+        ),
+        section_of(_("Request body"), *(readable_text(readable_body(each)) for each in sides)),
+        section_of(_("Response"), *(head_of(_answer_line(each), each.response_headers) for each in sides)),
+        section_of(_("Response body"), *(readable_text(readable_response(each) or "") for each in sides)),
     ]
 
 
 def _answer_line(attempt: Attempt) -> str:
     if attempt.response_status:
         return f"HTTP {attempt.response_status}"
-    return f"No response. {attempt.error_message}".strip()
+    return f"{_('No response.')} {attempt.error_message}".strip()
 
 
 def head_of(first: str, headers: Any) -> str:

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from deliveries import hooks
@@ -57,13 +58,13 @@ class FailureGroupAdmin(ReadOnlyAdmin):
         tabs = tabs_of(request, self.get_queryset(request), now)
         tab = next(tab for tab in tabs if tab.is_current)
         context = {"tabs": tabs, "tab": tab, **page_of(request, tab, now)}
-        return render(request, "admin/deliveries/failuregroup/change_list.html", "Cases", context)
+        return render(request, "admin/deliveries/failuregroup/change_list.html", _("Cases"), context)
 
     def group_page(self, request: HttpRequest, pk: int) -> HttpResponse:
         require(request, "deliveries.view_failuregroup")
         group = get_object_or_404(self._rows(request), pk=pk)
         if (into := merged_into(group)) is not None:
-            messages.info(request, f"Case {pk} was merged into this one.")
+            messages.info(request, _("Case %(case)s was merged into this one.") % {"case": pk})
             return redirect("admin:deliveries_failuregroup_change", into.pk)
         [group] = with_failing([group])
         rows = (
@@ -94,7 +95,7 @@ class FailureGroupAdmin(ReadOnlyAdmin):
         failing = Delivery.objects.filter(failure_group=group).failing()
         first = failing.filter(status=Delivery.Status.FAILED).order_by("-id").first() or failing.order_by("-id").first()
         if first is None:
-            messages.info(request, "No delivery fails this way now.")
+            messages.info(request, _("No delivery fails this way now."))
             return redirect("admin:deliveries_failuregroup_change", pk)
         return redirect("admin:deliveries_delivery_resolve", first.pk)
 
@@ -106,10 +107,10 @@ class FailureGroupAdmin(ReadOnlyAdmin):
             actor = Actor.of_user(request.user)
             if group.status == FailureGroup.Status.OPEN:
                 resolve_group(group=group, actor=actor)
-                messages.success(request, "Marked as resolved. It reopens automatically if the failure recurs.")
+                messages.success(request, _("Marked as resolved. It reopens automatically if the failure recurs."))
             else:
                 reopen_group(group=group, actor=actor)
-                messages.success(request, "Reopened.")
+                messages.success(request, _("Reopened."))
         return redirect("admin:deliveries_failuregroup_change", pk)
 
     def _rows(self, request: HttpRequest) -> QuerySet[FailureGroup]:

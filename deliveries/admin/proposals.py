@@ -9,6 +9,8 @@ from typing import Any, Final
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from deliveries.access import visible_to
 from deliveries.admin.access import render, require
@@ -24,6 +26,7 @@ from deliveries.resolution.approval_inbox import Decision, Report
 from integrations.admin.diff import side_by_side
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import parse_public_id
+from integrations.foundation.numbers import grouped
 
 APPROVES = "deliveries.approve_revision"
 SAMPLE: Final = 10
@@ -35,7 +38,7 @@ def proposal_view(request: HttpRequest, proposal: uuid.UUID) -> HttpResponse:
     rows = visible_to(Proposal.objects.select_related("store", "fix", "replay", "decided_by"), request.user)
     found = rows.filter(pk=proposal).first()
     if found is None:
-        raise Http404("This proposal does not exist. It may have been pruned.")
+        raise Http404(_("This proposal does not exist. It may have been pruned."))
     if request.method == "POST":
         require(request, APPROVES)
         decision, reason = decision_of(request), _reason(request)
@@ -48,7 +51,7 @@ def proposal_view(request: HttpRequest, proposal: uuid.UUID) -> HttpResponse:
         "why_not": why_not_approver(found, Actor.of_user(request.user)),
         **_shown(found),
     }
-    title = f"Proposed: {found.get_action_display()}"
+    title = _("Proposed: %(action)s") % {"action": found.get_action_display()}
     return render(request, "admin/deliveries/approvals/proposal.html", title, context)
 
 
@@ -59,7 +62,7 @@ def decide_batch(request: HttpRequest) -> HttpResponse:
     batch = next((one for one in batches if one.key == request.POST.get("proposals")), None)
     seen = request.POST.get("seen", "")
     if batch is None or not seen.isdecimal() or len(seen) > 9:
-        messages.warning(request, "This has been decided meanwhile. Nothing was changed.")
+        messages.warning(request, _("This has been decided meanwhile. Nothing was changed."))
     else:
         ids = [one.pk for one in batch.proposals[: int(seen)]]
         tell(request, decide_proposals(ids=ids, decision=decision, user=_user(request), reason=_reason(request)))
@@ -72,17 +75,31 @@ def decision_of(request: HttpRequest) -> Decision:
         return "approve"
     if request.POST.get("decision") == "reject":
         return "reject"
-    raise Http404("No such decision.")
+    raise Http404(_("No such decision."))
 
 
 def tell(request: HttpRequest, report: Report) -> None:
     """Say what became of a decision on proposals."""
-    word = "approved" if request.POST.get("decision") == "approve" else "rejected. Nothing was sent"
-    if report.done:
-        messages.success(request, f"{report.done:,} proposal{'' if report.done == 1 else 's'} {word}.")
+    number = report.done
+    if number:
+        if request.POST.get("decision") == "approve":
+            said = ngettext("%(number)s proposal approved.", "%(number)s proposals approved.", number)
+        else:
+            said = ngettext(
+                "%(number)s proposal rejected. Nothing was sent.",
+                "%(number)s proposals rejected. Nothing was sent.",
+                number,
+            )
+        messages.success(request, said % {"number": grouped(number)})
+    tell_skipped(request, report)
+
+
+def tell_skipped(request: HttpRequest, report: Report) -> None:
+    """Say why some could not be decided."""
     for why in list(dict.fromkeys(report.skipped))[:5]:
         number = report.skipped.count(why)
-        messages.warning(request, f"{number:,} left as {'it was' if number == 1 else 'they were'}: {why}")
+        said = ngettext("%(number)s left as it was: %(reason)s", "%(number)s left as they were: %(reason)s", number)
+        messages.warning(request, said % {"number": grouped(number), "reason": why})
 
 
 def _user(request: HttpRequest) -> Any:
@@ -107,7 +124,7 @@ def _shown(proposal: Proposal) -> dict[str, Any]:
     except (ReplayError, FilterError, ResolutionError) as error:
         return {"problem": str(error)}
     except UNREADABLE:
-        return {"problem": "What was proposed cannot be read."}
+        return {"problem": _("What was proposed cannot be read.")}
 
 
 def _of_one(proposal: Proposal) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from deliveries.admin.access import render, require
@@ -51,7 +52,7 @@ class RecipeAdmin(ReadOnlyAdmin):
         require(request, "deliveries.view_recipe")
         rows = self.get_queryset(request).select_related("store", "integration").order_by("-is_active", "-created_at")
         context = {"rows": [(one, as_spelled(one.place)) for one in rows[:LISTED]]}
-        return render(request, "admin/deliveries/recipe/change_list.html", "Recipes", context)
+        return render(request, "admin/deliveries/recipe/change_list.html", _("Recipes"), context)
 
     def recipe_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         require(request, "deliveries.view_recipe")
@@ -59,6 +60,10 @@ class RecipeAdmin(ReadOnlyAdmin):
         uses = list(recipe.met.order_by("-pk")[:USES_SHOWN])
         found = Delivery.objects.filter(id__in=[use.delivery_id for use in uses]).select_related("event")
         deliveries = {row.pk: row for row in found}
+        # Kept in English: a reason of ours has a translation, a person's is shown as they wrote it.
+        recipe.off_reason = _(recipe.off_reason)
+        for use in uses:
+            use.note = _(use.note)
         subscription = Subscription.objects.filter(
             deliveries__id__in=[use.delivery_id for use in uses[:1]], deleted_at=None
         ).first()
@@ -79,9 +84,9 @@ class RecipeAdmin(ReadOnlyAdmin):
         require(request, "deliveries.resolve_delivery")
         recipe = self._recipe(request, pk)
         if switch_off(recipe=recipe, actor=Actor.of_user(request.user), reason=request.POST.get("reason", "")[:500]):
-            messages.success(request, "Switched off. Later failures stay as they are.")
+            messages.success(request, _("Switched off. Later failures stay as they are."))
         else:
-            messages.info(request, "It was off already.")
+            messages.info(request, _("It was off already."))
         return redirect("admin:deliveries_recipe_change", pk)
 
     def _recipe(self, request: HttpRequest, pk: uuid.UUID) -> Recipe:

@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from deliveries.access import visible_to
@@ -58,7 +59,12 @@ def repair_view(request: HttpRequest, pk: int) -> HttpResponse:
         **_test_context(tested),
     }
     context["chosen_total"] = sum(row["count"] for row in context["rows"] if row["is_chosen"])
-    return render(request, "admin/deliveries/replay/repair.html", f"Resend to {integration.name}", context)
+    return render(
+        request,
+        "admin/deliveries/replay/repair.html",
+        _("Resend to %(integration)s") % {"integration": integration.name},
+        context,
+    )
 
 
 @require_POST
@@ -74,7 +80,7 @@ def test_repair_view(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, problem.message)
         return redirect(page)
     if tested is None:
-        messages.info(request, "Nothing of it can be sent as a test now.")
+        messages.info(request, _("Nothing of it can be sent as a test now."))
         return redirect(page)
     return redirect(f"{page}?tested={tested.pk}")
 
@@ -85,7 +91,7 @@ def test_result_view(request: HttpRequest, pk: int) -> HttpResponse:
     integration = _integration(request, pk)
     tested = _tested(request, integration)
     if tested is None:
-        raise Http404("This delivery does not exist.")
+        raise Http404(_("This delivery does not exist."))
     context = {"integration": integration, "may_test": request.user.has_perm(TEST), **_test_context(tested)}
     response = TemplateResponse(request, "admin/deliveries/replay/repair_test.html", context)
     if not context["is_under_way"]:
@@ -97,7 +103,7 @@ def _integration(request: HttpRequest, pk: int) -> Integration:
     rows = visible_to(Integration.objects.alive().select_related("store", "health"), request.user)
     found = rows.filter(pk=pk).first()
     if found is None:
-        raise Http404("This integration does not exist. It may have been deleted.")
+        raise Http404(_("This integration does not exist. It may have been deleted."))
     return found
 
 
@@ -142,7 +148,7 @@ def _resend(request: HttpRequest, integration: Integration, outage: Outage) -> R
     known = {each.key for each in outage.groups}
     wanted = {key for key in request.POST.getlist("group") if key == NO_GROUP or key.isdecimal()} & known
     if not wanted:
-        raise ReplayError("Nothing was started: tick at least one failure.")
+        raise ReplayError(_("Nothing was started: tick at least one failure."))
     return start_replay(
         # All of them is everything of the integration, whatever group it is in by then.
         filters=filters_of(integration, None if wanted == known else wanted),

@@ -15,6 +15,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from deliveries import hooks
 from deliveries.failures.cases import CaseError, audit_case, locked_case
@@ -40,13 +41,13 @@ def merge_cases(*, source: FailureGroup, target: FailureGroup, actor: Actor, now
     """
     now = now or timezone.now()
     if source.pk == target.pk:
-        raise CaseError("This is the case itself. Choose another one.", "into")
+        raise CaseError(_("This is the case itself. Choose another one."), "into")
     with transaction.atomic():
         lock_groups([source.pk, target.pk])
         source, target = locked_case(source), locked_case(target)
         if source.integration_id != target.integration_id:
-            raise CaseError("Only cases of one integration can be merged: each is repaired on its own.", "into")
-        # Otherwise what was split off would be sent round in a circle.
+            raise CaseError(_("Only cases of one integration can be merged: each is repaired on its own."), "into")
+        # Otherwise failures that were split off would be routed in a circle.
         CaseRule.objects.filter(source=target, target=source).delete()
         rule = CaseRule.objects.create(source=source, target=target, author_name=actor.name[:200], created_at=now)
         _take_over(source, target)
@@ -117,28 +118,36 @@ def split_case(
 
 def _check_condition(field: str, operator: str, value: str) -> None:
     if operator not in CaseRule.Operator.values:
-        raise CaseError(f"The condition must be one of {', '.join(CaseRule.Operator.values)}.", "operator")
+        raise CaseError(
+            _("The condition must be one of %(values)s.") % {"values": ", ".join(CaseRule.Operator.values)}, "operator"
+        )
     if not field or len(field) > TEXT_LIMIT or "\0" in field:
-        raise CaseError("Name a field of the payload, such as shipping_address.phone, or error.", "field")
+        raise CaseError(_("Name a field of the payload, such as shipping_address.phone, or error."), "field")
     if operator == CaseRule.Operator.MISSING:
         if field == ERROR:
-            raise CaseError("An error is never missing. Name a field of the payload.", "field")
+            raise CaseError(_("An error is never missing. Name a field of the payload."), "field")
         if value:
-            raise CaseError("“Is missing or empty” takes no value.", "value")
+            raise CaseError(_("“Is missing or empty” takes no value."), "value")
     elif not value or len(value) > TEXT_LIMIT or "\0" in value:
-        raise CaseError(f"Give the value to compare with, of {TEXT_LIMIT} characters at most.", "value")
+        raise CaseError(
+            _("Give the value to compare with, of %(limit)s characters at most.") % {"limit": TEXT_LIMIT}, "value"
+        )
 
 
 def _split_off(case: FailureGroup, rule: CaseRule) -> FailureGroup:
     """Return the group for failures that meet the condition. It is resolved until there is one."""
     digest = sha256(f"split\n{case.pk}\n{rule.field}\n{rule.operator}\n{rule.value.casefold()}".encode()).hexdigest()
     if (known := CaseRule.objects.filter(source=case, target__fingerprint=digest).first()) is not None:
-        raise CaseError(f"This was split off already: case {known.target_id}.", "value", is_conflict=True)
+        raise CaseError(
+            _("This was split off already: case %(case)s.") % {"case": known.target_id},
+            "value",
+            is_conflict=True,
+        )
     title = shortened(f"{rule.words}: {case.headline}", TEXT_LIMIT)
     try:
         with transaction.atomic():
-            # One whose rule was removed is taken up again.
-            made, _ = FailureGroup.objects.get_or_create(
+            # Reuse the group of an earlier rule that was removed.
+            made, _is_new = FailureGroup.objects.get_or_create(
                 integration_id=case.integration_id, kind=case.kind, fingerprint=digest,
                 defaults={
                     "store_id": case.store_id, "message": case.message, "title": title,
@@ -147,8 +156,8 @@ def _split_off(case: FailureGroup, rule: CaseRule) -> FailureGroup:
                     "seen_at": case.seen_at, "counted": 0, "assignee_id": case.assignee_id,
                 },
             )  # fmt: skip
-    except IntegrityError:  # pragma: no cover  # somebody else is splitting the same at this very moment
-        raise CaseError("Somebody else is splitting this case. Reload and try again.", is_conflict=True) from None
+    except IntegrityError:  # pragma: no cover  # a concurrent split with the same condition
+        raise CaseError(_("Somebody else is splitting this case. Reload and try again."), is_conflict=True) from None
     return made
 
 
@@ -170,7 +179,7 @@ def settle_rules(now: datetime) -> int:
     CaseRule.objects.filter(field="", is_settled=True, source__status=FailureGroup.Status.OPEN).update(is_settled=False)
     count = 0
     for rule in list(CaseRule.objects.filter(is_settled=False).order_by("id")[:50]):
-        for _ in range(BATCHES):
+        for _batch in range(BATCHES):
             with transaction.atomic():
                 lock_groups([rule.source_id, rule.target_id])
                 found = CaseRule.objects.filter(pk=rule.pk, is_settled=False).first()

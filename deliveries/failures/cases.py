@@ -13,6 +13,7 @@ from django.core.validators import URLValidator
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from deliveries import hooks
 from deliveries.failures.people import staff_of
@@ -20,6 +21,7 @@ from deliveries.models import CaseComment, CaseRule, FailureGroup
 from deliveries.models.failure_group import is_snoozed
 from deliveries.storage.locks import lock_groups
 from integrations.foundation.audit import Actor, record_change
+from integrations.foundation.numbers import grouped
 from integrations.models import AuditEntry
 
 COMMENT_LIMIT = 10_000
@@ -45,7 +47,10 @@ def locked_case(case: FailureGroup) -> FailureGroup:
     lock_groups([case.pk])
     found = FailureGroup.objects.select_related("integration", "assignee").get(pk=case.pk)
     if (merged := CaseRule.objects.filter(source=found, field="").first()) is not None:
-        raise CaseError(f"This case was merged into case {merged.target_id}. Work on that one.", is_conflict=True)
+        raise CaseError(
+            _("This case was merged into case %(case)s. Work on that one.") % {"case": merged.target_id},
+            is_conflict=True,
+        )
     return found
 
 
@@ -59,7 +64,9 @@ def assign_case(
         found = locked_case(case)
         if assignee is not None and not staff_of(found.store_id).filter(pk=assignee.pk).exists():
             raise CaseError(
-                f"{assignee.get_username()} cannot see cases of this store. Choose somebody who can.", "assignee"
+                _("%(person)s cannot see cases of this store. Choose somebody who can.")
+                % {"person": assignee.get_username()},
+                "assignee",
             )
         if note:
             _add_comment(found, note, actor, now)
@@ -83,9 +90,12 @@ def comment_on_case(*, case: FailureGroup, text: str, actor: Actor, now: datetim
 def _checked_text(text: str) -> str:
     text = text.strip()
     if not text:
-        raise CaseError("Write a comment first.", "text")
+        raise CaseError(_("Write a comment first."), "text")
     if len(text) > COMMENT_LIMIT or "\0" in text:
-        raise CaseError(f"A comment has at most {COMMENT_LIMIT:,} characters, none of them NUL.", "text")
+        raise CaseError(
+            _("A comment has at most %(limit)s characters, none of them NUL.") % {"limit": grouped(COMMENT_LIMIT)},
+            "text",
+        )
     return text
 
 
@@ -111,15 +121,18 @@ def snooze_case(
     """
     now = now or timezone.now()
     if until is None and more is None:
-        raise CaseError("Say until when, or until how many more failures.", "until")
+        raise CaseError(_("Say until when, or until how many more failures."), "until")
     if until is not None and not now < until <= now + LONGEST_SNOOZE:
-        raise CaseError("The time must be in the future, and at most a year away.", "until")
+        raise CaseError(_("The time must be in the future, and at most a year away."), "until")
     if more is not None and not 1 <= more <= MOST_TO_SNOOZE:
-        raise CaseError(f"The number of failures must be from 1 to {MOST_TO_SNOOZE:,}.", "more")
+        raise CaseError(
+            _("The number of failures must be from 1 to %(limit)s.") % {"limit": grouped(MOST_TO_SNOOZE)},
+            "more",
+        )
     with transaction.atomic():
         found = locked_case(case)
         if found.status != FailureGroup.Status.OPEN:
-            raise CaseError("This case is resolved. Nobody is told of it anyway.", is_conflict=True)
+            raise CaseError(_("This case is resolved: nobody is notified of it anyway."), is_conflict=True)
         before = _snooze_of(found)
         found.snoozed_until = until
         found.snoozed_to_count = found.occurrences + more if more is not None else None
@@ -178,11 +191,14 @@ def _checked_ticket(url: str) -> str:
         URLValidator(schemes=["https"])(url)
         parts = urlsplit(url)
     except (ValidationError, ValueError):
-        raise CaseError("The ticket must be a whole https:// address.", "ticket") from None
+        raise CaseError(_("The ticket must be a complete https:// address."), "ticket") from None
     if parts.username is not None or parts.password is not None:
-        raise CaseError("The ticket's address must not contain a user name or password.", "ticket")
+        raise CaseError(_("The ticket's address must not contain a user name or password."), "ticket")
     if len(url) > TICKET_LIMIT:
-        raise CaseError(f"The ticket's address may have {TICKET_LIMIT} characters at most.", "ticket")
+        raise CaseError(
+            _("The ticket's address may have %(limit)s characters at most.") % {"limit": TICKET_LIMIT},
+            "ticket",
+        )
     return url
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from string import ascii_letters, digits
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from integrations.security.redaction import is_sensitive_name
 
-#: A kind of statement and what it says of the value: `("starts", "00")`.
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+
+#: A kind of statement and its argument: `("starts", "00")`.
 Trait = tuple[str, Any]
 
 #: Most items of an array, levels of nesting, and characters of a text that are examined.
@@ -55,14 +62,15 @@ STRUCTURAL: Final = frozenset({"missing", "null", "type", "empty", "blank", "pre
 #: Statements that reveal nothing of the value: the only ones used for fields that hold secrets.
 DISCREET: Final = STRUCTURAL | {"longer", "shorter", "edge", "space", "nonascii", "break"}
 
+#: English, as they are compared; `words_of` translates them.
 _TYPES: Final = {
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    str: "a text",
-    list: "a list",
-    dict: "an object",
-    type(None): "null",
+    bool: gettext_noop("true or false"),
+    int: gettext_noop("a number"),
+    float: gettext_noop("a number"),
+    str: gettext_noop("a text"),
+    list: gettext_noop("a list"),
+    dict: gettext_noop("an object"),
+    type(None): gettext_noop("null"),
 }
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d\d[./]\d\d[./]\d{4}")
 _SIGN = re.compile(r"[^\w\s]")
@@ -191,48 +199,50 @@ def is_secret(path: str) -> bool:
     return any(is_sensitive_name(part.removesuffix("[]")) for part in path.replace("[]", "").split("."))
 
 
+_PLAIN: Final[Mapping[str, StrPromise]] = {
+    "missing": gettext_lazy("is missing"),
+    "present": gettext_lazy("is present"),
+    "null": gettext_lazy("is null"),
+    "empty": gettext_lazy("is empty"),
+    "blank": gettext_lazy("is blank"),
+    "edge": gettext_lazy("starts or ends with a space"),
+    "break": gettext_lazy("contains a line break"),
+    "space": gettext_lazy("contains a space"),
+    "nonascii": gettext_lazy("contains a character outside ASCII"),
+    "capital": gettext_lazy("contains a capital letter"),
+    "small": gettext_lazy("contains a small letter"),
+    "letter": gettext_lazy("contains a letter"),
+    "negative": gettext_lazy("is negative"),
+    "zero": gettext_lazy("is 0"),
+    "fraction": gettext_lazy("has a fraction"),
+}
+_WITH_EXAMPLES: Final[Mapping[str, StrPromise]] = {
+    "unseen": gettext_lazy("has a value that no success has (%(examples)s)"),
+    "form": gettext_lazy("is written as in no success (%(examples)s)"),
+}
+_WITH_DETAIL: Final[Mapping[str, StrPromise]] = {
+    "type": gettext_lazy("is %(value)s"),
+    "value": gettext_lazy("is %(value)s"),
+    "starts": gettext_lazy("starts with %(value)s"),
+    "ends": gettext_lazy("ends with %(value)s"),
+    "contains": gettext_lazy("contains %(value)s"),
+    "lacks": gettext_lazy("lacks %(value)s"),
+    "longer": gettext_lazy("is longer than %(value)s characters"),
+    "shorter": gettext_lazy("is shorter than %(value)s characters"),
+    "above": gettext_lazy("is greater than %(value)s"),
+    "below": gettext_lazy("is less than %(value)s"),
+}
+
+
 def words_of(trait: Trait, others: Iterable[Any] = ()) -> str:
     """Describe the trait. `others`: example values, from successes for a form, from failures for values."""
     kind, detail = trait
-    examples = [shown(value) for value in list(others)[:3]]
-    plain = {
-        "missing": "is missing",
-        "present": "is present",
-        "null": "is null",
-        "empty": "is empty",
-        "blank": "is blank",
-        "edge": "starts or ends with a space",
-        "break": "contains a line break",
-        "space": "contains a space",
-        "nonascii": "contains a character outside ASCII",
-        "capital": "contains a capital letter",
-        "small": "contains a small letter",
-        "letter": "contains a letter",
-        "negative": "is negative",
-        "zero": "is 0",
-        "fraction": "has a fraction",
-        "unseen": f"has a value that no success has ({', '.join(examples)})",
-        "form": f"is written as in no success ({', '.join(examples)})",
-    }
-    if kind in plain:
-        return plain[kind]
-    return f"{_VERBS[kind]} {detail if kind in _PLAINLY else shown(detail)}{_UNITS.get(kind, '')}"
-
-
-_VERBS: Final = {
-    "type": "is",
-    "value": "is",
-    "starts": "starts with",
-    "ends": "ends with",
-    "contains": "contains",
-    "lacks": "lacks",
-    "longer": "is longer than",
-    "shorter": "is shorter than",
-    "above": "is greater than",
-    "below": "is less than",
-}
-_UNITS: Final = {"longer": " characters", "shorter": " characters"}
-_PLAINLY: Final = frozenset({"type", "starts", "ends", "contains", "lacks", "longer", "shorter", "above", "below"})
+    if kind in _PLAIN:
+        return str(_PLAIN[kind])
+    if kind in _WITH_EXAMPLES:
+        return str(_WITH_EXAMPLES[kind]) % {"examples": ", ".join(shown(value) for value in list(others)[:3])}
+    value = shown(detail) if kind == "value" else _(detail) if kind == "type" else detail
+    return str(_WITH_DETAIL[kind]) % {"value": value}
 
 
 def shown(value: Any) -> str:

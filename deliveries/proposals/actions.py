@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from deliveries.models import Delivery, Event, Proposal
 from deliveries.recipes.requests import keep_after
@@ -24,8 +26,22 @@ from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import parse_public_id
 from subscriptions.models import Subscription
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+
 #: Statuses after which a proposal about one delivery has come too late.
-_OVER: Final = (Delivery.Status.SUCCEEDED, Delivery.Status.DISCARDED, Delivery.Status.SUPERSEDED)
+_OVER: Final[Mapping[str, StrPromise]] = {
+    Delivery.Status.SUCCEEDED: gettext_lazy(
+        "The delivery has succeeded since this was proposed. Nothing was sent. Reject the proposal."
+    ),
+    Delivery.Status.DISCARDED: gettext_lazy(
+        "The delivery has been discarded since this was proposed. Nothing was sent. Reject the proposal."
+    ),
+    Delivery.Status.SUPERSEDED: gettext_lazy(
+        "The delivery has been superseded since this was proposed. Nothing was sent. Reject the proposal."
+    ),
+}
 
 
 def perform(proposal: Proposal, approver: Actor, now: datetime) -> None:
@@ -41,12 +57,11 @@ def _delivery_of(proposal: Proposal) -> Delivery:
     assert proposal.delivery_id is not None
     found = Delivery.objects.filter(pk=proposal.delivery_id, store_id=proposal.store_id).first()
     if found is None:
-        raise ResolutionError("conflict", "This delivery no longer exists. It has been pruned.")
+        raise ResolutionError("conflict", _("This delivery no longer exists. It has been pruned."))
     if found.status in _OVER and found.status != proposal.values["status"]:
         raise ResolutionError(
             "conflict",
-            f"The delivery has {'succeeded' if found.status == _OVER[0] else f'been {found.status}'} since this was "
-            "proposed. Nothing was sent. Reject the proposal.",
+            str(_OVER[found.status]),
         )
     return found
 
@@ -101,7 +116,7 @@ def _deliver(proposal: Proposal, author: Actor, approver: Actor, now: datetime) 
     wanted = parse_public_id("evt", values["event"])
     event = Event.objects.filter(pk=wanted, store_id=proposal.store_id).first() if wanted else None
     if event is None:
-        raise ResolutionError("conflict", "This event no longer exists. It has been pruned.")
+        raise ResolutionError("conflict", _("This event no longer exists. It has been pruned."))
     made = deliver_event(
         event=event,
         subscription=subscription_named(proposal, values["subscription"]),
@@ -126,7 +141,7 @@ def subscription_named(proposal: Proposal, name: str) -> Subscription:
     rows = Subscription.objects.alive().select_related("store", "integration")
     found = rows.filter(pk=wanted, store_id=proposal.store_id).first() if wanted else None
     if found is None:
-        raise ResolutionError("conflict", "This subscription no longer exists.")
+        raise ResolutionError("conflict", _("This subscription no longer exists."))
     return found
 
 

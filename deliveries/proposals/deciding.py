@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from deliveries.filters import FilterError
 from deliveries.models import Proposal
@@ -54,9 +55,15 @@ def _decide(proposal: Proposal, status: str, actor: Actor, now: datetime, reason
     record_change(actor=actor, action=action, target=proposal, store=proposal.store, after=after, reason=reason.strip())
 
 
+def _decided(proposal: Proposal) -> str:
+    if proposal.status == Status.APPROVED:
+        return _("This has been approved by %(person)s.") % {"person": proposal.decided_by_name}
+    return _("This has been rejected by %(person)s.") % {"person": proposal.decided_by_name}
+
+
 def _locked(proposal: Proposal) -> Proposal:
     rows = Proposal.objects.select_for_update(of=("self",)).select_related("store", "author", "fix")
     found = rows.get(pk=proposal.pk)
     if not found.is_awaiting:
-        raise ResolutionError("conflict", f"This has been {found.get_status_display()} by {found.decided_by_name}.")
+        raise ResolutionError("conflict", _decided(found))
     return found

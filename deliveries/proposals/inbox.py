@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from django.contrib.auth.models import User
 from django.utils import timezone
+from django.utils.translation import ngettext
 
 from deliveries.access import visible_to
 from deliveries.models import BulkFix, Delivery, Proposal
@@ -21,6 +22,7 @@ from deliveries.proposals.waiting import waiting_fixes, waiting_proposals
 from deliveries.resolution import why_not_approver
 from deliveries.resolution.approval_inbox import DECIDED_AT_ONCE, Decision, Report
 from integrations.foundation.audit import Actor
+from integrations.foundation.numbers import grouped
 from integrations.models import Store
 
 #: Proposals that the inbox looks at, oldest first, and batches that it shows; the others follow when these are decided.
@@ -56,7 +58,7 @@ class ProposalBatch:
     def title(self) -> str:
         """`Resend 12 deliveries`."""
         total = sum(one.total for one in self.proposals)
-        return f"{self.action[:1].upper()}{self.action[1:]} {total:,} deliver{'y' if total == 1 else 'ies'}"
+        return _title(self.action, total) % {"number": grouped(total)}
 
     @property
     def since(self) -> datetime:
@@ -72,6 +74,22 @@ class ProposalBatch:
         return min(self.count, DECIDED_AT_ONCE)
 
 
+def _title(action: str, number: int) -> str:
+    match action:
+        case Proposal.Action.RETRY:
+            return ngettext("Resend %(number)s delivery", "Resend %(number)s deliveries", number)
+        case Proposal.Action.EDIT:
+            return ngettext("Edit and resend %(number)s delivery", "Edit and resend %(number)s deliveries", number)
+        case Proposal.Action.FIX:
+            return ngettext("Fix and resend %(number)s delivery", "Fix and resend %(number)s deliveries", number)
+        case Proposal.Action.DISCARD:
+            return ngettext("Discard %(number)s delivery", "Discard %(number)s deliveries", number)
+        case Proposal.Action.BACKFILL:
+            return ngettext("Backfill %(number)s delivery", "Backfill %(number)s deliveries", number)
+        case _:
+            return ngettext("Deliver %(number)s delivery", "Deliver %(number)s deliveries", number)
+
+
 def proposals_for(user: User) -> list[ProposalBatch]:
     """The batches in the stores that this person sees, the longest waiting first."""
     found: dict[str, ProposalBatch] = {}
@@ -82,7 +100,7 @@ def proposals_for(user: User) -> list[ProposalBatch]:
         if key not in found:
             if len(found) == BATCHES:
                 continue
-            action, why = proposal.get_action_display(), why_not_approver(proposal, Actor.of_user(user))
+            action, why = proposal.action, why_not_approver(proposal, Actor.of_user(user))
             found[key] = ProposalBatch(key, proposal.store, proposal.author_name, proposal.reason, action, why_not=why)
         found[key].proposals.append(proposal)
     _add_rows(list(found.values()))

@@ -6,26 +6,34 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from deliveries.models import BulkFix, Proposal, Revision
 from deliveries.recipes.rules import RuleError, parse_rules
 from integrations.foundation.identifiers import public_id
 from integrations.foundation.json_documents import describe_patch
 from integrations.foundation.json_places import as_spelled
+from integrations.foundation.numbers import grouped
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
 
 LINES: Final = 8
 #: What reading the values of a proposal raises that a later version, or nobody, understands.
 UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError)
 #: What `lines_of` says of filters that are not shown by their own name.
 _HIDDEN: Final = {"store"}
-_WORDS: Final = {
-    "q": "search",
-    "group": "case",
-    "ids": "only",
-    "since": "from",
-    "until": "made before",
-    "again": "also what was delivered before",
+_WORDS: Final[Mapping[str, StrPromise]] = {
+    "q": gettext_lazy("search"),
+    "group": gettext_lazy("case"),
+    "ids": gettext_lazy("only"),
+    "since": gettext_lazy("from"),
+    "until": gettext_lazy("made before"),
+    "again": gettext_lazy("also what was delivered before"),
 }
 
 
@@ -128,20 +136,20 @@ def lines_of(proposal: Proposal) -> list[str]:
     try:
         return _LINES[proposal.action](proposal)
     except UNREADABLE:
-        return ["What was proposed cannot be read: reject it."]
+        return [_("What was proposed cannot be read: reject it.")]
 
 
 def _edit(proposal: Proposal) -> list[str]:
     lines = describe_patch(proposal.values["patch"])[:LINES]
-    return [*lines, "The store's record is updated too."] if proposal.values["update_record"] else lines
+    return [*lines, _("The store's record is updated too.")] if proposal.values["update_record"] else lines
 
 
 def _retry(proposal: Proposal) -> list[str]:
-    return ["Resend the same payload."] if "filters" not in proposal.values else _filters(proposal)
+    return [_("Resend the same payload.")] if "filters" not in proposal.values else _filters(proposal)
 
 
 def _discard(proposal: Proposal) -> list[str]:
-    return ["Resolve it without sending."] if "filters" not in proposal.values else _filters(proposal)
+    return [_("Resolve it without sending.")] if "filters" not in proposal.values else _filters(proposal)
 
 
 def _filters(proposal: Proposal) -> list[str]:
@@ -152,14 +160,19 @@ def _filters(proposal: Proposal) -> list[str]:
 
 def _short(name: str, value: str) -> str:
     if name == "ids":
-        return f"{value.count(',') + 1:,} chosen deliveries"
+        number = value.count(",") + 1
+        said = ngettext("%(number)s chosen delivery", "%(number)s chosen deliveries", number)
+        return said % {"number": grouped(number)}
     return f"{value[:16].replace('T', ' ')} UTC" if name in ("since", "until") else value[:200]
 
 
 def _deliver(proposal: Proposal) -> list[str]:
     values = proposal.values
-    line = f"Deliver the event {values['event']} to the subscription {values['subscription']}."
-    return [line, "It was delivered there before."] if values["again"] else [line]
+    line = _("Deliver the event %(event)s to the subscription %(subscription)s.") % {
+        "event": values["event"],
+        "subscription": values["subscription"],
+    }
+    return [line, _("It was delivered there before.")] if values["again"] else [line]
 
 
 def _fix(proposal: Proposal) -> list[str]:
@@ -169,8 +182,8 @@ def _fix(proposal: Proposal) -> list[str]:
         return lines
     return [
         *lines,
-        f"Keep these rules for later failures of the same kind: for {keep['days']} days, at most "
-        f"{keep['daily_cap']:,} a day.",
+        _("Keep these rules for later failures of the same kind: for %(days)s days, at most %(number)s a day.")
+        % {"days": keep["days"], "number": grouped(keep["daily_cap"])},
     ]
 
 
@@ -180,8 +193,8 @@ def lines_of_fix(fix: BulkFix) -> list[str]:
         sentences = [step.sentence for step in parse_rules(fix.rules)]
     except RuleError:
         sentences = []
-    lines = [f"Field: {as_spelled(fix.place)}", *(sentences or ["Values by hand"])][:LINES]
-    return [*lines, "The store's records are updated too."] if fix.updates_records else lines
+    lines = [_("Field: %(field)s") % {"field": as_spelled(fix.place)}, *(sentences or [_("Values by hand")])][:LINES]
+    return [*lines, _("The store's records are updated too.")] if fix.updates_records else lines
 
 
 _LINES: Final[Mapping[str, Callable[[Proposal], list[str]]]] = {

@@ -17,6 +17,7 @@ from typing import Final
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from deliveries import hooks
 from deliveries.models import Delivery, Recipe, RecipeUse, Revision
@@ -130,13 +131,17 @@ def _pass(recipe: Recipe, now: datetime) -> int:
 def _why_over(recipe: Recipe, now: datetime) -> str:
     """Why it must not be used any more; empty if it may."""
     if recipe.expires_at <= now:
-        return "It has expired."
+        return gettext_noop("It has expired.")
     if (rival := rival_of(recipe)) is not None:
         return f"Its case was merged into one whose failures “{rival.name}” fixes."
     if recipe.is_owned_by_program:
         if recipe.owner_name == CONFIGURATION.name:
             return ""
-        return "" if recipe.token is not None and recipe.token.is_active else "The token that made it is gone."
+        return (
+            ""
+            if recipe.token is not None and recipe.token.is_active
+            else gettext_noop("The token that made it is gone.")
+        )
     owner = recipe.owner
     if owner is None or not owner.is_active or not owner.has_perm("deliveries.resolve_delivery"):
         return f"{recipe.owner_name} may not resolve deliveries any more."
@@ -191,7 +196,7 @@ def _apply(recipe: Recipe, delivery_id: uuid.UUID, now: datetime) -> int:
                 use.save(force_insert=True)
         except IntegrityError:
             return 0  # a recipe has met it already
-        why = "The rules change nothing in it." if row.verdict == "unchanged" else row.why
+        why = gettext_noop("The rules change nothing in it.") if row.verdict == "unchanged" else row.why
         if row.verdict == "fits":
             why = _edit(recipe, use, put(member.payload, place, row.after), now, member.seen_revision)
         if why:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from deliveries.failures.diagnosis import diagnose
 from deliveries.models import BulkFix, BulkFixItem, Delivery, RecipeUse
@@ -24,6 +25,7 @@ from deliveries.resolution import ResolutionError
 from integrations.foundation.audit import Actor
 from integrations.foundation.json_paths import pointer_of
 from integrations.foundation.json_places import Place, fields_of, look_up, parse_place, pointer, spelled
+from integrations.foundation.numbers import grouped
 from integrations.models import Store
 from integrations.services import people_behind
 from subscriptions.routing import config_of
@@ -50,7 +52,7 @@ def begin_fix(*, scope: Scope, store: Store, actor: Actor, place: str = "", now:
     cleaned = clean_scope(scope)
     rows = members_of(cleaned, store)
     if not rows.exists():
-        raise ResolutionError("finished", "No delivery of this selection fails now, so there is nothing to fix.")
+        raise ResolutionError("finished", _("No delivery of this selection fails now, so there is nothing to fix."))
     if (kept := own_draft(scope=cleaned, store=store, actor=actor, now=now)) is not None:
         return kept
     if not place:
@@ -71,7 +73,7 @@ def count_members(scope: Scope, store: Store) -> int:
     """How many fail now, counted to one more than a fix may have. Raises FilterError, ResolutionError if none."""
     number = members_of(clean_scope(scope), store)[: MEMBERS_LIMIT + 1].count()
     if not number:
-        raise ResolutionError("finished", "No delivery of this selection fails now, so there is nothing to fix.")
+        raise ResolutionError("finished", _("No delivery of this selection fails now, so there is nothing to fix."))
     return number
 
 
@@ -146,7 +148,9 @@ def save_draft(
     with transaction.atomic():
         found = BulkFix.objects.select_for_update(of=("self",)).get(pk=fix.pk)
         if found.status != BulkFix.Status.DRAFT:
-            raise ResolutionError("conflict", "This fix has been sent already. Start another one for what still fails.")
+            raise ResolutionError(
+                "conflict", _("This fix has been sent already. Start another one for what still fails.")
+            )
         if place is not None:
             found.place = pointer(parse_place(place))
             if found.place != fix.place:
@@ -172,7 +176,10 @@ def _type(fix: BulkFix, typed: Mapping[uuid.UUID, Mapping[str, Any] | None]) -> 
     ]
     BulkFixItem.objects.bulk_create(rows, batch_size=200)
     if fix.items.count() > MEMBERS_LIMIT:
-        raise ResolutionError("too_many", f"At most {MEMBERS_LIMIT:,} values can be typed or imported.")
+        raise ResolutionError(
+            "too_many",
+            _("At most %(limit)s values can be typed or imported.") % {"limit": grouped(MEMBERS_LIMIT)},
+        )
 
 
 def field_fix(
@@ -185,7 +192,7 @@ def field_fix(
 ) -> FieldFix:
     """What is done to the members of the scope. Raises RuleError, PlaceError, ResolutionError without a field."""
     if not place:
-        raise ResolutionError("invalid", "Choose the field that is to be fixed.", "field")
+        raise ResolutionError("invalid", _("Choose the field that is to be fixed."), "field")
     field = parse_place(place)
     steps = parse_rules(rules)
     return FieldFix(field, steps, config_of(store.pk), _shape(scope, store, field), typed or {})

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from deliveries import hooks
 from deliveries.failures.cases import merged_into
@@ -17,6 +18,7 @@ from deliveries.recipes.rules import expression_of, parse_rules
 from deliveries.resolution import ResolutionError
 from integrations.foundation.audit import Actor, record_change
 from integrations.foundation.json_places import Place, parse_place, pointer, spelled
+from integrations.foundation.numbers import grouped
 from integrations.foundation.texts import shortened
 from integrations.models import Integration
 
@@ -91,7 +93,9 @@ def keep_recipe_for(
     ResolutionError, also for a time that is past or too far away."""
     now = now or timezone.now()
     if not now < expires_at <= now + timedelta(days=MOST_DAYS):
-        raise ResolutionError("invalid", f"A recipe is kept for 1 to {MOST_DAYS} days.", "expires_at")
+        raise ResolutionError(
+            "invalid", _("A recipe is kept for 1 to %(limit)s days.") % {"limit": MOST_DAYS}, "expires_at"
+        )
     _check_failure(kind, fingerprint, topic)
     fields = _checked(place, rules, daily_cap, approve_first)
     with transaction.atomic():
@@ -133,7 +137,7 @@ def _checked(
 ) -> dict[str, Any]:
     steps, field = parse_rules(rules), parse_place(place)
     if not steps:
-        raise ResolutionError("invalid", "Values typed by hand cannot be kept for other deliveries: add rules.")
+        raise ResolutionError("invalid", _("Values typed by hand cannot be kept for other deliveries: add rules."))
     check_limits(days=days, daily_cap=daily_cap, approve_first=approve_first)
     return {
         "place": pointer(field),
@@ -163,11 +167,17 @@ def _name(field: Place, group: FailureGroup) -> str:
 def check_limits(*, days: int, daily_cap: int, approve_first: int) -> None:
     """Raises ResolutionError."""
     if not 1 <= days <= MOST_DAYS:
-        raise ResolutionError("invalid", f"A recipe is kept for 1 to {MOST_DAYS} days.", "days")
+        raise ResolutionError("invalid", _("A recipe is kept for 1 to %(limit)s days.") % {"limit": MOST_DAYS}, "days")
     if not 1 <= daily_cap <= MOST_CAP:
-        raise ResolutionError("invalid", f"The cap per day is 1 to {MOST_CAP:,}.", "daily_cap")
+        raise ResolutionError(
+            "invalid", _("The cap per day is 1 to %(limit)s.") % {"limit": grouped(MOST_CAP)}, "daily_cap"
+        )
     if not 0 <= approve_first <= MOST_CAP:
-        raise ResolutionError("invalid", f"The first 0 to {MOST_CAP:,} can wait for approval.", "approve_first")
+        raise ResolutionError(
+            "invalid",
+            _("The first 0 to %(limit)s can wait for approval.") % {"limit": grouped(MOST_CAP)},
+            "approve_first",
+        )
 
 
 def switch_off(*, recipe: Recipe, actor: Actor, reason: str = "", now: datetime | None = None) -> bool:
@@ -212,9 +222,14 @@ def refuse_second(group: FailureGroup, topic: str) -> None:
     active = Recipe.objects.filter(store_id=group.store_id, is_active=True)
     same = active.filter(integration_id=group.integration_id, topic=topic)
     if (other := next((one for one in same if _is_for(one, group)), None)) is not None:
-        raise ResolutionError("conflict", f"“{other.name}” fixes these already. Switch it off first.")
+        raise ResolutionError(
+            "conflict", _("“%(name)s” fixes these already. Switch it off first.") % {"name": other.name}
+        )
     if active.count() >= ACTIVE_LIMIT:
-        raise ResolutionError("too_many", f"A store has at most {ACTIVE_LIMIT} active recipes. Switch one off.")
+        raise ResolutionError(
+            "too_many",
+            _("A store has at most %(limit)s active recipes. Switch one off.") % {"limit": ACTIVE_LIMIT},
+        )
 
 
 def _is_for(recipe: Recipe, group: FailureGroup) -> bool:

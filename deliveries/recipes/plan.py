@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Literal
 
+from django.utils.translation import gettext as _
+
 from deliveries.recipes.members import Member
 from deliveries.recipes.rules import Step, ValueProblem, run
 from deliveries.recipes.shape import Shape
@@ -77,7 +79,7 @@ class FieldFix:
         except (ValueProblem, PlaceError) as problem:
             return made(None, "breaks", str(problem), has_after=False)
         if member.is_awaiting_approval:
-            return made(after, "breaks", "An edited payload of it awaits approval.")
+            return made(after, "breaks", _("An edited payload of it awaits approval."))
         if is_same(member.payload, payload):
             return made(after, "unchanged")
         if why := self._why_not(member, payload):
@@ -92,10 +94,10 @@ class FieldFix:
         except DocumentError as error:
             return error.message
         if member.object_id and self.place == ("id",):
-            return "The id names the record and cannot be changed."
+            return _("The id names the record and cannot be changed.")
         rule = self.config.rule_of(member.topic) if member.topic is not None else None
         violations = rule.violations(payload, limit=1) if rule is not None else []
-        return f"{violations[0].place() or 'the payload'}: {violations[0].message}" if violations else ""
+        return f"{violations[0].place() or _('the payload')}: {violations[0].message}" if violations else ""
 
 
 def make_plan(

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from deliveries.failures.cases import case_of
 from deliveries.filters import FilterError
@@ -126,9 +127,9 @@ def check_may_keep(*, scope: Mapping[str, Any], store: Store, rules: Sequence[Ma
     """
     group = case_of(scope.get("group"))
     if group is None:
-        raise ResolutionError("invalid", "Only rules for deliveries with one failure can be kept.", "keep")
+        raise ResolutionError("invalid", _("Only rules for deliveries with one failure can be kept."), "keep")
     if not rules:
-        raise ResolutionError("invalid", "Values typed by hand cannot be kept for other deliveries: add rules.")
+        raise ResolutionError("invalid", _("Values typed by hand cannot be kept for other deliveries: add rules."))
     for topic in members_of(scope, store).order_by().values_list("topic", flat=True).distinct():
         refuse_second(group, topic)
 
@@ -140,7 +141,7 @@ def keep_after(
     check_limits(days=days, daily_cap=daily_cap, approve_first=approve_first)
     group = case_of(fix.scope.get("group"))
     if group is None:
-        raise ResolutionError("invalid", "Only rules for deliveries with one failure can be kept.", "keep")
+        raise ResolutionError("invalid", _("Only rules for deliveries with one failure can be kept."), "keep")
     topics = topics_of(list(fix.items.values_list("delivery_id", flat=True)))
     with transaction.atomic():
         return [

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from deliveries import hooks
 from deliveries.models import BulkFix, BulkFixItem, Delivery, Replay
@@ -42,13 +43,15 @@ def send_fix(
     reason = fix.reason if reason is None else reason.strip()
     require_reason(fix.store, reason)
     if fix.status != Status.DRAFT:
-        raise ResolutionError("conflict", "This fix has been sent already. Start another one for what still fails.")
+        raise ResolutionError("conflict", _("This fix has been sent already. Start another one for what still fails."))
     wanted = ("fits", "unlike") if fix.includes_unlike else ("fits",)
     plan = preview_fix(fix, is_wanted=lambda _, row: row.verdict in wanted, seconds=SEND_SECONDS)
     if not plan.is_complete:
-        raise ResolutionError("too_many", "Checking all of these takes too long. Narrow the selection, or the schema.")
+        raise ResolutionError(
+            "too_many", _("Checking all of these takes too long. Narrow the selection, or the schema.")
+        )
     if not plan.rows:
-        raise ResolutionError("unchanged", "No row would change and fit, so there is nothing to send.")
+        raise ResolutionError("unchanged", _("No row would change and fit, so there is nothing to send."))
     with transaction.atomic():
         found = _locked(fix, [Status.DRAFT])
         _sign(found, actor)
@@ -187,7 +190,10 @@ def _is_decided(fix: BulkFix, actor: Actor, now: datetime) -> None:
 def _locked(fix: BulkFix, allowed: Sequence[str]) -> BulkFix:
     found = BulkFix.objects.select_for_update(of=("self",)).select_related("store").get(pk=fix.pk)
     if found.status not in allowed:
-        raise ResolutionError("conflict", f"This fix is {found.get_status_display()}. Reload to see it as it is.")
+        raise ResolutionError(
+            "conflict",
+            _("This fix is %(status)s. Reload to see it as it is.") % {"status": found.get_status_display()},
+        )
     return found
 
 

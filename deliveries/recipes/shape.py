@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from integrations.foundation.json_places import kind_of
 
 #: Fewer values say nothing.
@@ -52,24 +55,30 @@ class Shape:
         """How the value differs from all that arrived; empty if it does not."""
         kind = kind_of(value)
         if kind not in self.kinds:
-            usual = " or ".join(sorted(self.kinds))
-            return f"It is {kind}; in those that arrived it is {usual}."
+            usual = _listed(map(_, self.kinds))
+            return _("It is %(kind)s; in those that arrived it is %(usual)s.") % {
+                "kind": _(kind),
+                "usual": usual,
+            }
         if not isinstance(value, str):
             return ""
         if self.words:
-            return "" if value in self.words else f"Those that arrived have {_listed(self.words)}."
+            if value in self.words:
+                return ""
+            return _("Those that arrived have %(values)s.") % {"values": _listed(self.words)}
         if not self.texts:
             return ""
         found = self.texts.get(skeleton(value))
         if found is None:
-            return f"Those that arrived look like {self.example}."
+            return _("Those that arrived look like %(example)s.") % {"example": self.example}
         if not found.shortest <= len(value) <= found.longest:
-            usual = str(found.shortest) if found.shortest == found.longest else f"{found.shortest} to {found.longest}"
-            return f"It has {len(value)} characters; those that arrived have {usual}."
+            return _wrong_length(len(value), found)
         if found.count >= ENOUGH and not value.startswith(found.begins):
-            return f"Those that arrived begin with {found.begins}."
+            return _("Those that arrived begin with %(beginning)s.") % {"beginning": found.begins}
         if self.case and value != _CASES[self.case](value):
-            return f"Those that arrived are written in {'small letters' if self.case == 'lower' else 'capitals'}."
+            if self.case == "lower":
+                return _("Those that arrived are written in small letters.")
+            return _("Those that arrived are written in capitals.")
         return ""
 
     @property
@@ -79,7 +88,12 @@ class Shape:
             return ""
         name, kind = max(self.texts.items(), key=lambda item: item[1].count)
         shown = _written(name, kind)
-        return f"{shown} ({kind.longest} characters)" if kind.shortest == kind.longest else shown
+        if kind.shortest != kind.longest:
+            return shown
+        return ngettext("%(example)s (%(number)s character)", "%(example)s (%(number)s characters)", kind.longest) % {
+            "example": shown,
+            "number": kind.longest,
+        }
 
     @property
     def begins(self) -> str:
@@ -97,9 +111,27 @@ def _written(name: str, kind: _Kind) -> str:
     return f"{kind.begins[:12]}…" if kind.begins else name.replace("9", "123").replace("a", "abc")
 
 
-def _listed(words: frozenset[str]) -> str:
+def _wrong_length(length: int, usual: _Kind) -> str:
+    if usual.shortest == usual.longest:
+        said = ngettext(
+            "It has %(number)s character; those that arrived have %(usual)s.",
+            "It has %(number)s characters; those that arrived have %(usual)s.",
+            length,
+        )
+        return said % {"number": length, "usual": usual.shortest}
+    said = ngettext(
+        "It has %(number)s character; those that arrived have %(least)s to %(most)s.",
+        "It has %(number)s characters; those that arrived have %(least)s to %(most)s.",
+        length,
+    )
+    return said % {"number": length, "least": usual.shortest, "most": usual.longest}
+
+
+def _listed(words: Iterable[str]) -> str:
     shown = sorted(words)
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
+    if len(shown) == 1:
+        return shown[0]
+    return _("%(values)s or %(last)s") % {"values": ", ".join(shown[:-1]), "last": shown[-1]}
 
 
 def shape_of(values: Iterable[Any]) -> Shape | None:

@@ -8,8 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from deliveries.recipes.plan import Row
 from integrations.foundation.json_places import MISSING
+from integrations.foundation.numbers import grouped
 from integrations.foundation.strict_json import DocumentError, compact_json, parse_document
 
 LINES_LIMIT: Final = 10_000
@@ -89,18 +93,18 @@ def read_csv(raw: bytes) -> list[Line]:
     empty are left out.
     """
     if len(raw) > SIZE_LIMIT:
-        raise SheetError(f"The file is larger than {SIZE_LIMIT // 1_000_000} MB. Split it.")
+        raise SheetError(_("The file is larger than %(number)s MB. Split it.") % {"number": SIZE_LIMIT // 1_000_000})
     text = _decoded(raw)
     head = text.split("\n", 1)[0]
     separator = max(",;\t", key=head.count)
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     except csv.Error as error:
-        raise SheetError(f"This is not CSV: {error}.") from None
+        raise SheetError(_("This is not CSV: %(error)s.") % {"error": error}) from None
     if len(rows) > LINES_LIMIT + 1:
-        raise SheetError(f"The file has more than {LINES_LIMIT:,} lines. Split it.")
+        raise SheetError(_("The file has more than %(limit)s lines. Split it.") % {"limit": grouped(LINES_LIMIT)})
     if not rows:
-        raise SheetError("The file is empty.")
+        raise SheetError(_("The file is empty."))
     key, value = _columns(rows[0])
     return [
         Line(number, _as_meant(row[key]).strip(), _as_meant(row[value]))
@@ -114,7 +118,7 @@ def _decoded(raw: bytes) -> str:
     try:
         return raw.decode(encoding).replace("\0", "")
     except UnicodeDecodeError:
-        raise SheetError("The file is not UTF-8. Save it as “CSV UTF-8” and import it again.") from None
+        raise SheetError(_("The file is not UTF-8. Save it as “CSV UTF-8” and import it again.")) from None
 
 
 def _columns(names: Sequence[str]) -> tuple[int, int]:
@@ -123,8 +127,10 @@ def _columns(names: Sequence[str]) -> tuple[int, int]:
     value = next((plain.index(name) for name in _VALUES if name in plain), None)
     if key is None or value is None:
         raise SheetError(
-            "The first line must name a column “object” (or “delivery”) and a column “value after”. "
-            "Export the table to have one to fill in."
+            _(
+                "The first line must name a column “object” (or “delivery”) and a column “value after”. "
+                "Export the table to have one to fill in."
+            )
         )
     return key, value
 
@@ -133,13 +139,13 @@ def read_pasted(text: str) -> list[Line]:
     """What is pasted from a spreadsheet: one column of values, or two: id and value. Raises SheetError."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n").split("\n")
     if len(lines) > LINES_LIMIT:
-        raise SheetError(f"More than {LINES_LIMIT:,} lines were pasted.")
+        raise SheetError(_("More than %(limit)s lines were pasted.") % {"limit": grouped(LINES_LIMIT)})
     rows = list(csv.reader(lines, delimiter="\t"))
     widths = {len(row) for row in rows if row}
     if not widths:
-        raise SheetError("Nothing was pasted.")
+        raise SheetError(_("Nothing was pasted."))
     if max(widths) > 2:
-        raise SheetError("Paste one column of values, or two columns: the object's id and its value.")
+        raise SheetError(_("Paste one column of values, or two columns: the object's id and its value."))
     if max(widths) == 2:
         return [
             Line(number, row[0].strip(), row[1])
@@ -162,7 +168,12 @@ def match(lines: Sequence[Line], rows: Sequence[Row]) -> Matched:
     if lines and not lines[0].key:
         given = [(row, line.text) for row, line in zip(rows, lines, strict=False) if line.text != ""]
         beyond = len(lines) - len(rows)
-        problems = [f"{beyond} pasted lines are beyond the last row."] if beyond > 0 else []
+        said = ngettext(
+            "%(number)s pasted line is beyond the last row.",
+            "%(number)s pasted lines are beyond the last row.",
+            max(beyond, 0),
+        )
+        problems = [said % {"number": grouped(beyond)}] if beyond > 0 else []
         return Matched(given, problems)
     by_key: dict[str, list[Row]] = {}
     for row in rows:
@@ -174,11 +185,17 @@ def match(lines: Sequence[Line], rows: Sequence[Row]) -> Matched:
     for line in lines:
         found = by_key.get(line.key)
         if not found:
-            problems.append(f"Line {line.number}: no delivery here has the id {line.key[:60]!r}.")
+            problems.append(
+                _("Line %(number)s: no delivery here has the id %(id)s.")
+                % {"number": line.number, "id": repr(line.key[:60])}
+            )
             continue
         for row in found:
             earlier = texts.setdefault(row.member.delivery_id, (row, line.text))
             if earlier[1] != line.text:
-                problems.append(f"Line {line.number}: {line.key[:60]!r} has another value further up; that one counts.")
+                problems.append(
+                    _("Line %(number)s: %(id)s has another value further up; that one counts.")
+                    % {"number": line.number, "id": repr(line.key[:60])}
+                )
                 break
     return Matched(list(texts.values()), problems)

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from deliveries.models import BulkFix, BulkFixItem, Record
 from deliveries.resolution import ResolutionError
@@ -17,8 +19,9 @@ from integrations.foundation.json_documents import is_same
 from integrations.models import AuditEntry
 
 STEP = 300
-CHANGED = "The record has been changed since; it was left as it is."
-GONE = "The record no longer exists."
+#: Kept in English; pages translate them.
+CHANGED = gettext_noop("The record has been changed since; it was left as it is.")
+GONE = gettext_noop("The record no longer exists.")
 
 
 @dataclass(slots=True)
@@ -45,7 +48,7 @@ def undo_records(*, fix: BulkFix, actor: Actor, reason: str = "", now: datetime 
         fix.items.filter(record_id__isnull=False, is_undone=False).order_by("-delivery_id").values_list("pk", flat=True)
     )
     if not ids:
-        raise ResolutionError("finished", "This fix has updated no record that is not restored already.")
+        raise ResolutionError("finished", _("This fix has updated no record that is not restored already."))
     outcome = Undone()
     for at in range(0, len(ids), STEP):
         with transaction.atomic():

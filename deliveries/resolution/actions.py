@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from deliveries import hooks
 from deliveries.dispatch import ordering
@@ -81,7 +82,7 @@ def wait_for_source(*, delivery: Delivery, actor: Actor, reason: str = "", now: 
         if not found.event.object_id:
             raise ResolutionError(
                 "not_allowed",
-                "This event belongs to no record, so no later push can fix it. Edit the payload or discard it.",
+                _("This event belongs to no record, so no later push can fix it. Edit the payload or discard it."),
             )
         refuse_while_awaiting(found)
         before = state_of(found)
@@ -111,7 +112,8 @@ def release_hold(*, delivery: Delivery, actor: Actor, reason: str = "", now: dat
         if ahead is not None:
             raise ResolutionError(
                 "conflict",
-                f"{ahead.public_id} of the same record is still being retried. Resolve or discard that one first.",
+                _("%(delivery)s of the same record is still being retried. Resolve or discard that one first.")
+                % {"delivery": ahead.public_id},
             )
         before = state_of(found) | {"is_held": True}
         found.due_at = now

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from deliveries.models import BulkFix, BulkFixItem, Delivery, Proposal, Revision
 from deliveries.resolution.payloads import check_payload, payload_of
@@ -51,20 +52,20 @@ def why_not_approver(revision: Revision | BulkFix | Proposal, actor: Actor) -> s
     """
     user = actor.user
     if user is None:
-        return "This must be approved by a person, not by a program."
+        return _("This must be approved by a person, not by a program.")
     if revision.author_id == user.pk:
-        return "Someone other than the author must approve an edited payload."
+        return _("Someone other than the author must approve an edited payload.")
     if isinstance(revision, Proposal) and not revision.store.is_approval_required:
         return ""
     if revision.people.filter(pk=user.pk).exists():
         if isinstance(revision, BulkFix) and revision.token_id is None:
-            return "You have worked on this fix. Someone else must approve it."
-        return (
-            f"You issued the token that made this edit ({revision.author_name}), or the one that issued it. "
-            "Someone else must approve it."
-        )
+            return _("You have worked on this fix. Someone else must approve it.")
+        return _(
+            "You issued the token that made this edit (%(author)s), or the one that issued it. Someone "
+            "else must approve it."
+        ) % {"author": revision.author_name}
     if revision.is_issuer_known is False and user.has_perm("integrations.add_accesstoken"):
-        return (
+        return _(
             "It is unknown who issued the token that made this edit; it may have been you. Someone who may not "
             "issue tokens must approve it; or reject it, and edit again with a newly issued token."
         )
@@ -111,7 +112,7 @@ def refuse_while_awaiting(delivery: Delivery) -> None:
     """Raises ResolutionError if an edited payload of this delivery awaits approval."""
     if is_awaiting_approval(delivery):
         raise ResolutionError(
-            "awaiting_approval", "An edited payload of this delivery awaits approval. Approve or reject it first."
+            "awaiting_approval", _("An edited payload of this delivery awaits approval. Approve or reject it first.")
         )
 
 
@@ -133,6 +134,11 @@ def _waiting(revision: Revision) -> Revision:
     """The current revision, under the lock of its delivery."""
     found = Revision.objects.get(pk=revision.pk)
     if not found.is_awaiting_approval:
-        word = "approved" if found.approved_at else "rejected" if found.rejected_at else "sent"
-        raise ResolutionError("conflict", f"This payload has already been {word}.")
+        if found.approved_at:
+            message = _("This payload has already been approved.")
+        elif found.rejected_at:
+            message = _("This payload has already been rejected.")
+        else:
+            message = _("This payload has already been sent.")
+        raise ResolutionError("conflict", message)
     return found

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Max
+from django.utils.translation import gettext_noop
 
 from deliveries.models import BulkFix, BulkFixItem, Delivery, Event, Record, Replay, Revision
 from deliveries.resolution.records import changed_record, differing_keys
@@ -23,7 +24,9 @@ from integrations.foundation.json_places import MISSING, PlaceError, parse_place
 from integrations.models import AuditEntry
 from subscriptions.routing import SchemaViolation, config_of
 
-EDITED = "Someone has edited the payload in the meantime. Nothing was overwritten."
+#: Kept in English; pages translate them.
+EDITED = gettext_noop("Someone has edited the payload in the meantime. Nothing was overwritten.")
+CORRECTED = gettext_noop("It has already been corrected.")
 
 
 @dataclass(slots=True)
@@ -81,7 +84,7 @@ def _changes(fix: BulkFix, deliveries: Sequence[Delivery], items: Mapping[uuid.U
             item.note = f"{violation.path or 'the payload'}: {violation.message}"
             continue
         if is_same(before, after):
-            item.note = "It has already been corrected."
+            item.note = CORRECTED
             continue
         changes.append(_Change(delivery, item, event, number + 1, before, after))
     return changes

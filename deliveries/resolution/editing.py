@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from deliveries.models import Delivery, Revision
 from deliveries.resolution.approval import is_awaiting_approval, refuse_while_awaiting, reject_waiting
@@ -60,7 +61,9 @@ def edit_delivery(
         data = check_payload(found, payload)
         previous = payload_of(found)
         if is_same(previous, data):
-            raise ResolutionError("unchanged", "The payload is unchanged. To send it again, choose “Resend as it is”.")
+            raise ResolutionError(
+                "unchanged", _("The payload is unchanged. To send it again, choose “Resend as it is”.")
+            )
         if update_record:
             refuse_other_id(found, data)
         before = state_of(found)

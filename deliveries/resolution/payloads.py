@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from deliveries.models import Delivery
 from deliveries.resolution.rules import ResolutionError
 from integrations.foundation.strict_json import DocumentError, dump_document, parse_document
@@ -42,13 +44,13 @@ def check_payload(delivery: Delivery, payload: str | bytes | dict[str, Any]) -> 
     """
     data = _parsed(payload)
     if not isinstance(data, dict):
-        raise ResolutionError("invalid", "The payload must be a JSON object: { … }.")
+        raise ResolutionError("invalid", _("The payload must be a JSON object: { … }."))
     topic = delivery.event.topic
     if topic is not None:
         try:
             config_of(delivery.store_id).check_schema(topic, data)
         except SchemaViolation as violation:
-            place = violation.path or "the payload"
+            place = violation.path or _("the payload")
             raise ResolutionError("invalid", f"{place}: {violation.message}", violation.path or None) from None
     return data
 
@@ -61,7 +63,7 @@ def _parsed(payload: Any) -> Any:
     except DocumentError as error:
         raise ResolutionError("invalid", error.message, error.field) from None
     except TypeError as error:
-        raise ResolutionError("invalid", f"The payload is not JSON: {error}.") from None
+        raise ResolutionError("invalid", _("The payload is not JSON: %(error)s.") % {"error": error}) from None
 
 
 def schema_problems(delivery: Delivery, payload: Any) -> list[SchemaProblem]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from deliveries.models import Delivery, Record
 from deliveries.resolution.rules import ResolutionError
 from integrations.foundation.json_documents import is_same
@@ -24,7 +26,9 @@ def refuse_other_id(delivery: Delivery, data: dict[str, Any]) -> None:
     identity = delivery.event.object_id
     if identity and str(data.get("id")) != identity and record_of(delivery) is not None:
         raise ResolutionError(
-            "invalid", f"The id names the record ({identity}) and cannot be changed together with it.", "id"
+            "invalid",
+            _("The id names the record (%(id)s) and cannot be changed together with it.") % {"id": identity},
+            "id",
         )
 
 

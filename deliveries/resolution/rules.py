@@ -9,15 +9,21 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from deliveries.models import Delivery
 from deliveries.runtime import notify
 from deliveries.storage.locks import lock_deliveries
 from integrations.foundation.audit import Actor, audit_entry
 from integrations.models import AuditEntry, Store
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
 
 Code = Literal[
     "conflict", "invalid", "reason_required", "awaiting_approval", "not_allowed", "finished", "unchanged", "too_many"
@@ -37,6 +43,13 @@ _ACTIONS: Mapping[str, frozenset[Action]] = {
     Status.SUCCEEDED: frozenset({"retry", "edit"}),
     Status.DISCARDED: frozenset({"retry", "edit"}),
     Status.SUPERSEDED: frozenset({"retry", "edit"}),
+}
+
+
+_OVER: Mapping[str, StrPromise] = {
+    Status.SUCCEEDED: gettext_lazy("This delivery has succeeded: there is nothing left to resolve."),
+    Status.DISCARDED: gettext_lazy("This delivery has been discarded: there is nothing left to resolve."),
+    Status.SUPERSEDED: gettext_lazy("This delivery has been superseded: there is nothing left to resolve."),
 }
 
 
@@ -77,7 +90,7 @@ def locked(
     for tries in range(LOCK_TRIES):
         status = Delivery.objects.filter(pk=delivery.pk).values_list("status", flat=True).first()
         if status is None:
-            raise ResolutionError("conflict", "This delivery no longer exists. It has been pruned.")
+            raise ResolutionError("conflict", _("This delivery no longer exists. It has been pruned."))
         if status == Status.SENDING:
             raise _is_being_sent()
         if found := lock_deliveries(wanted, [delivery.pk]):
@@ -85,7 +98,7 @@ def locked(
             return found[0]
         # Someone else holds it. Deliveries are never waited for under locks; retry instead.
         time.sleep(LOCK_PAUSE * (tries + 1))
-    raise ResolutionError("conflict", "This delivery was changed at the same time. Reload and try again.")
+    raise ResolutionError("conflict", _("This delivery was changed at the same time. Reload and try again."))
 
 
 def _check(delivery: Delivery, action: Action, revision: int | None, attempt_count: int | None) -> None:
@@ -94,47 +107,48 @@ def _check(delivery: Delivery, action: Action, revision: int | None, attempt_cou
     if revision is not None and revision != latest_number(delivery):
         raise ResolutionError(
             "conflict",
-            "Someone else has edited the payload in the meantime. Nothing was overwritten. Reload and try again.",
+            _("Someone else has edited the payload in the meantime. Nothing was overwritten. Reload and try again."),
         )
     if attempt_count is not None and attempt_count != delivery.attempt_count:
         raise ResolutionError(
             "conflict",
-            "This delivery has been retried in the meantime. Nothing was changed. Check the new outcome first.",
+            _("This delivery has been retried in the meantime. Nothing was changed. Check the new outcome first."),
         )
     if action not in actions_for(delivery):
         raise _impossible(delivery, action)
 
 
 def _is_being_sent() -> ResolutionError:
-    return ResolutionError("conflict", "This delivery is being sent right now. Wait for its outcome, then try again.")
+    return ResolutionError(
+        "conflict", _("This delivery is being sent right now. Wait for its outcome, then try again.")
+    )
 
 
 def _impossible(delivery: Delivery, action: Action) -> ResolutionError:
     if delivery.erased_at is not None and action != "discard":
         return ResolutionError("not_allowed", why_erased(delivery))
     if action == "release":
-        return ResolutionError("conflict", "This delivery is not held.")
+        return ResolutionError("conflict", _("This delivery is not held."))
     if action == "wait" and delivery.is_awaiting_source:
-        return ResolutionError("conflict", "This delivery is already waiting for the source.")
+        return ResolutionError("conflict", _("This delivery is already waiting for the source."))
     if action == "wait" and delivery.order_key is not None:
         return ResolutionError(
             "not_allowed",
-            "This subscription is ordered: a later push of the record waits behind this delivery and cannot "
-            "supersede it. Edit the payload or discard the delivery.",
+            _(
+                "This subscription is ordered: a later push of the record waits behind this delivery and cannot "
+                "supersede it. Edit the payload or discard the delivery."
+            ),
         )
-    return ResolutionError("finished", f"This delivery has {_past(delivery)}: there is nothing to {action}.")
+    said = _OVER.get(delivery.status, gettext_lazy("This is not possible in the delivery’s status."))
+    return ResolutionError("finished", str(said))
 
 
 def why_erased(delivery: Delivery) -> str:
     """Why nothing can be sent for it any more, for staff; only for deliveries whose payload was erased."""
-    return (
-        f"Its payload was erased on {delivery.erased_at:%Y-%m-%d} because it held a person's data, so there is nothing "
-        "left to send. If the data may be sent again, push it again."
-    )
-
-
-def _past(delivery: Delivery) -> str:
-    return "succeeded" if delivery.status == Status.SUCCEEDED else f"been {delivery.status}"
+    return _(
+        "Its payload was erased on %(date)s because it held a person's data, so there is nothing left to send. If the "
+        "data may be sent again, push it again."
+    ) % {"date": f"{delivery.erased_at:%Y-%m-%d}"}
 
 
 def latest_number(delivery: Delivery) -> int:
@@ -145,7 +159,7 @@ def latest_number(delivery: Delivery) -> int:
 
 def require_reason(store: Store, reason: str) -> None:
     if store.is_reason_required and not reason.strip():
-        raise ResolutionError("reason_required", "This store requires a reason.")
+        raise ResolutionError("reason_required", _("This store requires a reason."))
 
 
 def requeue(delivery: Delivery, trigger: str, now: datetime, fields: Collection[str] = ()) -> None:
@@ -172,7 +186,7 @@ def refuse_deleted(delivery: Delivery) -> None:
         raise ResolutionError("not_allowed", why_erased(delivery))
     if not Delivery.objects.wanted().filter(pk=delivery.pk).exists():
         raise ResolutionError(
-            "not_allowed", "Its subscription or integration was deleted, so nothing is sent for it now."
+            "not_allowed", _("Its subscription or integration was deleted, so nothing is sent for it now.")
         )
 
 

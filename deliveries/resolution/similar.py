@@ -11,6 +11,7 @@ from typing import Any
 import jsonpointer
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from deliveries.models import Delivery, Revision
 from deliveries.resolution.editing import edit_delivery
@@ -98,7 +99,7 @@ def _corrected(patch: Patch, delivery: Delivery) -> dict[str, Any]:
     except PatchDoesNotFit as error:
         raise ResolutionError("invalid", error.reason) from None
     if is_same(before, after):
-        raise ResolutionError("unchanged", "It has already been corrected.")
+        raise ResolutionError("unchanged", _("It has already been corrected."))
     return check_payload(delivery, after)
 
 
@@ -106,12 +107,12 @@ def _refuse_overwriting(document: Any, step: Mapping[str, Any]) -> None:
     """RFC 6902's `add` replaces an existing member; ours adds only if there is none."""
     if step["op"] not in ("add", "move", "copy"):
         return
-    parent, _, last = step["path"].rpartition("/")
+    parent, _sign, last = step["path"].rpartition("/")
     holder = jsonpointer.resolve_pointer(document, parent, None) if step["path"] else None
     name = last.replace("~1", "/").replace("~0", "~")
     if isinstance(holder, dict) and name in holder and not is_same(holder[name], step.get("value")):
         shown = shortened(dump_document(holder[name]), 60)
-        raise PatchDoesNotFit(f"It already has a {name}: {shown}.")
+        raise PatchDoesNotFit(_("It already has a %(name)s: %(shown)s.") % {"name": name, "shown": shown})
 
 
 def edit_similar(
@@ -136,7 +137,9 @@ def edit_similar(
     ids = list(dict.fromkeys(other.pk if isinstance(other, Delivery) else other for other in deliveries))
     if len(ids) > ALIKE_LIMIT:
         raise ResolutionError(
-            "too_many", f"At most {ALIKE_LIMIT} deliveries can be edited at once. Edit them in several steps."
+            "too_many",
+            _("At most %(limit)s deliveries can be edited at once. Edit them in several steps.")
+            % {"limit": ALIKE_LIMIT},
         )
     delivery = Delivery.objects.select_related("event", "store").get(pk=delivery.pk)
     # Before the edit requeues it: the candidates are those in its group now.
@@ -158,7 +161,7 @@ def edit_similar(
         if pk == delivery.pk:
             continue
         if (other := companions.get(pk)) is None:
-            report.results.append(AlikeResult(pk, False, "It no longer has this failure."))
+            report.results.append(AlikeResult(pk, False, _("It no longer has this failure.")))
             continue
         try:
             edit_delivery(

@@ -287,7 +287,7 @@ def test_rules_are_kept_with_the_send_and_the_recipe_is_switched_off_on_its_page
     assert "Switch off" in client.get(f"{url}change/").content.decode()
     assert login("Viewer").post(f"{url}off/").status_code == 403
     Recipe.objects.update(uses=25)
-    assert "The better place is where the data is made" in client.get(f"{url}change/").content.decode()
+    assert "It is better to correct the data where it is made" in client.get(f"{url}change/").content.decode()
     client.post(f"{url}off/", {"reason": "done"})
     recipe.refresh_from_db()
     assert not recipe.is_active

@@ -70,7 +70,7 @@ def test_an_operator_hands_a_case_to_a_manager_who_finds_it(
     operator = browse("Operator", username="olga")
     assert "Hand to a manager" in operator.get(page(case)).content.decode()
     answer = work(operator, case, "assign", assignee=max_.pk, note="The token <b>expired</b>.")
-    assert "The case is with max now." in answer.content.decode()
+    assert "The case is assigned to max now." in answer.content.decode()
     assert "The token &lt;b&gt;expired&lt;/b&gt;." in answer.content.decode()
     manager = Client()
     manager.force_login(max_)

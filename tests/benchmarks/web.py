@@ -18,16 +18,18 @@ from tests.benchmarks.rows import PAYLOAD
 
 
 class WebServer(Processes):
-    """gunicorn as the product runs it, on a port of its own; entered when it answers."""
+    """`manage.py run --only web`, on a port of its own; entered when it answers."""
 
     def __init__(self, installation: Installation, *, workers: int = 2) -> None:
         self.port = free_port()
-        command = ["-m", "gunicorn", "--config", "python:config.server.gunicorn_settings", "config.wsgi"]
-        super().__init__(installation, command, WEB_BIND=f"127.0.0.1:{self.port}", WEB_WORKERS=str(workers))
+        command = ["manage.py", "run", "--only", "web", "--no-migrate", "--port", str(self.port)]
+        super().__init__(installation, command, WEB_WORKERS=str(workers))
 
     def __enter__(self) -> WebServer:
         super().__enter__()
         wait_for_port(self, self.port)
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=30) as answer:
+            answer.read()
         return self
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from deliveries.models import BulkFix
 from deliveries.recipes.keeping import CAP, DAYS, check_limits
 from deliveries.recipes.requests import keep_after
@@ -47,5 +49,7 @@ class KeepForm:
     def _numbers(self) -> tuple[int, int, int]:
         for text in (self.days, self.daily_cap, self.approve_first):
             if not (text.isascii() and text.isdecimal()) or len(text) > 6:
-                raise ResolutionError("invalid", f"{text[:20]!r} is not a whole number: see “Future failures”.")
+                raise ResolutionError(
+                    "invalid", _("%(text)s is not a whole number: see “Future failures”.") % {"text": repr(text[:20])}
+                )
         return int(self.days), int(self.daily_cap), int(self.approve_first)

@@ -11,6 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from deliveries.access import visible_to
 from deliveries.admin.access import open_delivery, render, require
@@ -34,9 +36,9 @@ from integrations.foundation.audit import Actor
 
 ROWS_SHOWN = 25
 TITLES = {
-    "retry": "Resend as it is",
-    "discard": "Discard",
-    "wait": "Wait for a fix at the source",
+    "retry": gettext_lazy("Resend as it is"),
+    "discard": gettext_lazy("Discard"),
+    "wait": gettext_lazy("Wait for a fix at the source"),
 }
 
 
@@ -132,7 +134,7 @@ def confirm_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         "is_reason_required": action == "discard" and delivery.store.is_reason_required,
         "visitors": visit(delivery, request.user),
     }
-    return render(request, "admin/deliveries/wizard/confirm.html", TITLES.get(action, action), context)
+    return render(request, "admin/deliveries/wizard/confirm.html", str(TITLES.get(action, action)), context)
 
 
 def _act(request: HttpRequest, delivery: Delivery, action: str) -> HttpResponse:
@@ -155,7 +157,7 @@ def _act(request: HttpRequest, delivery: Delivery, action: str) -> HttpResponse:
         wait_for_source(delivery=delivery, actor=actor, reason=reason)
     else:
         release_hold(delivery=delivery, actor=actor, reason=reason)
-        messages.success(request, "It is being sent now, ahead of the earlier deliveries of its record.")
+        messages.success(request, _("It is being sent now, ahead of the earlier deliveries of its record."))
         return redirect("admin:deliveries_delivery_change", delivery.pk)
     drafts.save(request, delivery, result)
     return redirect("admin:deliveries_delivery_watch", delivery.pk)

@@ -6,15 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 LINES_LIMIT: Final = 40
 _BOUNDS: Final = (
-    ("pattern", "looks like {}"),
-    ("format", "a {}"),
-    ("minLength", "at least {} characters"),
-    ("maxLength", "at most {} characters"),
-    ("minimum", "at least {}"),
-    ("maximum", "at most {}"),
-    ("description", "{}"),
+    ("pattern", gettext_lazy("looks like %(value)s")),
+    ("format", gettext_lazy("a %(value)s")),
+    ("minLength", gettext_lazy("at least %(value)s characters")),
+    ("maxLength", gettext_lazy("at most %(value)s characters")),
+    ("minimum", gettext_lazy("at least %(value)s")),
+    ("maximum", gettext_lazy("at most %(value)s")),
+    ("description", "%(value)s"),
 )
 
 
@@ -54,13 +57,13 @@ def _walk(schema: Any, path: str, depth: int) -> Iterator[SchemaLine]:
 
 def _kind(schema: Any) -> str:
     kind = schema.get("type", "") if isinstance(schema, Mapping) else ""
-    return " or ".join(map(str, kind)) if isinstance(kind, list) else str(kind)
+    return f" {_('or')} ".join(map(str, kind)) if isinstance(kind, list) else str(kind)
 
 
 def _notes(schema: Any) -> str:
     if not isinstance(schema, Mapping):
         return ""
-    notes = [words.format(schema[name]) for name, words in _BOUNDS if name in schema]
+    notes = [words % {"value": schema[name]} for name, words in _BOUNDS if name in schema]
     if isinstance(schema.get("enum"), list):
-        notes.insert(0, "one of " + ", ".join(map(str, schema["enum"][:12])))
+        notes.insert(0, _("one of %(values)s") % {"values": ", ".join(map(str, schema["enum"][:12]))})
     return "; ".join(notes)

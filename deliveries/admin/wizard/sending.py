@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from deliveries.access import visible_to
 from deliveries.admin.detail import record_of
@@ -58,8 +59,11 @@ def send_and_open_next(
         return redirect("admin:deliveries_delivery_watch", delivery.pk)
     number = capped_count(left)
     what = f"{delivery.event.object_type} {delivery.event.object_id}".strip() or delivery.public_id
-    verb = "waits for approval" if delivery.store.is_approval_required else "is being sent"
-    messages.success(request, f"{what} {verb}. {shown_count(number)} left with the same failure.")
+    if delivery.store.is_approval_required:
+        said = _("%(delivery)s waits for approval. %(number)s left with the same failure.")
+    else:
+        said = _("%(delivery)s is being sent. %(number)s left with the same failure.")
+    messages.success(request, said % {"delivery": what, "number": shown_count(number)})
     return redirect(f"{reverse('admin:deliveries_delivery_edit', args=[following.pk])}?sent={delivery.pk}")
 
 

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from deliveries.admin.access import open_delivery, render
@@ -80,7 +81,8 @@ def edit_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
                     return send_and_open_next(request, delivery, draft, edited)
                 return redirect("admin:deliveries_delivery_review", pk)
             error = ResolutionError(
-                "unchanged", "Nothing has been changed yet. To send the same payload again, choose “Resend as it is”."
+                "unchanged",
+                _("Nothing has been changed yet. To send the same payload again, choose “Resend as it is”."),
             )
         except ResolutionError as problem:
             error = problem
@@ -94,7 +96,7 @@ def _edit_context(delivery: Delivery, draft: drafts.Draft, error: ResolutionErro
     attempts = shown_attempts(delivery)
     diagnosis = diagnosis_of(delivery, attempts)
     if diagnosis is not None and not diagnosis.suspicious_fields:
-        diagnosis, _ = diagnosis_by_contrast(delivery, attempts)
+        diagnosis, _findings = diagnosis_by_contrast(delivery, attempts)
     topic = delivery.event.topic
     rule = config_of(delivery.store_id).rule_of(topic) if topic else None
     text = draft.text or json.dumps(payload, indent=2, ensure_ascii=False)
@@ -126,7 +128,7 @@ def problems_of(delivery: Delivery, text: str) -> list[dict[str, str]]:
     except DocumentError as error:
         return [{"path": error.field or "", "pointer": "", "message": error.message}]
     if not isinstance(payload, dict):
-        return [{"path": "", "pointer": "", "message": "The payload must be a JSON object: { … }."}]
+        return [{"path": "", "pointer": "", "message": _("The payload must be a JSON object: { … }.")}]
     return [
         {"path": problem.path, "pointer": pointer_of(problem.path), "message": problem.message}
         for problem in schema_problems(delivery, payload)
@@ -138,7 +140,7 @@ def review_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     delivery = open_delivery(request, pk, PERMISSION)
     draft = drafts.load(request, delivery)
     if draft is None or not draft.text:
-        messages.info(request, "Nothing has been edited yet. Start here.")
+        messages.info(request, _("Nothing has been edited yet. Start here."))
         return redirect("admin:deliveries_delivery_edit", pk)
     try:
         edited = check_payload(delivery, draft.text)
@@ -198,7 +200,7 @@ def _pretty(payload: Any) -> str:
 
 
 def wizard_page(request: HttpRequest, delivery: Delivery, step: str, context: dict[str, Any]) -> HttpResponse:
-    names = {"diagnose": "What is wrong", "edit": "Edit", "review": "Review", "watch": "Watch"}
+    names = {"diagnose": _("What is wrong"), "edit": _("Edit"), "review": _("Review"), "watch": _("Watch")}
     at = list(names).index(step)
     shared = {
         "delivery": delivery,

@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from deliveries.access import visible_to
@@ -67,7 +68,7 @@ def begin_matching_view(request: HttpRequest) -> HttpResponse:
         stores = stores.filter(pk__in=[text for text in filters["store"].split(",") if _uuid(text)])
     found = list(stores[:2])
     if len(found) != 1:
-        messages.warning(request, "A table is for one store. Choose the store in the filters first.")
+        messages.warning(request, _("A table is for one store. Choose the store in the filters first."))
         return redirect("admin:deliveries_delivery_changelist")
     return begin(request, filters, found[0])
 
@@ -81,7 +82,7 @@ def begin(request: HttpRequest, scope: Mapping[str, Any], store: Store) -> HttpR
         fix = drafts.own_draft(scope=scope, store=store, actor=actor)
         if fix is None and request.method != "POST":
             context = {"number": drafts.count_members(scope, store)}
-            return render(request, "admin/deliveries/wizard/table_begin.html", "Fix in a table", context)
+            return render(request, "admin/deliveries/wizard/table_begin.html", _("Fix in a table"), context)
         fix = fix or drafts.begin_fix(scope=scope, store=store, actor=actor)
     except (FilterError, ResolutionError) as problem:
         messages.warning(request, str(problem))
@@ -128,7 +129,7 @@ def table_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             page.problem = _send(request, fix)
             if page.problem is None:
                 return redirect("admin:deliveries_bulkfix_change", pk)
-    title = f"Fix {as_spelled(fix.place)}" if fix.place else "Fix in a table"
+    title = _("Fix %(field)s") % {"field": as_spelled(fix.place)} if fix.place else _("Fix in a table")
     context = {**_builder(fix), **_result(fix, page), "keep": KeepForm.of(request.POST, fix)}
     # A rule that was added this moment is not wrong yet; the cursor stands in it.
     context["is_new"] = request.POST.get("add") in RULES
@@ -190,13 +191,13 @@ def _send(request: HttpRequest, fix: BulkFix) -> Problem | None:
     except (RuleError, ResolutionError, FilterError) as problem:
         return problem
     if fix.status == BulkFix.Status.AWAITING:
-        messages.success(request, "Sent for approval. Nothing goes out until someone else approves it.")
+        messages.success(request, _("Sent for approval. Nothing is sent until someone else approves it."))
     if keep.is_wanted:
         try:
             keep.save(fix, actor)
-            messages.success(request, "The rules are kept for future failures like these.")
+            messages.success(request, _("The rules are kept for future failures like these."))
         except ResolutionError as problem:
-            messages.warning(request, f"The rules were not kept: {problem.message}")
+            messages.warning(request, _("The rules were not kept: %(message)s") % {"message": problem.message})
     return None
 
 
@@ -249,11 +250,11 @@ def _result(fix: BulkFix, page: _Page, seconds: float = PREVIEW_SECONDS) -> dict
         "later": page.start + ROWS_SHOWN if page.start + ROWS_SHOWN < shown else None,
         "limit": MEMBERS_LIMIT,
         "tabs": [
-            ("all", "All", plan.reached),
-            ("fits", "Fit", counts["fits"]),
-            ("unlike", "Unlike what arrived", counts["unlike"]),
-            ("unchanged", "Unchanged", counts["unchanged"]),
-            ("breaks", "Do not fit", counts["breaks"]),
+            ("all", _("All"), plan.reached),
+            ("fits", _("Fit"), counts["fits"]),
+            ("unlike", _("Unlike what arrived"), counts["unlike"]),
+            ("unchanged", _("Unchanged"), counts["unchanged"]),
+            ("breaks", _("Do not fit"), counts["breaks"]),
         ],
     }
 

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from deliveries.models import BulkFix
 from deliveries.recipes import drafts
 from deliveries.recipes.plan import SEND_SECONDS, Row
 from deliveries.recipes.rules import RuleError
 from deliveries.recipes.sheets import Line, SheetError, match, read_csv, read_pasted, typed_value
+from integrations.foundation.numbers import grouped
 
 PROBLEMS_SHOWN: Final = 20
 
@@ -41,9 +44,13 @@ def take_typed(request: HttpRequest, fix: BulkFix, wanted: Callable[[], IsWanted
         return []
     found = match(lines, rows_of(fix, everything if lines[0].key else wanted()))
     number = _type(fix, found.texts)
-    notes = [f"{number} value{'s' * (number != 1)} taken over.", *found.problems[:PROBLEMS_SHOWN]]
-    if len(found.problems) > PROBLEMS_SHOWN:
-        notes.append(f"… and {len(found.problems) - PROBLEMS_SHOWN} more lines that fit no row.")
+    taken = ngettext("%(number)s value taken over.", "%(number)s values taken over.", number)
+    notes = [taken % {"number": grouped(number)}, *found.problems[:PROBLEMS_SHOWN]]
+    if (more := len(found.problems) - PROBLEMS_SHOWN) > 0:
+        said = ngettext(
+            "… and %(number)s more line that fits no row.", "… and %(number)s more lines that fit no row.", more
+        )
+        notes.append(said % {"number": grouped(more)})
     return notes
 
 
@@ -57,7 +64,7 @@ def _lines(request: HttpRequest) -> list[Line]:
         return read_pasted(form["pasted"])
     if form.get("do") == "import":
         if (sheet := request.FILES.get("sheet")) is None:
-            raise SheetError("Choose a file first.")
+            raise SheetError(_("Choose a file first."))
         return read_csv(sheet.read())
     return []
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from django.utils.translation import gettext as _
+
 from deliveries.recipes.rules.base import Option, Rule, RuleError, Step, ValueProblem
 from deliveries.recipes.rules.replacing import Digits, Lookup, Pattern, Prefix, Replace
 from deliveries.recipes.rules.text import Case, Pad, Strip, Trim
@@ -62,15 +64,20 @@ def parse_rules(given: Any) -> tuple[Step, ...]:
     Raises RuleError with the position of the one that cannot be used.
     """
     if not isinstance(given, Sequence) or isinstance(given, str):
-        raise RuleError("Rules are a list.")
+        raise RuleError(_("Rules are a list."))
     if len(given) > STEPS_LIMIT:
-        raise RuleError(f"At most {STEPS_LIMIT} rules can follow each other.")
+        raise RuleError(_("At most %(limit)s rules can follow each other.") % {"limit": STEPS_LIMIT})
     steps = []
     for position, one in enumerate(given):
         name = one.get("rule") if isinstance(one, Mapping) else None
         rule = RULES.get(name) if isinstance(name, str) else None
         if rule is None:
-            raise RuleError(f"Unknown rule {name!r}. Available rules: {', '.join(RULES)}.", "rule", position)
+            raise RuleError(
+                _("Unknown rule %(name)s. Available rules: %(values)s.")
+                % {"name": repr(name), "values": ", ".join(RULES)},
+                "rule",
+                position,
+            )
         try:
             steps.append(Step(rule, rule.clean(one)))
         except RuleError as error:
@@ -87,7 +94,7 @@ def run(steps: Sequence[Step], value: Any, payload: Any) -> Any:
         except ValueProblem as problem:
             raise ValueProblem(f"{step.rule.label}: {problem}") from None
         except BudgetExceeded:
-            raise ValueProblem(f"{step.rule.label}: this takes too long on this value.") from None
+            raise ValueProblem(_("%(rule)s: this takes too long on this value.") % {"rule": step.rule.label}) from None
     return value
 
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from django.utils.translation import gettext as _
 
 from integrations.foundation.json_places import MISSING, kind_of
+from integrations.foundation.numbers import grouped
 from integrations.foundation.strict_json import compact_json
 from subscriptions.budget import Budget
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 
 #: Characters of a text that rules work on, and make.
 TEXT_LIMIT: Final = 10_000
@@ -36,11 +43,11 @@ class Option:
     """A field of a rule's form: `kind` is text, choice, tick or path. `choices` are pairs of value and label."""
 
     name: str
-    label: str
+    label: StrOrPromise
     kind: str = "text"
     default: str = ""
-    help: str = ""
-    choices: tuple[tuple[str, str], ...] = ()
+    help: StrOrPromise = ""
+    choices: tuple[tuple[str, StrOrPromise], ...] = ()
     is_required: bool = False
     #: Another option and the value of it for which this one counts.
     when: tuple[str, str] | None = None
@@ -51,17 +58,21 @@ class Option:
             return ON if given in (True, ON, "true", "1") else ""
         given = self.default if given is None else given
         if isinstance(given, bool) or not isinstance(given, str | int):
-            raise RuleError(f"{self.label} must be text.", self.name)
+            raise RuleError(_("%(field)s must be text.") % {"field": self.label}, self.name)
         text = str(given)
         if len(text) > OPTION_LIMIT:
-            raise RuleError(f"{self.label} has more than {OPTION_LIMIT:,} characters.", self.name)
+            raise RuleError(
+                _("%(field)s has more than %(limit)s characters.")
+                % {"field": self.label, "limit": grouped(OPTION_LIMIT)},
+                self.name,
+            )
         if "\0" in text:
-            raise RuleError(f"{self.label} holds a NUL character.", self.name)
+            raise RuleError(_("%(field)s holds a NUL character.") % {"field": self.label}, self.name)
         if self.kind == "choice" and text not in dict(self.choices):
-            known = ", ".join(value for value, _ in self.choices)
-            raise RuleError(f"{self.label} is one of: {known}.", self.name)
+            known = ", ".join(value for value, _label in self.choices)
+            raise RuleError(_("%(field)s is one of: %(values)s.") % {"field": self.label, "values": known}, self.name)
         if self.is_required and text == "":
-            raise RuleError(f"{self.label} is empty. Fill it in, or remove the rule.", self.name)
+            raise RuleError(_("%(field)s is empty. Fill it in, or remove the rule.") % {"field": self.label}, self.name)
         return text
 
 
@@ -72,15 +83,18 @@ class Rule:
     """One kind of change. `chosen` below is what `clean` returned."""
 
     name: ClassVar[str]
-    label: ClassVar[str]
-    sentence: ClassVar[str]
+    label: ClassVar[StrOrPromise]
+    sentence: ClassVar[StrOrPromise]
     options: ClassVar[tuple[Option, ...]] = ()
 
     def clean(self, given: Mapping[str, Any]) -> dict[str, str]:
         """The options as they are kept. Raises RuleError, also for names that the rule does not have."""
         known = {option.name for option in self.options}
         if unknown := sorted(set(given) - known - {"rule"}):
-            raise RuleError(f"{self.label} has no option {unknown[0]!r}.", unknown[0])
+            raise RuleError(
+                _("%(rule)s has no option %(option)s.") % {"rule": self.label, "option": repr(unknown[0])},
+                unknown[0],
+            )
         chosen = {option.name: option.clean(given.get(option.name)) for option in self.options}
         self.check(chosen)
         return chosen
@@ -94,7 +108,7 @@ class Rule:
 
     def described(self, chosen: Chosen) -> str:
         """The rule in one line, for lists and the audit."""
-        return self.label
+        return str(self.label)
 
     def expression(self, chosen: Chosen, inner: str) -> str | None:
         """The same as JMESPath over the expression `inner`; None where JMESPath cannot say it."""
@@ -125,7 +139,7 @@ def on_text(value: Any, change: Callable[[str], str]) -> Any:
     if changed == text:
         return value
     if len(changed) > TEXT_LIMIT:
-        raise ValueProblem(f"The text would have more than {TEXT_LIMIT:,} characters.")
+        raise ValueProblem(_("The text would have more than %(limit)s characters.") % {"limit": grouped(TEXT_LIMIT)})
     return changed
 
 
@@ -133,10 +147,13 @@ def text_of(value: Any) -> str:
     """Raises ValueProblem for what is no text and no number."""
     if isinstance(value, str):
         if len(value) > TEXT_LIMIT:
-            raise ValueProblem(f"The text has more than {TEXT_LIMIT:,} characters: edit this one by itself.")
+            raise ValueProblem(
+                _("The text has more than %(limit)s characters: edit this one by itself.")
+                % {"limit": grouped(TEXT_LIMIT)}
+            )
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueProblem(f"This rule is for text, and the value is {kind_of(value)}.")
+        raise ValueProblem(_("This rule is for text, and the value is %(kind)s.") % {"kind": _(kind_of(value))})
     return compact_json(value)
 
 

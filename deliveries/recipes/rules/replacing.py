@@ -5,6 +5,9 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from deliveries.recipes.rules.base import (
     ON,
     Chosen,
@@ -23,12 +26,12 @@ from subscriptions.json_schema import SchemaError
 
 class Replace(Rule):
     name = "replace"
-    label = "Find and replace"
-    sentence = "Replaces a text wherever it stands."
+    label = gettext_lazy("Find and replace")
+    sentence = gettext_lazy("Replaces a text wherever it stands.")
     options = (
-        Option("find", "Find", is_required=True),
-        Option("with", "Replace with", help="Empty removes it."),
-        Option("whole", "Only where it is the whole value", "tick"),
+        Option("find", gettext_lazy("Find"), is_required=True),
+        Option("with", gettext_lazy("Replace with"), help=gettext_lazy("Empty removes it.")),
+        Option("whole", gettext_lazy("Only where it is the whole value"), "tick"),
     )
 
     def apply(self, value: Any, payload: Any, chosen: Chosen, budget: Budget) -> Any:
@@ -38,7 +41,10 @@ class Replace(Rule):
         return on_text(value, lambda text: _replaced(text, old, new))
 
     def described(self, chosen: Chosen) -> str:
-        return f"Replace {shown_text(chosen['find'])} with {shown_text(chosen['with'])}"
+        return _("Replace %(text)s with %(replacement)s") % {
+            "text": shown_text(chosen["find"]),
+            "replacement": shown_text(chosen["with"]),
+        }
 
     def expression(self, chosen: Chosen, inner: str) -> str | None:
         if chosen["whole"] == ON:
@@ -55,11 +61,17 @@ def _replaced(text: str, old: str, new: str) -> str:
 
 class Pattern(Rule):
     name = "pattern"
-    label = "Find by pattern"
-    sentence = "Replaces what a regular expression (RE2) matches."
+    label = gettext_lazy("Find by pattern")
+    sentence = gettext_lazy("Replaces what a regular expression (RE2) matches.")
     options = (
-        Option("find", "Pattern", is_required=True, help=r"For example ^0+ or (\d{3})(\d{4})"),
-        Option("with", "Replace with", help=r"\1 is what the first pair of brackets matched. Empty removes it."),
+        Option(
+            "find", gettext_lazy("Pattern"), is_required=True, help=gettext_lazy(r"For example ^0+ or (\d{3})(\d{4})")
+        ),
+        Option(
+            "with",
+            gettext_lazy("Replace with"),
+            help=gettext_lazy(r"\1 is what the first pair of brackets matched. Empty removes it."),
+        ),
     )
 
     def check(self, chosen: Chosen) -> None:
@@ -76,22 +88,27 @@ class Pattern(Rule):
         return on_text(value, lambda text: found.replaced(text, budget.charge))
 
     def described(self, chosen: Chosen) -> str:
-        return f"Replace the pattern {shown_text(chosen['find'])} with {shown_text(chosen['with'])}"
+        return _("Replace the pattern %(text)s with %(replacement)s") % {
+            "text": shown_text(chosen["find"]),
+            "replacement": shown_text(chosen["with"]),
+        }
 
 
 class Prefix(Rule):
     name = "prefix"
-    label = "Change the beginning"
-    sentence = "Puts a beginning such as a country code in place of another, or in front."
+    label = gettext_lazy("Change the beginning")
+    sentence = gettext_lazy("Puts a beginning such as a country code in place of another, or in front.")
     options = (
-        Option("to", "Begins with", is_required=True, help="For example +254"),
-        Option("from", "Instead of", help="One or several, separated by commas: 00254, 254, 0"),
-        Option("add", "Also put it in front where none of these is there", "tick"),
+        Option("to", gettext_lazy("Begins with"), is_required=True, help=gettext_lazy("For example +254")),
+        Option(
+            "from", gettext_lazy("Instead of"), help=gettext_lazy("One or several, separated by commas: 00254, 254, 0")
+        ),
+        Option("add", gettext_lazy("Also put it in front where none of these is there"), "tick"),
     )
 
     def check(self, chosen: Chosen) -> None:
         if not _beginnings(chosen) and chosen["add"] != ON:
-            raise RuleError("Say what it stands instead of, or tick that it is put in front.", "from")
+            raise RuleError(_("Say what it stands instead of, or tick that it is put in front."), "from")
 
     def apply(self, value: Any, payload: Any, chosen: Chosen, budget: Budget) -> Any:
         return on_text(value, lambda text: _begun(text, chosen))
@@ -99,9 +116,11 @@ class Prefix(Rule):
     def described(self, chosen: Chosen) -> str:
         begins, to = _beginnings(chosen), shown_text(chosen["to"])
         if not begins:
-            return f"Put {to} in front"
-        old = " or ".join(map(shown_text, begins))
-        return f"Put {to} in place of {old}" + (", or in front" if chosen["add"] == ON else "")
+            return _("Put %(text)s in front") % {"text": to}
+        words = {"text": to, "others": f" {_('or')} ".join(map(shown_text, begins))}
+        if chosen["add"] == ON:
+            return _("Put %(text)s in place of %(others)s, or in front") % words
+        return _("Put %(text)s in place of %(others)s") % words
 
     def expression(self, chosen: Chosen, inner: str) -> str | None:
         if _beginnings(chosen):
@@ -127,14 +146,14 @@ def _begun(text: str, chosen: Chosen) -> str:
 
 class Digits(Rule):
     name = "digits"
-    label = "Letters to digits"
-    sentence = "Turns letters that were typed instead of digits into these: O into 0, l and I into 1."
+    label = gettext_lazy("Letters to digits")
+    sentence = gettext_lazy("Turns letters that were typed instead of digits into these: O into 0, l and I into 1.")
     options = (
         Option(
             "pairs",
-            "Letters and digits",
+            gettext_lazy("Letters and digits"),
             default="O=0 o=0 I=1 l=1 i=1 |=1 S=5 s=5 B=8 Z=2 z=2",
-            help="Pairs, separated by blanks. Digits of other scripts become 0 to 9 as well.",
+            help=gettext_lazy("Pairs, separated by blanks. Digits of other scripts become 0 to 9 as well."),
             is_required=True,
         ),
     )
@@ -147,7 +166,9 @@ class Digits(Rule):
         return on_text(value, lambda text: "".join(pairs.get(one) or _ascii_digit(one) for one in text))
 
     def described(self, chosen: Chosen) -> str:
-        return f"Letters to digits: {chosen['pairs'].strip().replace('=', '→').replace(' ', ', ')}"
+        return _("Letters to digits: %(pairs)s") % {
+            "pairs": chosen["pairs"].strip().replace("=", "→").replace(" ", ", ")
+        }
 
     def expression(self, chosen: Chosen, inner: str) -> str | None:
         for letter, digit in _pairs(chosen).items():
@@ -160,7 +181,9 @@ def _pairs(chosen: Chosen) -> dict[str, str]:
     for part in chosen["pairs"].split():
         letter, sign, digit = part.partition("=")
         if not sign or len(letter) != 1 or len(digit) != 1:
-            raise RuleError(f"{part!r} is no pair. Write pairs as O=0, separated by blanks.", "pairs")
+            raise RuleError(
+                _("%(pair)s is no pair. Write pairs as O=0, separated by blanks.") % {"pair": repr(part)}, "pairs"
+            )
         pairs[letter] = digit
     return pairs
 
@@ -171,11 +194,13 @@ def _ascii_digit(character: str) -> str:
 
 class Lookup(Rule):
     name = "map"
-    label = "Replace by list"
-    sentence = "Replaces whole values by a list: Kenya by KE, Uganda by UG. Capitals and blanks around do not matter."
+    label = gettext_lazy("Replace by list")
+    sentence = gettext_lazy(
+        "Replaces whole values by a list: Kenya by KE, Uganda by UG. Capitals and blanks around do not matter."
+    )
     options = (
-        Option("pairs", "List", is_required=True, help="Kenya=KE; Uganda=UG"),
-        Option("strict", "Others do not fit", "tick"),
+        Option("pairs", gettext_lazy("List"), is_required=True, help=gettext_lazy("Kenya=KE; Uganda=UG")),
+        Option("strict", gettext_lazy("Others do not fit"), "tick"),
     )
 
     def check(self, chosen: Chosen) -> None:
@@ -187,13 +212,13 @@ class Lookup(Rule):
         def looked_up(text: str) -> str:
             found = pairs.get(text.strip().casefold())
             if found is None and chosen["strict"] == ON and text not in pairs.values():
-                raise ValueProblem("It is not in the list.")
+                raise ValueProblem(_("It is not in the list."))
             return text if found is None else found
 
         return on_text(value, looked_up)
 
     def described(self, chosen: Chosen) -> str:
-        return f"Replace by list: {chosen['pairs'].strip().replace('=', '→')}"
+        return _("Replace by list: %(pairs)s") % {"pairs": chosen["pairs"].strip().replace("=", "→")}
 
 
 def _list(text: str) -> dict[str, str]:
@@ -201,6 +226,9 @@ def _list(text: str) -> dict[str, str]:
     for part in filter(str.strip, text.split(";")):
         old, sign, new = part.partition("=")
         if not sign or not old.strip():
-            raise RuleError(f"{part.strip()[:60]!r} is no pair. Write pairs as Kenya=KE, separated by ;", "pairs")
+            raise RuleError(
+                _("%(pair)s is no pair. Write pairs as Kenya=KE, separated by ;") % {"pair": repr(part.strip()[:60])},
+                "pairs",
+            )
         pairs[old.strip().casefold()] = new.strip()
     return pairs

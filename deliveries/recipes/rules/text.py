@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from deliveries.recipes.rules.base import Chosen, Option, Rule, RuleError, on_text, quoted, shown_text
 from subscriptions.budget import Budget
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
 
 #: Marks that nobody sees and every copy from a web page or a spreadsheet brings along.
 _INVISIBLE: Final = {
@@ -28,14 +35,14 @@ _INVISIBLE: Final = {
 
 class Trim(Rule):
     name = "trim"
-    label = "Trim"
-    sentence = "Removes blanks and invisible characters at both ends."
+    label = gettext_lazy("Trim")
+    sentence = gettext_lazy("Removes blanks and invisible characters at both ends.")
 
     def apply(self, value: Any, payload: Any, chosen: Chosen, budget: Budget) -> Any:
         return on_text(value, _trimmed)
 
     def described(self, chosen: Chosen) -> str:
-        return "Trim blanks"
+        return _("Trim blanks")
 
     def expression(self, chosen: Chosen, inner: str) -> str | None:
         return f"trim({inner})"
@@ -56,37 +63,43 @@ def _is_blank(character: str) -> bool:
 
 class Strip(Rule):
     name = "strip"
-    label = "Remove characters"
-    sentence = "Removes certain characters everywhere in the text, or all but certain ones."
+    label = gettext_lazy("Remove characters")
+    sentence = gettext_lazy("Removes certain characters everywhere in the text, or all but certain ones.")
     options = (
         Option(
             "which",
-            "Remove",
+            gettext_lazy("Remove"),
             "choice",
             "these",
             choices=(
-                ("these", "these characters"),
-                ("not_digits", "all but digits"),
-                ("not_phone", "all but digits and a + in front"),
-                ("not_alphanumeric", "all but letters and digits"),
-                ("blanks", "all blanks"),
-                ("invisible", "invisible characters"),
+                ("these", gettext_lazy("these characters")),
+                ("not_digits", gettext_lazy("all but digits")),
+                ("not_phone", gettext_lazy("all but digits and a + in front")),
+                ("not_alphanumeric", gettext_lazy("all but letters and digits")),
+                ("blanks", gettext_lazy("all blanks")),
+                ("invisible", gettext_lazy("invisible characters")),
             ),
         ),
-        Option("characters", "Characters", default=" -().", help="A blank counts too.", when=("which", "these")),
+        Option(
+            "characters",
+            gettext_lazy("Characters"),
+            default=" -().",
+            help=gettext_lazy("A blank counts too."),
+            when=("which", "these"),
+        ),
     )
 
     def check(self, chosen: Chosen) -> None:
         if chosen["which"] == "these" and not chosen["characters"]:
-            raise RuleError("Say which characters to remove.", "characters")
+            raise RuleError(_("Say which characters to remove."), "characters")
 
     def apply(self, value: Any, payload: Any, chosen: Chosen, budget: Budget) -> Any:
         return on_text(value, lambda text: _STRIPPERS[chosen["which"]](text, chosen["characters"]))
 
     def described(self, chosen: Chosen) -> str:
         if chosen["which"] == "these":
-            return f"Remove the characters {shown_text(chosen['characters'])}"
-        return f"Remove {dict(self.options[0].choices)[chosen['which']]}"
+            return _("Remove the characters %(characters)s") % {"characters": shown_text(chosen["characters"])}
+        return str(_REMOVED[chosen["which"]])
 
     def expression(self, chosen: Chosen, inner: str) -> str | None:
         removed = {"these": chosen["characters"], "blanks": " "}.get(chosen["which"], "")
@@ -97,11 +110,20 @@ class Strip(Rule):
         return inner
 
 
+_REMOVED: Final[Mapping[str, StrPromise]] = {
+    "not_digits": gettext_lazy("Remove all but digits"),
+    "not_phone": gettext_lazy("Remove all but digits and a + in front"),
+    "not_alphanumeric": gettext_lazy("Remove all but letters and digits"),
+    "blanks": gettext_lazy("Remove all blanks"),
+    "invisible": gettext_lazy("Remove invisible characters"),
+}
+
+
 def _kept(is_kept: Callable[[str], bool]) -> Callable[[str, str], str]:
-    return lambda text, _: "".join(filter(is_kept, text))
+    return lambda text, _characters: "".join(filter(is_kept, text))
 
 
-def _phone(text: str, _: str) -> str:
+def _phone(text: str, _characters: str) -> str:
     digits = "".join(filter(str.isdecimal, text))
     begins = _trimmed(text).lstrip("([").startswith(("+", "＋"))
     return f"+{digits}" if begins and digits else digits
@@ -119,18 +141,18 @@ _STRIPPERS: Final[Mapping[str, Callable[[str, str], str]]] = {
 
 class Case(Rule):
     name = "case"
-    label = "Capitals"
-    sentence = "Writes the text in small letters, in capitals, or each word with a capital."
+    label = gettext_lazy("Capitals")
+    sentence = gettext_lazy("Writes the text in small letters, in capitals, or each word with a capital.")
     options = (
         Option(
             "to",
-            "Write it",
+            gettext_lazy("Write it"),
             "choice",
             "lower",
             choices=(
-                ("lower", "in small letters"),
-                ("upper", "in capitals"),
-                ("title", "with A Capital For Each Word"),
+                ("lower", gettext_lazy("in small letters")),
+                ("upper", gettext_lazy("in capitals")),
+                ("title", gettext_lazy("with A Capital For Each Word")),
             ),
         ),
     )
@@ -149,19 +171,26 @@ class Case(Rule):
         return on_text(value, self._CHANGES[chosen["to"]])
 
     def described(self, chosen: Chosen) -> str:
-        return f"Write it {dict(self.options[0].choices)[chosen['to']]}"
+        return str(_WRITTEN[chosen["to"]])
 
     def expression(self, chosen: Chosen, inner: str) -> str | None:
         return f"{chosen['to']}({inner})" if chosen["to"] in ("lower", "upper") else None
 
 
+_WRITTEN: Final[Mapping[str, StrPromise]] = {
+    "lower": gettext_lazy("Write it in small letters"),
+    "upper": gettext_lazy("Write it in capitals"),
+    "title": gettext_lazy("Write it with A Capital For Each Word"),
+}
+
+
 class Pad(Rule):
     name = "pad"
-    label = "Fill up in front"
-    sentence = "Fills a text up to a length: a postcode that has lost its leading zeros."
+    label = gettext_lazy("Fill up in front")
+    sentence = gettext_lazy("Fills a text up to a length: a postcode that has lost its leading zeros.")
     options = (
-        Option("length", "To characters", is_required=True, help="For example 5"),
-        Option("with", "With", default="0", is_required=True),
+        Option("length", gettext_lazy("To characters"), is_required=True, help=gettext_lazy("For example 5")),
+        Option("with", gettext_lazy("With"), default="0", is_required=True),
     )
 
     def check(self, chosen: Chosen) -> None:
@@ -169,12 +198,15 @@ class Pad(Rule):
             not (chosen["length"].isascii() and chosen["length"].isdecimal())
             or not 1 <= int(chosen["length"][:4]) <= 100
         ):
-            raise RuleError("The length is a number from 1 to 100.", "length")
+            raise RuleError(_("The length is a number from 1 to 100."), "length")
         if len(chosen["with"]) != 1:
-            raise RuleError("Fill up with one character.", "with")
+            raise RuleError(_("Fill up with one character."), "with")
 
     def apply(self, value: Any, payload: Any, chosen: Chosen, budget: Budget) -> Any:
         return on_text(value, lambda text: text.rjust(int(chosen["length"]), chosen["with"]) if text else text)
 
     def described(self, chosen: Chosen) -> str:
-        return f"Fill up to {chosen['length']} characters with {shown_text(chosen['with'])}"
+        return _("Fill up to %(length)s characters with %(replacement)s") % {
+            "length": chosen["length"],
+            "replacement": shown_text(chosen["with"]),
+        }

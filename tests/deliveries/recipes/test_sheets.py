@@ -88,7 +88,7 @@ def test_one_column_follows_the_order_of_the_rows_and_empty_lines_leave_theirs()
     rows = [row("1", "a"), row("2", "b"), row("3", "c")]
     found = match(read_pasted("A\r\n\r\nC\r\nD\r\n"), rows)
     assert [(one.member.object_id, text) for one, text in found.texts] == [("1", "A"), ("3", "C")]
-    assert found.problems == ["1 pasted lines are beyond the last row."]
+    assert found.problems == ["1 pasted line is beyond the last row."]
 
 
 def test_three_columns_are_refused() -> None:

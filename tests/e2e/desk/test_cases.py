@@ -42,7 +42,7 @@ def test_a_case_is_handed_over_commented_snoozed_and_comes_back(
     page.get_by_text("Hand to a manager…").click()
     page.get_by_label("What they should do").fill("Please look at the token.")
     page.get_by_role("button", name="Hand it over").click()
-    page.get_by_text("The case is with max now.").wait_for()
+    page.get_by_text("The case is assigned to max now.").wait_for()
     page.get_by_label("Comment", exact=True).fill("The customer <b>waits</b>.")
     page.get_by_role("button", name="Add comment").click()
     page.get_by_text("The customer <b>waits</b>.").wait_for()
