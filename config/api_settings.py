@@ -37,6 +37,7 @@ def spectacular_settings() -> dict[str, Any]:
             "OpenOrResolvedEnum": [("open", "open"), ("resolved", "resolved")],
             "KindEnum": "integrations.sources.SOURCE_KINDS",
             "ChannelKindEnum": "notifications.channels.CHANNEL_KINDS",
+            "BulkActionEnum": "deliveries.api.bulk_bodies.ACTIONS",
             "LevelEnum": "notifications.models.Notification.Level",
         },
     }

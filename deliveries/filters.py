@@ -16,10 +16,12 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.expressions import RawSQL
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.translation import gettext
 
 from deliveries.models import BulkFixItem, Delivery, Event, ReplayItem, Revision, SimulationItem
 from deliveries.stats.topics import known_names
 from integrations.foundation.identifiers import first_id_at, parse_public_id
+from integrations.foundation.numbers import grouped
 from integrations.models import Integration, Store
 
 #: How many events of one object are examined in a search by object id.
@@ -46,7 +48,8 @@ def clean_filters(params: Mapping[str, Any]) -> dict[str, str]:
     for given, value in params.items():
         name = _SPELLINGS.get(given, given)
         if name not in _FILTERS:
-            raise FilterError(given, f"Unknown filter {given!r}. Available filters: {', '.join(_FILTERS)}.")
+            words = gettext("Unknown filter %(name)r. Available filters: %(known)s.")
+            raise FilterError(given, words % {"name": given, "known": ", ".join(_FILTERS)})
         if text := _as_text(value):
             cleaned[name] = text
     return cleaned
@@ -87,7 +90,8 @@ def _status(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries
     for word in wanted:
         if word not in Delivery.Status.values:
             known = ", ".join(Delivery.Status.values)
-            raise FilterError("status", f"Unknown status {word!r}. Available statuses: {known}.")
+            words = gettext("Unknown status %(status)r. Available statuses: %(known)s.")
+            raise FilterError("status", words % {"status": word, "known": known})
     return queryset.filter(status__in=wanted)
 
 
@@ -95,13 +99,13 @@ def _store_ids(text: str) -> list[uuid.UUID]:
     try:
         return [uuid.UUID(word.strip()) for word in text.split(",")]
     except ValueError:
-        raise FilterError("store", f"{text!r} is not a store id.") from None
+        raise FilterError("store", gettext("%(text)r is not a store id.") % {"text": text}) from None
 
 
 def _store(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
     ids = _store_ids(text)
     if Store.objects.filter(id__in=ids).count() != len(set(ids)):
-        raise FilterError("store", f"Unknown store {text!r}.")
+        raise FilterError("store", gettext("Unknown store %(text)r.") % {"text": text})
     return queryset.filter(store_id=ids[0]) if len(ids) == 1 else queryset.filter(store_id__in=ids)
 
 
@@ -116,14 +120,16 @@ def _integration(queryset: Deliveries, text: str, cleaned: Mapping[str, str]) ->
     if not ids and text.isascii() and text.isdecimal() and len(text) < 19:
         ids = list(candidates.filter(id=int(text)).values_list("id", flat=True))
     if not ids:
-        raise FilterError("integration", f"Unknown integration {text!r}.")
+        raise FilterError("integration", gettext("Unknown integration %(text)r.") % {"text": text})
     return queryset.filter(integration_id=ids[0]) if len(ids) == 1 else queryset.filter(integration_id__in=ids)
 
 
 def _subscription(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
     wanted = parse_public_id("nsub", text)
     if wanted is None:
-        raise FilterError("subscription", f"{text!r} is not the id of a subscription (nsub_…).")
+        raise FilterError(
+            "subscription", gettext("%(text)r is not the id of a subscription (nsub_…).") % {"text": text}
+        )
     return queryset.filter(subscription_id=wanted)
 
 
@@ -163,7 +169,8 @@ def moment_of(field: str, text: str) -> datetime:
     except ValueError:
         moment = None
     if moment is None or not 1970 < moment.year < 9000:
-        raise FilterError(field, f"{text!r} is not a time. Write it as 2026-01-31 or 2026-01-31T08:00:00Z.")
+        words = gettext("%(text)r is not a time. Write it as 2026-01-31 or 2026-01-31T08:00:00Z.")
+        raise FilterError(field, words % {"text": text})
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -172,7 +179,7 @@ def _group(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
     words = [word.strip() for word in text.split(",")]
     for word in words:
         if word != "none" and (not (word.isascii() and word.isdecimal()) or len(word) > 18):
-            raise FilterError("group", f"{word!r} is not the number of a failure group.")
+            raise FilterError("group", gettext("%(text)r is not the number of a failure group.") % {"text": word})
     numbers = [int(word) for word in words if word != "none"]
     if "none" in words:
         return queryset.filter(Q(failure_group=None) | Q(failure_group_id__in=numbers))
@@ -185,18 +192,19 @@ def _group(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
 
 def _approval(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
     if text != "awaited":
-        raise FilterError("approval", f"{text!r} is not possible here: only awaited.")
+        raise FilterError("approval", gettext("%(text)r is not possible here: only awaited.") % {"text": text})
     return queryset.filter(Exists(Revision.objects.filter(delivery=OuterRef("pk"), is_awaiting_approval=True)))
 
 
 def _ids(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
     words = [word.strip() for word in text.split(",")]
     if len(words) > IDS_LIMIT:
-        raise FilterError("ids", f"At most {IDS_LIMIT:,} ids at once. Use filters for more.")
+        message = gettext("At most %(number)s ids at once. Use filters for more.")
+        raise FilterError("ids", message % {"number": grouped(IDS_LIMIT)})
     found = []
     for word in words:
         if (wanted := parse_public_id("dlv", word)) is None:
-            raise FilterError("ids", f"{word[:60]!r} is not the id of a delivery (dlv_…).")
+            raise FilterError("ids", gettext("%(text)r is not the id of a delivery (dlv_…).") % {"text": word[:60]})
         found.append(wanted)
     return queryset.filter(id__in=found)
 
@@ -213,14 +221,16 @@ def _items(text: str, field: str, *, is_left_alone: bool) -> Any:
     try:
         replay_id = uuid.UUID(text)
     except ValueError:
-        raise FilterError(field, f"{text!r} is not the id of a bulk resend or discard.") from None
+        raise FilterError(
+            field, gettext("%(text)r is not the id of a bulk resend or discard.") % {"text": text}
+        ) from None
     return ReplayItem.objects.filter(replay_id=replay_id, is_left_alone=is_left_alone).values("delivery_id")
 
 
 def _bulk_fix(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Deliveries:
     wanted = parse_public_id("fix", text)
     if wanted is None:
-        raise FilterError("bulk_fix", f"{text!r} is not the id of a bulk fix (fix_…).")
+        raise FilterError("bulk_fix", gettext("%(text)r is not the id of a bulk fix (fix_…).") % {"text": text})
     return queryset.filter(id__in=BulkFixItem.objects.filter(fix_id=wanted).values("delivery_id"))
 
 
@@ -229,7 +239,7 @@ def _simulation(queryset: Deliveries, text: str, _: Mapping[str, str]) -> Delive
     try:
         simulation_id = uuid.UUID(text)
     except ValueError:
-        raise FilterError("simulation", f"{text!r} is not the id of a simulation.") from None
+        raise FilterError("simulation", gettext("%(text)r is not the id of a simulation.") % {"text": text}) from None
     items = SimulationItem.objects.filter(simulation_id=simulation_id, verdict="changed")
     mine = items.filter(event_id=OuterRef("event_id"), subscription_id=OuterRef("subscription_id"))
     return queryset.filter(Exists(mine), event_id__in=items.values("event_id"))

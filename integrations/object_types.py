@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import inflection
+from django.utils.translation import gettext as _
 
 #: The form of a key in a push. `\Z` instead of `$`, which would accept a trailing newline.
 KEY_PATTERN: Final = re.compile(r"^[a-z][a-z0-9_-]*\Z", re.ASCII)
@@ -104,15 +105,21 @@ def singular(plural_name: str, overrides: Mapping[str, str] | None = None) -> st
 def check_overrides(value: Any) -> None:
     """Raise ValueError unless `value` has the form `{plural: singular}`, both valid names of object types."""
     if not isinstance(value, dict):
-        raise ValueError('Write an object of plurals and their singulars, such as {"kudos": "kudos"}.')
+        raise ValueError(_('Write an object of plurals and their singulars, such as {"kudos": "kudos"}.'))
     if len(value) > OVERRIDES_LIMIT:
-        raise ValueError(f"These are {len(value)} words; at most {OVERRIDES_LIMIT} are allowed.")
+        raise ValueError(
+            _("These are %(number)s words; at most %(limit)s are allowed.")
+            % {"number": len(value), "limit": OVERRIDES_LIMIT}
+        )
     for word in (word for pair in value.items() for word in pair):
         if not isinstance(word, str) or len(word) > NAME_LIMIT or not KEY_PATTERN.match(word):
             shown = str(word)[:40] if isinstance(word, str) else type(word).__name__
             raise ValueError(
-                f"{shown!r} is not the name of an object type. A name begins with a small letter and has small "
-                f"letters, digits, hyphens and underscores, at most {NAME_LIMIT} of them."
+                _(
+                    "%(shown)r is not the name of an object type. A name begins with a small letter and has small "
+                    "letters, digits, hyphens and underscores, at most %(limit)s of them."
+                )
+                % {"shown": shown, "limit": NAME_LIMIT}
             )
 
 

@@ -10,6 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 #: Maximum number of outcomes, and of runs.
 OUTCOMES_KEPT = 200
 RUNS_KEPT = 40
@@ -18,13 +22,13 @@ SUCCESS = "ok"
 Runs = list[list[Any]]
 
 _PHRASES = {
-    "timeout": "timed out",
-    "dns": "not reached: its host name does not resolve",
-    "connection": "not reached",
-    "tls": "not reached: its certificate is not valid",
-    "refused_address": "not reached: its address is not allowed",
-    "configuration": "not sent: its settings cannot be used",
-    "protocol": "answered with invalid HTTP",
+    "timeout": gettext_noop("timed out"),
+    "dns": gettext_noop("not reached: its host name does not resolve"),
+    "connection": gettext_noop("not reached"),
+    "tls": gettext_noop("not reached: its certificate is not valid"),
+    "refused_address": gettext_noop("not reached: its address is not allowed"),
+    "configuration": gettext_noop("not sent: its settings cannot be used"),
+    "protocol": gettext_noop("answered with invalid HTTP"),
 }
 
 
@@ -75,12 +79,11 @@ class Recent:
         """Such as `150 of the last 150 refused with 401`; empty if no failure is known."""
         if not self.in_a_row:
             return ""
-        counted = f"{self.in_a_row:,} of the last {self.in_a_row:,}"
-        return (
-            f"{counted} {phrase(self.with_what)}"
-            if self.is_uniform
-            else (f"{counted} failed, most of them {phrase(self.with_what)}")
-        )
+        number = number_format(self.in_a_row, use_l10n=True, force_grouping=True)
+        words = {"number": number, "total": number, "outcome": phrase(self.with_what)}
+        if self.is_uniform:
+            return _("%(number)s of the last %(total)s %(outcome)s") % words
+        return _("%(number)s of the last %(total)s failed, most of them %(outcome)s") % words
 
 
 def recent_of(runs: Sequence[Sequence[Any]] | None) -> Recent:
@@ -106,5 +109,8 @@ def _summed(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 def phrase(what: str) -> str:
     if what.isdecimal():
-        return f"refused with {what}" if what.startswith("4") else f"answered with {what}"
-    return _PHRASES.get(what, f"failed ({what})" if what else "failed")
+        text = _("refused with %(status)s") if what.startswith("4") else _("answered with %(status)s")
+        return text % {"status": what}
+    if what in _PHRASES:
+        return _(_PHRASES[what])
+    return _("failed (%(what)s)") % {"what": what} if what else _("failed")

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Final
 
+from django.utils.translation import gettext as _
+
 MINUTE: Final = 60.0
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
@@ -28,7 +30,6 @@ JITTER: Final = 0.1
 #: One delay as people write it: `90`, `1.5h`, `30m`.
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)", re.ASCII)
 _UNIT_SECONDS: Final = {"": 1.0, "s": 1.0, "m": MINUTE, "h": HOUR, "d": DAY}
-_WHAT_TO_WRITE: Final = "Write a name ({names}) or a list of seconds such as [5, 300, 7200]."
 
 
 def _daily_to(total: float, start: Sequence[float]) -> tuple[float, ...]:
@@ -67,12 +68,12 @@ def parse_policy(value: str | Sequence[float]) -> tuple[float, ...]:
         named = POLICIES.get(value.strip().lower())
         return _checked(_delays_from_text(value)) if named is None else named
     if not isinstance(value, list | tuple):
-        raise ValueError(f"The retry policy is neither a name nor a list. {_advice()}")
+        raise ValueError(_("The retry policy is neither a name nor a list. %(advice)s") % {"advice": _advice()})
     return _checked(value)
 
 
 def _advice() -> str:
-    return _WHAT_TO_WRITE.format(names=", ".join(POLICIES))
+    return _("Write a name (%(names)s) or a list of seconds such as [5, 300, 7200].") % {"names": ", ".join(POLICIES)}
 
 
 def _delays_from_text(text: str) -> list[float]:
@@ -80,7 +81,9 @@ def _delays_from_text(text: str) -> list[float]:
     for word in re.split(r"[\s,]+", text.strip().strip("[]").strip()):
         match = _DELAY.fullmatch(word.lower())
         if match is None:
-            raise ValueError(f"There is no retry policy {text[:60]!r}. {_advice()}")
+            raise ValueError(
+                _("There is no retry policy %(text)r. %(advice)s") % {"text": text[:60], "advice": _advice()}
+            )
         delays.append(float(match[1]) * _UNIT_SECONDS[match[2]])
     return delays
 
@@ -88,14 +91,18 @@ def _delays_from_text(text: str) -> list[float]:
 def _checked(delays: Sequence[float]) -> tuple[float, ...]:
     if len(delays) > MAX_RETRIES:
         raise ValueError(
-            f"The retry policy has {len(delays)} entries; {MAX_RETRIES} is the most. Leave out the last ones."
+            _("The retry policy has %(number)s entries; %(limit)s is the most. Leave out the last ones.")
+            % {"number": len(delays), "limit": MAX_RETRIES}
         )
     for number, delay in enumerate(delays, start=1):
         is_number = isinstance(delay, int | float) and not isinstance(delay, bool)
         if not is_number or not 0 < delay <= MAX_DELAY:
             raise ValueError(
-                f"Entry {number} of the retry policy is {str(delay)[:40]!r}. Each must be a number of seconds "
-                f"greater than 0 and at most {MAX_DELAY:.0f} (30 days)."
+                _(
+                    "Entry %(number)s of the retry policy is %(delay)r. Each must be a number of seconds "
+                    "greater than 0 and at most %(limit)s (30 days)."
+                )
+                % {"number": number, "delay": str(delay)[:40], "limit": f"{MAX_DELAY:.0f}"}
             )
     return tuple(float(delay) for delay in delays)
 

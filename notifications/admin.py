@@ -14,15 +14,18 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
 from integrations.admin.cells import drawn
-from integrations.admin.export import columns
 from integrations.admin.lists import tab_page
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import Store
 from integrations.security.redaction import MASK
+from integrations.services.exports import columns
+from notifications import exported
 from notifications.channel_form import ChannelForm, form_of, option_names, shown_options
 from notifications.channels import CHANNEL_KINDS, ChannelError
 from notifications.models import Channel, ChannelMessage, Notification, PersonalNotice
@@ -35,12 +38,11 @@ _CARD = ("name", "label", "description", "icon")
 
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin):
+    list_title = gettext_lazy("Notifications")
+    one_of_them = gettext_lazy("notification")
     stock_pages = ("changelist",)
-    export_order = "created_at"
-    export_columns = columns(
-        "id:public_id", "level", "status", "summary", "store:store.name", "integration:integration.slug", "occurrences",
-        "created_at", "last_at", "resolved_at", "resolved_by",
-    )  # fmt: skip
+    export_order = exported.NOTIFICATIONS.order
+    export_columns = exported.NOTIFICATIONS.columns
 
     def export_rows(self, request: HttpRequest) -> QuerySet[Notification]:
         status = "resolved" if request.GET.get("tab") == "resolved" else "open"
@@ -61,7 +63,7 @@ class NotificationAdmin(ReadOnlyAdmin):
         _require(request, "notifications.view_notification")
         rows, context = tab_page(request, self.get_queryset(request))
         context |= {"rows": rows, "may_resolve": request.user.has_perm("notifications.change_notification")}
-        return _page(self, request, "notification/change_list", "Notifications", context)
+        return _page(self, request, "notification/change_list", _("Notifications"), context)
 
     def notification_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         _require(request, "notifications.view_notification")
@@ -81,10 +83,10 @@ class NotificationAdmin(ReadOnlyAdmin):
         actor = Actor.of_user(request.user)
         if found.status == Notification.Status.OPEN:
             resolve_notification(notification=found, actor=actor)
-            messages.success(request, "Marked as resolved. It reopens automatically if the failure recurs.")
+            messages.success(request, _("Marked as resolved. It reopens automatically if the failure recurs."))
         else:
             reopen_notification(notification=found, actor=actor)
-            messages.success(request, "Reopened.")
+            messages.success(request, _("Reopened."))
         if "cases" in request.POST:
             return redirect("admin:deliveries_failuregroup_changelist")
         return redirect("admin:notifications_notification_changelist" if "list" in request.POST else _page_of(found))
@@ -94,14 +96,14 @@ class NotificationAdmin(ReadOnlyAdmin):
         """Somebody has read a notice to them. Another person's is not found."""
         notice = PersonalNotice.objects.filter(pk=number, user=request.user.pk).first()
         if notice is None:
-            raise Http404("This notice does not exist.")
+            raise Http404(_("This notice does not exist."))
         mark_read(notice=notice)
         return redirect("admin:index")
 
     def _open(self, request: HttpRequest, pk: uuid.UUID) -> Notification:
         found = self.get_queryset(request).filter(pk=pk).first()
         if found is None:
-            raise Http404("This notification does not exist.")
+            raise Http404(_("This notification does not exist."))
         return found
 
 
@@ -112,13 +114,15 @@ def _page_of(notification: Notification) -> str:
 @admin.register(Channel)
 class ChannelAdmin(DeskAdmin):
     store_path = None
+    list_title = gettext_lazy("Channels")
+    one_of_them = gettext_lazy("channel")
     form = ChannelForm
     export_columns = columns(
         "id", "name", "kind", "level", "recipients", "quiet_from", "quiet_until", "window_minutes", "digest_minutes",
         "is_enabled", "last_error", "last_sent_at", "created_at",
     )  # fmt: skip
-    list_display = ["name", "kind_label", "level", "enabled", "last_sent", "last_error"]
-    empty_text = "A channel tells people or their pager when deliveries fail, for all stores or for some."
+    list_display = ["named", "kind_label", "level", "enabled", "last_sent", "error"]
+    empty_text = gettext_lazy("A channel tells people or their pager when deliveries fail, for all stores or for some.")
     change_form_template = "admin/notifications/channel/change_form.html"
 
     def get_urls(self) -> list[URLPattern]:
@@ -131,24 +135,32 @@ class ChannelAdmin(DeskAdmin):
             _require(request, "notifications.add_channel")
             # Not the classes themselves: a template would call them.
             cards = [{name: getattr(kind, name) for name in _CARD} for kind in CHANNEL_KINDS.values()]
-            return _page(self, request, "channel/kinds", "Add a channel", {"kinds": cards})
+            return _page(self, request, "channel/kinds", _("Add a channel"), {"kinds": cards})
         return super().add_view(request, form_url, extra_context)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         return super().get_form(request, obj, change=change, **{**kwargs, "form": form_of(_kind_of(request, obj))})
 
-    @admin.display(description="kind", ordering="kind")
+    @admin.display(description=gettext_lazy("name"), ordering="name")
+    def named(self, channel: Channel) -> str:
+        return channel.name
+
+    @admin.display(description=gettext_lazy("kind"), ordering="kind")
     def kind_label(self, channel: Channel) -> str:
         kind = CHANNEL_KINDS.get(channel.kind)
-        return kind.label if kind else channel.kind
+        return str(kind.label) if kind else channel.kind
 
-    @admin.display(description="state", ordering="is_enabled")
+    @admin.display(description=gettext_lazy("state"), ordering="is_enabled")
     def enabled(self, channel: Channel) -> SafeString:
         return drawn("pill", "active" if channel.is_enabled else "disabled")
 
-    @admin.display(description="last sent", ordering="last_sent_at")
+    @admin.display(description=gettext_lazy("last sent"), ordering="last_sent_at")
     def last_sent(self, channel: Channel) -> SafeString:
         return drawn("ago", channel.last_sent_at)
+
+    @admin.display(description=gettext_lazy("last error"), ordering="last_error")
+    def error(self, channel: Channel) -> str:
+        return channel.last_error
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
         """Staff limited to some stores see only channels that are limited to those stores."""
@@ -163,7 +175,7 @@ class ChannelAdmin(DeskAdmin):
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "stores" and visible_store_ids(request.user) is not None:
             # Choosing none would mean all stores, including other people's.
-            kwargs |= {"required": True, "help_text": "Choose at least one of your stores."}
+            kwargs |= {"required": True, "help_text": _("Choose at least one of your stores.")}
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> list[str]:
@@ -180,13 +192,13 @@ class ChannelAdmin(DeskAdmin):
             when = ["digest_minutes"] if kind.gathers else []
         found = [
             (None, {"fields": ["name", "kind", *own, "level", "is_enabled"]}),
-            ("Limit to", {"fields": ["stores", "integrations"]}),
-            ("When", {"fields": [*when, "quiet_from", "quiet_until"]}),
+            (_("Limit to"), {"fields": ["stores", "integrations"]}),
+            (_("When"), {"fields": [*when, "quiet_from", "quiet_until"]}),
         ]
         if kind is None or kind.has_recipients:
             names = ["sender", "account_sid", "auth_token"]
             left_out = self.get_exclude(request, obj)
-            found.append(("Sender", {"fields": [name for name in names if name not in left_out]}))
+            found.append((_("Sender"), {"fields": [name for name in names if name not in left_out]}))
         return found
 
     def _may_write(self, request: HttpRequest, channel: Channel | None) -> bool:
@@ -237,9 +249,9 @@ class ChannelAdmin(DeskAdmin):
             raise Http404
         try:
             send_test(channel=channel, recipient=recipient)
-            messages.success(request, f"Test sent to {recipient}.")
+            messages.success(request, _("Test sent to %(recipient)s.") % {"recipient": recipient})
         except ChannelError as error:
-            messages.error(request, f"The test was not sent. {error.message}")
+            messages.error(request, _("The test was not sent. %(error)s") % {"error": error.message})
         return redirect("admin:notifications_channel_change", pk)
 
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Max, QuerySet
 
 from notifications.channels import CHANNEL_KINDS
-from notifications.models import ChannelMessage
+from notifications.models import WITH_OTHERS, ChannelMessage
 
 Status = ChannelMessage.Status
 #: Messages about single incidents that a recipient of a channel gets within `ALONE_WINDOW`.
@@ -24,8 +24,6 @@ ALONE_WINDOW = timedelta(minutes=10)
 GATHERED_EVERY = timedelta(minutes=5)
 #: Maximum incidents of one message; it names a few and counts the others.
 MOST_TOGETHER = 2_000
-#: The text of a message that was sent as part of another one.
-WITH_OTHERS = "Sent in one message with others."
 
 #: What a message needs besides itself.
 _SHOWN = ("channel", "notification__store", "notification__integration", "notification__failure_group")

@@ -6,6 +6,8 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.security.redaction import MASK
 from notifications.channel_timing import MINUTES_LIMIT
@@ -27,25 +29,30 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
     initial_kind = "email"
 
     recipients = forms.CharField(
+        label=gettext_lazy("Recipients"),
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="One per line: +15551234567 for SMS, an address for e-mail.",
+        help_text=gettext_lazy("One per line: +15551234567 for SMS, an address for e-mail."),
     )
 
     window_minutes = forms.IntegerField(
+        label=gettext_lazy("Deduplication window"),
         min_value=1,
         max_value=MINUTES_LIMIT,
         initial=60,
-        help_text="Deduplication window, in minutes: at most one message per incident and recipient.",
+        help_text=gettext_lazy("In minutes: at most one message per incident and recipient."),
     )
     digest_minutes = forms.IntegerField(
+        label=gettext_lazy("Digest interval"),
         min_value=0,
         max_value=MINUTES_LIMIT,
         initial=0,
-        help_text="Digest interval, in minutes. 0 sends each message immediately.",
+        help_text=gettext_lazy("In minutes. 0 sends each message immediately."),
     )
 
     kind = forms.ChoiceField(
-        choices=[(name, kind.label) for name, kind in CHANNEL_KINDS.items()], widget=forms.HiddenInput
+        label=gettext_lazy("Kind"),
+        choices=[(name, kind.label) for name, kind in CHANNEL_KINDS.items()],
+        widget=forms.HiddenInput,
     )
 
     class Meta:
@@ -54,6 +61,13 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
             "name", "kind", "recipients", "level", "stores", "integrations", "account_sid", "auth_token", "sender",
             "quiet_from", "quiet_until", "window_minutes", "digest_minutes", "is_enabled",
         )  # fmt: skip
+        labels = {
+            "name": gettext_lazy("Name"),
+            "stores": gettext_lazy("Stores"),
+            "integrations": gettext_lazy("Integrations"),
+            "quiet_from": gettext_lazy("Quiet from"),
+            "quiet_until": gettext_lazy("Quiet until"),
+        }
         widgets = {
             "auth_token": forms.PasswordInput(attrs={"autocomplete": "new-password"}),
             "quiet_from": forms.TimeInput(attrs={"type": "time"}),
@@ -69,13 +83,17 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.fields.pop(name, None)
         if "auth_token" in self.fields:
             self.fields["auth_token"].required = False
-            self.fields["auth_token"].help_text = "Leave empty to keep it, or to use the installation's token."
+            self.fields["auth_token"].help_text = _("Leave empty to keep it, or to use the installation’s token.")
         for name, option in self._options().items():
             value = (self.instance.options or {}).get(option.name, "")
             if not option.is_secret:
                 self.initial.setdefault(name, value)
             elif value:
-                self.fields[name].help_text = f"{option.help} Leave empty to keep it.".strip()
+                self.fields[name].help_text = (
+                    _("%(help)s Leave empty to keep it.") % {"help": option.help}
+                    if option.help
+                    else _("Leave empty to keep it.")
+                )
         if self.instance.pk and "recipients" in self.fields:
             self.initial["recipients"] = "\n".join(self.instance.recipients)
 
@@ -120,12 +138,9 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
         if len(cleaned["recipients"]) > RECIPIENTS_LIMIT or any(
             len(one) > RECIPIENT_LENGTH for one in cleaned["recipients"]
         ):
-            raise ValidationError(
-                {
-                    "recipients": f"{RECIPIENTS_LIMIT} recipients of {RECIPIENT_LENGTH} characters each are "
-                    f"allowed at most."
-                }
-            )
+            words = _("At most %(recipients)s recipients of %(characters)s characters each are allowed.")
+            values = {"recipients": RECIPIENTS_LIMIT, "characters": RECIPIENT_LENGTH}
+            raise ValidationError({"recipients": words % values})
         if "kind" in cleaned:
             provider = provider_for(Channel(kind=cleaned["kind"]))
             for recipient in cleaned["recipients"]:

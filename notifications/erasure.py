@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from django.utils.translation import gettext_lazy
+
 from deliveries.erasure.place import Place
 from deliveries.erasure.rows import cut_texts
 from deliveries.models.erasure import ERASED_TEXT
 from notifications.models import Channel, ChannelMessage, Notification, PersonalNotice
 
 PLACES: Final = (
-    Place("notification", "Notifications", Notification, ("summary",), cut_texts),
+    Place("notification", gettext_lazy("Notifications"), Notification, ("summary",), cut_texts),
     Place(
         "channel_message",
-        "Messages to channels",
+        gettext_lazy("Messages to channels"),
         ChannelMessage,
         ("text", "error"),
         cut_texts,
         store="notification__store",
     ),
-    Place("personal_notice", "Notices to staff", PersonalNotice, ("text", "mail_error"), cut_texts),
-    Place("channel", "Channels", Channel, ("name", "recipients", "sender", "last_error"), None, store=""),
+    Place("personal_notice", gettext_lazy("Notices to staff"), PersonalNotice, ("text", "mail_error"), cut_texts),
+    Place("channel", gettext_lazy("Channels"), Channel, ("name", "recipients", "sender", "last_error"), None, store=""),
 )
 WITHOUT_PAYLOAD: Final = {
     "notifications.notification": {"resolved_by": "a name of staff", "key": "a key made by Hookdesk"},

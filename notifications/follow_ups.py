@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from integrations.foundation.languages import staff_language
 from notifications.channels import CHANNEL_KINDS, ChannelError, following, provider_for
 from notifications.channels.base import Event
 from notifications.messages import compose
@@ -116,7 +117,8 @@ def _send(rows: Sequence[OpenIncident], event: Event, now: datetime) -> bool:
             first.channel, first.recipient, told_of, event, now,
             key=f"{first.pk}:{first.told_at.isoformat()}", reference=first.reference, by=first.acknowledged_by,
         )  # fmt: skip
-        provider_for(first.channel).send(message)
+        with staff_language():
+            provider_for(first.channel).send(message)
     except ChannelError as error:
         _record_failure(mine, error, event, now)
         return False

@@ -1,4 +1,4 @@
-"""From notifications to the message that a channel sends."""
+"""From notifications to the message that a channel sends, in the language of the staff."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from hashlib import sha256
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
+from integrations.foundation.languages import staff_language
 from notifications.channels import OutgoingMessage
 from notifications.channels.base import Event
 from notifications.models import Channel, Notification
+from notifications.sms_text import sms
 from notifications.texts import Incident, email_text, harmless, sms_text, subject, title
 
 
@@ -29,20 +32,25 @@ def compose(
     """Return the message about these. `key`: the same for all attempts to send it. `by`: who acknowledged it."""
     incidents = tuple(_incident(channel, each, event, by) for each in notifications)
     link = f"{settings.PUBLIC_URL}/admin/notifications/notification/"
-    if event == "opened":
-        head = subject(incidents)
-        text = sms_text(incidents, link) if channel.kind == "sms" else email_text(incidents, link)
-    else:
-        head = text = title(incidents, event)
+    with staff_language():
+        if event == "opened":
+            head = subject(incidents)
+            text = sms_text(incidents, link) if channel.kind == "sms" else email_text(incidents, link)
+        else:
+            head = text = title(incidents, event)
     return OutgoingMessage(
         recipient, head, text, event, incidents, link, reference, _message_id(channel, event, key), now
     )
 
 
 def test_message(channel: Channel, recipient: str, now: datetime) -> OutgoingMessage:
-    text = f"Hookdesk: this is a test of the channel {channel.name}. {settings.PUBLIC_URL}/admin/"
+    link = f"{settings.PUBLIC_URL}/admin/"
+    with staff_language():
+        head = _("[Hookdesk] test")
+        words = _("Hookdesk: this is a test of the channel %(name)s.") % {"name": channel.name}
+    text = sms(words, link) if channel.kind == "sms" else f"{words} {link}"
     identity = _message_id(channel, "test", now.isoformat())
-    return OutgoingMessage(recipient, "[Hookdesk] test", text, event="test", id=identity, now=now)
+    return OutgoingMessage(recipient, head, text, event="test", id=identity, now=now)
 
 
 def _incident(channel: Channel, notification: Notification, event: Event, by: str) -> Incident:

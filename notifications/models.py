@@ -7,11 +7,17 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext, gettext_lazy, gettext_noop, pgettext_lazy
 
 from deliveries.models import Delivery, FailureGroup
 from integrations.foundation.identifiers import public_id
 from integrations.models import Integration, Store
 from integrations.security.encrypted_fields import EncryptedJSONField, EncryptedTextField
+
+#: The text of a message that was sent as part of another one.
+WITH_OTHERS = gettext_noop("Sent in one message with others.")
+#: The error of one whose worker died.
+INTERRUPTED = gettext_noop("The worker stopped while sending this message; it may have arrived.")
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
@@ -23,13 +29,13 @@ class Notification(models.Model):
     """A summary for staff. Errors have one per failure group; it counts, reopens and resolves automatically."""
 
     class Level(models.TextChoices):
-        INFO = "info", "info"
-        WARNING = "warning", "warning"
-        ERROR = "error", "error"
+        INFO = "info", pgettext_lazy("status", "info")
+        WARNING = "warning", pgettext_lazy("status", "warning")
+        ERROR = "error", pgettext_lazy("status", "error")
 
     class Status(models.TextChoices):
-        OPEN = "open", "open"
-        RESOLVED = "resolved", "resolved"
+        OPEN = "open", pgettext_lazy("status", "open")
+        RESOLVED = "resolved", pgettext_lazy("status", "resolved")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     store = models.ForeignKey(Store, models.CASCADE, related_name="notifications")
@@ -99,14 +105,23 @@ class Channel(models.Model):
     )
     options = EncryptedJSONField(default=dict, blank=True, null=True, help_text="The kind's own fields.")
     level = models.CharField(
-        "minimum level", max_length=10, choices=Notification.Level.choices, default=Notification.Level.ERROR
+        gettext_lazy("minimum level"),
+        max_length=10,
+        choices=Notification.Level.choices,
+        default=Notification.Level.ERROR,
     )
-    stores = models.ManyToManyField(Store, blank=True, related_name="+", help_text="None selected: all.")
-    integrations = models.ManyToManyField(Integration, blank=True, related_name="+", help_text="None selected: all.")
-    account_sid = models.CharField("Twilio account SID", max_length=64, blank=True)
-    auth_token = EncryptedTextField("Twilio auth token", blank=True, default="")
-    sender = models.CharField("from", max_length=200, blank=True, help_text="Empty: the installation's token.")
-    quiet_from = models.TimeField(null=True, blank=True, help_text="UTC. Messages are held until quiet hours end.")
+    stores = models.ManyToManyField(Store, blank=True, related_name="+", help_text=gettext_lazy("None selected: all."))
+    integrations = models.ManyToManyField(
+        Integration, blank=True, related_name="+", help_text=gettext_lazy("None selected: all.")
+    )
+    account_sid = models.CharField(gettext_lazy("Twilio account SID"), max_length=64, blank=True)
+    auth_token = EncryptedTextField(gettext_lazy("Twilio auth token"), blank=True, default="")
+    sender = models.CharField(
+        gettext_lazy("from"), max_length=200, blank=True, help_text=gettext_lazy("Empty: the installation's token.")
+    )
+    quiet_from = models.TimeField(
+        null=True, blank=True, help_text=gettext_lazy("UTC. Messages are held until quiet hours end.")
+    )
     quiet_until = models.TimeField(null=True, blank=True)
     window_minutes = models.PositiveIntegerField(
         default=60, help_text="Deduplication window, in minutes: at most one message per incident and recipient."
@@ -114,7 +129,7 @@ class Channel(models.Model):
     digest_minutes = models.PositiveIntegerField(
         default=0, help_text="Digest interval, in minutes. 0 sends each message immediately."
     )
-    is_enabled = models.BooleanField("enabled", default=True)
+    is_enabled = models.BooleanField(gettext_lazy("enabled"), default=True)
     last_error = models.TextField(blank=True, editable=False)
     last_sent_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -165,6 +180,16 @@ class ChannelMessage(models.Model):
             # Pruning.
             models.Index(fields=["created_at"], name="channel_message_age"),
         ]
+
+    @property
+    def shown_text(self) -> str:
+        """The text as a page shows it: what stands for one is not in the language of the staff, as a text is."""
+        return gettext(WITH_OTHERS) if self.text == WITH_OTHERS else self.text
+
+    @property
+    def shown_error(self) -> str:
+        """Errors are kept in English."""
+        return gettext(INTERRUPTED) if self.error == INTERRUPTED else self.error
 
     def __str__(self) -> str:
         return f"{self.channel} → {self.recipient}"

@@ -16,11 +16,12 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from integrations.foundation.languages import english, staff_language
 from notifications import follow_ups
-from notifications.batches import WITH_OTHERS, batches_of, due_messages
+from notifications.batches import batches_of, due_messages
 from notifications.channels import ChannelError, provider_for
 from notifications.messages import compose, test_message
-from notifications.models import Channel, ChannelMessage, Notification
+from notifications.models import INTERRUPTED, WITH_OTHERS, Channel, ChannelMessage, Notification
 
 logger = logging.getLogger("hookdesk.notifications")
 
@@ -105,7 +106,8 @@ def _send(messages: Sequence[ChannelMessage], now: datetime, count: SentCount) -
     told = [message.notification for message in messages if message.notification is not None]
     outgoing = compose(channel, recipient, told, "opened", now, key=f"{messages[0].pk}")
     try:
-        reference = provider_for(channel).send(outgoing)
+        with staff_language():
+            reference = provider_for(channel).send(outgoing)
     except ChannelError as error:
         _record_failure(messages, error, now, count)
         return error.permanent
@@ -139,7 +141,7 @@ def _sending(messages: Sequence[ChannelMessage]) -> QuerySet[ChannelMessage]:
 
 def _give_up_interrupted(now: datetime) -> None:
     lost = ChannelMessage.objects.filter(status=Status.SENDING, send_after__lt=now)
-    lost.update(status=Status.FAILED, error="The worker stopped while sending this message; it may have arrived.")
+    lost.update(status=Status.FAILED, error=INTERRUPTED)
 
 
 def send_test(*, channel: Channel, recipient: str, now: datetime | None = None) -> int | None:
@@ -152,10 +154,12 @@ def send_test(*, channel: Channel, recipient: str, now: datetime | None = None) 
     try:
         provider = provider_for(channel)
         try:
-            provider.check_recipient(recipient)
+            with english():  # it is kept with the channel
+                provider.check_recipient(recipient)
         except ValueError as error:
             raise ChannelError(str(error), permanent=True) from error
-        provider.send(test_message(channel, recipient, now))
+        with staff_language():
+            provider.send(test_message(channel, recipient, now))
     except ChannelError as error:
         found.update(last_error=error.message)
         raise

@@ -17,14 +17,18 @@ from django.db import transaction
 from django.db.models import Count, Max, QuerySet
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from deliveries.failures.people import staff_of
 from deliveries.models import FailureGroup, Proposal
 from deliveries.proposals.waiting import waiting
+from integrations.foundation.languages import staff_language
+from integrations.foundation.numbers import grouped
 from integrations.foundation.texts import shortened
 from integrations.security.staff import visible_store_ids
 from notifications.channels import ChannelError, OutgoingMessage, provider_for
-from notifications.models import Channel, PersonalNotice
+from notifications.models import INTERRUPTED, Channel, PersonalNotice
 from notifications.texts import harmless
 
 logger = logging.getLogger("hookdesk.notifications")
@@ -38,7 +42,6 @@ MAIL_EVERY = timedelta(minutes=30)
 #: A mail that has been on its way for this long has lost its worker.
 LEASE = timedelta(minutes=5)
 BATCH = 100
-WORDS = {"returned": "is failing", "woke": "is no longer snoozed and is still open"}
 
 
 def on_case_assigned(group_id: int, user_id: int, by: str, note: str, now: datetime) -> None:
@@ -46,19 +49,20 @@ def on_case_assigned(group_id: int, user_id: int, by: str, note: str, now: datet
     try:
         with transaction.atomic():
             case = FailureGroup.objects.select_related("integration").get(pk=group_id)
-            words = f"{by} gave you the case {_name_of(case)}" + (f": “{shortened(note, 300)}”" if note else "")
+            with staff_language():
+                words = _assigned(case, by, note)
             _tell(User.objects.get(pk=user_id), case.store_id, f"case:{case.pk}", words, _page_of(case), now, case=case)
     except Exception:  # whatever goes wrong here, the case is assigned
         logger.exception("could not notify user %s of case %s", user_id, group_id)
 
 
 def tell_assignees(group_ids: Collection[int], what: str, now: datetime) -> None:
-    """Tell whoever has one of these cases that it came back, or woke: `what` is a key of `WORDS`."""
+    """Tell whoever has one of these cases that it came back (`what` is returned) or woke (woke)."""
     cases = FailureGroup.objects.filter(id__in=group_ids, assignee__isnull=False)
     for case in cases.select_related("integration", "assignee"):
         assert case.assignee is not None
-        came_back = case.returned_at is not None and what == "returned"
-        words = f"Your case {_name_of(case)} {'came back after it was resolved' if came_back else WORDS[what]}"
+        with staff_language():
+            words = _returned(case, what)
         _tell(case.assignee, case.store_id, f"case:{case.pk}", words, _page_of(case), now, case=case)
 
 
@@ -78,9 +82,8 @@ def tell_approvers(now: datetime) -> int:
             number, newest = _waiting_for(user, store_id)
             if newest is None or (user.pk in known and known[user.pk] >= newest):
                 continue
-            words = (
-                f"{number:,} change{'' if number == 1 else 's'} of {name} await{'s' if number == 1 else ''} approval"
-            )
+            with staff_language():
+                words = _awaiting(number, name)
             _tell(user, store_id, key, words, reverse("admin:deliveries_approvals"), now)
             told.add(user.pk)
     # Decided, by whomever: nothing to do any more.
@@ -125,6 +128,29 @@ def _tell(
     PersonalNotice.objects.update_or_create(user=user, key=key, defaults=values)
 
 
+def _assigned(case: FailureGroup, by: str, note: str) -> str:
+    values = {"name": by, "case": _name_of(case), "note": shortened(note, 300)}
+    words = _("%(name)s gave you the case %(case)s: “%(note)s”") if note else _("%(name)s gave you the case %(case)s")
+    return words % values
+
+
+def _returned(case: FailureGroup, what: str) -> str:
+    if what == "woke":
+        words = _("Your case %(case)s is no longer snoozed and is still open")
+    elif case.returned_at is not None:
+        words = _("Your case %(case)s came back after it was resolved")
+    else:
+        words = _("Your case %(case)s is failing")
+    return words % {"case": _name_of(case)}
+
+
+def _awaiting(number: int, store: str) -> str:
+    words = ngettext(
+        "%(number)s change of %(store)s awaits approval", "%(number)s changes of %(store)s await approval", number
+    )
+    return words % {"number": grouped(number), "store": store}
+
+
 def _name_of(case: FailureGroup) -> str:
     return f"{case.integration.name}: {shortened(case.headline, 200)}"
 
@@ -160,7 +186,7 @@ def _mark_read(rows: QuerySet[PersonalNotice], now: datetime) -> int:
 def send_mails(now: datetime) -> int:
     """Send what waits, each once; returns how many were sent."""
     lost = PersonalNotice.objects.filter(mail=Mail.SENDING, mailed_at__lt=now - LEASE)
-    lost.update(mail=Mail.FAILED, mail_error="The worker stopped while sending this message; it may have arrived.")
+    lost.update(mail=Mail.FAILED, mail_error=INTERRUPTED)
     count = 0
     waiting = PersonalNotice.objects.filter(mail=Mail.WAITING).select_related("user")
     for notice in waiting.order_by("at")[:BATCH]:

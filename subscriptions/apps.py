@@ -1,9 +1,10 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy
 
 
 class SubscriptionsConfig(AppConfig):
     name = "subscriptions"
-    verbose_name = "Subscriptions"
+    verbose_name = gettext_lazy("Subscriptions")
 
     def ready(self) -> None:
         from integrations.foundation.hooks import expression_given, integration_deleted

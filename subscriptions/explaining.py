@@ -12,8 +12,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from subscriptions.budget import Allowance, BudgetExceeded
-from subscriptions.expressions.evaluation import ExpressionError, explain
+from subscriptions.expressions.evaluation import ExpressionError, reasoned
 from subscriptions.matching import CUSTOM_EVENT, Interest, SubscriptionIndex, normalise_topic
 
 Singular = Callable[[str], str]
@@ -79,20 +82,24 @@ def match(event: Seen, terms: Terms, *, singular: Singular, allowance: Allowance
     if not index.matching(event.topic, event.intent, event.data):
         return _why_not_subscribed(event, terms.interest, singular)
     if not terms.filter.strip():
-        return Reason(Code.WANTED, "Its topic or intent is subscribed to, and there is no filter.")
+        return Reason(Code.WANTED, _("Its topic or intent is subscribed to, and there is no filter."))
     try:
         with allowance.evaluation() as budget:
-            is_passed, text = explain(
-                terms.filter, event.data, {"topic": event.topic, "intent": event.intent}, budget, is_strict=True
-            )
+            context = {"topic": event.topic, "intent": event.intent}
+            is_passed, reasons = reasoned(terms.filter, event.data, context, budget)
     except ExpressionError as error:
         if allowance.is_used_up:
             raise BudgetExceeded from None
         # As ingest does: not dropped silently.
-        text = f"The filter cannot be evaluated on it: {error.message}. A delivery is made, and fails."
-        return Reason(Code.FILTER_ERROR, text)
-    verdict = "It passes" if is_passed else "It does not pass"
-    return Reason(Code.WANTED if is_passed else Code.FILTER, f"{verdict} the filter{text.removeprefix(verdict)}")
+        text = _("The filter cannot be evaluated on it: %(problem)s. A delivery is made, and fails.")
+        return Reason(Code.FILTER_ERROR, text % {"problem": error.message})
+    if not reasons:
+        text = _("It passes the filter.") if is_passed else _("It does not pass the filter.")
+    elif is_passed:
+        text = _("It passes the filter: %(reasons)s.") % {"reasons": reasons}
+    else:
+        text = _("It does not pass the filter: %(reasons)s.") % {"reasons": reasons}
+    return Reason(Code.WANTED if is_passed else Code.FILTER, text)
 
 
 def explain_at(
@@ -108,16 +115,19 @@ def explain_at(
     Raises BudgetExceeded if the allowance is used up.
     """
     if event.at < created_at:
-        return Reason(Code.MADE_LATER, "The subscription was made after the event.")
+        return Reason(Code.MADE_LATER, _("The subscription was made after the event."))
     terms = terms_at(history, event.at)
     if terms is None:
         now = match(event, history[0], singular=singular, allowance=allowance)
-        text = "The subscription was changed since, and what it wanted then was not kept. By its first known version: "
-        return Reason(Code.UNKNOWN, f"{text}{now.text}", is_certain=False)
+        text = _(
+            "The subscription was changed since, and what it wanted then was not kept. By its first known version: "
+            "%(reason)s"
+        )
+        return Reason(Code.UNKNOWN, text % {"reason": now.text}, is_certain=False)
     if terms.is_deleted:
-        return Reason(Code.DELETED, "The subscription had been deleted before the event.")
+        return Reason(Code.DELETED, _("The subscription had been deleted before the event."))
     if not terms.is_active:
-        return Reason(Code.INACTIVE, "The subscription was inactive when the event came.")
+        return Reason(Code.INACTIVE, _("The subscription was inactive when the event came."))
     return match(event, terms, singular=singular, allowance=allowance)
 
 
@@ -141,20 +151,35 @@ def version_between(history: Sequence[Terms], earliest: datetime, latest: dateti
 def _why_not_subscribed(event: Seen, interest: Interest, singular: Singular) -> Reason:
     if event.topic and normalise_topic(event.topic, singular) == CUSTOM_EVENT and _wants_custom(interest, singular):
         name = event.data.get("event_name") if isinstance(event.data, dict) else None
-        found = f"this one is named {_short(name)}" if isinstance(name, str) else "this one has no event_name"
-        return Reason(Code.EVENT_NAME, f"It wants events named {_listed(interest.event_names)}; {found}.")
-    wanted = []
-    if interest.topics:
-        wanted.append(f"the topic{_s(interest.topics)} {_listed(interest.topics)}")
-    if interest.intents:
-        wanted.append(f"the intent{_s(interest.intents)} {_listed(interest.intents)}")
-    if not wanted:
-        return Reason(Code.TOPIC, "It has no topics and no intents: it polls only.")
-    has = " and ".join(
-        f"the {word} {value}" for word, value in (("topic", event.topic), ("intent", event.intent)) if value
-    )
-    code = Code.TOPIC if event.topic and interest.topics else Code.INTENT
-    return Reason(code, f"It wants {' or '.join(wanted)}; this event has {has}.")
+        words = {"names": _listed(interest.event_names)}
+        if isinstance(name, str):
+            text = _("It wants events named %(names)s; this one is named %(name)s.") % {**words, "name": _short(name)}
+        else:
+            text = _("It wants events named %(names)s; this one has no event_name.") % words
+        return Reason(Code.EVENT_NAME, text)
+    if not interest.topics and not interest.intents:
+        return Reason(Code.TOPIC, _("It has no topics and no intents: it polls only."))
+    text = _("It wants %(wanted)s; this event has %(found)s.") % {
+        "wanted": _wanted(interest),
+        "found": _topic_and_intent(event),
+    }
+    return Reason(Code.TOPIC if event.topic and interest.topics else Code.INTENT, text)
+
+
+def _wanted(interest: Interest) -> str:
+    topics, intents = interest.topics, interest.intents
+    of_topics = ngettext("the topic %(names)s", "the topics %(names)s", len(topics)) % {"names": _listed(topics)}
+    of_intents = ngettext("the intent %(names)s", "the intents %(names)s", len(intents)) % {"names": _listed(intents)}
+    if topics and intents:
+        return _("%(first)s or %(second)s") % {"first": of_topics, "second": of_intents}
+    return of_topics if topics else of_intents
+
+
+def _topic_and_intent(event: Seen) -> str:
+    topic, intent = _("the topic %(name)s") % {"name": event.topic}, _("the intent %(name)s") % {"name": event.intent}
+    if event.topic and event.intent:
+        return _("%(first)s and %(second)s") % {"first": topic, "second": intent}
+    return topic if event.topic else intent
 
 
 def _wants_custom(interest: Interest, singular: Singular) -> bool:
@@ -163,12 +188,10 @@ def _wants_custom(interest: Interest, singular: Singular) -> bool:
 
 def _listed(words: Sequence[str]) -> str:
     named = ", ".join(_short(word) for word in words[:NAMED])
-    return f"{named} and {len(words) - NAMED} more" if len(words) > NAMED else named
+    if len(words) <= NAMED:
+        return named
+    return _("%(names)s and %(number)s more") % {"names": named, "number": len(words) - NAMED}
 
 
 def _short(word: str) -> str:
     return word if len(word) <= 80 else f"{word[:79]}…"
-
-
-def _s(words: Sequence[str]) -> str:
-    return "" if len(words) == 1 else "s"

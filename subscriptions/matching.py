@@ -20,6 +20,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 T = TypeVar("T")
 Singular = Callable[[str], str]
 
@@ -50,11 +53,12 @@ def normalise_topic(text: str, singular: Singular = _unchanged) -> str:
     pattern = text.strip()
     if pattern in EVERYTHING:
         return pattern
-    _check_length("topic", pattern)
+    _check_length(pattern, _TOPIC_LENGTH)
     plain = pattern.removesuffix(".*")
     if "*" in plain:
         raise ValueError(
-            f"The topic {pattern!r} has a misplaced *. Write it at the end (shipment.*), or alone for all."
+            _("The topic %(pattern)r has a misplaced *. Write it at the end (shipment.*), or alone for all.")
+            % {"pattern": pattern}
         )
     _check_characters(plain)
     return _spelled(pattern, singular)
@@ -62,7 +66,7 @@ def normalise_topic(text: str, singular: Singular = _unchanged) -> str:
 
 def check_topic(text: str) -> str:
     """Return the topic of an event, unchanged. Raises ValueError with a message for staff, also for a pattern."""
-    _check_length("topic", text)
+    _check_length(text, _TOPIC_LENGTH)
     _check_characters(text)
     return text
 
@@ -71,7 +75,8 @@ def check_topic_is_free(text: str) -> str:
     """`check_topic` for a topic that programs are to use."""
     if is_own_topic(text):
         raise ValueError(
-            f"The topic {text!r} is one of Hookdesk's own: those begin with hookdesk. Choose another name."
+            _("The topic %(text)r is one of Hookdesk's own: those begin with hookdesk. Choose another name.")
+            % {"text": text}
         )
     return check_topic(text)
 
@@ -83,24 +88,37 @@ def is_own_topic(topic: str) -> bool:
 
 def check_intent(text: str) -> str:
     """Return an intent, or `*` for all intents, unchanged. Raises ValueError with a message for staff."""
-    _check_length("intent", text)
+    _check_length(text, _INTENT_LENGTH)
     if _CONTROL.search(text):
-        raise ValueError("The intent contains a control character, such as a line break. Remove it.")
+        raise ValueError(_("The intent contains a control character, such as a line break. Remove it."))
     return text
 
 
-def _check_length(what: str, text: str) -> None:
+_TOPIC_LENGTH: Final = (
+    gettext_noop("The topic is empty. Give it a name."),
+    gettext_noop("The topic has %(number)s characters; %(limit)s is the most. Shorten it."),
+)
+_INTENT_LENGTH: Final = (
+    gettext_noop("The intent is empty. Give it a name."),
+    gettext_noop("The intent has %(number)s characters; %(limit)s is the most. Shorten it."),
+)
+
+
+def _check_length(text: str, messages: tuple[str, str]) -> None:
     if not text:
-        raise ValueError(f"The {what} is empty. Give it a name.")
+        raise ValueError(_(messages[0]))
     if len(text) > LENGTH_LIMIT:
-        raise ValueError(f"The {what} has {len(text)} characters; {LENGTH_LIMIT} is the most. Shorten it.")
+        raise ValueError(_(messages[1]) % {"number": len(text), "limit": LENGTH_LIMIT})
 
 
 def _check_characters(topic: str) -> None:
     if not _TOPIC.fullmatch(topic):
         raise ValueError(
-            f"The topic {topic!r} is not valid. Write words of letters, digits, _ and - with single dots "
-            "between them, such as shipment.updated."
+            _(
+                "The topic %(topic)r is not valid. Write words of letters, digits, _ and - with single "
+                "dots between them, such as shipment.updated."
+            )
+            % {"topic": topic}
         )
 
 

@@ -6,6 +6,7 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from integrations.foundation.document_field import DocumentField
 from integrations.models import Integration, Store
@@ -25,13 +26,13 @@ class Topic(models.Model):
     description = models.TextField(blank=True)
     schema = DocumentField(null=True, blank=True)
     condition = models.TextField(
-        blank=True, help_text="JMESPath over old and new; emits this topic if a pushed record makes it true."
+        blank=True, help_text=_("JMESPath over old and new; emits this topic if a pushed record makes it true.")
     )
     is_searchable = models.BooleanField(
-        "searchable",
+        _("searchable"),
         default=True,
         db_default=True,
-        help_text="Its events, deliveries and records are found by what is in them. Off: the search forgets them.",
+        help_text=_("Its events, deliveries and records are found by what is in them. Off: the search forgets them."),
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

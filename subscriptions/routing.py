@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
+from django.utils import translation
+from django.utils.translation import gettext as _
+
 from integrations.models import Store
 from integrations.object_types import singular
 from subscriptions.budget import Budget
@@ -49,7 +52,8 @@ class TopicRule:
     @cached_property
     def _compiled(self) -> Schema | SchemaError | None:
         try:
-            return None if self.schema is None else compile_schema(self.schema)
+            with translation.override("en"):  # kept, for all readers
+                return None if self.schema is None else compile_schema(self.schema)
         except SchemaError as error:
             return error
 
@@ -63,7 +67,8 @@ class TopicRule:
         if compiled is None:
             return []
         if isinstance(compiled, SchemaError):
-            return [Violation((), f"the schema of the topic is invalid and must be corrected: {compiled}")]
+            message = _("the schema of the topic is invalid and must be corrected: %(error)s")
+            return [Violation((), message % {"error": compiled})]
         return compiled.violations(data, budget or Budget(), limit)
 
 

@@ -3,13 +3,12 @@
 A language that somebody chose, on the page of `time_zone`, is kept in Django's own cookie; else the browser's
 `Accept-Language` counts, then `settings.DESK_LANGUAGE`. The API, the commands, logs and what is stored stay in English:
 programs read them, and people of all languages the same row. What is sent to staff is in `DESK_LANGUAGE`: a channel has
-many readers.
+many readers (`integrations.foundation.languages`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from contextlib import AbstractContextManager
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -66,8 +65,3 @@ def keep(response: HttpResponse, language: str) -> None:
         response.set_cookie(name, language, max_age=A_YEAR, samesite="Lax", httponly=True, secure=secure)
     else:
         response.delete_cookie(name, samesite="Lax")
-
-
-def staff_language() -> AbstractContextManager[None]:
-    """For what is written for all of the staff: messages of channels, e-mails about notifications."""
-    return translation.override(settings.DESK_LANGUAGE)

@@ -20,9 +20,9 @@ from django.utils.safestring import SafeString
 
 from config.desk.charts import bars, paired
 from integrations.admin.base import DeskAdmin
-from integrations.admin.export import KINDS
-from integrations.admin.export import PERMISSION as EXPORT
 from integrations.foundation.json_paths import path_of_pointer
+from integrations.services.exports import KINDS
+from integrations.services.exports import PERMISSION as EXPORT
 
 register = template.Library()
 

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
 
 from deliveries.access import visible_to
 from deliveries.models import Delivery
@@ -28,7 +29,7 @@ def open_delivery(request: HttpRequest, pk: uuid.UUID, permission: str = "delive
     )
     found = visible_to(rows, request.user).filter(pk=pk).first()
     if found is None:
-        raise Http404("This delivery does not exist. It may have been pruned.")
+        raise Http404(_("This delivery does not exist. It may have been pruned."))
     return found
 
 

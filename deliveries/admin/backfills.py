@@ -7,6 +7,8 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from deliveries.admin.access import render, require
 from deliveries.admin.past_events import period_of, subscription_for
@@ -18,13 +20,13 @@ from integrations.foundation.audit import Actor
 
 #: Why events of the period get no delivery, in the order of the page.
 WORDS = {
-    "already": "delivered or on their way already",
-    "topic": "about other topics",
-    "intent": "with other intents",
-    "event_name": "with other event names",
-    "filter": "turned away by the filter",
-    "loop": "stopped because they were in a loop",
-    "own_answer": "brought about by the receiver's own answers",
+    "already": _("delivered or on their way already"),
+    "topic": _("about other topics"),
+    "intent": _("with other intents"),
+    "event_name": _("with other event names"),
+    "filter": _("turned away by the filter"),
+    "loop": _("stopped because they were in a loop"),
+    "own_answer": _("caused by the receiver’s own responses"),
 }
 
 
@@ -67,9 +69,9 @@ def backfill_view(request: HttpRequest, subscription: uuid.UUID) -> HttpResponse
         "reason": given.get("reason", ""),
         **canary_context(request, preview.missing if preview else 0),
     }
-    return render(request, "admin/deliveries/replay/backfill.html", "Backfill", context)
+    return render(request, "admin/deliveries/replay/backfill.html", gettext("Backfill"), context)
 
 
-def _left_out(preview: BackfillPreview | None) -> list[tuple[str, Any]]:
+def _left_out(preview: BackfillPreview | None) -> list[tuple[Any, int]]:
     counts = preview.counts if preview else {}
     return [(words, counts[code]) for code, words in WORDS.items() if counts.get(code)]

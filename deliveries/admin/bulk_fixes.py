@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
+from deliveries import exported
 from deliveries.access import visible_to
 from deliveries.admin.access import render, require
 from deliveries.admin.wizard import table
@@ -31,7 +32,6 @@ from deliveries.resolution import ResolutionError, why_not_approver
 from deliveries.resolution.bulk_fixes import value_of
 from deliveries.stats.queries import capped_count, shown_count
 from integrations.admin.base import ReadOnlyAdmin
-from integrations.admin.export import columns
 from integrations.foundation.audit import Actor
 from integrations.foundation.json_places import MISSING, PlaceError, as_spelled, look_up, parse_place
 from integrations.foundation.numbers import grouped
@@ -44,11 +44,8 @@ REFUSED_SHOWN: Final = 20
 @admin.register(BulkFix)
 class BulkFixAdmin(ReadOnlyAdmin):
     stock_pages = ("changelist",)
-    export_order = "created_at"
-    export_columns = columns(
-        "id:public_id", "status", "store:store.name", "field:place", "rules", "total", "counts", "reason",
-        "author:author_name", "created_at", "sent_at", "undone_at",
-    )  # fmt: skip
+    export_order = exported.FIXES.order
+    export_columns = exported.FIXES.columns
 
     def get_urls(self) -> list[URLPattern]:
         return [

@@ -10,6 +10,8 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from deliveries.access import stores_for, visible_to
 from deliveries.filters import FilterError, apply_filters
@@ -21,27 +23,28 @@ from integrations.models import Integration, Store
 PAGE_SIZE = 50
 #: Tab → (its label, the statuses it shows).
 TABS = {
-    "needs": ("Needs attention", "failed"),
-    "retrying": ("Retrying", "retrying"),
-    "all": ("All", ""),
+    "needs": (_("Needs attention"), "failed"),
+    "retrying": (_("Retrying"), "retrying"),
+    "all": (_("All"), ""),
 }
-FILTERS = (
-    "q",
-    "integration",
-    "topic",
-    "status",
-    "store",
-    "since",
-    "until",
-    "finished_since",
-    "finished_until",
-    "group",
-    "subscription",
-    "replay",
-    "left_alone",
-    "approval",
-)
-SINCE = (("", "any time"), ("1h", "last hour"), ("24h", "last 24 hours"), ("7d", "last 7 days"))
+#: Filter → what a page calls it.
+FILTERS = {
+    "q": _("search"),
+    "integration": _("integration"),
+    "topic": _("topic"),
+    "status": _("status"),
+    "store": _("store"),
+    "since": _("since"),
+    "until": _("until"),
+    "finished_since": _("finished since"),
+    "finished_until": _("finished until"),
+    "group": _("case"),
+    "subscription": _("subscription"),
+    "replay": _("bulk resend"),
+    "left_alone": _("left alone"),
+    "approval": _("approval"),
+}
+SINCE = (("", _("any time")), ("1h", _("last hour")), ("24h", _("last 24 hours")), ("7d", _("last 7 days")))
 
 
 @dataclass
@@ -60,12 +63,17 @@ class Page:
         """The times that a link to this list has given it, which the form keeps."""
         names = ("since", "until", "finished_since", "finished_until")
         given = [(name, self.filters[name]) for name in names if name in self.filters]
-        return [(name, value) for name, value in given if (name, value) not in {("since", key) for key, _ in SINCE}]
+        return [
+            (name, value) for name, value in given if (name, value) not in {("since", key) for key, _label in SINCE}
+        ]
 
     @property
     def statuses(self) -> str:
         """For people: `succeeded or failed`."""
-        return " or ".join(word.strip() for word in self.filters.get("status", "").split(","))
+        words = status_names(self.filters.get("status", ""))
+        if len(words) == 2:
+            return gettext("%(one)s or %(other)s") % {"one": words[0], "other": words[1]}
+        return ", ".join(words)
 
     @property
     def is_filtered(self) -> bool:
@@ -108,10 +116,16 @@ def resolved(filters: dict[str, str]) -> dict[str, str]:
     return filters if span is None else {**filters, "since": (timezone.now() - span).isoformat()}
 
 
+def status_names(text: str) -> list[str]:
+    """`failed,retrying` as people read it."""
+    labels = dict(Delivery.Status.choices)
+    return [str(labels.get(word.strip(), word.strip())) for word in text.split(",")]
+
+
 def described(filters: dict[str, str]) -> list[tuple[str, str]]:
     """The filters for display: stores and integrations by name."""
     shown = []
-    for name in FILTERS:
+    for name, label in FILTERS.items():
         if not (value := filters.get(name)):
             continue
         if name == "integration" and value.isdecimal() and len(value) < 19:
@@ -119,13 +133,14 @@ def described(filters: dict[str, str]) -> list[tuple[str, str]]:
         elif name == "integration" and (number := parse_public_id("int", value)):
             value = Integration.objects.filter(uuid=number).values_list("name", flat=True).first() or value
         elif name == "group" and "," in value:
-            value = f"{value.count(',') + 1} groups"
+            count = value.count(",") + 1
+            value = ngettext("%(number)s case", "%(number)s cases", count) % {"number": count}
         elif name == "store":
             keys = [key for key in map(_id, value.split(",")) if key]
             value = ", ".join(Store.objects.filter(pk__in=keys).order_by("name").values_list("name", flat=True)[:5])
         elif name == "status":
-            value = value.replace(",", ", ")
-        shown.append((name.replace("_", " "), value))
+            value = ", ".join(status_names(value))
+        shown.append((str(label), value))
     return shown
 
 

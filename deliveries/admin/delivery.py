@@ -14,8 +14,11 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from deliveries import exported
 from deliveries.admin import changelist as listing
 from deliveries.admin import test_and_preview, texts
 from deliveries.admin.access import open_delivery, render, require
@@ -26,11 +29,11 @@ from deliveries.admin.detail import in_full, page_context
 from deliveries.admin.figures import figures_view, objectives_view
 from deliveries.admin.json_pointers import existing_pointers
 from deliveries.admin.proposals import proposal_view
+from deliveries.admin.saved_lists import saved_context
 from deliveries.admin.wizard import outcome, steps, table
-from deliveries.models import Delivery
+from deliveries.models import Delivery, SavedView
 from deliveries.resolution import ResolutionError, approve_revision, reject_revision, why_not_approver
 from integrations.admin.base import ReadOnlyAdmin
-from integrations.admin.export import columns
 from integrations.admin.keys import parse_number
 from integrations.foundation.audit import Actor
 from integrations.foundation.json_documents import describe_patch
@@ -45,13 +48,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
     audit entry.
     """
 
+    list_title = gettext_lazy("Deliveries")
+    one_of_them = gettext_lazy("delivery")
     stock_pages = ("changelist",)
-    export_columns = columns(
-        "id:public_id", "status", "topic", "object_type:event.object_type", "object_id:event.object_id",
-        "store:store.name", "integration:integration.slug", "subscription:subscription_id", "attempts:attempt_count",
-        "last_status", "last_error", "next_attempt_at", "created_at", "finished_at", "erased_at",
-        "event:event.public_id", "data:event.data",
-    )  # fmt: skip
+    export_columns = exported.DELIVERIES.columns
 
     def get_urls(self) -> list[URLPattern]:
         return [
@@ -98,8 +98,9 @@ class DeliveryAdmin(ReadOnlyAdmin):
             "may_replay": request.user.has_perm("deliveries.replay_delivery"),
             "filter_query": urlencode(listing.resolved(page.filters)),
             **listing.choices(request),
+            **saved_context(request, SavedView.Page.DELIVERY),
         }
-        return render(request, "admin/deliveries/delivery/change_list.html", "Deliveries", context)
+        return render(request, "admin/deliveries/delivery/change_list.html", _("Deliveries"), context)
 
     def delivery_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         delivery = open_delivery(request, pk)
@@ -141,10 +142,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
         try:
             if request.POST.get("decision") == "approve":
                 approve_revision(revision=revision, actor=actor)
-                messages.success(request, f"Revision {revision.number} is approved and being sent.")
+                messages.success(request, _("Revision %(number)s is approved and being sent.") % {"number": number})
             else:
                 reject_revision(revision=revision, actor=actor, reason=request.POST.get("reason", ""))
-                messages.success(request, f"Revision {revision.number} is rejected. Nothing was sent.")
+                messages.success(request, _("Revision %(number)s is rejected. Nothing was sent.") % {"number": number})
         except ResolutionError as error:
             messages.error(request, error.message)
         return redirect("admin:deliveries_delivery_change", pk)

@@ -13,8 +13,11 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from deliveries import exported
 from deliveries.access import stores_for
 from deliveries.admin.access import render, require
 from deliveries.erasure.matching import LONGEST
@@ -31,7 +34,6 @@ from deliveries.erasure.service import (
 )
 from deliveries.models import Erasure
 from integrations.admin.base import ReadOnlyAdmin
-from integrations.admin.export import columns
 from integrations.admin.fields import KnownRowField
 from integrations.foundation.audit import Actor
 from integrations.models import Store
@@ -41,26 +43,27 @@ LISTED = 100
 
 
 class ValueForm(forms.Form):
-    store = KnownRowField(queryset=Store.objects.none())
+    store = KnownRowField(queryset=Store.objects.none(), label=_("Store"))
     value = forms.CharField(
+        label=_("Value"),
         max_length=LONGEST,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
-        help_text="A phone number, an e-mail address, a customer's number: as it is written in the payloads.",
+        help_text=_("A phone number, an e-mail address, a customer’s number: as it is written in the payloads."),
     )
     match = forms.ChoiceField(
-        choices=[("exact", "the whole value"), ("contains", "any part of a value or a text")],
-        help_text="Other spellings of a number are other values: erase each of them.",
+        label=_("Match"),
+        choices=[("exact", _("the whole value")), ("contains", _("any part of a value or a text"))],
+        help_text=_("Other spellings of a number are other values: erase each of them."),
     )
 
 
 @admin.register(Erasure)
 class ErasureAdmin(ReadOnlyAdmin):
+    list_title = _("Erasures")
+    one_of_them = _("erasure")
     stock_pages = ("changelist",)
-    export_order = "created_at"
-    export_columns = columns(
-        "id:public_id", "status", "store:store.name", "match", "found", "erased", "reason", "asked_by:author_name",
-        "approved_by:approved_by_name", "created_at", "finished_at",
-    )  # fmt: skip
+    export_order = exported.ERASURES.order
+    export_columns = exported.ERASURES.columns
 
     def export_rows(self, request: HttpRequest) -> QuerySet[Erasure]:
         return self.get_queryset(request)
@@ -84,7 +87,7 @@ class ErasureAdmin(ReadOnlyAdmin):
             "rows": [(row, *totals_of(row)) for row in rows],
             "may_erase": request.user.has_perm(PERMISSION),
         }
-        return render(request, "admin/deliveries/erasure/change_list.html", "Erasures", context)
+        return render(request, "admin/deliveries/erasure/change_list.html", gettext("Erasures"), context)
 
     def begin_view(self, request: HttpRequest) -> HttpResponse:
         """POST counts; nothing is erased before what was found is confirmed."""
@@ -100,12 +103,14 @@ class ErasureAdmin(ReadOnlyAdmin):
                 return redirect("admin:deliveries_erasure_change", erasure.pk)
             except ErasureError as error:
                 form.add_error(error.field or None, error.message)
-        return render(request, "admin/deliveries/erasure/add.html", "Erase a person's data", {"form": form})
+        return render(request, "admin/deliveries/erasure/add.html", gettext("Erase a person’s data"), {"form": form})
 
     def erasure_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         require(request, "deliveries.view_erasure")
         erasure = get_object_or_404(self.get_queryset(request), pk=pk)
-        return render(request, "admin/deliveries/erasure/change_form.html", "Erasure", _context(request, erasure))
+        return render(
+            request, "admin/deliveries/erasure/change_form.html", gettext("Erasure"), _context(request, erasure)
+        )
 
     def live_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         require(request, "deliveries.view_erasure")

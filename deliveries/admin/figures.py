@@ -9,6 +9,9 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from deliveries.access import visible_to
@@ -27,8 +30,14 @@ from integrations.services.objectives import (
     set_objectives,
 )
 
-LABELS = {"1h": "1 h", "24h": "24 h", "7d": "7 d", "30d": "30 d"}
-TITLES = {"1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days", "30d": "Last 30 days"}
+LABELS = {"1h": _("1 h"), "24h": _("24 h"), "7d": _("7 d"), "30d": _("30 d")}
+TITLES = {"1h": _("Last hour"), "24h": _("Last 24 hours"), "7d": _("Last 7 days"), "30d": _("Last 30 days")}
+NOTHING = {
+    "1h": _("Nothing has been delivered in the last hour."),
+    "24h": _("Nothing has been delivered in the last 24 hours."),
+    "7d": _("Nothing has been delivered in the last 7 days."),
+    "30d": _("Nothing has been delivered in the last 30 days."),
+}
 
 
 def figures_view(request: HttpRequest, pk: int) -> HttpResponse:
@@ -46,7 +55,8 @@ def objectives_view(request: HttpRequest, pk: int) -> HttpResponse:
     except ValidationError as error:
         problems = {name: " ".join(texts) for name, texts in error.message_dict.items()}
         return _page(request, integration, {"typed": request.POST.dict(), "problems": problems}, status=400)
-    messages.success(request, "Saved. Checked every minute; you are notified when one no longer holds.")
+    text = gettext("Saved. Objectives are checked every minute; you are notified when one is missed.")
+    messages.success(request, text)
     return redirect("admin:deliveries_delivery_figures", pk)
 
 
@@ -57,7 +67,7 @@ def _integration(request: HttpRequest, pk: int) -> Integration:
     rows = Integration.objects.alive().without_credentials().select_related("store", "health")
     found = visible_to(rows, request.user).filter(pk=pk).first()
     if found is None:
-        raise Http404("This integration does not exist. It may have been deleted.")
+        raise Http404(gettext("This integration does not exist. It may have been deleted."))
     return found
 
 
@@ -74,6 +84,7 @@ def _page(request: HttpRequest, integration: Integration, more: dict[str, Any], 
         "integration": integration,
         "window": window,
         "window_title": TITLES[window],
+        "nothing_text": NOTHING[window],
         "windows": LABELS.items(),
         "found": figures(integration=integration, window=window, now=now),
         "objectives": objectives,
@@ -83,10 +94,11 @@ def _page(request: HttpRequest, integration: Integration, more: dict[str, Any], 
         "limits": {"days": MOST_DAYS, "backlog": BACKLOG_LIMIT, "wait": WAIT_LIMIT},
         "may_set": _may_set(request),
         "typed": _written(objectives),
-        "typed_target": "" if objectives.target is None else f"{objectives.target:g}",
+        "typed_target": "" if objectives.target is None else number_format(f"{objectives.target:g}"),
         **more,
     }
-    response = render(request, "admin/deliveries/figures.html", f"Figures of {integration.name}", context)
+    title = gettext("Figures of %(name)s") % {"name": integration.name}
+    response = render(request, "admin/deliveries/figures.html", title, context)
     response.status_code = status
     return response
 

@@ -14,7 +14,7 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from deliveries import hooks
+from deliveries import exported, hooks
 from deliveries.admin.access import render, require
 from deliveries.admin.case_list import page_of, tabs_of
 from deliveries.admin.case_work import work, work_context
@@ -23,7 +23,6 @@ from deliveries.failures.groups import reopen_group, resolve_group
 from deliveries.models import Delivery, FailureGroup
 from deliveries.stats.queries import with_failing
 from integrations.admin.base import ReadOnlyAdmin
-from integrations.admin.export import columns
 from integrations.foundation.audit import Actor
 
 DELIVERIES_SHOWN = 25
@@ -32,11 +31,7 @@ DELIVERIES_SHOWN = 25
 @admin.register(FailureGroup)
 class FailureGroupAdmin(ReadOnlyAdmin):
     stock_pages = ("changelist",)
-    export_columns = columns(
-        "id:public_id", "status", "title:headline", "message", "kind", "store:store.name",
-        "integration:integration.slug", "occurrences", "assignee:assignee.username", "first_seen", "last_at",
-        "resolved_at", "snoozed_until", "return_count", "ticket",
-    )  # fmt: skip
+    export_columns = exported.CASES.columns
 
     def get_urls(self) -> list[URLPattern]:
         return [

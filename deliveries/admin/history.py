@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db.models import Q
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from deliveries.models import Attempt, Delivery, Revision
 from deliveries.resolution import history_of
@@ -18,15 +20,17 @@ LISTED = 200
 #: Number of resends, newest first, whose requests are compared.
 RESENDS_COMPARED = 5
 ATTEMPTS_LOOKED_AT = 200
+#: Action → what follows the name of the person who did it: "Anna resent the same payload".
 WORDS = {
-    "backfill": "had it made for a past event",
-    "retry": "resent the same payload",
-    "edit": "edited the payload",
-    "discard": "discarded it",
-    "wait_for_source": "set it to wait for a fix at the source",
-    "release_hold": "released it",
-    "approve": "approved the edited payload",
-    "reject": "rejected the edited payload",
+    # Translators: these follow the name of a person.
+    "backfill": _("had it made for a past event"),
+    "retry": _("resent the same payload"),
+    "edit": _("edited the payload"),
+    "discard": _("discarded it"),
+    "wait_for_source": _("set it to wait for a fix at the source"),
+    "release_hold": _("released it"),
+    "approve": _("approved the edited payload"),
+    "reject": _("rejected the edited payload"),
 }
 
 
@@ -47,14 +51,17 @@ def history(delivery: Delivery, revisions: list[Revision]) -> list[Entry]:
     audits = list(history_of(delivery)[:LISTED])
     compared = _compared(delivery, [audit for audit in audits if audit.action == "retry"][:RESENDS_COMPARED])
     notes = {revision.number: revision for revision in revisions}
-    entries = [Entry(event.created_at, event.get_origin_display(), "was received")]
+    entries = [Entry(event.created_at, event.get_origin_display(), gettext("was received"))]
     for audit in audits:
         number = (audit.after or {}).get("revision")
         revision = notes.get(number) if audit.action == "edit" and isinstance(number, int) else None
         lines = describe_patch(revision.patch)[:20] if revision else []
-        what = WORDS.get(audit.action, audit.action.replace("_", " "))
+        what = str(WORDS.get(audit.action, audit.action.replace("_", " ")))
         if (found := compared.get(audit.pk)) is not None:
-            what = "resent it; the request differed from the previous one" if found else "resent it unchanged"
+            if found:
+                what = gettext("resent it; the request differed from the previous one")
+            else:
+                what = gettext("resent it unchanged")
             lines = found
         entries.append(Entry(audit.created_at, audit.actor, what, audit.reason, lines))
     return sorted(entries, key=lambda entry: entry.at, reverse=True)
@@ -97,7 +104,12 @@ def _configuration_changes(delivery: Delivery, attempts: list[Attempt]) -> list[
         mine |= Q(target_type="subscription", target_id=str(delivery.subscription_id))
     since, until = min(one.started_at for one in attempts), max(one.started_at for one in attempts)
     rows = AuditEntry.objects.filter(mine, action="change", created_at__gte=since, created_at__lte=until)
-    return [
-        (row.created_at, f"{row.actor} had changed the {row.target_type}: {', '.join(row.after or {})}")
-        for row in rows.order_by("id")[:LISTED]
-    ]
+    return [(row.created_at, _change(row)) for row in rows.order_by("id")[:LISTED]]
+
+
+def _change(row: AuditEntry) -> str:
+    if row.target_type == "subscription":
+        sentence = gettext("%(who)s had changed the subscription: %(fields)s")
+    else:
+        sentence = gettext("%(who)s had changed the integration: %(fields)s")
+    return sentence % {"who": row.actor, "fields": ", ".join(row.after or {})}

@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.translation import gettext as _
 
 from deliveries.access import visible_to
 from deliveries.admin.access import render, require
@@ -46,10 +47,13 @@ class Period:
 def period_of(given: dict[str, str]) -> Period:
     now = timezone.now()
     since, until = _moment(given.get("since", "")), _moment(given.get("until", ""))
-    wrong = [name for name, found in (("since", since), ("until", until)) if given.get(name, "").strip() and not found]
-    problem = f"{' and '.join(wrong)}: write a time as 2026-01-31T08:00." if wrong else ""
+    problems = []
+    if given.get("since", "").strip() and not since:
+        problems.append(_("From: write a time as 2026-01-31T08:00."))
+    if given.get("until", "").strip() and not until:
+        problems.append(_("Until: write a time as 2026-01-31T08:00."))
     end = until or now
-    return Period(since or end - DAY, end, problem)
+    return Period(since or end - DAY, end, " ".join(problems))
 
 
 def _moment(text: str) -> datetime | None:
@@ -70,7 +74,7 @@ def subscription_for(request: HttpRequest, pk: uuid.UUID) -> Subscription:
     rows = Subscription.objects.alive().without_credentials().select_related("integration", "store")
     found = visible_to(rows, request.user).filter(pk=pk).first()
     if found is None:
-        raise Http404("This subscription does not exist. It may have been deleted.")
+        raise Http404(_("This subscription does not exist. It may have been deleted."))
     return found
 
 
@@ -94,7 +98,7 @@ def nobody_view(request: HttpRequest) -> HttpResponse:
         "problem": period.problem,
         "older": urlencode(shown | {"before": str(page.older)}) if page.older else "",
     }
-    return render(request, "admin/deliveries/event/nobody.html", "Events nobody got", context)
+    return render(request, "admin/deliveries/event/nobody.html", _("Events nobody got"), context)
 
 
 def turned_away_view(request: HttpRequest, subscription: uuid.UUID) -> HttpResponse:
@@ -115,7 +119,7 @@ def turned_away_view(request: HttpRequest, subscription: uuid.UUID) -> HttpRespo
         "problem": period.problem,
         "older": urlencode(period.written | {"before": str(page.older)}) if page.older else "",
     }
-    return render(request, "admin/deliveries/event/turned_away.html", "Turned away by the filter", context)
+    return render(request, "admin/deliveries/event/turned_away.html", _("Turned away by the filter"), context)
 
 
 def deliver_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
@@ -123,7 +127,7 @@ def deliver_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     require(request, "deliveries.replay_delivery")
     event = visible_to(Event.objects.select_related("store"), request.user).filter(pk=pk).first()
     if event is None:
-        raise Http404("This event does not exist. It may have been pruned.")
+        raise Http404(_("This event does not exist. It may have been pruned."))
     rows = Subscription.objects.alive().without_credentials().filter(store=event.store, is_active=True)
     choices = list(rows.select_related("integration", "store").order_by("integration__name", "created_at")[:LISTED])
     chosen = (request.POST or request.GET).get("subscription", "")
@@ -132,7 +136,7 @@ def deliver_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         found = next((one for one in choices if str(one.pk) == chosen), None)
         try:
             if found is None:
-                raise ReplayError("Choose a subscription.")
+                raise ReplayError(_("Choose a subscription."))
             made = deliver_event(
                 event=event,
                 subscription=found,
@@ -143,7 +147,7 @@ def deliver_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         except ReplayError as problem:
             error = str(problem)
         else:
-            messages.success(request, f"It is on its way to {found.integration.name}.")
+            messages.success(request, _("It is on its way to %(name)s.") % {"name": found.integration.name})
             return redirect("admin:deliveries_delivery_change", made.pk)
     got = set(Delivery.objects.filter(event=event).values_list("subscription_id", flat=True))
     context = {
@@ -153,4 +157,4 @@ def deliver_view(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         "error": error,
         "reason": request.POST.get("reason", ""),
     }
-    return render(request, "admin/deliveries/event/deliver.html", "Deliver to another subscription", context)
+    return render(request, "admin/deliveries/event/deliver.html", _("Deliver to another subscription"), context)

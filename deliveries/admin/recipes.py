@@ -14,12 +14,12 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from deliveries import exported
 from deliveries.admin.access import render, require
 from deliveries.models import Delivery, Recipe
 from deliveries.recipes.keeping import USED_OFTEN, group_of, switch_off, transform_of
 from deliveries.recipes.rules import RuleError, parse_rules
 from integrations.admin.base import ReadOnlyAdmin
-from integrations.admin.export import columns
 from integrations.foundation.audit import Actor
 from integrations.foundation.json_places import PlaceError, as_spelled
 from subscriptions.models import Subscription
@@ -31,12 +31,8 @@ USES_SHOWN: Final = 25
 @admin.register(Recipe)
 class RecipeAdmin(ReadOnlyAdmin):
     stock_pages = ("changelist",)
-    export_order = "created_at"
-    export_columns = columns(
-        "id:public_id", "name", "is_active", "store:store.name", "integration:integration.slug", "topic", "field:place",
-        "rules", "uses", "succeeded", "failed_again", "left_alone", "owner:owner_name", "created_at", "expires_at",
-        "last_used_at",
-    )  # fmt: skip
+    export_order = exported.RECIPES.order
+    export_columns = exported.RECIPES.columns
 
     def export_rows(self, request: HttpRequest) -> QuerySet[Recipe]:
         return self.get_queryset(request)

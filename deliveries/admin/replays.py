@@ -14,13 +14,16 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from deliveries import exported
 from deliveries.access import sees_all, stores_for
 from deliveries.admin import backfills, repair
 from deliveries.admin.access import render, require
 from deliveries.admin.changelist import chosen_filters, described, resolved
-from deliveries.admin.replay_form import DEFAULT_RATE, RATES, canary_context, chosen_canary
+from deliveries.admin.replay_form import DEFAULT_RATE, RATES, canary_context, chosen_canary, without_grouping
 from deliveries.filters import FilterError, clean_filters
 from deliveries.models import Replay
 from deliveries.replay import (
@@ -40,23 +43,21 @@ from deliveries.replay import (
 from deliveries.replay.backfill import shown_filters
 from deliveries.replay.canary import TRIALS, results_of
 from integrations.admin.base import LISTED_ROWS, ReadOnlyAdmin, visible_store_ids
-from integrations.admin.export import columns
 from integrations.admin.keys import parse_uuid
 from integrations.foundation.audit import Actor
 
-TITLES = {"discard": "Bulk discard", "backfill": "Backfill"}
+TITLES = {"discard": _("Bulk discard"), "backfill": _("Backfill")}
 STEPS = {"pause": pause_replay, "resume": resume_replay, "cancel": cancel_replay}
 
 
 @admin.register(Replay)
 class ReplayAdmin(ReadOnlyAdmin):
+    list_title = _("Bulk resends")
+    one_of_them = _("bulk resend")
     store_path = None
     stock_pages = ("changelist",)
-    export_order = "created_at"
-    export_columns = columns(
-        "id", "action", "status", "store:store.name", "filters", "total", "done", "skipped", "reason",
-        "created_by:created_by_name", "created_at", "finished_at",
-    )  # fmt: skip
+    export_order = exported.BULK_ACTIONS.order
+    export_columns = exported.BULK_ACTIONS.columns
 
     def export_rows(self, request: HttpRequest) -> QuerySet[Replay]:
         return self.get_queryset(request)
@@ -89,7 +90,7 @@ class ReplayAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         require(request, "deliveries.view_replay")
         rows = self.get_queryset(request).select_related("store").order_by("-created_at")[:100]
-        return render(request, "admin/deliveries/replay/change_list.html", "Bulk resends", {"rows": rows})
+        return render(request, "admin/deliveries/replay/change_list.html", gettext("Bulk resends"), {"rows": rows})
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
         """Preview what would be affected, how many, how long; POST starts it."""
@@ -130,7 +131,7 @@ class ReplayAdmin(ReadOnlyAdmin):
             "reason": given.get("reason", ""),
             **canary_context(request, found.total + guarded if found else 0),
         }
-        title = "Resend all that match" if action == "retry" else "Discard all that match"
+        title = gettext("Resend all that match") if action == "retry" else gettext("Discard all that match")
         return render(request, "admin/deliveries/replay/preview.html", title, context)
 
     def _start(self, request: HttpRequest, filters: dict[str, str], action: str, rate: int) -> Replay:
@@ -144,7 +145,7 @@ class ReplayAdmin(ReadOnlyAdmin):
                 with_status(filters, GUARDED[action]) if filters["status"] else filters | {"status": GUARDED[action]}
             )
         elif not filters["status"]:
-            raise ReplayError("Nothing else matches: tick the box to include these, and type their number.")
+            raise ReplayError(gettext("Nothing else matches: tick the box to include these, and type their number."))
         return start_replay(
             filters=filters,
             action=action,
@@ -164,13 +165,13 @@ class ReplayAdmin(ReadOnlyAdmin):
         asked = {text for text in filters.get("store", "").split(",") if text} or mine
         # Never an empty filter, which would mean all stores, even for people who see none.
         if not asked or not asked <= mine:
-            raise Http404("This store does not exist.")
+            raise Http404(gettext("This store does not exist."))
         return {**filters, "store": ",".join(sorted(asked))}
 
     def progress_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         require(request, "deliveries.view_replay")
         replay = get_object_or_404(self.get_queryset(request), pk=pk)
-        title = TITLES.get(replay.action, "Bulk resend")
+        title = str(TITLES.get(replay.action, gettext("Bulk resend")))
         return render(request, "admin/deliveries/replay/change_form.html", title, _progress(replay))
 
     def live_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
@@ -205,9 +206,9 @@ def without_guarded(filters: dict[str, str], action: str) -> dict[str, str]:
 
 def _typed(request: HttpRequest) -> int:
     """The number typed next to the tick box. Raises ReplayError if it is not the one that the page showed."""
-    text = request.POST.get("confirmed", "").strip().replace(",", "").replace(" ", "")
+    text = without_grouping(request.POST.get("confirmed", ""))
     if not text.isdecimal() or len(text) > 9 or text != request.POST.get("guarded", ""):
-        raise ReplayError("Nothing was started: the number you typed does not match the one shown.")
+        raise ReplayError(gettext("Nothing was started: the number you typed does not match the one shown."))
     return int(text)
 
 
@@ -219,8 +220,8 @@ def _trial(replay: Replay) -> str:
     if results.sent > TRIALS[-1] or (results.sent == TRIALS[-1] and not results.under_way):
         return ""
     if results.sent <= TRIALS[0]:
-        return "The first one was sent; ten more follow when it has succeeded."
-    return "Ten more were sent; the rest follows, ever faster, when they have succeeded."
+        return gettext("The first one was sent; ten more follow when it has succeeded.")
+    return gettext("Ten more were sent; the rest follows at a growing rate when they have succeeded.")
 
 
 def _progress(replay: Replay) -> dict[str, Any]:

@@ -9,13 +9,16 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import F, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from deliveries.admin.access import render
 from deliveries.admin.changelist import choices
+from deliveries.admin.saved_lists import LISTS, address_of, kept_query
 from deliveries.admin.search_form import COLUMNS, LABELS, PERIODS, Asked, asked_of
 from deliveries.models import SavedView
 from deliveries.search.finding import KINDS, Kind, Search, Total
@@ -40,7 +43,7 @@ _RELATED: Final[dict[Kind, tuple[str, ...]]] = {
 class SearchAdmin(ReadOnlyAdmin):
     """Under the saved searches, because a page of the desk belongs to a model. Everybody has their own."""
 
-    list_title = "Search"
+    list_title = _("Search")
     stock_pages = ("changelist",)
     store_path = None
 
@@ -70,35 +73,43 @@ class SearchAdmin(ReadOnlyAdmin):
             **_page_of(search, asked),
             **choices(request),
         }
-        return render(request, "admin/deliveries/search/search.html", "Search", context)
+        return render(request, "admin/deliveries/search/search.html", gettext("Search"), context)
 
     @method_decorator(require_POST)
     def save_view(self, request: HttpRequest) -> HttpResponse:
-        if not (kinds := kinds_for(request)):
+        """A search, or a view of the list that `page` names."""
+        kinds: list[str] = list(kinds_for(request))
+        page, query = request.POST.get("page", ""), request.POST.get("query", "")
+        if not kinds or (page in LISTS and page not in kinds):
             raise PermissionDenied
-        written = QueryDict(request.POST.get("query", ""))
-        asked = asked_of(written, kinds, visible_store_ids(request.user))
+        if page in LISTS:
+            query = kept_query(page, query)
+        else:
+            page = SavedView.Page.SEARCH
+            query = asked_of(QueryDict(query), kinds_for(request), visible_store_ids(request.user)).written
         try:
             view = save_view(
                 owner=request.user,
                 name=request.POST.get("name", ""),
-                query=asked.written,
+                query=query,
                 is_shared="shared" in request.POST,
+                page=page,
             )
         except SavedViewError as error:
             messages.error(request, str(error))
         else:
-            messages.success(request, f"“{view.name}” is kept{' and shared' if view.is_shared else ''}.")
-        return redirect(f"{reverse('admin:deliveries_savedview_changelist')}?{asked.written}")
+            text = gettext("“%(name)s” is saved and shared.") if view.is_shared else gettext("“%(name)s” is saved.")
+            messages.success(request, text % {"name": view.name})
+        return redirect(address_of(page, query))
 
     @method_decorator(require_POST)
     def delete_search(self, request: HttpRequest, pk: int) -> HttpResponse:
         if not kinds_for(request):
             raise PermissionDenied
-        if not delete_view(user=request.user, pk=pk):
-            raise Http404("This saved search does not exist, or is somebody else's.")
-        messages.success(request, "The saved search is deleted.")
-        return redirect("admin:deliveries_savedview_changelist")
+        if (view := delete_view(user=request.user, pk=pk)) is None:
+            raise Http404(gettext("This saved search does not exist, or is somebody else’s."))
+        messages.success(request, gettext("“%(name)s” is deleted.") % {"name": view.name})
+        return redirect(address_of(view.page))
 
 
 def kinds_for(request: HttpRequest) -> list[Kind]:

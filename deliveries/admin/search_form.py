@@ -6,26 +6,31 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from deliveries.models import Delivery
 from deliveries.search.finding import Kind, Query
 from deliveries.search.matching import Scope
 from deliveries.search.words import LENGTH_LIMIT
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 PERIODS: Final = (
-    ("", "any time"),
-    ("1h", "last hour"),
-    ("24h", "last 24 hours"),
-    ("today", "today"),
-    ("yesterday", "yesterday"),
-    ("7d", "last 7 days"),
-    ("30d", "last 30 days"),
-    ("custom", "from … until …"),
+    ("", _("any time")),
+    ("1h", _("last hour")),
+    ("24h", _("last 24 hours")),
+    ("today", _("today")),
+    ("yesterday", _("yesterday")),
+    ("7d", _("last 7 days")),
+    ("30d", _("last 30 days")),
+    ("custom", _("from … until …")),
 )
 _SPANS: Final = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 NAMES: Final = ("q", "kind", "store", "topic", "status", "integration", "period", "since", "until", "sort", "columns")
@@ -36,41 +41,43 @@ class Column:
     """Of the table. `order`: the field to sort by, if that is possible."""
 
     name: str
-    label: str
+    label: StrOrPromise
     order: str = ""
     is_usual: bool = True
 
 
 COLUMNS: Final[dict[Kind, tuple[Column, ...]]] = {
     "delivery": (
-        Column("status", "Status", "status"),
-        Column("topic", "Event", "topic"),
-        Column("integration", "Integration", "integration__name"),
-        Column("match", "Found"),
-        Column("response", "Last response", "last_status"),
-        Column("attempts", "Attempts", "attempt_count"),
-        Column("store", "Store", "store__name", is_usual=False),
-        Column("id", "Id", is_usual=False),
-        Column("finished", "Finished", "finished_at", is_usual=False),
-        Column("created", "Age", "created_at"),
+        Column("status", _("Status"), "status"),
+        Column("topic", _("Event"), "topic"),
+        Column("integration", _("Integration"), "integration__name"),
+        Column("match", _("Found")),
+        Column("response", _("Last response"), "last_status"),
+        Column("attempts", _("Attempts"), "attempt_count"),
+        Column("store", _("Store"), "store__name", is_usual=False),
+        Column("id", _("Id"), is_usual=False),
+        Column("finished", _("Finished"), "finished_at", is_usual=False),
+        Column("created", _("Age"), "created_at"),
     ),
     "event": (
-        Column("topic", "Event", "topic"),
-        Column("match", "Found"),
-        Column("origin", "Origin", "origin"),
-        Column("store", "Store", "store__name"),
-        Column("id", "Id", is_usual=False),
-        Column("created", "Received", "created_at"),
+        Column("topic", _("Event"), "topic"),
+        Column("match", _("Found")),
+        Column("origin", _("Origin"), "origin"),
+        Column("store", _("Store"), "store__name"),
+        Column("id", _("Id"), is_usual=False),
+        Column("created", _("Received"), "created_at"),
     ),
     "record": (
-        Column("topic", "Record", "external_id"),
-        Column("match", "Found"),
-        Column("version", "Version", "version"),
-        Column("store", "Store", "store__name"),
-        Column("updated", "Updated", "updated_at"),
+        Column("topic", _("Record"), "external_id"),
+        Column("match", _("Found")),
+        Column("version", _("Version"), "version"),
+        Column("store", _("Store"), "store__name"),
+        Column("updated", _("Updated"), "updated_at"),
     ),
 }
-LABELS: Final[dict[Kind, str]] = {"delivery": "Deliveries", "event": "Events", "record": "Records"}
+LABELS: Final[dict[Kind, StrOrPromise]] = {
+    "delivery": _("Deliveries"), "event": _("Events"), "record": _("Records"),
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -143,10 +150,10 @@ def _period(fields: Mapping[str, str], problems: list[str]) -> tuple[datetime | 
     if period == "yesterday":
         return midnight - timedelta(days=1), midnight
     found: list[datetime | None] = []
-    for name, label in (("since", "From"), ("until", "Until")):
+    for name, label in (("since", gettext("From")), ("until", gettext("Until"))):
         moment = _moment(fields[name])
         if fields[name] and moment is None:
-            problems.append(f"{label} is not a time, so it was left out.")
+            problems.append(gettext("%(field)s is not a time, so it was left out.") % {"field": label})
         found.append(moment)
     return found[0], found[1]
 

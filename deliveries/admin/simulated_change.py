@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from deliveries.access import visible_to
 from deliveries.admin.past_events import period_of
@@ -23,6 +25,11 @@ from subscriptions.services.restoring import restored_values, version_of
 
 #: Events that are run over when they were searched for.
 FOUND = 50
+GONE: dict[Any, Any] = {
+    Subscription: _("This subscription does not exist. It may have been deleted."),
+    Integration: _("This integration does not exist. It may have been deleted."),
+    Topic: _("This topic does not exist. It may have been deleted."),
+}
 
 
 def proposal_of(request: HttpRequest, kind: str, key: str) -> tuple[Target, dict[str, Any], str]:
@@ -39,7 +46,9 @@ def chosen_events(request: HttpRequest, store: Store) -> EventChoice:
         text = given.get("find", "").replace("\0", "").strip()[:SEARCH_LIMIT]
         found = find_events(store=store, text=text, limit=FOUND) if text else []
         if not found:
-            raise ChoiceError("events.ids", "No event was found. Write an id, a topic, an object's id or a text.")
+            raise ChoiceError(
+                "events.ids", gettext("No event was found. Write an id, a topic, an object’s id or a text.")
+            )
         return EventChoice(ids=tuple(event.pk for event in found))
     if which == "period":
         period = period_of(given.dict())
@@ -56,7 +65,7 @@ def _subscription(request: HttpRequest, key: str) -> tuple[Target, dict[str, Any
     if number := parse_number(request.GET.get("version", "")):
         version = version_of(row, number)
         if version is None:
-            raise Http404("This version does not exist.")
+            raise Http404(gettext("This version does not exist."))
         values = restored_values(version)
         return SubscriptionTarget(row), values | {"integration": version.integration_id}, ""
     integrations = visible_to(Integration.objects.alive().filter(store=row.store), request.user)
@@ -94,7 +103,7 @@ def _found(rows: QuerySet[Any], key: Any) -> Any:
     """Another store's is not found, either."""
     found = rows.filter(pk=key).first() if key is not None else None
     if found is None:
-        raise Http404(f"This {rows.model._meta.verbose_name} does not exist. It may have been deleted.")
+        raise Http404(str(GONE[rows.model]))
     return found
 
 

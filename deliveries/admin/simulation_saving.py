@@ -9,9 +9,10 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
 from deliveries.admin.access import render, require
-from deliveries.admin.replay_form import DEFAULT_RATE, RATES, canary_context, chosen_canary
+from deliveries.admin.replay_form import DEFAULT_RATE, RATES, canary_context, chosen_canary, without_grouping
 from deliveries.admin.simulation_texts import needed_to_see
 from deliveries.models import Delivery, Simulation
 from deliveries.replay import ReplayError
@@ -38,14 +39,14 @@ def save_view(request: HttpRequest, simulation: Simulation) -> HttpResponse:
         except ValidationError as problem:
             error = " ".join(problem.messages)
     context = _context(request, simulation) | {"then": then, "error": error}
-    return render(request, "admin/deliveries/simulation/save.html", "Save the change", context)
+    return render(request, "admin/deliveries/simulation/save.html", _("Save the change"), context)
 
 
 def _saved(request: HttpRequest, simulation: Simulation, then: str) -> HttpResponse:
     actor = Actor.of_user(request.user)
     if then == "save":
         save_simulation(simulation=simulation, actor=actor)
-        messages.success(request, "Saved. Applies to events from now on.")
+        messages.success(request, _("Saved. Applies to events from now on."))
         return redirect(f"admin:{needed_to_see(simulation.kind)[0]}_{simulation.kind}_change", _key(simulation))
     require(request, "deliveries.replay_delivery")
     written = request.POST.get("rate", "")
@@ -55,14 +56,14 @@ def _saved(request: HttpRequest, simulation: Simulation, then: str) -> HttpRespo
         **chosen_canary(request),
     }
     if then == "resend":
-        typed = request.POST.get("confirmed", "").replace(",", "").strip()
+        typed = without_grouping(request.POST.get("confirmed", ""))
         confirmed = int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < 8 else None
         replay = save_and_resend(simulation=simulation, actor=actor, confirmed=confirmed, **course)
-    elif then == "backfill" and simulation.kind == Simulation.Kind.SUBSCRIPTION:
+    elif then == "backfill":
         replay = save_and_backfill(simulation=simulation, actor=actor, **course)
     else:
-        raise SimulationError("Choose what happens after saving.")
-    messages.success(request, "Saved.")
+        raise SimulationError(_("Choose what happens after saving."))
+    messages.success(request, _("Saved."))
     return redirect("admin:deliveries_replay_change", replay.pk)
 
 

@@ -7,6 +7,9 @@ from urllib.parse import urlencode
 
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from deliveries.models import Simulation
 from deliveries.simulation.choosing import EventChoice
@@ -19,13 +22,33 @@ QUERY_LIMIT = 4_000
 
 #: Verdicts with something to see: what they are called, and what that means.
 SECTIONS = (
-    (Verdict.CHANGED.value, "Requests that differ", "Wanted today and with the change, but not as the same request."),
-    (Verdict.NEWLY_MATCHED.value, "Newly matched", "Not sent today; would be sent."),
-    (Verdict.NO_LONGER_MATCHED.value, "No longer matched", "Sent today; would not be sent."),
-    (Verdict.ERROR.value, "Errors", "Would be made as deliveries, and fail before anything is sent."),
-    (Verdict.VIOLATION.value, "Schema violations", "Pushes of this data would be refused."),
-    (Verdict.CONFORMS.value, "No longer violate the schema", "Pushes of this data are refused today."),
+    (
+        Verdict.CHANGED.value,
+        _("Requests that differ"),
+        _("Wanted today and with the change, but not as the same request."),
+    ),
+    (Verdict.NEWLY_MATCHED.value, _("Newly matched"), _("Not sent today; would be sent.")),
+    (Verdict.NO_LONGER_MATCHED.value, _("No longer matched"), _("Sent today; would not be sent.")),
+    (Verdict.ERROR.value, _("Errors"), _("Would be made as deliveries, and fail before anything is sent.")),
+    (
+        Verdict.UNKNOWN.value,
+        _("Cannot be told"),
+        _("A condition needs the object as it was before, which is not kept."),
+    ),
+    (Verdict.VIOLATION.value, _("Schema violations"), _("Pushes of this data would be refused.")),
+    (Verdict.CONFORMS.value, _("No longer violate the schema"), _("Pushes of this data are refused today.")),
 )
+
+#: The same verdicts under a figure.
+FIGURES = {
+    Verdict.CHANGED.value: _("requests that differ"),
+    Verdict.NEWLY_MATCHED.value: _("newly matched"),
+    Verdict.NO_LONGER_MATCHED.value: _("no longer matched"),
+    Verdict.ERROR.value: _("errors"),
+    Verdict.UNKNOWN.value: _("cannot be told"),
+    Verdict.VIOLATION.value: _("schema violations"),
+    Verdict.CONFORMS.value: _("no longer violate the schema"),
+}
 
 _VIEW = {
     Simulation.Kind.SUBSCRIPTION: ("subscriptions", "view_subscription"),
@@ -43,14 +66,18 @@ def events_named(simulation: Simulation) -> str:
     """Which events it runs over."""
     kept = simulation.events
     if number := len(kept.get("ids", ())):
-        return "one chosen event" if number == 1 else f"{number:,} chosen events"
-    if "since" in kept:
-        words = f"events since {_moment(kept['since'])}"
-        words += f" until {_moment(kept['until'])}" if "until" in kept else ""
+        return ngettext("one chosen event", "%(number)s chosen events", number) % {"number": _grouped(number)}
+    if "until" in kept:
+        times = {"since": _moment(kept["since"]), "until": _moment(kept["until"])}
+        words = gettext("events from %(since)s until %(until)s") % times
+    elif "since" in kept:
+        words = gettext("events since %(since)s") % {"since": _moment(kept["since"])}
     else:
-        words = f"the last {kept.get('last', 0):,} events"
-    words += f" of {kept['topic']}" if "topic" in kept else ""
-    return words + (f" with {kept['q']}" if "q" in kept else "")
+        number = kept.get("last", 0)
+        words = ngettext("the last event", "the last %(number)s events", number) % {"number": _grouped(number)}
+    if "topic" in kept:
+        words = gettext("%(events)s of %(topic)s") % {"events": words, "topic": kept["topic"]}
+    return gettext("%(events)s with %(text)s") % {"events": words, "text": kept["q"]} if "q" in kept else words
 
 
 def percent_of(simulation: Simulation) -> int:
@@ -78,6 +105,10 @@ def as_typed(simulation: Simulation) -> str:
     texts = {name: each[1] for name, each in simulation.changes.items() if name in TYPED}
     found = urlencode({name: " ".join(text) if isinstance(text, list) else text for name, text in texts.items()})
     return f"?{found}" if 0 < len(found) <= QUERY_LIMIT else ""
+
+
+def _grouped(number: int) -> str:
+    return number_format(number, use_l10n=True, force_grouping=True)
 
 
 def _moment(text: str) -> str:

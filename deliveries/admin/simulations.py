@@ -16,12 +16,14 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from deliveries.admin import simulation_items, simulation_saving
 from deliveries.admin.access import render, require
 from deliveries.admin.simulated_change import chosen_events, proposal_of
-from deliveries.admin.simulation_texts import SECTIONS, as_typed, events_named, needed_to_see, percent_of
+from deliveries.admin.simulation_texts import FIGURES, SECTIONS, as_typed, events_named, needed_to_see, percent_of
 from deliveries.models import Simulation
 from deliveries.simulation.choosing import DEFAULT, MOST, ChoiceError, EventChoice
 from deliveries.simulation.service import SimulationError, cancel_simulation, differing, groups_of, start_simulation
@@ -35,6 +37,8 @@ LISTED = 100
 
 @admin.register(Simulation)
 class SimulationAdmin(ReadOnlyAdmin):
+    list_title = gettext_lazy("Time machine")
+    one_of_them = gettext_lazy("simulation")
     stock_pages = ("changelist",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Simulation]:
@@ -59,7 +63,7 @@ class SimulationAdmin(ReadOnlyAdmin):
         require(request, "deliveries.view_simulation")
         rows = self.get_queryset(request).defer("proposed").order_by("-created_at")[:LISTED]
         context = {"rows": [(row, events_named(row)) for row in rows]}
-        return render(request, "admin/deliveries/simulation/change_list.html", "Time machine", context)
+        return render(request, "admin/deliveries/simulation/change_list.html", _("Time machine"), context)
 
     def _starter(self, kind: str) -> Callable[..., HttpResponse]:
         def view(request: HttpRequest, **keys: Any) -> HttpResponse:
@@ -94,7 +98,7 @@ class SimulationAdmin(ReadOnlyAdmin):
             "most": MOST,
             "last": kept.get("last", DEFAULT),
         }
-        return render(request, "admin/deliveries/simulation/change_form.html", "What would change", context)
+        return render(request, "admin/deliveries/simulation/change_form.html", _("What would change"), context)
 
     def live_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         simulation = self._open(request, pk)
@@ -117,7 +121,7 @@ class SimulationAdmin(ReadOnlyAdmin):
         _require_to_start(request, simulation.kind)
         try:
             if (target := target_of(simulation)) is None:
-                raise SimulationError("It was deleted meanwhile.")
+                raise SimulationError(_("What this would change has been deleted."))
             choice = chosen_events(request, simulation.store)
             found = start_simulation(
                 target=target, values=simulation.proposed, choice=choice, actor=Actor.of_user(request.user)
@@ -135,7 +139,7 @@ class SimulationAdmin(ReadOnlyAdmin):
     def item_view(self, request: HttpRequest, pk: uuid.UUID, number: int) -> HttpResponse:
         simulation = self._open(request, pk)
         context = simulation_items.item_context(simulation, number, timezone.now())
-        return render(request, "admin/deliveries/simulation/item.html", "One event, both ways", context)
+        return render(request, "admin/deliveries/simulation/item.html", _("One event, both ways"), context)
 
     def save_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         simulation = self._open(request, pk)
@@ -147,7 +151,7 @@ class SimulationAdmin(ReadOnlyAdmin):
         require(request, "deliveries.view_simulation")
         found = self.get_queryset(request).filter(pk=pk).first()
         if found is None:
-            raise Http404("This simulation does not exist. They are deleted after a week.")
+            raise Http404(_("This simulation does not exist. Simulations are deleted after a week."))
         _require_to_see(request, found.kind)
         return found
 
@@ -173,7 +177,7 @@ def _progress(request: HttpRequest, simulation: Simulation) -> dict[str, Any]:
         for verdict, title, hint in SECTIONS:
             if counts.get(verdict):
                 sections.append((verdict, title, hint, counts[verdict], groups_of(simulation, verdict)))
-    app, _ = needed_to_see(simulation.kind)
+    app, _permission = needed_to_see(simulation.kind)
     may_save = request.user.has_perm(f"{app}.change_{simulation.kind}")
     may_resend = may_save and simulation.is_over and request.user.has_perm("deliveries.replay_delivery")
     address = _address_of_target(app, simulation)
@@ -181,7 +185,7 @@ def _progress(request: HttpRequest, simulation: Simulation) -> dict[str, Any]:
         "simulation": simulation,
         "events": events_named(simulation),
         "percent": percent_of(simulation),
-        "figures": [(verdict, title, counts.get(verdict, 0)) for verdict, title, _ in SECTIONS if counts.get(verdict)],
+        "figures": [(verdict, word, counts[verdict]) for verdict, word in FIGURES.items() if counts.get(verdict)],
         "same": counts.get("same", 0),
         "unwanted": counts.get("unwanted", 0),
         "sections": sections,

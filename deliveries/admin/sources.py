@@ -10,10 +10,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from deliveries import exported
 from deliveries.access import visible_to
 from deliveries.admin.access import render, require
 from deliveries.ingest.service import TooMuchContention
@@ -22,7 +25,6 @@ from deliveries.sources.preview import as_received, latest_request, preview, sam
 from deliveries.sources.receive import Refused, receive
 from integrations.admin.base import ReadOnlyAdmin
 from integrations.admin.cells import drawn
-from integrations.admin.export import columns
 from integrations.foundation.hooks import expression_given
 from integrations.models import Source
 from integrations.security.encryption import DecryptionError
@@ -30,26 +32,24 @@ from integrations.services.source_values import MAPPED
 from integrations.sources.base import Incoming
 
 SHOWN = 20
-UNREADABLE = "This source's secrets cannot be decrypted: a key is missing from ENCRYPTION_KEYS."
-NO_SAMPLE = "There is no secret yet that a sample could be proven with. Enter the sender's first."
+UNREADABLE = _("The secrets of this source cannot be decrypted: a key is missing from ENCRYPTION_KEYS.")
+NO_SAMPLE = _("There is no secret yet to prove a sample with. Enter the sender’s secret first.")
 
 
 @admin.register(SourceRequest)
 class SourceRequestAdmin(ReadOnlyAdmin):
     """The last requests of all sources; those of one are on its page."""
 
+    list_title = _("Source requests")
+    one_of_them = _("source request")
+    field_names = {
+        "source": _("source"),
+        "verdict": _("verdict"),
+        "status": _("status"),
+        "reason": _("reason"),
+    }
     store_path = "source__store"
-    export_columns = columns(
-        "received_at",
-        "source:source.slug",
-        "verdict",
-        "status",
-        "reason",
-        "method",
-        "query",
-        "body_size",
-        "body:body_text",
-    )
+    export_columns = exported.SOURCE_REQUESTS.columns
     list_display = ["received", "source", "verdict_pill", "status", "reason"]
     list_select_related = ["source"]
     list_filter = ["verdict"]
@@ -66,11 +66,11 @@ class SourceRequestAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[SourceRequest]:
         return super().get_queryset(request).filter(source__deleted_at=None).defer("body", "headers")
 
-    @admin.display(description="received")
+    @admin.display(description=_("received"))
     def received(self, row: SourceRequest) -> SafeString:
         return drawn("ago", row.received_at)
 
-    @admin.display(description="verdict")
+    @admin.display(description=_("verdict"))
     def verdict_pill(self, row: SourceRequest) -> SafeString:
         return drawn("pill", row.verdict)
 
@@ -78,10 +78,11 @@ class SourceRequestAdmin(ReadOnlyAdmin):
         require(request, "deliveries.view_sourcerequest")
         row = self.get_object(request, object_id)
         if row is None:
-            raise Http404("This request does not exist. Only the last ones of each source are kept.")
+            raise Http404(gettext("This request does not exist. Only the last ones of each source are kept."))
         kind = next((value for name, value in row.headers if name == "content-type"), "")
         context = {"row": row, "source": row.source, "content_type": kind}
-        return render(request, "admin/deliveries/source/request.html", f"Request to {row.source.name}", context)
+        title = gettext("Request to %(name)s") % {"name": row.source.name}
+        return render(request, "admin/deliveries/source/request.html", title, context)
 
 
 def last_requests(source: Source) -> list[SourceRequest]:
@@ -117,7 +118,7 @@ def preview_view(request: HttpRequest, source: int) -> HttpResponse:
         context["errors"] = [*errors, UNREADABLE]
         incoming = None
     if incoming is None:
-        context["hint"] = "No request has come in yet that could be shown here."
+        context["hint"] = gettext("No request has come in yet that could be shown here.")
     elif not errors:
         context["found"] = preview(
             source=found,
@@ -150,18 +151,24 @@ def sample_view(request: HttpRequest, source: int) -> HttpResponse:
     is_record = found.mode == Source.Mode.RECORD
     becomes = preview(source=found, request=incoming, expressions=found.mapping, is_record=is_record, now=now)
     context = {"source": found, "incoming": incoming, "body_text": incoming.body.decode(), "found": becomes}
-    return render(request, "admin/deliveries/source/sample.html", f"Sample for {found.name}", context)
+    return render(
+        request, "admin/deliveries/source/sample.html", gettext("Sample for %(name)s") % {"name": found.name}, context
+    )
 
 
 def _send(request: HttpRequest, source: Source, incoming: Incoming) -> None:
     try:
-        answer = receive(source=source, request=incoming, hops=0, now=timezone.now())
+        with translation.override("en"):  # what is stored is the same for all readers
+            answer = receive(source=source, request=incoming, hops=0, now=timezone.now())
     except Refused as error:
-        messages.error(request, f"The sample was refused with {error.status}: {error.message}")
+        text = gettext("The sample was refused with %(status)s: %(why)s")
+        messages.error(request, text % {"status": error.status, "why": error.message})
     except TooMuchContention:
-        messages.error(request, "The same records are changing too quickly. Nothing was stored; try again.")
+        messages.error(request, gettext("The same records are changing too quickly. Nothing was stored; try again."))
     else:
-        messages.success(request, f"The sample was taken in and answered {answer.status}.")
+        messages.success(
+            request, gettext("The sample was taken in and answered %(status)s.") % {"status": answer.status}
+        )
 
 
 def _open(request: HttpRequest, pk: int, permission: str) -> Source:
@@ -169,5 +176,5 @@ def _open(request: HttpRequest, pk: int, permission: str) -> Source:
     rows = Source.objects.alive().select_related("store").prefetch_related("counts")
     found: Source | None = visible_to(rows, request.user).filter(pk=pk).first()
     if found is None:
-        raise Http404("This source does not exist. It may have been deleted.")
+        raise Http404(gettext("This source does not exist. It may have been deleted."))
     return found

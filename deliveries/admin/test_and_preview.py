@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from deliveries.access import visible_to
@@ -36,7 +37,7 @@ def test_view(request: HttpRequest, pk: int) -> HttpResponse:
     require(request, "integrations.change_integration")
     integration = visible_to(Integration.objects.alive(), request.user).filter(pk=pk).first()
     if integration is None:
-        raise Http404("This integration does not exist.")
+        raise Http404(_("This integration does not exist."))
     if request.method == "POST":
         try:
             ping_now(integration=integration, now=timezone.now())
@@ -49,7 +50,8 @@ def test_view(request: HttpRequest, pk: int) -> HttpResponse:
     if last is not None:
         last.delivery.integration = integration
     context = {"integration": integration, "shown": in_full(last, last.delivery) if last else None}
-    return render(request, "admin/deliveries/delivery/test.html", f"Test of {integration.name}", context)
+    title = _("Test of %(name)s") % {"name": integration.name}
+    return render(request, "admin/deliveries/delivery/test.html", title, context)
 
 
 @require_POST
@@ -65,7 +67,7 @@ def _previewed(request: HttpRequest) -> dict[str, Any]:
     rows = visible_to(Integration.objects.alive().select_related("store"), request.user)
     integration = rows.filter(pk=number).first() if number else None
     if integration is None:
-        return {"hint": "Choose an integration."}
+        return {"hint": _("Choose an integration.")}
     values: dict[str, Any] = {
         name: request.POST.get(name, "").replace(",", " ").split() for name in ("topics", "intents", "event_names")
     }
@@ -76,16 +78,18 @@ def _previewed(request: HttpRequest) -> dict[str, Any]:
         return {"errors": [f"{name}: {' '.join(found)}" for name, found in error.message_dict.items()]}
     subscription = Subscription(store=integration.store, integration=integration, **cleaned)
     if not subscription.topics and not subscription.intents:
-        return {"hint": "Write a topic or an intent."}
+        return {"hint": _("Write a topic or an intent.")}
     may_choose = request.user.has_perm("deliveries.view_event")
     written = request.POST.get("event", "").replace("\0", "").strip()[:SEARCH_LIMIT] if may_choose else ""
     saved = _saved(request, integration)
     candidates = find_events(store=integration.store, text=written, subscription=saved)
     if written and not candidates:
-        return {"hint": f"No event of {integration.store.name} is found by “{written}”."}
+        text = _("No event of %(store)s is found by “%(text)s”.")
+        return {"hint": text % {"store": integration.store.name, "text": written}}
     found, shown = _first_match(subscription, candidates, is_picked=bool(written))
     if found is None or shown is None:
-        return {"hint": f"{integration.store.name} has no event yet. Push one to see it here."}
+        text = _("%(store)s has no event yet. Push one to see it here.")
+        return {"hint": text % {"store": integration.store.name}}
     text = shown.request.body.decode(errors="replace") if shown.request else ""
     return {
         "preview": shown,

@@ -52,6 +52,11 @@ RESOLVE = AccessToken.Scope.RESOLVE
 VIEWS = ("open", "unassigned", "returned", "snoozed", "resolved", "all")
 F = TypeVar("F", bound=Callable[..., Any])
 _TEXT = {"type": "string", "maxLength": LONGEST_QUERY_TEXT}
+CASE_FILTERS = [
+    OpenApiParameter("view", str, enum=VIEWS, description="`open`, the default, leaves out the snoozed ones."),
+    OpenApiParameter("assignee", _TEXT, description="A user's name."),
+    OpenApiParameter("integration", _TEXT, description="A slug."),
+]
 
 
 def case_of(request: Request, case_id: str) -> FailureGroup:
@@ -76,22 +81,22 @@ def _rows(request: Request) -> QuerySet[FailureGroup]:
 class CasesView(APIView):
     @extend_schema(
         operation_id="list_cases",
-        parameters=[
-            OpenApiParameter("view", str, enum=VIEWS, description="`open`, the default, leaves out the snoozed ones."),
-            OpenApiParameter("assignee", _TEXT, description="A user's name."),
-            OpenApiParameter("integration", _TEXT, description="A slug."),
-            CURSOR,
-            LIMIT,
-        ],
+        parameters=[*CASE_FILTERS, CURSOR, LIMIT],
         responses=answers(page_of(CaseSerializer, "Case"), more=(400,)),
     )
     def get(self, request: Request) -> Response:
-        rows = _viewed(request)
-        if assignee := query_text(request, "assignee"):
-            rows = rows.filter(assignee__username=assignee)
-        if slug := query_text(request, "integration"):
-            rows = rows.filter(integration__slug=slug)
+        rows = cases_asked(request).select_related("integration", "assignee")
         return page(request, rows, lambda case: dict(CaseSerializer(case).data))
+
+
+def cases_asked(request: Request) -> QuerySet[FailureGroup]:
+    """Those that the filters of the query string choose. Raises parameter_invalid."""
+    rows = _viewed(request)
+    if assignee := query_text(request, "assignee"):
+        rows = rows.filter(assignee__username=assignee)
+    if slug := query_text(request, "integration"):
+        rows = rows.filter(integration__slug=slug)
+    return rows
 
 
 def _viewed(request: Request) -> QuerySet[FailureGroup]:
@@ -100,7 +105,7 @@ def _viewed(request: Request) -> QuerySet[FailureGroup]:
     view = query_text(request, "view") if "view" in request.query_params else "open"
     if view not in VIEWS:
         raise invalid(f"view must be one of {', '.join(VIEWS)}.", "view")
-    found = {
+    found: QuerySet[FailureGroup] = {
         "open": rows.awake(now),
         "unassigned": rows.awake(now).filter(assignee=None),
         "returned": rows.open().filter(returned_at__isnull=False),
@@ -108,7 +113,7 @@ def _viewed(request: Request) -> QuerySet[FailureGroup]:
         "resolved": rows.filter(status=FailureGroup.Status.RESOLVED),
         "all": rows,
     }[view]
-    return found.select_related("integration", "assignee")  # type: ignore[no-any-return]  # a queryset of cases
+    return found
 
 
 class CaseView(APIView):

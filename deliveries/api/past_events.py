@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -37,7 +38,7 @@ DEFAULT_PERIOD = timedelta(days=1)
 LONGEST_PERIOD = timedelta(days=31)
 
 _TEXT = {"type": "string", "maxLength": LONGEST_QUERY_TEXT}
-_PARAMETERS = [
+EVENT_FILTERS = [
     OpenApiParameter("topic", _TEXT, description="A topic, an intent, or shipment.*"),
     OpenApiParameter("object", _TEXT, description="The id of an object."),
     OpenApiParameter("contains", _TEXT, description="A text in the data, such as a phone number."),
@@ -98,29 +99,34 @@ class EventsList:
 
     @extend_schema(
         operation_id="list_events",
-        parameters=[*_PARAMETERS, CURSOR, LIMIT],
+        parameters=[*EVENT_FILTERS, CURSOR, LIMIT],
         responses=answers(page_of(ListedEventSerializer, "Event"), more=(400,)),
     )
     def get(self, request: Request) -> Response:
-        rows = Event.objects.filter(store_id=principal_of(request).store_id).exclude(origin=Event.Origin.TEST)
-        names = ("topic", "object", "contains", "delivered", "since", "until")
-        given = {name: query_text(request, name) for name in names}
-        if given["delivered"] not in ("", "false"):
-            raise invalid("delivered can only be false.", "delivered")
-        rows = _in_period(rows, given)
-        if topic := given["topic"]:
-            rows = (
-                rows.filter(topic__startswith=topic[:-1])
-                if topic.endswith(".*")
-                else rows.filter(topic=topic) | rows.filter(intent=topic)
-            )
-        if given["object"]:
-            rows = rows.filter(object_id=given["object"])
-        if given["contains"]:
-            rows = containing(rows, given["contains"])
-        if given["delivered"]:
-            rows = undelivered(rows)
-        return page(request, rows, ListedEventSerializer().to_representation)
+        return page(request, events_asked(request), ListedEventSerializer().to_representation)
+
+
+def events_asked(request: Request) -> QuerySet[Event]:
+    """Those that the filters of the query string choose. Raises parameter_invalid."""
+    rows = Event.objects.filter(store_id=principal_of(request).store_id).exclude(origin=Event.Origin.TEST)
+    names = ("topic", "object", "contains", "delivered", "since", "until")
+    given = {name: query_text(request, name) for name in names}
+    if given["delivered"] not in ("", "false"):
+        raise invalid("delivered can only be false.", "delivered")
+    rows = _in_period(rows, given)
+    if topic := given["topic"]:
+        rows = (
+            rows.filter(topic__startswith=topic[:-1])
+            if topic.endswith(".*")
+            else rows.filter(topic=topic) | rows.filter(intent=topic)
+        )
+    if given["object"]:
+        rows = rows.filter(object_id=given["object"])
+    if given["contains"]:
+        rows = containing(rows, given["contains"])
+    if given["delivered"]:
+        rows = undelivered(rows)
+    return rows
 
 
 def _in_period(rows: Any, given: dict[str, str]) -> Any:

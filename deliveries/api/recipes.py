@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
@@ -24,7 +26,7 @@ from deliveries.api.recipe_serializers import (
 )
 from deliveries.api.views import as_api_error
 from deliveries.filters import FilterError
-from deliveries.models import BulkFix, Recipe
+from deliveries.models import BulkFix, Proposal, Recipe
 from deliveries.proposals import propose_fix, refuse_more
 from deliveries.recipes.keeping import CAP, DAYS, check_limits, switch_off
 from deliveries.recipes.plan import Row
@@ -49,7 +51,7 @@ def _store(request: Request) -> Store:
     return Store.objects.get(pk=principal_of(request).store_id)
 
 
-def _refused(error: Exception) -> APIError:
+def as_recipe_error(error: Exception) -> APIError:
     """What the services refuse, with the field of the body."""
     if isinstance(error, RuleError):
         place = "rules" if error.position is None else f"rules[{error.position}]"
@@ -64,10 +66,10 @@ def _refused(error: Exception) -> APIError:
     return as_api_error(error)
 
 
-_REFUSALS = (RuleError, FilterError, PlaceError, ResolutionError)
+REFUSALS = (RuleError, FilterError, PlaceError, ResolutionError)
 
 
-def _rules(body: dict[str, Any]) -> list[Any]:
+def rules_of(body: dict[str, Any]) -> list[Any]:
     rules = body.get("rules", [])
     if not isinstance(rules, list):
         raise invalid("rules must be an array of objects.", "rules")
@@ -92,9 +94,11 @@ class PreviewView(APIView):
         limit = _number(body, "limit", ROWS, largest=ROWS_LIMIT)
         try:
             scope = scope_of(body, store)
-            plan = request_preview(scope=scope, store=store, field=text(body, "field"), rules=_rules(body), limit=limit)
-        except _REFUSALS as error:
-            raise _refused(error) from None
+            plan = request_preview(
+                scope=scope, store=store, field=text(body, "field"), rules=rules_of(body), limit=limit
+            )
+        except REFUSALS as error:
+            raise as_recipe_error(error) from None
         rows = [_row(row) for row in plan.rows]
         shown = {"counts": plan.counts, "matching": plan.matching, "checked": plan.reached, "rows": rows}
         return Response(shown)
@@ -123,36 +127,51 @@ class ApplyView(APIView):
     def post(self, request: Request) -> Response:
         """202 and an approval, if it was proposed."""
         body, store = body_of(request), _store(request)
-        is_proposal = wants_proposal(request, body)
-        actor = Actor.of_principal(principal_of(request))
-        recipes: list[Recipe] = []
         try:
-            keep, scope = _kept(body), scope_of(body, store)
-            if keep is not None and "group" not in scope:
-                raise invalid("keep needs like: the failures that the rules are kept for.", "keep")
-            if keep is not None:
-                check_may_keep(scope=scope, store=store, rules=_rules(body))
-            if is_proposal:
-                refuse_more(store)
-            fix = request_fix(
-                scope=scope,
-                store=store,
-                field=text(body, "field"),
-                rules=_rules(body),
-                actor=actor,
-                values=mapping(body, "values", default={}),
-                updates_records=boolean(body, "update_records", default=False),
-                includes_unlike=boolean(body, "include_unlike", default=False),
-                reason=text(body, "reason", default=""),
-                is_proposal=is_proposal,
-            )
-            if is_proposal:
-                return proposed(propose_fix(fix=fix, actor=actor, keep=keep))
-            if keep is not None:
-                recipes = keep_after(fix=fix, actor=actor, **keep)
-        except _REFUSALS as error:
-            raise _refused(error) from None
-        return Response({"fix": FixSerializer(fix).data, "recipes": RecipeSerializer(recipes, many=True).data})
+            done = apply_rules(request, body, scope_of(body, store), store)
+        except REFUSALS as error:
+            raise as_recipe_error(error) from None
+        if done.proposal is not None:
+            return proposed(done.proposal)
+        recipes = RecipeSerializer(done.recipes, many=True).data
+        return Response({"fix": FixSerializer(done.fix).data, "recipes": recipes})
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The fix, what was kept of it, and the proposal if it was only proposed."""
+
+    fix: BulkFix
+    recipes: Sequence[Recipe] = ()
+    proposal: Proposal | None = None
+
+
+def apply_rules(request: Request, body: dict[str, Any], scope: dict[str, Any], store: Store) -> Applied:
+    """Send what fits of the scope, or propose to. Raises APIError and `REFUSALS`."""
+    is_proposal = wants_proposal(request, body)
+    actor = Actor.of_principal(principal_of(request))
+    keep = _kept(body)
+    if keep is not None and "group" not in scope:
+        raise invalid("keep needs like: the failures that the rules are kept for.", "keep")
+    if keep is not None:
+        check_may_keep(scope=scope, store=store, rules=rules_of(body))
+    if is_proposal:
+        refuse_more(store)
+    fix = request_fix(
+        scope=scope,
+        store=store,
+        field=text(body, "field"),
+        rules=rules_of(body),
+        actor=actor,
+        values=mapping(body, "values", default={}),
+        updates_records=boolean(body, "update_records", default=False),
+        includes_unlike=boolean(body, "include_unlike", default=False),
+        reason=text(body, "reason", default=""),
+        is_proposal=is_proposal,
+    )
+    if is_proposal:
+        return Applied(fix, proposal=propose_fix(fix=fix, actor=actor, keep=keep))
+    return Applied(fix, keep_after(fix=fix, actor=actor, **keep) if keep is not None else ())
 
 
 def _kept(body: dict[str, Any]) -> dict[str, Any] | None:

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
+from django.db.models import Count
 from django.utils import timezone
 from rest_framework import serializers
 
 from deliveries.api.serializers import ObjectSerializer
-from deliveries.models import Event, Simulation, SimulationItem
+from deliveries.models import Delivery, Event, Simulation, SimulationItem
 from deliveries.previews.preview import preview
 from deliveries.simulation.choosing import MOST, MOST_IDS
 from deliveries.simulation.comparers import Found
 from deliveries.simulation.comparing import Finding, Verdict
 from deliveries.simulation.runner import progress_of
-from deliveries.simulation.service import groups_of
+from deliveries.simulation.service import differing, groups_of
 from deliveries.simulation.targets import Target, TopicTarget, target_of
 from deliveries.simulation.walking import Progress
 from integrations.api.serializers import IntegrationBodySerializer
@@ -36,6 +37,7 @@ _LISTS: Final = {
     "no_longer_matched": Verdict.NO_LONGER_MATCHED,
     "changed": Verdict.CHANGED,
     "errors": Verdict.ERROR,
+    "unknown": Verdict.UNKNOWN,
     "violations": Verdict.VIOLATION,
     "conforms": Verdict.CONFORMS,
 }
@@ -98,6 +100,11 @@ class SimulatedListSerializer(serializers.Serializer[Any]):
     sample = SimulatedEventSerializer(many=True)
 
 
+class ResendSerializer(serializers.Serializer[Any]):
+    total = serializers.IntegerField(help_text="Deliveries whose requests differ.")
+    delivered = serializers.IntegerField(help_text="Of them: receivers would get these twice.")
+
+
 class SimulationSerializer(serializers.Serializer[Any]):
     id = serializers.CharField(allow_null=True, help_text="Null: nothing was stored.")
     status = serializers.ChoiceField(Simulation.Status.values)
@@ -111,8 +118,12 @@ class SimulationSerializer(serializers.Serializer[Any]):
     no_longer_matched = SimulatedListSerializer()
     changed = SimulatedListSerializer()
     errors = SimulatedListSerializer()  # type: ignore[assignment]  # the API's word
+    unknown = SimulatedListSerializer(help_text="Of a topic's condition: what the object was before is not kept.")
     violations = SimulatedListSerializer()
     conforms = SimulatedListSerializer(help_text="Data that a topic's schema refuses today and would take.")
+    resend = ResendSerializer(allow_null=True, help_text="What saving could resend; null until it is done.")
+    saved_at = serializers.DateTimeField(allow_null=True)
+    saved_by = serializers.CharField(allow_null=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +158,22 @@ def report_of(simulation: Simulation) -> dict[str, Any]:
     progress.is_over = simulation.status == Simulation.Status.DONE
     requests = _Requests(target_of(simulation), simulation.proposed)
     why = simulation.stopped_because
-    return _json(progress, lists, requests, id=simulation.public_id, status=simulation.status, why=why)
+    return _json(
+        progress,
+        lists,
+        requests,
+        why=why,
+        id=simulation.public_id,
+        status=simulation.status,
+        resend=_resend(simulation) if simulation.is_over else None,
+        saved_at=simulation.saved_at,
+        saved_by=simulation.saved_by_name or None,
+    )
+
+
+def _resend(simulation: Simulation) -> dict[str, int]:
+    by_status = dict(differing(simulation).order_by().values_list("status").annotate(count=Count("id")))
+    return {"total": sum(by_status.values()), "delivered": by_status.get(Delivery.Status.SUCCEEDED, 0)}
 
 
 def _listed(found: Sequence[Found]) -> Listed:
@@ -165,6 +191,7 @@ def _json(
     progress: Progress, lists: Mapping[Verdict, Listed], requests: _Requests, *, why: str, **shown: Any
 ) -> dict[str, Any]:
     listed = {name: _list(lists.get(verdict, Listed()), requests) for name, verdict in _LISTS.items()}
+    shown = {"resend": None, "saved_at": None, "saved_by": None} | shown
     shown |= {
         "looked_at": progress.looked_at,
         "passed_over": progress.passed_over,

@@ -103,12 +103,17 @@ class SimulateTopicView(SimulateView):
 class SimulationView(APIView):
     @extend_schema(operation_id="get_simulation", responses=answers(SimulationSerializer, more=(404,)))
     def get(self, request: Request, simulation_id: str) -> Response:
-        wanted = parse_public_id("sim", simulation_id)
-        rows = Simulation.objects.filter(store_id=principal_of(request).store_id).select_related("store")
-        found = rows.filter(pk=wanted).first() if wanted is not None else None
-        if found is None:
-            raise not_found("simulation")
-        return Response(report_of(found))
+        return Response(report_of(simulation_of(request, simulation_id)))
+
+
+def simulation_of(request: Request, simulation_id: str) -> Simulation:
+    """Raises not_found, including for another store's."""
+    wanted = parse_public_id("sim", simulation_id)
+    rows = Simulation.objects.filter(store_id=principal_of(request).store_id).select_related("store")
+    found = rows.filter(pk=wanted).first() if wanted is not None else None
+    if found is None:
+        raise not_found("simulation")
+    return found
 
 
 def _choice(body: dict[str, Any]) -> EventChoice:

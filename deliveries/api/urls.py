@@ -1,15 +1,20 @@
 """Paths below `/api/v1/` that belong to deliveries: ingest, what happened, and feeds and pings of others' resources."""
 
+from django.urls import path
+
 from deliveries.api import (
     approvals,
     backfills,
     bulk,
     cases,
     erasures,
+    exports,
     feeds,
     past_events,
     recipes,
+    records,
     search,
+    simulation_saving,
     simulations,
     stats,
     views,
@@ -19,6 +24,11 @@ from deliveries.api.source_requests import SourceRequestsView
 from integrations.api.routes import both
 
 urlpatterns = [
+    *(
+        entry
+        for name, view in exports.VIEWS.items()
+        for entry in both(f"exports/{name}", view.as_view(), f"export-{name}")
+    ),
     *both("push", PushView.as_view(), "push"),
     *both("events", EventsView.as_view(), "events"),
     *both("events/<str:event_id>", views.EventView.as_view(), "event"),
@@ -54,7 +64,9 @@ urlpatterns = [
     *both("recipes/apply", recipes.ApplyView.as_view(), "apply-recipe"),
     *both("recipes/<str:recipe_id>", recipes.RecipeView.as_view(), "recipe"),
     *both("recipes/<str:recipe_id>/off", recipes.RecipeOffView.as_view(), "recipe-off"),
-    *both("records/<str:record_type>/<str:record_id>", views.RecordView.as_view(), "record"),
+    *both("records", records.RecordsView.as_view(), "records"),
+    # An id may have slashes, so this takes the rest of the path, with the slash that it may end with.
+    path("records/<str:record_type>/<path:record_id>", records.RecordView.as_view(), name="record"),
     *both("fixes", recipes.FixesView.as_view(), "fixes"),
     *both("fixes/<str:fix_id>/undo", recipes.UndoFixView.as_view(), "undo-fix"),
     *both("fixes/<str:fix_id>", recipes.FixView.as_view(), "fix"),
@@ -83,6 +95,7 @@ urlpatterns = [
     *both("integrations/<slug:slug>/simulate", simulations.SimulateIntegrationView.as_view(), "simulate-integration"),
     *both("topics/<str:name>/simulate", simulations.SimulateTopicView.as_view(), "simulate-topic"),
     *both("simulations/<str:simulation_id>", simulations.SimulationView.as_view(), "simulation"),
+    *both("simulations/<str:simulation_id>/save", simulation_saving.SaveSimulationView.as_view(), "save-simulation"),
     *both("sources/<slug:slug>/requests", SourceRequestsView.as_view(), "source-requests"),
     *both("integrations/<slug:slug>/stats", stats.StatsView.as_view(), "integration-stats"),
     *both("integrations/<slug:slug>/objectives", stats.ObjectivesView.as_view(), "integration-objectives"),

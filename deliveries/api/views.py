@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,7 +16,6 @@ from deliveries.api.serializers import (
     RESOLVE_ACTIONS,
     AttemptSerializer,
     DeliverySerializer,
-    RecordSerializer,
     ResolveBodySerializer,
     RevisionSerializer,
     WholeEventSerializer,
@@ -23,7 +23,7 @@ from deliveries.api.serializers import (
 from deliveries.explaining.made_by import MadeBy
 from deliveries.failures.cases import case_of
 from deliveries.filters import FilterError, apply_filters
-from deliveries.models import Attempt, Delivery, Event, Record
+from deliveries.models import Attempt, Delivery, Event
 from deliveries.proposals import propose_discard, propose_edit, propose_retry
 from deliveries.resolution import (
     ResolutionError,
@@ -48,7 +48,7 @@ ORDERS = ("asc", "desc")
 _BY_STAFF = {"wait": wait_for_source, "release": release_hold}
 _STATUS = f"({'|'.join(Delivery.Status.values)})"
 _TEXT = {"type": "string", "maxLength": LONGEST_QUERY_TEXT}
-_FILTER_PARAMETERS = [
+DELIVERY_FILTERS = [
     OpenApiParameter(
         "status",
         {"type": "string", "pattern": f"^{_STATUS}(,{_STATUS})*$", "maxLength": LONGEST_QUERY_TEXT},
@@ -90,21 +90,25 @@ class EventView(APIView):
 class DeliveriesView(APIView):
     @extend_schema(
         operation_id="list_deliveries",
-        parameters=[*_FILTER_PARAMETERS, CURSOR, LIMIT],
+        parameters=[*DELIVERY_FILTERS, CURSOR, LIMIT],
         responses=answers(page_of(DeliverySerializer, "Delivery"), more=(400,)),
     )
     def get(self, request: Request) -> Response:
-        filters: dict[str, Any] = {name: query_text(request, name) for name in FILTERS}
-        if "status" in request.query_params and not filters["status"]:
-            raise invalid(f"status must be one or more of {', '.join(Delivery.Status.values)}.", "status")
-        store_id = principal_of(request).store_id
-        filters["group"] = _case(filters.pop("case"), store_id)
-        mine = Delivery.objects.filter(store_id=store_id).select_related("event", "integration")
-        try:
-            rows = apply_filters(mine, filters | {"store": store_id})
-        except FilterError as error:
-            raise invalid(error.message, error.field) from None
+        rows = deliveries_asked(request).select_related("event", "integration")
         return page(request, rows, DeliverySerializer().to_representation)
+
+
+def deliveries_asked(request: Request) -> QuerySet[Delivery]:
+    """Those that the filters of the query string choose. Raises parameter_invalid."""
+    filters: dict[str, Any] = {name: query_text(request, name) for name in FILTERS}
+    if "status" in request.query_params and not filters["status"]:
+        raise invalid(f"status must be one or more of {', '.join(Delivery.Status.values)}.", "status")
+    store_id = principal_of(request).store_id
+    filters["group"] = _case(filters.pop("case"), store_id)
+    try:
+        return apply_filters(Delivery.objects.filter(store_id=store_id), filters | {"store": store_id})
+    except FilterError as error:
+        raise invalid(error.message, error.field) from None
 
 
 def _case(written: str, store_id: uuid.UUID) -> str:
@@ -147,16 +151,6 @@ class AttemptsView(APIView):
         if order == "desc":
             return page(request, rows, show, by=("number",))
         return page(request, rows, show, by=("number",), is_descending=False, last=attempt_under_way(delivery))
-
-
-class RecordView(APIView):
-    @extend_schema(operation_id="get_record", responses=answers(RecordSerializer, more=(404,)))
-    def get(self, request: Request, record_type: str, record_id: str) -> Response:
-        mine = Record.objects.filter(store_id=principal_of(request).store_id, version__gt=0)
-        found = mine.filter(type=record_type, external_id=record_id).first()
-        if found is None:
-            raise not_found("record")
-        return Response(RecordSerializer(found).data)
 
 
 class RevisionsView(APIView):

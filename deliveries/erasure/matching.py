@@ -15,6 +15,8 @@ from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote_plus
 from xml.sax.saxutils import escape
 
+from django.utils.translation import gettext as _
+
 #: What stands where the value stood in a text.
 GAP: Final = "[erased]"
 #: A shorter value would be found in almost everything.
@@ -35,11 +37,12 @@ class Sought:
         text = value.strip()
         least = SHORTEST[is_exact]
         if len(text) < least:
-            raise ValueError(f"The value must have at least {least} characters: a shorter one is found everywhere.")
+            words = _("The value must have at least %(number)s characters: a shorter one is found everywhere.")
+            raise ValueError(words % {"number": least})
         if len(text) > LONGEST:
-            raise ValueError(f"The value must have at most {LONGEST} characters.")
+            raise ValueError(_("The value must have at most %(number)s characters.") % {"number": LONGEST})
         if re.search("[\x00-\x1f\x7f\ud800-\udfff]", text):
-            raise ValueError("The value must be one line without control characters.")
+            raise ValueError(_("The value must be one line without control characters."))
         return cls(text, is_exact)
 
     @cached_property

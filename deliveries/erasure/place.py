@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 from django.db.models import BinaryField, BooleanField, JSONField, Model, Q, QuerySet
@@ -16,6 +16,9 @@ from django.db.models.expressions import RawSQL
 from deliveries.erasure.matching import Sought
 from deliveries.storage import backend
 from integrations.foundation.document_field import DocumentField
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 #: Rows looked at at a time.
 CHUNK = 20_000
@@ -57,7 +60,7 @@ class Place:
     """
 
     name: str
-    label: str
+    label: StrOrPromise
     model: type[Model]
     fields: tuple[str, ...]
     erase: Callable[[Found], Done] | None

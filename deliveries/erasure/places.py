@@ -13,6 +13,7 @@ from typing import Final
 
 from django.contrib.sessions.models import Session
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from deliveries.erasure import events, rows
 from deliveries.erasure.place import Place
@@ -44,20 +45,20 @@ from subscriptions.models import Subscription, SubscriptionVersion, Topic
 
 _PLACES: list[Place] = [
     # First, with all that came of them.
-    Place("event", "Events", Event, ("data", "object_id"), events.erase_events, is_by_store=True),
+    Place("event", _("Events"), Event, ("data", "object_id"), events.erase_events, is_by_store=True),
     Place(
         "revision",
-        "Edited payloads",
+        _("Edited payloads"),
         Revision,
         ("data", "patch", "reason"),
         events.erase_events_of_revisions,
         store="delivery__store",
         extra=("delivery_id",),
     ),
-    Place("delivery", "Last errors of deliveries", Delivery, ("last_error",), rows.cut_texts, is_by_store=True),
+    Place("delivery", _("Last errors of deliveries"), Delivery, ("last_error",), rows.cut_texts, is_by_store=True),
     Place(
         "attempt",
-        "Attempts that hold it, of any event",
+        _("Attempts that hold it, of any event"),
         Attempt,
         (
             "url",
@@ -74,11 +75,11 @@ _PLACES: list[Place] = [
         opaque=Q(is_body_encrypted=True),
         holds=rows.is_in_attempt,
     ),
-    Place("record", "Records", Record, ("data", "external_id", "type"), rows.delete_rows),
-    Place("idempotency_key", "Answers to repeated pushes", IdempotencyKey, ("key", "response"), rows.delete_rows),
+    Place("record", _("Records"), Record, ("data", "external_id", "type"), rows.delete_rows),
+    Place("idempotency_key", _("Answers to repeated pushes"), IdempotencyKey, ("key", "response"), rows.delete_rows),
     Place(
         "source_request",
-        "Requests kept of sources",
+        _("Requests kept of sources"),
         SourceRequest,
         ("query", "headers", "body", "reason"),
         rows.delete_rows,
@@ -86,28 +87,30 @@ _PLACES: list[Place] = [
     ),
     Place(
         "turn_context",
-        "Last contexts of chats",
+        _("Last contexts of chats"),
         TurnContext,
         ("actions",),
         rows.delete_rows,
         store="integration__store",
     ),
-    Place("bulk_fix", "Bulk fixes", BulkFix, ("scope", "rules", "reason"), rows.erase_bulk_fixes),
+    Place("bulk_fix", _("Bulk fixes"), BulkFix, ("scope", "rules", "reason"), rows.erase_bulk_fixes),
     Place(
         "bulk_fix_item",
-        "Values in bulk fixes",
+        _("Values in bulk fixes"),
         BulkFixItem,
         ("change", "note", "record_before", "record_after"),
         rows.delete_rows,
         store="fix__store",
     ),
-    Place("recipe_use", "Notes of recipes", RecipeUse, ("note",), rows.cut_texts, store="recipe__store"),
-    Place("replay", "Bulk resends and backfills", Replay, ("filters", "reason", "stopped_because"), rows.cut_replays),
-    Place("case", "Cases", FailureGroup, ("message", "title", "ticket_url"), rows.cut_texts),
-    Place("case_comment", "Comments on cases", CaseComment, ("text",), rows.cut_texts, store="case__store"),
+    Place("recipe_use", _("Notes of recipes"), RecipeUse, ("note",), rows.cut_texts, store="recipe__store"),
+    Place(
+        "replay", _("Bulk resends and backfills"), Replay, ("filters", "reason", "stopped_because"), rows.cut_replays
+    ),
+    Place("case", _("Cases"), FailureGroup, ("message", "title", "ticket_url"), rows.cut_texts),
+    Place("case_comment", _("Comments on cases"), CaseComment, ("text",), rows.cut_texts, store="case__store"),
     Place(
         "draft",
-        "Drafts of edits",
+        _("Drafts of edits"),
         Session,
         ("session_data",),
         rows.forget_drafts,
@@ -115,10 +118,12 @@ _PLACES: list[Place] = [
         opaque=~Q(session_data=""),  # packed
         holds=rows.is_in_drafts,
     ),
-    Place("proposal", "Proposals of programs", Proposal, ("values", "reason", "decision_reason"), rows.erase_proposals),
+    Place(
+        "proposal", _("Proposals of programs"), Proposal, ("values", "reason", "decision_reason"), rows.erase_proposals
+    ),
     Place(
         "simulation",
-        "Changes tried on past events",
+        _("Changes tried on past events"),
         Simulation,
         ("changes", "events", "target_name", "stopped_because"),
         rows.delete_rows,
@@ -127,7 +132,7 @@ _PLACES: list[Place] = [
     ),
     Place(
         "simulation_item",
-        "Effects of changes tried on past events",
+        _("Effects of changes tried on past events"),
         SimulationItem,
         ("kind",),
         rows.delete_rows,
@@ -135,7 +140,7 @@ _PLACES: list[Place] = [
     ),
     Place(
         "saved_search",
-        "Saved searches",
+        _("Saved searches"),
         SavedView,
         ("name", "query"),
         rows.delete_rows,
@@ -143,12 +148,12 @@ _PLACES: list[Place] = [
         opaque=Q(pk__isnull=False),  # an address escapes what was typed
         holds=rows.is_in_saved_search,
     ),
-    Place("operational_event", "Operational events to be published", OperationalEvent, ("data",), rows.cut_texts),
-    Place("lift_request", "Requests about approval", LiftRequest, ("reason",), rows.cut_texts),
-    Place("erasure", "Reasons of erasures", Erasure, ("reason",), rows.cut_texts),
+    Place("operational_event", _("Operational events to be published"), OperationalEvent, ("data",), rows.cut_texts),
+    Place("lift_request", _("Requests about approval"), LiftRequest, ("reason",), rows.cut_texts),
+    Place("erasure", _("Reasons of erasures"), Erasure, ("reason",), rows.cut_texts),
     Place(
         "audit_entry",
-        "Audit entries",
+        _("Audit entries"),
         AuditEntry,
         ("before", "after", "target_name", "reason"),
         rows.erase_audit_values,
@@ -156,30 +161,30 @@ _PLACES: list[Place] = [
     # Configuration: staff decide what becomes of it.
     Place(
         "integration",
-        "Integrations",
+        _("Integrations"),
         Integration,
         ("name", "slug", "url", "headers", "additional_data", "disabled_reason", "handshake"),
         None,
     ),
     Place(
         "subscription",
-        "Subscriptions",
+        _("Subscriptions"),
         Subscription,
         ("topics", "intents", "event_names", "path", "filter", "transform", "inactive_reason"),
         None,
     ),
     Place(
         "subscription_version",
-        "Earlier versions of subscriptions",
+        _("Earlier versions of subscriptions"),
         SubscriptionVersion,
         ("topics", "intents", "event_names", "path", "filter", "transform"),
         None,
         store="subscription__store",
     ),
-    Place("topic", "Topics", Topic, ("name", "description", "schema", "condition"), None),
-    Place("source", "Sources", Source, ("name", "slug", "options", "mapping"), None),
-    Place("recipe", "Recipes", Recipe, ("name", "topic", "place", "rules", "off_reason"), None),
-    Place("case_rule", "Rules of split cases", CaseRule, ("field", "value"), None, store="source__store"),
+    Place("topic", _("Topics"), Topic, ("name", "description", "schema", "condition"), None),
+    Place("source", _("Sources"), Source, ("name", "slug", "options", "mapping"), None),
+    Place("recipe", _("Recipes"), Recipe, ("name", "topic", "place", "rules", "off_reason"), None),
+    Place("case_rule", _("Rules of split cases"), CaseRule, ("field", "value"), None, store="source__store"),
 ]
 
 _STAFF, _KEY = "a name of staff or of a program", "a key made by Hookdesk"

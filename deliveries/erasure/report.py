@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy
 
 from deliveries.erasure.places import places
 from deliveries.erasure.runner import WITH_EVENTS
 from deliveries.models import Erasure
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 #: Labels of places where rows are erased together with their event, whether they hold the value or not.
-_ERASED_WITH_EVENTS = {"delivery": "Deliveries", "attempt": "Attempts"}
+_ERASED_WITH_EVENTS = {"delivery": gettext_lazy("Deliveries"), "attempt": gettext_lazy("Attempts")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +23,7 @@ class Line:
     """One place. `is_reported`: configuration, which is counted and not erased. `is_implied`: it goes with events."""
 
     place: str
-    label: str
+    label: StrOrPromise
     found: int
     erased: int
     is_reported: bool = False
@@ -38,7 +44,7 @@ def lines_of(erasure: Erasure) -> list[Line]:
     return lines
 
 
-def progress_of(erasure: Erasure) -> tuple[int, int, str]:
+def progress_of(erasure: Erasure) -> tuple[int, int, StrOrPromise]:
     """How many places are done, of how many, and the label of the one at work."""
     known = [place for place in places() if erasure.status == Erasure.Status.COUNTING or not place.is_reported]
     names = [place.name for place in known]

@@ -18,12 +18,14 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from deliveries.erasure.matching import Sought
 from deliveries.erasure.place import Chunk, Done, Found, Place, look
 from deliveries.erasure.places import place_named, places
 from deliveries.models import Attempt, Delivery, Erasure
 from integrations.foundation.audit import Actor, record_change
+from integrations.foundation.languages import english
 
 logger = logging.getLogger("hookdesk.erasure")
 
@@ -39,7 +41,10 @@ MOST_ROUNDS = 40
 #: An erasure without a step for this long has lost its runner.
 FORGOTTEN = timedelta(seconds=30)
 #: What goes with events, in what was counted: not places, because they are not looked for.
-WITH_EVENTS = {"deliveries_of_events": "their deliveries", "attempts_of_events": "their attempts"}
+WITH_EVENTS = {
+    "deliveries_of_events": gettext_lazy("their deliveries"),
+    "attempts_of_events": gettext_lazy("their attempts"),
+}
 
 Status = Erasure.Status
 
@@ -138,7 +143,8 @@ def _move_on(erasure: Erasure, place: Place, chunk: Chunk, now: datetime) -> Non
 
 def _finish(erasure: Erasure, now: datetime) -> None:
     actor = Actor(erasure.author, erasure.author_name, erasure.token_id)
-    after = {"erased": erasure.erased, "looked_for": erasure.get_match_display()}
+    with english():
+        after = {"erased": erasure.erased, "looked_for": str(erasure.get_match_display())}
     if erasure.postponed:
         after["in_use"] = erasure.postponed
     end(erasure, Status.DONE, now)

@@ -7,12 +7,14 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from deliveries import hooks
 from deliveries.erasure import runner
 from deliveries.erasure.matching import Sought
 from deliveries.models import Erasure
 from integrations.foundation.audit import Actor, record_change
+from integrations.foundation.languages import staff_language
 from integrations.models import Store
 from integrations.services import people_behind
 
@@ -58,7 +60,7 @@ def confirm_erasure(*, erasure: Erasure, actor: Actor, reason: str = "", now: da
     """Erase what was counted. In a store with a second approver it waits for one. Raises ErasureError."""
     now = now or timezone.now()
     with transaction.atomic():
-        found = _locked(erasure, Status.READY, "confirmed")
+        found = _locked(erasure, Status.READY)
         reason = _clean_reason(reason, found.store, Sought(found.value, found.match == Erasure.Match.EXACT))
         return _confirm(found, actor, reason, now)
 
@@ -67,7 +69,7 @@ def approve_erasure(*, erasure: Erasure, actor: Actor, now: datetime | None = No
     """The second person. Raises ErasureError, also for who has asked for it."""
     now = now or timezone.now()
     with transaction.atomic():
-        found = _locked(erasure, Status.AWAITING, "approved")
+        found = _locked(erasure, Status.AWAITING)
         if objection := why_not_approver(found, actor):
             raise ErasureError(objection)
         found.approved_by, found.approved_by_name = actor.user, actor.name
@@ -83,7 +85,8 @@ def cancel_erasure(*, erasure: Erasure, actor: Actor, now: datetime | None = Non
     with transaction.atomic():
         found = Erasure.objects.select_for_update(of=("self",)).get(pk=erasure.pk)
         if found.is_over:
-            raise ErasureError(f"This erasure is {found.get_status_display()}: it is too late to cancel it.")
+            words = _("This erasure is %(status)s: it is too late to cancel it.")
+            raise ErasureError(words % {"status": found.get_status_display()})
         was_asked_for = found.status in (Status.AWAITING, Status.RUNNING)
         runner.end(found, Status.CANCELLED, now)
         if was_asked_for:
@@ -106,13 +109,14 @@ def why_not_approver(erasure: Erasure, actor: Actor) -> str:
     """Why `actor` cannot approve it, for staff; empty if they can."""
     user = actor.user
     if user is None:
-        return "An erasure must be approved by a person, not by a program."
+        return _("An erasure must be approved by a person, not by a program.")
     if erasure.author_id == user.pk:
-        return "Someone other than who asked for it must approve an erasure."
+        return _("Someone other than who asked for it must approve an erasure.")
     if erasure.people.filter(pk=user.pk).exists():
-        return f"You issued the token that asked for this ({erasure.author_name}). Someone else must approve it."
+        words = _("You issued the token that asked for this (%(name)s). Someone else must approve it.")
+        return words % {"name": erasure.author_name}
     if erasure.is_issuer_known is False and user.has_perm("integrations.add_accesstoken"):
-        return (
+        return _(
             "It is unknown who issued the token that asked for this; it may have been you. Someone who may not issue "
             "tokens must approve it; or cancel it, and ask again."
         )
@@ -121,7 +125,8 @@ def why_not_approver(erasure: Erasure, actor: Actor) -> str:
 
 def _begin(store: Store, value: str, match: str, actor: Actor, reason: str, now: datetime) -> Erasure:
     if match not in Erasure.Match.values:
-        raise ErasureError(f"Unknown match {match!r}. Choose one of: {', '.join(Erasure.Match.values)}.", "match")
+        words = _("Unknown match %(match)r. Choose one of: %(known)s.")
+        raise ErasureError(words % {"match": match, "known": ", ".join(Erasure.Match.values)}, "match")
     try:
         sought = Sought.parse(value, is_exact=match == Erasure.Match.EXACT)
     except ValueError as error:
@@ -145,13 +150,16 @@ def _begin(store: Store, value: str, match: str, actor: Actor, reason: str, now:
 def _clean_reason(reason: str, store: Store | None, sought: Sought) -> str:
     text = reason.strip()
     if store is not None and store.is_reason_required and not text:
-        raise ErasureError("This store requires a reason.", "reason")
+        raise ErasureError(_("This store requires a reason."), "reason")
     if len(text) > REASON_LIMIT:
-        raise ErasureError(f"The reason must have at most {REASON_LIMIT} characters.", "reason")
+        words = _("The reason must have at most %(number)s characters.")
+        raise ErasureError(words % {"number": REASON_LIMIT}, "reason")
     if sought.is_in_text(text):
         raise ErasureError(
-            "The reason stays when the data is gone, so it must not contain the value. Name the request instead, by "
-            "the number of a ticket.",
+            _(
+                "The reason stays when the data is gone, so it must not contain the value. Name the request instead, "
+                "by the number of a ticket."
+            ),
             "reason",
         )
     return text
@@ -166,9 +174,10 @@ def _confirm(erasure: Erasure, actor: Actor, reason: str, now: datetime) -> Eras
     if store.is_approval_required:
         erasure.status = Erasure.Status.AWAITING
         erasure.save()
-        text = (
-            f"{actor.name} asks to erase a person's data in {store.name}. Someone else must approve it: see Erasures."
-        )
+        with staff_language():
+            text = _(
+                "%(name)s asks to erase a person's data in %(store)s. Someone else must approve it: see Erasures."
+            ) % {"name": actor.name, "store": store.name}
         hooks.announced(store.pk, None, _key(erasure), "warning", text, now)
     else:
         _run(erasure, now)
@@ -184,11 +193,15 @@ def _run(erasure: Erasure, now: datetime) -> None:
     transaction.on_commit(lambda: runner.enqueue(erasure.pk))
 
 
-def _locked(erasure: Erasure, status: str, word: str) -> Erasure:
+def _locked(erasure: Erasure, status: str) -> Erasure:
     rows = Erasure.objects.select_for_update(of=("self",)).select_related("store")
     found = rows.get(pk=erasure.pk)
     if found.status != status:
-        raise ErasureError(f"This erasure is {found.get_status_display()}: it cannot be {word} now.")
+        if status == Status.AWAITING:
+            words = _("This erasure cannot be approved now. Its status: %(status)s.")
+        else:
+            words = _("This erasure cannot be confirmed now. Its status: %(status)s.")
+        raise ErasureError(words % {"status": found.get_status_display()})
     return found
 
 

@@ -8,6 +8,8 @@ from functools import partial
 from typing import Final
 
 from django.db.models import F, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from deliveries.ingest.loops import why_stopped
 from deliveries.models import Delivery, Event
@@ -23,8 +25,10 @@ MOST: Final = 1_000
 #: Steps of all filters of one explanation together, some microseconds each.
 STEPS: Final = 5_000_000
 
-TOO_DEAR = "The store's filters take too long on this event to tell. Look at them one by one."
-ERASED = "The event's data was erased because it held a person's data, so what a filter said of it is no longer known."
+TOO_DEAR = gettext_lazy("The store's filters take too long on this event to tell. Look at them one by one.")
+ERASED = gettext_lazy(
+    "The event's data was erased because it held a person's data, so what a filter said of it is no longer known."
+)
 _OF_DATA = (Code.EVENT_NAME, Code.FILTER, Code.FILTER_ERROR, Code.WANTED, "gone", "own_answer")
 #: Events that a receiver's answer or a poll brought are not sent to the subscription that brought them.
 ANSWERS = (Event.Origin.PUSHBACK, Event.Origin.POLL)
@@ -72,7 +76,7 @@ def _without_data(line: Line) -> Line:
     """Of an event whose data was erased: what filters said of it is no longer known."""
     if line.delivery is not None or line.code not in _OF_DATA:
         return line
-    return replace(line, code="gone", text=ERASED, is_certain=False)
+    return replace(line, code="gone", text=str(ERASED), is_certain=False)
 
 
 def explain_event(event: Event) -> list[Line]:
@@ -104,17 +108,17 @@ def reason_of(event: Event, row: Subscription, history: Sequence[Terms], allowan
 def missing_because(event: Event) -> tuple[str, str]:
     """Code and text for an event that was wanted and has no delivery: what kept it from being made."""
     if event.is_stopped:
-        return "loop", f"It matched, and was not sent on. {why_stopped(event.hops)}"
+        return "loop", _("It matched, and was not sent on. %(why)s") % {"why": why_stopped(event.hops)}
     if event.origin == Event.Origin.TEST:
-        return "test", "It was a test for one integration, and went to no other."
+        return "test", _("It was a test for one integration, and went to no other.")
     if event.origin in ANSWERS:
-        return "own_answer", (
+        return "own_answer", _(
             "It matched, but came from the answer of a receiver. Such an event is not sent back to the subscription "
             "whose delivery was answered, so it is most likely this one."
         )
     return (
         "gone",
-        "It matched. Its delivery is no longer there: finished deliveries are deleted after the retention time.",
+        _("It matched. Its delivery is no longer there: finished deliveries are deleted after the retention time."),
     )
 
 
@@ -131,7 +135,7 @@ def _line(
     try:
         reason = reason_of(event, row, history, allowance)
     except BudgetExceeded:
-        return Line(row, "too_dear", TOO_DEAR, is_certain=False)
+        return Line(row, "too_dear", str(TOO_DEAR), is_certain=False)
     if not reason.is_wanted:
         return Line(row, str(reason.code), reason.text, reason.is_certain)
     code, text = missing_because(event)
@@ -149,16 +153,18 @@ def _of_delivery(delivery: Delivery) -> str:
     """Why it has not arrived, if it has not."""
     status = Delivery.Status
     if delivery.status == status.SUCCEEDED:
-        return "Delivered."
+        return _("Delivered.")
     if delivery.status in Delivery.OPEN and not delivery.integration.is_enabled:
-        return f"It waits: {delivery.integration.name} is disabled. {delivery.integration.disabled_reason}".strip()
+        words = _("It waits: %(name)s is disabled. %(reason)s")
+        return (words % {"name": delivery.integration.name, "reason": delivery.integration.disabled_reason}).strip()
     if delivery.is_held:
-        return "It waits for an earlier delivery of the same record: the subscription is ordered."
+        return _("It waits for an earlier delivery of the same record: the subscription is ordered.")
+    error = {"error": delivery.last_error}
     return {
-        status.PENDING: "It is about to be sent.",
-        status.SENDING: "It is being sent.",
-        status.RETRYING: f"It has not arrived yet and is being retried. {delivery.last_error}",
-        status.FAILED: f"It failed. {delivery.last_error}",
-        status.DISCARDED: "It was discarded without being delivered.",
-        status.SUPERSEDED: "It failed, and a later delivery of the same record took its place.",
+        status.PENDING: _("It is about to be sent."),
+        status.SENDING: _("It is being sent."),
+        status.RETRYING: _("It has not arrived yet and is being retried. %(error)s") % error,
+        status.FAILED: _("It failed. %(error)s") % error,
+        status.DISCARDED: _("It was discarded without being delivered."),
+        status.SUPERSEDED: _("It failed, and a later delivery of the same record took its place."),
     }[status(delivery.status)].strip()

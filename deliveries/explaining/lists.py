@@ -15,10 +15,12 @@ from typing import Any, Final
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
+from django.utils.translation import gettext, ngettext
 
 from deliveries.explaining.event import STEPS, Line, StoreSubscriptions, reason_of
 from deliveries.models import Delivery, Event
 from integrations.foundation.identifiers import first_id_at
+from integrations.foundation.numbers import grouped
 from integrations.foundation.strict_json import compact_json
 from integrations.models import Store
 from integrations.object_types import singular
@@ -182,6 +184,17 @@ def _in_short(event: Event, lines: Sequence[Line]) -> Explained:
     for code in _TELLING:
         if found := [line for line in lines if line.code == code]:
             first = found[0]
-            others = f" And {len(found) - 1} more alike." if len(found) > 1 else ""
-            return Explained(event, f"{first.subscription.integration.name}: {first.text}{others}", str(code))
-    return Explained(event, f"No subscription is about {event.name}.", str(Code.TOPIC))
+            values = {"name": first.subscription.integration.name, "why": first.text}
+            return Explained(event, _with_others(len(found) - 1) % values, str(code))
+    why = gettext("No subscription is about %(event)s.") % {"event": event.name}
+    return Explained(event, why, str(Code.TOPIC))
+
+
+def _with_others(number: int) -> str:
+    """A sentence with `name` and `why` to be filled in."""
+    if not number:
+        return gettext("%(name)s: %(why)s")
+    words = ngettext(
+        "%(name)s: %(why)s And %(number)s more alike.", "%(name)s: %(why)s And %(number)s more alike.", number
+    )
+    return words.replace("%(number)s", grouped(number))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.utils.translation import gettext as _
+
 from deliveries.models import Attempt
 from integrations.foundation.identifiers import made_at
 from subscriptions.explaining import version_between
@@ -32,8 +34,9 @@ class Version:
 
     def __str__(self) -> str:
         if self.number is None:
-            return "version not known"
-        return f"version {self.number}" if self.is_certain else f"version {self.number} or the one before"
+            return _("version not known")
+        words = _("version %(number)s") if self.is_certain else _("version %(number)s or the one before")
+        return words % {"number": self.number}
 
 
 class MadeBy:

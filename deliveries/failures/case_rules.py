@@ -110,7 +110,7 @@ def split_case(
         rule.target = _split_off(found, rule)
         lock_groups([rule.target.pk])
         rule.save()
-        audit_case(found, actor, "split", None, {"condition": rule.words, "into": rule.target.public_id})
+        audit_case(found, actor, "split", None, {"condition": rule.kept_words, "into": rule.target.public_id})
         _move(rule, now)
         rule.target.refresh_from_db()
     return rule
@@ -143,7 +143,7 @@ def _split_off(case: FailureGroup, rule: CaseRule) -> FailureGroup:
             "value",
             is_conflict=True,
         )
-    title = shortened(f"{rule.words}: {case.headline}", TEXT_LIMIT)
+    title = shortened(f"{rule.kept_words}: {case.headline}", TEXT_LIMIT)
     try:
         with transaction.atomic():
             # Reuse the group of an earlier rule that was removed.
@@ -169,7 +169,7 @@ def remove_rule(*, rule: CaseRule, actor: Actor) -> None:
         if found is None:
             return
         found.delete()
-        what = {"into": found.target.public_id, "condition": found.words if found.field else "all"}
+        what = {"into": found.target.public_id, "condition": found.kept_words if found.field else "all"}
         audit_case(found.source, actor, "remove_rule", what, None)
 
 

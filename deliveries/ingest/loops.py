@@ -8,13 +8,28 @@ the remainder is divided among the deliveries that it causes.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from deliveries.ingest.plan import Plan
 from deliveries.storage.rows.pushes import EventRow
+from integrations.foundation.languages import staff_language
+from integrations.foundation.numbers import grouped
 
-#: Digits of the number of hops; the column holds up to 32,767.
-MOST_DIGITS = 4
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+#: Most digits of a stated number of hops; the column holds up to 32,767.
+MAX_DIGITS = 4
+#: What notifications say of who was in the loop.
+BY_ANSWERS: Final = gettext_lazy("Responses from %(name)s changed %(what)s; the change was stored but not forwarded.")
+BY_SOURCE: Final = gettext_lazy("The source %(name)s changed %(what)s; the change was stored but not forwarded.")
+BY_PROGRAM: Final = gettext_lazy(
+    "A program that forwards what it receives changed %(what)s; the change was stored but not forwarded."
+)
 
 
 def note_arrival(plan: Plan, hops: int) -> None:
@@ -51,30 +66,41 @@ def stated_hops(stated: str | None, user_agent: str) -> int:
     """
     if stated is None:
         return 1 if user_agent.startswith("Hookdesk/") else 0
-    if not (stated.isascii() and stated.isdigit() and len(stated) <= MOST_DIGITS):
-        raise ValueError(f"must be 0 to {'9' * MOST_DIGITS}, a whole number: copy it from the request received.")
+    if not (stated.isascii() and stated.isdigit() and len(stated) <= MAX_DIGITS):
+        raise ValueError(f"must be 0 to {'9' * MAX_DIGITS}, a whole number: copy it from the request received.")
     return int(stated) + 1
 
 
 def why_stopped(hops: int) -> str:
-    """Why an event with this many hops was not forwarded: a sentence for staff."""
-    times = "1 hop" if hops == 1 else f"{hops} hops"
+    """Return why an event with this many hops was not forwarded, as a sentence for staff."""
     if hops > settings.HOP_LIMIT:
-        return f"It went {times} through receivers and back; the limit is {settings.HOP_LIMIT} (HOP_LIMIT)."
-    return (
-        f"It came {times} through receivers and back, and their answers brought about as many deliveries as one"
-        f" answer may ({settings.CASCADE_LIMIT:,}, CASCADE_LIMIT)."
+        words = ngettext(
+            "It went %(number)s hop through receivers and back; the limit is %(limit)s (HOP_LIMIT).",
+            "It went %(number)s hops through receivers and back; the limit is %(limit)s (HOP_LIMIT).",
+            hops,
+        )
+        return words % {"number": grouped(hops), "limit": settings.HOP_LIMIT}
+    words = ngettext(
+        "It came %(number)s hop through receivers and back, and their answers brought about as many deliveries as one "
+        "answer may (%(limit)s, CASCADE_LIMIT).",
+        "It came %(number)s hops through receivers and back, and their answers brought about as many deliveries as one "
+        "answer may (%(limit)s, CASCADE_LIMIT).",
+        hops,
     )
+    return words % {"number": grouped(hops), "limit": grouped(settings.CASCADE_LIMIT)}
 
 
-def loop_text(event: EventRow, where: str) -> str:
-    """The notification, one per source, about an event that was not forwarded.
+def loop_text(event: EventRow, sentence: StrPromise, name: str = "") -> str:
+    """Return the text of the notification (one per origin) about an event that was not forwarded.
 
-    `where` names who sent it: "The answers of Shop mirror".
+    `sentence` says who sent it, with `name`: one of the `BY_…` above.
     """
     what = f"{event.object_type} {event.object_id}".strip()
-    return (
-        f"A loop was stopped. {where} changed {what}; the change was stored but not forwarded. "
-        f"{why_stopped(event.hops)}"
-        " Have one of the subscriptions in the loop filter out changes that come from responses."
-    )
+    with staff_language():
+        parts = (
+            _("A loop was stopped."),
+            str(sentence) % {"name": name, "what": what},
+            why_stopped(event.hops),
+            _("Have one of the subscriptions in the loop filter out changes that come from responses."),
+        )
+        return " ".join(parts)

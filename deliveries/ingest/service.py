@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from deliveries import hooks
-from deliveries.ingest.loops import loop_text, note_arrival
+from deliveries.ingest.loops import BY_PROGRAM, loop_text, note_arrival
 from deliveries.ingest.parsing import read_events, read_objects
 from deliveries.ingest.plan import (
     Plan,
@@ -231,7 +231,7 @@ def _ingest(
             continue
         failpoint("ingest.after_commit")
         if stopped := plan.stopped:
-            text = loop_text(stopped, "A program that forwards what it receives")
+            text = loop_text(stopped, BY_PROGRAM)
             hooks.announced(principal.store_id, None, "loop:push", "error", text, plan.now)
         if plan.deliveries and not notifies:
             wake()

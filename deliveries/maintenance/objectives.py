@@ -8,11 +8,15 @@ from typing import Final
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 
 from deliveries import hooks
 from deliveries.maintenance.periodic import log_and_continue
 from deliveries.stats.budgets import Budget, budgets
 from deliveries.stats.waiting import MOST_COUNTED, Waiting, waiting
+from integrations.foundation.languages import staff_language
+from integrations.foundation.numbers import grouped
 from integrations.models import Objectives
 from integrations.services.objectives import WITHIN_CHOICES
 
@@ -25,7 +29,8 @@ ALERTS: Final = ("budget_alert_at", "backlog_alert_at", "wait_alert_at")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`is_broken`: to be told; `is_held`: over again. Neither: as it was."""
+    """The state of one objective. `is_broken`: missed. `is_held`: met again. Neither: no change. `text`: for the staff,
+    in their language."""
 
     is_broken: bool
     is_held: bool
@@ -47,7 +52,8 @@ def watch_objectives(now: datetime) -> int:
     for row in rows:
         with log_and_continue("watching the objectives of integration", row.integration_id):
             queue = queues.get(row.integration_id, Waiting())
-            found = _findings(row, queue, spent.get(row.integration_id), now) if row in alive else {}
+            with staff_language():
+                found = _findings(row, queue, spent.get(row.integration_id), now) if row in alive else {}
             for alert in ALERTS:
                 changed += _announce(row, alert, found.get(alert), now)
     return changed
@@ -59,9 +65,9 @@ def _findings(row: Objectives, queue: Waiting, spent: Budget | None, now: dateti
     if spent is not None:
         found["budget_alert_at"] = _budget(row, spent)
     if row.max_backlog is not None:
-        found["backlog_alert_at"] = _backlog(queue, row.max_backlog)
+        found["backlog_alert_at"] = _backlog(row, queue, row.max_backlog)
     if row.max_wait is not None:
-        found["wait_alert_at"] = _wait(queue.overdue(now) if row.integration.is_enabled else 0.0, row.max_wait)
+        found["wait_alert_at"] = _wait(row, queue.overdue(now) if row.integration.is_enabled else 0.0, row.max_wait)
     return found
 
 
@@ -79,8 +85,7 @@ def _announce(row: Objectives, alert: str, finding: Finding | None, now: datetim
             return False
         if is_new:
             assert finding is not None
-            text = f"{integration.name}: {finding.text}"
-            hooks.announced(integration.store_id, integration.pk, key, finding.level, text, now)
+            hooks.announced(integration.store_id, integration.pk, key, finding.level, finding.text, now)
         else:
             hooks.announcement_settled(integration.store_id, key, AUTO, now)
     return True
@@ -92,19 +97,40 @@ def _budget(row: Objectives, found: Budget) -> Finding:
 
 
 def _budget_text(row: Objectives, found: Budget) -> str:
-    objective = f"{row.target:g} % within {WITHIN_CHOICES.get(row.within, f'{row.within} s')}, {row.days} days"
-    spent = f"{found.bad:,} of {found.total:,} deliveries failed or were late, where {found.allowed:,.1f} may"
+    values = {
+        "name": row.integration.name,
+        "target": number_format(f"{row.target:g}", use_l10n=True),
+        "within": WITHIN_CHOICES.get(row.within, f"{row.within} s"),
+        "days": row.days,
+        "bad": grouped(found.bad),
+        "total": grouped(found.total),
+        "allowed": number_format(found.allowed, 1, use_l10n=True, force_grouping=True),
+        "rate": number_format(found.burn_rate, 1, use_l10n=True, force_grouping=True),
+        "spent": round(found.spent * 100),
+    }
     if found.is_spent:
-        return f"the error budget is spent ({objective}): {spent}."
-    rate = f"{found.burn_rate:,.1f} times as fast as it may"
-    return f"the error budget ({objective}) is being spent {rate}, {found.spent:.0%} of it so far: {spent}."
+        words = _(
+            "%(name)s: the error budget is spent (%(target)s %% within %(within)s, %(days)s days): %(bad)s of "
+            "%(total)s deliveries failed or were late, where %(allowed)s may."
+        )
+    else:
+        words = _(
+            "%(name)s: the error budget (%(target)s %% within %(within)s, %(days)s days) is being spent %(rate)s times "
+            "as fast as it may, %(spent)s %% of it so far: %(bad)s of %(total)s deliveries failed or were late, where "
+            "%(allowed)s may."
+        )
+    return words % values
 
 
-def _backlog(queue: Waiting, most: int) -> Finding:
-    text = f"{queue.text} deliveries wait, more than the {most:,} that may."
+def _backlog(row: Objectives, queue: Waiting, most: int) -> Finding:
+    words = _("%(name)s: %(number)s deliveries wait, more than the %(most)s that may.")
+    text = words % {"name": row.integration.name, "number": queue.text, "most": grouped(most)}
     return Finding(queue.number > most, queue.number <= most * SETTLED_BELOW, "warning", text)
 
 
-def _wait(waited: float, most: int) -> Finding:
-    text = f"the oldest due delivery has waited for {waited:,.0f} seconds, longer than the {most:,} that it may."
+def _wait(row: Objectives, waited: float, most: int) -> Finding:
+    words = _(
+        "%(name)s: the oldest due delivery has waited for %(waited)s seconds, longer than the %(most)s that it may."
+    )
+    text = words % {"name": row.integration.name, "waited": grouped(round(waited)), "most": grouped(most)}
     return Finding(waited > most, waited <= most * SETTLED_BELOW, "error", text)

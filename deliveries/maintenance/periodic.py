@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError, transaction
+from django.utils.translation import gettext as _
 
 from deliveries import hooks
 from deliveries.dispatch.ordering import release_orphaned
@@ -17,6 +18,7 @@ from deliveries.operational.publishing import publish_noted
 from deliveries.recipes.applying import queue_recipes
 from deliveries.search.queueing import queue_indexing
 from integrations.foundation.identifiers import uuid7
+from integrations.foundation.languages import staff_language
 from integrations.models import Integration, IntegrationHealth
 from integrations.services import disable_integration
 from subscriptions.models import Subscription
@@ -129,10 +131,15 @@ def disable_dead_integrations(now: datetime) -> int:
 
 def _disable(integration_id: int, since: datetime, now: datetime) -> bool:
     integration = Integration.objects.defer("token", "parameters").get(id=integration_id)
-    reason = f"Every attempt has failed since {since:%Y-%m-%d %H:%M} UTC."
+    moment = f"{since:%Y-%m-%d %H:%M} UTC"
     with transaction.atomic():
-        if not disable_integration(integration=integration, reason=reason):
+        if not disable_integration(integration=integration, reason=f"Every attempt has failed since {moment}."):
             return False
-        text = f"{integration.name} was disabled. {reason} Fix the cause and enable it; due deliveries are sent then."
+        with staff_language():
+            words = _(
+                "%(name)s was disabled. Every attempt has failed since %(time)s. Fix the cause and enable it; due "
+                "deliveries are sent then."
+            )
+            text = words % {"name": integration.name, "time": moment}
         hooks.announced(integration.store_id, integration.id, f"disabled:{integration.id}", "error", text, now)
     return True

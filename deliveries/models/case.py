@@ -7,8 +7,10 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext, gettext_lazy
 
 from deliveries.models.failure_group import FailureGroup
+from integrations.foundation.languages import english
 
 
 class CaseComment(models.Model):
@@ -41,10 +43,10 @@ class CaseRule(models.Model):
     """
 
     class Operator(models.TextChoices):
-        CONTAINS = "contains", "contains"
-        IS = "is", "is"
-        STARTS = "starts_with", "starts with"
-        MISSING = "missing", "is missing or empty"
+        CONTAINS = "contains", gettext_lazy("contains")
+        IS = "is", gettext_lazy("is")
+        STARTS = "starts_with", gettext_lazy("starts with")
+        MISSING = "missing", gettext_lazy("is missing or empty")
 
     source = models.ForeignKey(FailureGroup, models.CASCADE, related_name="rules")
     target = models.ForeignKey(FailureGroup, models.CASCADE, related_name="fed_by")
@@ -78,9 +80,19 @@ class CaseRule(models.Model):
     @property
     def words(self) -> str:
         """The condition, for staff."""
-        name = "the error" if self.field == "error" else self.field
-        shown = f" “{self.value}”" if self.value else ""
-        return f"{name} {self.get_operator_display()}{shown}"
+        words = {
+            self.Operator.CONTAINS: gettext("%(field)s contains “%(value)s”"),
+            self.Operator.IS: gettext("%(field)s is “%(value)s”"),
+            self.Operator.STARTS: gettext("%(field)s starts with “%(value)s”"),
+            self.Operator.MISSING: gettext("%(field)s is missing or empty"),
+        }[self.Operator(self.operator)]
+        return words % {"field": gettext("the error") if self.field == "error" else self.field, "value": self.value}
+
+    @property
+    def kept_words(self) -> str:
+        """`words` for what is stored."""
+        with english():
+            return self.words
 
 
 class FailureHour(models.Model):

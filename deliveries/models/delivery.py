@@ -8,6 +8,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from deliveries.models.event import Event
 from deliveries.models.failure_group import FailureGroup
@@ -50,23 +51,23 @@ class Delivery(models.Model):
     """
 
     class Status(models.TextChoices):
-        PENDING = "pending", "pending"
-        SENDING = "sending", "sending"
-        SUCCEEDED = "succeeded", "succeeded"
-        RETRYING = "retrying", "retrying"
-        FAILED = "failed", "failed"
-        DISCARDED = "discarded", "discarded"
-        SUPERSEDED = "superseded", "superseded"
+        PENDING = "pending", pgettext_lazy("status", "pending")
+        SENDING = "sending", pgettext_lazy("status", "sending")
+        SUCCEEDED = "succeeded", pgettext_lazy("status", "succeeded")
+        RETRYING = "retrying", pgettext_lazy("status", "retrying")
+        FAILED = "failed", pgettext_lazy("status", "failed")
+        DISCARDED = "discarded", pgettext_lazy("status", "discarded")
+        SUPERSEDED = "superseded", pgettext_lazy("status", "superseded")
 
     OPEN = [Status.PENDING, Status.SENDING, Status.RETRYING]
     #: Statuses in which an ordered delivery holds the later ones of its record.
     HOLDING = [Status.PENDING, Status.SENDING, Status.RETRYING, Status.FAILED]
 
     class Trigger(models.TextChoices):
-        SCHEDULED = "scheduled", "scheduled"
-        MANUAL = "manual", "manual"
-        EDITED = "edited", "edited"
-        TEST = "test", "test"
+        SCHEDULED = "scheduled", gettext_lazy("scheduled")
+        MANUAL = "manual", gettext_lazy("manual")
+        EDITED = "edited", gettext_lazy("edited")
+        TEST = "test", gettext_lazy("test")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # No constraints in the database on what is written for each delivery: one statement makes an event with its
@@ -114,7 +115,7 @@ class Delivery(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        verbose_name_plural = "deliveries"
+        verbose_name_plural = gettext_lazy("deliveries")
         permissions = [
             ("resolve_delivery", "Can edit, resend and discard deliveries"),
             ("replay_delivery", "Can resend or discard many deliveries at once"),
@@ -206,15 +207,15 @@ class Attempt(models.Model):
     """
 
     class Outcome(models.TextChoices):
-        RUNNING = "running", "running"
-        SUCCEEDED = "succeeded", "succeeded"
-        FAILED = "failed", "failed"
-        UNKNOWN = "unknown", "unknown"
-        LATE = "late", "late"
+        RUNNING = "running", pgettext_lazy("status", "running")
+        SUCCEEDED = "succeeded", pgettext_lazy("status", "succeeded")
+        FAILED = "failed", pgettext_lazy("status", "failed")
+        UNKNOWN = "unknown", pgettext_lazy("status", "unknown")
+        LATE = "late", pgettext_lazy("status", "late")
 
     class BodiesGone(models.TextChoices):
-        ERASED = "erased", "They were erased."
-        NOT_KEPT = "not_kept", "This integration keeps no bodies of deliveries that succeeded."
+        ERASED = "erased", gettext_lazy("They were erased.")
+        NOT_KEPT = "not_kept", gettext_lazy("This integration keeps no bodies of deliveries that succeeded.")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # No constraint in the database: the engine holds the delivery's lease, and leased rows are never deleted.

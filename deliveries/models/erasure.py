@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from integrations.foundation.identifiers import public_id
 from integrations.models import AccessToken, Store
@@ -27,16 +28,16 @@ class Erasure(models.Model):
     """
 
     class Match(models.TextChoices):
-        EXACT = "exact", "the whole value"
-        CONTAINS = "contains", "any part"
+        EXACT = "exact", gettext_lazy("the whole value")
+        CONTAINS = "contains", gettext_lazy("any part")
 
     class Status(models.TextChoices):
-        COUNTING = "counting", "counting"
-        READY = "ready", "counted"
-        AWAITING = "awaiting", "awaits approval"
-        RUNNING = "running", "running"
-        DONE = "done", "done"
-        CANCELLED = "cancelled", "cancelled"
+        COUNTING = "counting", pgettext_lazy("status", "counting")
+        READY = "ready", pgettext_lazy("status", "counted")
+        AWAITING = "awaiting", pgettext_lazy("status", "awaits approval")
+        RUNNING = "running", pgettext_lazy("status", "running")
+        DONE = "done", pgettext_lazy("status", "done")
+        CANCELLED = "cancelled", pgettext_lazy("status", "cancelled")
 
     OVER = [Status.DONE, Status.CANCELLED]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from integrations.foundation.document_field import DocumentField
 from integrations.foundation.identifiers import public_id, uuid7
@@ -41,13 +42,13 @@ class Event(models.Model):
     """An immutable fact: topic and/or intent, data, when. Time-ordered ids sort by creation."""
 
     class Origin(models.TextChoices):
-        PUSH = "push", "pushed object"
-        EVENT = "event", "event API"
-        PUSHBACK = "pushback", "response of a receiver"
-        TEST = "test", "test"
-        POLL = "poll", "poll"
-        SOURCE = "source", "source"
-        HOOKDESK = "hookdesk", "Hookdesk itself"
+        PUSH = "push", gettext_lazy("pushed object")
+        EVENT = "event", gettext_lazy("event API")
+        PUSHBACK = "pushback", gettext_lazy("response of a receiver")
+        TEST = "test", gettext_lazy("test")
+        POLL = "poll", gettext_lazy("poll")
+        SOURCE = "source", gettext_lazy("source")
+        HOOKDESK = "hookdesk", gettext_lazy("Hookdesk itself")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # No constraint in the database: stores are not deleted under running events, and each insert would

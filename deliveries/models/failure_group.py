@@ -7,6 +7,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
+from django.utils.translation import pgettext_lazy
 
 from integrations.models import Integration, Store
 
@@ -46,8 +47,8 @@ class FailureGroup(models.Model):
     """
 
     class Status(models.TextChoices):
-        OPEN = "open", "open"
-        RESOLVED = "resolved", "resolved"
+        OPEN = "open", pgettext_lazy("status", "open")
+        RESOLVED = "resolved", pgettext_lazy("status", "resolved")
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="+")
     integration = models.ForeignKey(Integration, models.CASCADE, related_name="failure_groups")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from deliveries.models.recipes import BulkFix
 from deliveries.models.replay import Replay
@@ -20,17 +21,17 @@ class Proposal(models.Model):
     """
 
     class Action(models.TextChoices):
-        EDIT = "edit", "edit and resend"
-        RETRY = "retry", "resend"
-        DISCARD = "discard", "discard"
-        DELIVER = "deliver", "deliver"
-        BACKFILL = "backfill", "backfill"
-        FIX = "fix", "fix and resend"
+        EDIT = "edit", gettext_lazy("edit and resend")
+        RETRY = "retry", gettext_lazy("resend")
+        DISCARD = "discard", gettext_lazy("discard")
+        DELIVER = "deliver", gettext_lazy("deliver")
+        BACKFILL = "backfill", gettext_lazy("backfill")
+        FIX = "fix", gettext_lazy("fix and resend")
 
     class Status(models.TextChoices):
-        AWAITING = "awaiting", "awaits approval"
-        APPROVED = "approved", "approved"
-        REJECTED = "rejected", "rejected"
+        AWAITING = "awaiting", pgettext_lazy("status", "awaits approval")
+        APPROVED = "approved", pgettext_lazy("status", "approved")
+        REJECTED = "rejected", pgettext_lazy("status", "rejected")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     store = models.ForeignKey(Store, models.CASCADE, related_name="+")

@@ -7,6 +7,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from deliveries.models.replay import Replay
 from integrations.foundation.document_field import DocumentField
@@ -22,11 +23,11 @@ class BulkFix(models.Model):
     """
 
     class Status(models.TextChoices):
-        DRAFT = "draft", "draft"
-        PROPOSED = "proposed", "proposed"
-        AWAITING = "awaiting", "awaits approval"
-        SENT = "sent", "sent"
-        REJECTED = "rejected", "rejected"
+        DRAFT = "draft", pgettext_lazy("status", "draft")
+        PROPOSED = "proposed", pgettext_lazy("status", "proposed")
+        AWAITING = "awaiting", pgettext_lazy("status", "awaits approval")
+        SENT = "sent", pgettext_lazy("status", "sent")
+        REJECTED = "rejected", pgettext_lazy("status", "rejected")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     store = models.ForeignKey(Store, models.CASCADE, related_name="+")
@@ -56,8 +57,8 @@ class BulkFix(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
-        verbose_name = "bulk fix"
-        verbose_name_plural = "bulk fixes"
+        verbose_name = gettext_lazy("bulk fix")
+        verbose_name_plural = gettext_lazy("bulk fixes")
         indexes = [
             # The list of a store; drafts and those that await approval.
             models.Index(fields=["store", "-created_at"], name="bulk_fix_of_store"),
@@ -156,12 +157,12 @@ class RecipeUse(models.Model):
     """A delivery that a recipe met. At most one per delivery, whichever recipe it was: never twice, never a loop."""
 
     class Outcome(models.TextChoices):
-        SENT = "sent", "sent"
-        AWAITING = "awaiting", "awaits approval"
-        SUCCEEDED = "succeeded", "succeeded"
-        FAILED = "failed", "failed again"
-        LEFT_ALONE = "left_alone", "left alone"
-        OVERTAKEN = "overtaken", "decided by staff"
+        SENT = "sent", pgettext_lazy("status", "sent")
+        AWAITING = "awaiting", pgettext_lazy("status", "awaits approval")
+        SUCCEEDED = "succeeded", pgettext_lazy("status", "succeeded")
+        FAILED = "failed", pgettext_lazy("status", "failed again")
+        LEFT_ALONE = "left_alone", pgettext_lazy("status", "left alone")
+        OVERTAKEN = "overtaken", pgettext_lazy("status", "decided by staff")
 
     recipe = models.ForeignKey(Recipe, models.CASCADE, related_name="met", db_index=False)
     delivery_id = models.UUIDField(unique=True)

@@ -7,7 +7,9 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
+from integrations.foundation.numbers import grouped
 from integrations.models import Store
 
 
@@ -20,16 +22,16 @@ class Replay(models.Model):
     """
 
     class Action(models.TextChoices):
-        RETRY = "retry", "resend"
-        DISCARD = "discard", "discard"
-        FIX = "fix", "fix and resend"
-        BACKFILL = "backfill", "backfill"
+        RETRY = "retry", gettext_lazy("resend")
+        DISCARD = "discard", gettext_lazy("discard")
+        FIX = "fix", gettext_lazy("fix and resend")
+        BACKFILL = "backfill", gettext_lazy("backfill")
 
     class Status(models.TextChoices):
-        RUNNING = "running", "running"
-        PAUSED = "paused", "paused"
-        DONE = "done", "done"
-        CANCELLED = "cancelled", "cancelled"
+        RUNNING = "running", pgettext_lazy("status", "running")
+        PAUSED = "paused", pgettext_lazy("status", "paused")
+        DONE = "done", pgettext_lazy("status", "done")
+        CANCELLED = "cancelled", pgettext_lazy("status", "cancelled")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     store = models.ForeignKey(Store, models.CASCADE, null=True, related_name="+")
@@ -64,8 +66,11 @@ class Replay(models.Model):
         ]
 
     def __str__(self) -> str:
-        what = "events" if self.is_backfill else "deliveries"
-        return f"{self.get_action_display()} {self.total} {what}"
+        if self.is_backfill:
+            words = ngettext("%(action)s %(number)s event", "%(action)s %(number)s events", self.total)
+        else:
+            words = ngettext("%(action)s %(number)s delivery", "%(action)s %(number)s deliveries", self.total)
+        return words % {"action": self.get_action_display(), "number": grouped(self.total)}
 
     @property
     def is_backfill(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from deliveries.models.delivery import Delivery
 from deliveries.models.event import Event, Record
@@ -96,10 +97,16 @@ class SearchPurge(models.Model):
 
 
 class SavedView(models.Model):
-    """A search that somebody keeps under a name: words, filters, order and columns, as the page's query string."""
+    """A search, or a list's filter and order, that somebody keeps under a name: the query string of its page."""
+
+    class Page(models.TextChoices):
+        SEARCH = "search", "search"
+        DELIVERY = "delivery", "deliveries"
+        EVENT = "event", "events"
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     name = models.CharField(max_length=80)
+    page = models.CharField(max_length=10, choices=Page.choices, default=Page.SEARCH, db_default=Page.SEARCH.value)
     query = models.TextField()
     is_shared = models.BooleanField("shared", default=False)
     stores = models.JSONField(
@@ -109,8 +116,8 @@ class SavedView(models.Model):
 
     class Meta:
         ordering = ["name", "pk"]
-        verbose_name = "saved search"
-        verbose_name_plural = "saved searches"
+        verbose_name = gettext_lazy("saved search")
+        verbose_name_plural = gettext_lazy("saved searches")
         constraints = [models.UniqueConstraint(fields=["owner", "name"], name="saved_view_name_is_unique")]
 
     def __str__(self) -> str:

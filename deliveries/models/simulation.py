@@ -6,6 +6,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext, gettext_lazy, pgettext_lazy
 
 from integrations.foundation.identifiers import public_id
 from integrations.models import Store
@@ -21,14 +22,14 @@ class Simulation(models.Model):
     """
 
     class Kind(models.TextChoices):
-        SUBSCRIPTION = "subscription", "subscription"
-        INTEGRATION = "integration", "integration"
-        TOPIC = "topic", "topic"
+        SUBSCRIPTION = "subscription", gettext_lazy("subscription")
+        INTEGRATION = "integration", gettext_lazy("integration")
+        TOPIC = "topic", gettext_lazy("topic")
 
     class Status(models.TextChoices):
-        RUNNING = "running", "running"
-        DONE = "done", "done"
-        CANCELLED = "cancelled", "cancelled"
+        RUNNING = "running", pgettext_lazy("status", "running")
+        DONE = "done", pgettext_lazy("status", "done")
+        CANCELLED = "cancelled", pgettext_lazy("status", "cancelled")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     store = models.ForeignKey(Store, models.CASCADE, related_name="+")
@@ -72,6 +73,11 @@ class Simulation(models.Model):
     @property
     def public_id(self) -> str:
         return public_id("sim", self.id)
+
+    @property
+    def why_stopped(self) -> str:
+        """`stopped_because`, as far as it is one of Hookdesk's own sentences in the language of the page."""
+        return gettext(self.stopped_because)
 
     @property
     def is_over(self) -> bool:

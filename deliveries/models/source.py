@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import pgettext_lazy
 
 from integrations.foundation.identifiers import uuid7
 from integrations.models import Source
@@ -12,10 +13,10 @@ class SourceRequest(models.Model):
     """One of a source's last requests, as it came but for credentials. Bounded: see `deliveries.sources.requests`."""
 
     class Verdict(models.TextChoices):
-        ACCEPTED = "accepted", "accepted"
-        DUPLICATE = "duplicate", "duplicate"
-        REJECTED = "rejected", "rejected"
-        IGNORED = "ignored", "ignored"
+        ACCEPTED = "accepted", pgettext_lazy("status", "accepted")
+        DUPLICATE = "duplicate", pgettext_lazy("status", "duplicate")
+        REJECTED = "rejected", pgettext_lazy("status", "rejected")
+        IGNORED = "ignored", pgettext_lazy("status", "ignored")
 
     source = models.ForeignKey(Source, models.CASCADE, related_name="+", db_constraint=False, db_index=False)
     received_at = models.DateTimeField()

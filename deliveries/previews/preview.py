@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
+from django.utils.translation import gettext as _
 
 from deliveries.dispatch.build import build_message, build_request
 from deliveries.dispatch.config_cache import DestinationConfig, SubscriptionConfig
@@ -70,15 +71,18 @@ def explain_match(subscription: Subscription, event: Event) -> tuple[bool, str]:
     interest = Interest(tuple(subscription.topics), tuple(subscription.intents), tuple(subscription.event_names))
     index = SubscriptionIndex([(interest, True)], singular=lambda name: singular(name, overrides))
     if not index.matching(event.topic, event.intent, event.data):
-        wanted = ", ".join([*subscription.topics, *subscription.intents]) or "nothing"
-        return False, f"The event is {event.name}; the subscription wants {wanted}."
+        wanted = ", ".join([*subscription.topics, *subscription.intents])
+        if not wanted:
+            return False, _("The event is %(event)s; the subscription wants nothing.") % {"event": event.name}
+        words = _("The event is %(event)s; the subscription wants %(wanted)s.")
+        return False, words % {"event": event.name, "wanted": wanted}
     if not subscription.filter.strip():
-        return True, f"{event.name} matches, and there is no filter."
+        return True, _("%(event)s matches, and there is no filter.") % {"event": event.name}
     try:
         context = {"topic": event.topic, "intent": event.intent}
         return explain(subscription.filter, event.data, context)
     except ExpressionError as error:
-        return False, f"The filter failed: {error}"
+        return False, _("The filter failed: %(error)s") % {"error": error}
 
 
 def request_for(
@@ -94,12 +98,13 @@ def request_for(
     try:
         return _request_for(integration, subscription, event, data_json, now, delivery)
     except DecryptionError as error:
-        return None, f"The settings cannot be read: {error}"
+        return None, _("The settings cannot be read: %(error)s") % {"error": error}
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
         logger.exception("could not build the request for event %s", event.pk)
-        return None, f"Hookdesk failed to build this request ({type(error).__name__}). The log has the traceback."
+        words = _("Hookdesk failed to build this request (%(error)s). The log has the traceback.")
+        return None, words % {"error": type(error).__name__}
 
 
 def _request_for(

@@ -19,8 +19,8 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from deliveries import hooks
 from deliveries.models import Delivery, Recipe, RecipeUse, Revision
+from deliveries.recipes.announcing import announce_switched_off
 from deliveries.recipes.keeping import ACTIVE_LIMIT, CONFIGURATION, group_of, rival_of, switch_off
 from deliveries.recipes.members import read_members
 from deliveries.recipes.plan import FieldFix
@@ -153,9 +153,8 @@ def _why_over(recipe: Recipe, now: datetime) -> str:
 
 def _turn_off(recipe: Recipe, why: str, now: datetime) -> None:
     if switch_off(recipe=recipe, actor=HOOKDESK, reason=why, now=now):
-        text = f"The recipe “{recipe.name}” has switched itself off. {why}"
         with transaction.atomic():
-            hooks.announced(recipe.store_id, recipe.integration_id, f"recipe:{recipe.pk}", "warning", text, now)
+            announce_switched_off(recipe, why, now)
 
 
 def _later_failures(recipe: Recipe) -> QuerySet[Delivery]:

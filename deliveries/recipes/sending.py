@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from deliveries import hooks
 from deliveries.models import BulkFix, BulkFixItem, Delivery, Replay
+from deliveries.recipes.announcing import announce_asked
 from deliveries.recipes.drafts import preview_fix
 from deliveries.recipes.plan import SEND_SECONDS, Plan, Row
 from deliveries.replay import start_replay
@@ -65,7 +66,7 @@ def send_fix(
         if found.status == Status.SENT:
             _go(found, actor, now)
         elif found.status == Status.AWAITING:
-            _announce(found, now)
+            announce_asked(found, now)
     if found.status == Status.AWAITING:
         _pause([row.member.delivery_id for row in plan.rows])
     fix.refresh_from_db()
@@ -176,11 +177,6 @@ def _each_step(ids: Sequence[uuid.UUID], change: object) -> None:
             rows = Delivery.objects.filter(id__in=ids[at : at + STEP], status=Delivery.Status.RETRYING)
             free = list(rows.order_by("id").lock_free().values_list("id", flat=True))
             change(Delivery.objects.filter(id__in=free))  # type: ignore[operator]
-
-
-def _announce(fix: BulkFix, now: datetime) -> None:
-    text = f"{fix.author_name} asks for approval of a fix of {fix.total} deliveries: {spelled(parse_place(fix.place))}."
-    hooks.announced(fix.store_id, None, f"bulk_fix:{fix.pk}", "warning", text, now)
 
 
 def _is_decided(fix: BulkFix, actor: Actor, now: datetime) -> None:

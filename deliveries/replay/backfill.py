@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from deliveries.models import Delivery, Event, Replay
 from deliveries.replay.backfilling import Choice, Chooser, candidates, make_deliveries, problem_of, write_history
@@ -18,6 +19,7 @@ from deliveries.replay.service import MOST_PER_SECOND, ReplayError, begin_replay
 from deliveries.runtime import notify
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import public_id
+from integrations.foundation.numbers import grouped
 from integrations.services.retention import shortest_days
 from subscriptions.models import Subscription
 
@@ -111,7 +113,7 @@ def start_backfill(
     _check(subscription, wanted, now)
     _check_course(subscription, per_second, canary, stop_above)
     if subscription.store.is_reason_required and not reason.strip():
-        raise ReplayError("This store requires a reason.")
+        raise ReplayError(_("This store requires a reason."))
     filters = wanted.filters(subscription)
     total = candidates(subscription, filters).order_by().values("pk")[:COUNTED].count()
     return begin_replay(
@@ -143,7 +145,9 @@ def deliver_event(
     with transaction.atomic():
         made = make_deliveries([event], subscription, by=actor.name, now=now, is_again=is_again)
         if not made:
-            raise ReplayError("The subscription got this event already. Resend that delivery, or ask for another one.")
+            raise ReplayError(
+                _("The subscription got this event already. Resend that delivery, or ask for another one.")
+            )
         write_history(made, actor, reason.strip())
         notify.wake_on_commit()
     return made[0]
@@ -152,39 +156,46 @@ def deliver_event(
 def check_delivery_of(*, event: Event, subscription: Subscription, reason: str) -> None:
     """Raises ReplayError if `deliver_event` would, but for the case that there is a delivery already."""
     if subscription.store_id != event.store_id:
-        raise ReplayError("The event and the subscription belong to different stores.")
+        raise ReplayError(_("The event and the subscription belong to different stores."))
     if problem := problem_of(subscription):
-        raise ReplayError(f"Nothing can be delivered: {problem}.")
+        raise ReplayError(_("Nothing can be delivered: %(problem)s.") % {"problem": problem})
     if event.origin == Event.Origin.TEST:
-        raise ReplayError("This is the event of a ping. Send another ping instead.")
+        raise ReplayError(_("This is the event of a ping. Send another ping instead."))
     if event.erased_at is not None:
-        raise ReplayError("The event's data was erased because it held a person's data: there is nothing to deliver.")
+        raise ReplayError(
+            _("The event's data was erased because it held a person's data: there is nothing to deliver.")
+        )
     if subscription.store.is_reason_required and not reason.strip():
-        raise ReplayError("This store requires a reason.")
+        raise ReplayError(_("This store requires a reason."))
 
 
 def _check(subscription: Subscription, wanted: Wanted, now: datetime) -> None:
     if problem := problem_of(subscription):
-        raise ReplayError(f"Nothing can be made: {problem}.")
+        raise ReplayError(_("Nothing can be made: %(problem)s.") % {"problem": problem})
     if wanted.since >= wanted.until:
-        raise ReplayError("The period is empty: since must be before until.")
+        raise ReplayError(_("The period is empty: since must be before until."))
     kept = now - timedelta(days=shortest_days(subscription.store_id))
     if wanted.since < kept and not wanted.is_again:
         raise ReplayError(
-            f"Deliveries that finished before {kept:%Y-%m-%d %H:%M} UTC may have been deleted (RETENTION_DAYS, or "
-            "the store's own retention), so what is missing from before is not known. Begin later, or include what was "
-            "delivered."
+            _(
+                "Deliveries that finished before %(time)s UTC may have been deleted (RETENTION_DAYS, or the store's "
+                "own retention), so what is missing from before is not known. Begin later, or include what was "
+                "delivered."
+            )
+            % {"time": f"{kept:%Y-%m-%d %H:%M}"}
         )
 
 
 def _check_course(subscription: Subscription, per_second: int, canary: bool, stop_above: int) -> None:
     if not 1 <= per_second <= MOST_PER_SECOND:
-        raise ReplayError(f"The rate must be between 1 and {MOST_PER_SECOND} deliveries per second.")
+        raise ReplayError(
+            _("The rate must be between 1 and %(most)s deliveries per second.") % {"most": grouped(MOST_PER_SECOND)}
+        )
     if not 0 <= stop_above < 100:
-        raise ReplayError("The percentage that may fail must be between 0 and 99.")
+        raise ReplayError(_("The percentage that may fail must be between 0 and 99."))
     if canary and not subscription.integration.is_enabled:
         name = subscription.integration.name
-        raise ReplayError(f"{name} is disabled, so there would be no results. Enable it first.")
+        raise ReplayError(_("%(name)s is disabled, so there would be no results. Enable it first.") % {"name": name})
 
 
 def shown_filters(replay: Replay) -> Mapping[str, Any]:

@@ -14,10 +14,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext_lazy
 
 from deliveries.dispatch.ordering import first_unfinished
 from deliveries.explaining.event import ANSWERS
@@ -31,9 +32,12 @@ from integrations.foundation.identifiers import parse_public_id, uuid7
 from integrations.models import AuditEntry
 from integrations.object_types import singular
 from subscriptions.budget import Allowance
-from subscriptions.explaining import Code, Reason, Seen, explain_at, match
+from subscriptions.explaining import Seen, explain_at, match
 from subscriptions.models import Subscription
 from subscriptions.services.versions import histories_of, terms_of
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 #: Events that one step looks at, and for how many seconds of the processor.
 LOOKED_AT: Final = 500
@@ -41,9 +45,9 @@ SECONDS: Final = 1.0
 #: The key under which backfills of one subscription lock each other out.
 _KEY: Final = "backfill"
 
-ALREADY = Reason(Code.WANTED, "It has a delivery for this subscription already.")
-LOOP = "It was not sent on because it is in a loop."
-OWN_ANSWER = "It came from the answer of a receiver, most likely this subscription's own."
+ALREADY = gettext_lazy("It has a delivery for this subscription already.")
+LOOP = gettext_lazy("It was not sent on because it is in a loop.")
+OWN_ANSWER = gettext_lazy("It came from the answer of a receiver, most likely this subscription's own.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +81,15 @@ class Chooser:
     def choose(self, event: Any) -> Choice:
         """`event` was annotated by `candidates`."""
         if event.has_delivery and not self._is_again:
-            return Choice(event, "already", ALREADY.text)
+            return Choice(event, "already", str(ALREADY))
         if event.is_stopped:
-            return Choice(event, "loop", LOOP)
+            return Choice(event, "loop", str(LOOP))
         seen = Seen(event.topic, event.intent, event.data, event.created_at)
         reason = match(seen, self._terms, singular=self._singular, allowance=Allowance())
         if not reason.is_wanted:
             return Choice(event, str(reason.code), reason.text)
         if event.origin in ANSWERS and not event.has_delivery and self._wanted_then(seen):
-            return Choice(event, "own_answer", OWN_ANSWER)
+            return Choice(event, "own_answer", str(OWN_ANSWER))
         return Choice(event, "missing", reason.text)
 
     def _wanted_then(self, seen: Seen) -> bool:
@@ -140,11 +144,11 @@ def look_ahead(replay_id: uuid.UUID) -> Ahead | None:
     return ahead
 
 
-def problem_of(subscription: Subscription | None) -> str:
+def problem_of(subscription: Subscription | None) -> StrOrPromise:
     """Why nothing can be made for it; empty if it can."""
     if subscription is None or subscription.deleted_at is not None:
-        return "the subscription was deleted"
-    return "" if subscription.is_active else "the subscription is inactive"
+        return gettext_lazy("the subscription was deleted")
+    return "" if subscription.is_active else gettext_lazy("the subscription is inactive")
 
 
 def make_next(replay: Replay, ahead: Ahead, allowance: int, now: datetime) -> tuple[int, int, bool]:

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.utils.translation import gettext as _
+
 from deliveries.models import Delivery, Replay, ReplayItem
+from integrations.foundation.numbers import grouped
 
 #: By default, a resend of more deliveries than this has a canary.
 CANARY_ABOVE: Final = 20
@@ -43,12 +46,32 @@ class Results:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedAgain:
+    """Why it must stop; as a text, in the language that is active."""
+
+    results: Results
+    stop_above: int
+
+    def __str__(self) -> str:
+        if self.stop_above:
+            words = _("%(failed)s of %(settled)s failed again (%(share)s %%; at most %(allowed)s %% may)")
+        else:
+            words = _("%(failed)s of %(settled)s failed again (%(share)s %%; none may)")
+        return words % {
+            "failed": grouped(self.results.failed),
+            "settled": grouped(self.results.settled),
+            "share": round(self.results.failed * 100 / self.results.settled),
+            "allowed": self.stop_above,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """How many more may be sent now (0: wait for results), at which rate per second; `stop` says why it must stop."""
 
     room: int
     rate: int
-    stop: str = ""
+    stop: FailedAgain | None = None
 
 
 def judge(
@@ -59,7 +82,7 @@ def judge(
     `stop_above` is in percent.
     """
     if results.failed * 100 > stop_above * results.settled:
-        return Verdict(0, rate or 1, _why(results, stop_above))
+        return Verdict(0, rate or 1, FailedAgain(results, stop_above))
     for target in TRIALS:
         if results.sent < target:
             return Verdict(target - results.sent, min(most, target))
@@ -72,12 +95,6 @@ def judge(
     if rate is not None and rate_since is not None and now - rate_since >= DOUBLED_EVERY and is_keeping_up:
         current = min(most, current * 2)
     return Verdict(most, current)
-
-
-def _why(results: Results, stop_above: int) -> str:
-    share = round(results.failed * 100 / results.settled)
-    allowed = f"at most {stop_above} % may" if stop_above else "none may"
-    return f"{results.failed:,} of {results.settled:,} failed again ({share} %; {allowed})"
 
 
 def results_of(replay: Replay) -> Results:

@@ -10,6 +10,8 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from deliveries.filters import FilterError, clean_filters
 from deliveries.models import Delivery, Replay, Revision
@@ -18,6 +20,7 @@ from deliveries.replay.canary import CANARY_ABOVE, STOP_ABOVE
 from deliveries.replay.stopping import audit_replay, settle_announcement
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import uuid7
+from integrations.foundation.numbers import grouped
 from integrations.models import Integration, Store
 
 MOST_PER_SECOND: Final = 5_000
@@ -155,7 +158,9 @@ def check_replay(
     if (action == Replay.Action.FIX) != ("bulk_fix" in filters):
         raise ReplayError("A bulk fix is started from its table.")
     if not 1 <= per_second <= MOST_PER_SECOND:
-        raise ReplayError(f"The rate must be between 1 and {MOST_PER_SECOND} deliveries per second.")
+        raise ReplayError(
+            _("The rate must be between 1 and %(most)s deliveries per second.") % {"most": grouped(MOST_PER_SECOND)}
+        )
     _check_canary(action, canary, stop_above)
     try:
         cleaned = with_status(filters)
@@ -164,7 +169,7 @@ def check_replay(
     except FilterError as error:
         raise ReplayError(str(error)) from error
     if action == Replay.Action.DISCARD and not reason.strip() and _reason_is_required(cleaned):
-        raise ReplayError("A store in this selection requires a reason.")
+        raise ReplayError(_("A store in this selection requires a reason."))
     return cleaned, total
 
 
@@ -179,9 +184,9 @@ def begin_replay(*, actor: Actor, **values: Any) -> Replay:
 
 def _check_canary(action: str, canary: bool | None, stop_above: int) -> None:
     if canary and action == Replay.Action.DISCARD:
-        raise ReplayError("Only a resend can have a canary: a discard has no results to wait for.")
+        raise ReplayError(_("Only a resend can have a canary: a discard has no results to wait for."))
     if not 0 <= stop_above < 100:
-        raise ReplayError("The percentage that may fail again must be between 0 and 99.")
+        raise ReplayError(_("The percentage that may fail again must be between 0 and 99."))
 
 
 def _require_confirmation(cleaned: Mapping[str, str], action: str, confirmed: int | None) -> None:
@@ -189,18 +194,39 @@ def _require_confirmation(cleaned: Mapping[str, str], action: str, confirmed: in
         return
     guarded = count_guarded(filters=cleaned, action=action)
     if guarded > GUARDED_LIMIT:
-        raise UnconfirmedError(
-            f"More than {GUARDED_LIMIT:,} of these are {GUARDED[action]}. Narrow the filter, by time for example.",
-            guarded,
-        )
+        raise UnconfirmedError(_too_many_guarded(action), guarded)
     # Deliveries continue while someone types: a number that was right a moment ago is accepted.
     if not guarded or (confirmed is not None and abs(confirmed - guarded) <= guarded // 100):
         return
+    raise UnconfirmedError(_guarded_words(action, guarded), guarded)
+
+
+def _too_many_guarded(action: str) -> str:
     if action == Replay.Action.RETRY:
-        words = f"{guarded:,} of these were delivered: receivers would get them twice."
+        words = _("More than %(number)s of these were delivered. Narrow the filter, by time for example.")
     else:
-        words = f"{guarded:,} of these have not been attempted yet: receivers would never get them."
-    raise UnconfirmedError(f"{words} Confirm by giving their number, {guarded}.", guarded)
+        words = _("More than %(number)s of these have not been attempted yet. Narrow the filter, by time for example.")
+    return words % {"number": grouped(GUARDED_LIMIT)}
+
+
+def _guarded_words(action: str, guarded: int) -> str:
+    if action == Replay.Action.RETRY:
+        words = ngettext(
+            "%(number)s of these was delivered: its receiver would get it twice. Confirm by giving the number, "
+            "%(digits)s.",
+            "%(number)s of these were delivered: receivers would get them twice. Confirm by giving their number, "
+            "%(digits)s.",
+            guarded,
+        )
+    else:
+        words = ngettext(
+            "%(number)s of these has not been attempted yet: its receiver would never get it. Confirm by giving the "
+            "number, %(digits)s.",
+            "%(number)s of these have not been attempted yet: receivers would never get them. Confirm by giving their "
+            "number, %(digits)s.",
+            guarded,
+        )
+    return words % {"number": grouped(guarded), "digits": guarded}
 
 
 def _reason_is_required(cleaned: Mapping[str, str]) -> bool:
@@ -232,7 +258,7 @@ def _change(
     with transaction.atomic():
         found = Replay.objects.select_for_update(of=("self",)).get(pk=replay.pk)
         if found.status not in allowed:
-            raise ReplayError(f"This replay is {found.get_status_display()}: it is too late to {action} it.")
+            raise ReplayError(_too_late(action) % {"status": found.get_status_display()})
         before = found.status
         found.status = status
         found.stepped_at = now
@@ -248,3 +274,11 @@ def _change(
         if status != Replay.Status.PAUSED:
             settle_announcement(found, actor.name, now)
     return found
+
+
+def _too_late(action: str) -> str:
+    if action == "pause":
+        return _("This bulk action is %(status)s: it is too late to pause it.")
+    if action == "resume":
+        return _("This bulk action is %(status)s: it is too late to resume it.")
+    return _("This bulk action is %(status)s: it is too late to cancel it.")

@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from django.db.models import QuerySet
+from django.utils.translation import ngettext
 
 from deliveries import hooks
 from deliveries.models import Delivery, Replay, ReplayItem
+from deliveries.replay.canary import FailedAgain
 from integrations.foundation.audit import HOOKDESK, Actor, record_change
+from integrations.foundation.languages import english, staff_language
+from integrations.foundation.numbers import grouped
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 #: Deliveries that are looked at for the integration that is down.
 LATEST: Final = 100
 
 
-def stop_replay(replay: Replay, why: str, now: datetime) -> None:
-    """Pause it because too many failed again. Inside the transaction that holds its row."""
+def stop_replay(replay: Replay, why: FailedAgain | StrOrPromise, now: datetime) -> None:
+    """Pause it because too many failed again. Inside the transaction that holds its row.
+
+    `why` is kept in English; the staff are told it in theirs.
+    """
     before = replay.status
+    with english():
+        kept = str(why)
     replay.status = Replay.Status.PAUSED
-    replay.stopped_because = why
+    replay.stopped_because = kept
     replay.stepped_at = now
     replay.save(update_fields=["status", "stopped_because", "stepped_at"])
-    audit_replay(replay, HOOKDESK, "stop", before, reason=why)
+    audit_replay(replay, HOOKDESK, "stop", before, reason=kept)
     _announce(replay, why, now)
 
 
@@ -34,20 +46,34 @@ def settle_announcement(replay: Replay, by: str, now: datetime) -> None:
         hooks.announcement_settled(store_id, _key_of(replay), by, now)
 
 
-def _announce(replay: Replay, why: str, now: datetime) -> None:
+def _announce(replay: Replay, why: FailedAgain | StrOrPromise, now: datetime) -> None:
     store_id = _store_of(replay)
     if store_id is None:
         return
     latest = list(_items_of(replay).order_by("-delivery_id").values_list("delivery_id", flat=True)[:LATEST])
     failing = Delivery.objects.filter(id__in=latest).failing()
     integrations = set(failing.values_list("integration_id", flat=True))
-    left = max(0, replay.total - replay.done)
-    if replay.is_backfill:
-        text = f"A backfill stopped by itself: {why}. {left:,} of {replay.total:,} events have not been looked at."
-    else:
-        text = f"A bulk resend stopped by itself: {why}. {left:,} of {replay.total:,} deliveries have not been resent."
+    with staff_language():
+        text = _stopped_words(replay, str(why))
     integration_id = integrations.pop() if len(integrations) == 1 else None
     hooks.announced(store_id, integration_id, _key_of(replay), "error", text, now)
+
+
+def _stopped_words(replay: Replay, why: str) -> str:
+    left = max(0, replay.total - replay.done)
+    if replay.is_backfill:
+        words = ngettext(
+            "A backfill stopped by itself: %(why)s. %(left)s of %(total)s event has not been looked at.",
+            "A backfill stopped by itself: %(why)s. %(left)s of %(total)s events have not been looked at.",
+            replay.total,
+        )
+    else:
+        words = ngettext(
+            "A bulk resend stopped by itself: %(why)s. %(left)s of %(total)s delivery has not been resent.",
+            "A bulk resend stopped by itself: %(why)s. %(left)s of %(total)s deliveries have not been resent.",
+            replay.total,
+        )
+    return words % {"why": why, "left": grouped(left), "total": grouped(replay.total)}
 
 
 def _key_of(replay: Replay) -> str:

@@ -16,15 +16,17 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from deliveries import hooks
 from deliveries.dispatch.ordering import release_next
 from deliveries.dispatch.types import ClaimedDelivery, Transition
-from deliveries.ingest.loops import loop_text
+from deliveries.ingest.loops import BY_ANSWERS, loop_text
 from deliveries.ingest.push_back import Answer, OrderKeysMissing, PushBack, plan_push_back, write_push_back
 from deliveries.models import Event
 from deliveries.results.superseding import Superseded, awaiting, is_anyone_awaiting_source, missed_polls, supersede
 from deliveries.storage.rows.pushes import EventRow, OrderKey
+from integrations.foundation.languages import staff_language
 from integrations.models import ConfigVersion, Integration, Store
 from integrations.parameters import save_parameters, would_change
 from integrations.services import disable_integration
@@ -167,7 +169,7 @@ def _push_back(transitions: Sequence[Transition], needs: Needs) -> dict[tuple[uu
 
 def _announce_loop(store_id: uuid.UUID, integration_id: int, stopped: EventRow, now: datetime) -> None:
     name = Integration.objects.values_list("name", flat=True).get(id=integration_id)
-    text = loop_text(stopped, f"Responses from {name}")
+    text = loop_text(stopped, BY_ANSWERS, name)
     hooks.announced(store_id, integration_id, f"loop:{integration_id}", "error", text, now)
 
 
@@ -201,8 +203,9 @@ def _apply_effect(transition: Transition, now: datetime) -> None:
         integration = Integration.objects.only("id", "name", "store_id").get(id=claimed.integration_id)
         is_told = claimed.origin != Event.Origin.HOOKDESK  # no operational events about operational events
         if not disable_integration(integration=integration, reason=outcome.message, is_told=is_told):
-            return  # a concurrent response has already done this and raised the notification
-        text = f"{integration.name} was disabled: {outcome.message}"
+            return  # a concurrent response has already disabled it and raised the notification
+        with staff_language():
+            text = _("%(name)s was disabled: %(message)s") % {"name": integration.name, "message": outcome.message}
         hooks.announced(claimed.store_id, integration.id, f"disabled:{integration.id}", "error", text, now)
     elif outcome.effect == "deactivate_subscription" and claimed.subscription_id is not None:
         subscription = (
@@ -212,7 +215,9 @@ def _apply_effect(transition: Transition, now: datetime) -> None:
         )
         if not deactivate_subscription(subscription=subscription, reason=outcome.message):
             return
-        text = f"The subscription {subscription} was deactivated: {outcome.message}"
+        with staff_language():
+            words = _("The subscription %(name)s was deactivated: %(message)s")
+            text = words % {"name": subscription, "message": outcome.message}
         hooks.announced(claimed.store_id, claimed.integration_id, f"deactivated:{subscription.id}", "error", text, now)
 
 

@@ -11,6 +11,8 @@ from typing import Any, Final, Literal
 
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from deliveries.models import (
     Delivery,
@@ -27,6 +29,7 @@ from deliveries.search.matching import LISTED, MOST, Documents, Found, Scope, do
 from deliveries.search.words import Word, words_of
 from deliveries.stats.queries import capped_count
 from integrations.foundation.identifiers import first_id_at, parse_public_id
+from integrations.foundation.numbers import grouped
 
 Kind = Literal["delivery", "event", "record"]
 KINDS: Final[tuple[Kind, ...]] = ("delivery", "event", "record")
@@ -57,7 +60,8 @@ class Total:
     is_exact: bool
 
     def __str__(self) -> str:
-        return f"{self.number:,}" if self.is_exact else f"more than {self.number:,}"
+        number = grouped(self.number)
+        return number if self.is_exact else _("more than %(number)s") % {"number": number}
 
 
 @dataclass
@@ -93,7 +97,7 @@ class Search:
     def notes(self, kinds: Sequence[Kind] = KINDS) -> list[str]:
         """What somebody should know who relies on the answer."""
         founds = [found for kind in kinds for found in self._founds(kind) if not found.is_all]
-        notes = [found.note or f"More match: the newest {len(found.keys):,} are listed." for found in founds]
+        notes = [found.note or _more_match(len(found.keys)) for found in founds]
         return [*dict.fromkeys(notes), *behind(self.now)]
 
     def _founds(self, kind: Kind) -> list[Found]:
@@ -160,6 +164,13 @@ class Search:
         ]
 
 
+def _more_match(number: int) -> str:
+    words = ngettext(
+        "More match: the newest %(number)s is listed.", "More match: the newest %(number)s are listed.", number
+    )
+    return words % {"number": grouped(number)}
+
+
 def _unindexed(name: str) -> Coalesce:
     """A column by whose index nothing is looked up: there are keys, and a store has a million others."""
     return Coalesce(F(name), F(name))
@@ -182,13 +193,15 @@ def behind(now: datetime, by: timedelta = BEHIND) -> list[str]:
     if state is None:
         if not Event.objects.exists():
             return []
-        return ["Nothing is in the search yet but failures of the last hour. A worker fills it: is one running?"]
+        return [_("Nothing is in the search yet but failures of the last hour. A worker fills it: is one running?")]
     notes = []
     waiting = Event.objects.filter(id__gt=state.events_upto, id__lt=first_id_at(now - by)).order_by("id")
     if oldest := waiting.values_list("created_at", flat=True).first():
-        notes.append(f"What was received after {oldest:%Y-%m-%d %H:%M} UTC is not all in the search yet.")
+        words = _("What was received after %(time)s UTC is not all in the search yet.")
+        notes.append(words % {"time": f"{oldest:%Y-%m-%d %H:%M}"})
     if state.events_from is not None:
         older = Event.objects.filter(id__lt=state.events_from).order_by("-id")
         if latest := older.values_list("created_at", flat=True).first():
-            notes.append(f"The search is being filled: events before {latest:%Y-%m-%d %H:%M} UTC are not all in it.")
+            words = _("The search is being filled: events before %(time)s UTC are not all in it.")
+            notes.append(words % {"time": f"{latest:%Y-%m-%d %H:%M}"})
     return notes

@@ -13,6 +13,7 @@ from typing import Any, Final
 from django.db.models import Q, QuerySet, TextField, Value
 from django.db.models.functions import Concat, StrIndex
 from django.db.models.lookups import GreaterThan
+from django.utils.translation import gettext_lazy
 
 from deliveries.models import DeliveryDocument, EventDocument, RecordDocument, SearchPurge
 from deliveries.search.documents import first_document_id
@@ -33,8 +34,12 @@ WALK_SECONDS: Final = 0.1
 #: Seconds for the index.
 INDEX_SECONDS: Final = 1.5
 
-TOO_SHORT: Final = "Only the newest were looked through: the index needs three letters or digits that stand together."
-TOO_SLOW: Final = "Only the newest were looked through: more took too long. Add a word, or shorten the period."
+TOO_SHORT: Final = gettext_lazy(
+    "Only the newest were looked through: the index needs three letters or digits that stand together."
+)
+TOO_SLOW: Final = gettext_lazy(
+    "Only the newest were looked through: more took too long. Add a word, or shorten the period."
+)
 
 Documents = type[EventDocument] | type[DeliveryDocument] | type[RecordDocument]
 _KEYS: Final[dict[Documents, str]] = {EventDocument: "event", DeliveryDocument: "delivery", RecordDocument: "record"}
@@ -90,7 +95,7 @@ def documents_with(model: Documents, words: Sequence[Word], scope: Scope) -> Fou
     reason = backend().missing_text_index(model._meta.db_table)
     walk = _Walk(model, rows, words)
     if reason or not any(word.is_indexed for word in words):
-        return walk.result(reason or TOO_SHORT)
+        return walk.result(reason or str(TOO_SHORT))
     if walk.is_dense():
         return walk.result()
     if walk.is_at_end:
@@ -98,7 +103,7 @@ def documents_with(model: Documents, words: Sequence[Word], scope: Scope) -> Fou
     try:
         keys = _by_index(model, rows, words)
     except TookTooLong:
-        return walk.result(TOO_SLOW)
+        return walk.result(str(TOO_SLOW))
     if len(keys) <= MOST:
         return Found(keys, len(keys))
     return Found(keys[:LISTED], MOST, is_all=False)

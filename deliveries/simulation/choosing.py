@@ -12,6 +12,7 @@ from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
 
 from deliveries.explaining.lists import containing
 from deliveries.models import Delivery, Event
@@ -56,13 +57,14 @@ class EventChoice:
     def __post_init__(self) -> None:
         """Raises ChoiceError."""
         if sum([self.last is not None, self.since is not None, bool(self.ids)]) != 1:
-            raise ChoiceError("events", "Give one of last (a number), since (a time) and ids (events).")
+            raise ChoiceError("events", _("Give one of last (a number), since (a time) and ids (events)."))
         if self.last is not None and not 1 <= self.last <= MOST:
-            raise ChoiceError("events.last", f"last must be a whole number from 1 to {MOST}.")
+            raise ChoiceError("events.last", _("last must be a whole number from 1 to %(most)s.") % {"most": MOST})
         if len(self.ids) > MOST_IDS:
-            raise ChoiceError("events.ids", f"There are {len(self.ids)} ids; at most {MOST_IDS} are allowed.")
+            words = _("There are %(number)s ids; at most %(most)s are allowed.")
+            raise ChoiceError("events.ids", words % {"number": len(self.ids), "most": MOST_IDS})
         if self.since is not None and self.until is not None and self.since >= self.until:
-            raise ChoiceError("events.until", "The period is empty: since must be before until.")
+            raise ChoiceError("events.until", _("The period is empty: since must be before until."))
 
     @property
     def limit(self) -> int:

@@ -9,6 +9,8 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
 
+from django.utils.translation import gettext as _
+
 from deliveries.models import Event
 from deliveries.simulation.comparing import Finding, Outcome, compare
 from deliveries.simulation.sides import Side
@@ -57,7 +59,7 @@ class DeliveryComparer:
         violations = violations_of(rule, event, allowance)
         found = []
         for subscription_id, *sides in self._pairs:
-            _charge(allowance, data_json)
+            charge(allowance, data_json)
             before, after = (side.outcome(event, data_json, allowance) for side in sides)
             if after.is_wanted and violations:
                 before, after = (Outcome(it.is_wanted, it.request, it.error, violations) for it in (before, after))
@@ -77,7 +79,7 @@ class SchemaComparer:
         return bool(topic) and self._spelled(topic or "") in self._names
 
     def compare(self, event: Event, data_json: str, allowance: Allowance) -> list[Found]:
-        _charge(allowance, data_json)
+        charge(allowance, data_json)
         before, after = (
             Outcome(True, violations=violations_of(rule, event, allowance)) for rule in (self._before, self._after)
         )
@@ -111,8 +113,9 @@ def violations_of(rule: TopicRule | None, event: Event, allowance: Allowance) ->
         found = rule.violations(event.data, budget, limit=1)
     if found and allowance.is_used_up:
         raise BudgetExceeded
-    return tuple(f"{violation.place() or 'the data'}: {violation.message}" for violation in found)
+    return tuple(f"{violation.place() or _('the data')}: {violation.message}" for violation in found)
 
 
-def _charge(allowance: Allowance, data_json: str) -> None:
+def charge(allowance: Allowance, data_json: str) -> None:
+    """For looking at one event, besides its expressions."""
     allowance.left -= COST + len(data_json) // CHARACTERS_PER_STEP

@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from django.utils.translation import gettext, gettext_noop
+
 from deliveries.failures.fingerprint import normalise_message
 from deliveries.results.request_changes import SentRequest, kinds_of_change
 
 #: Characters of a kind.
 KIND_LIMIT = 300
-_NEW, _ALREADY = "new", "also today"
+_NEW, _ALREADY = gettext_noop("new"), gettext_noop("also today")
+_FAILS_TODAY = gettext_noop("fails today, would be sent")
+_NEWLY_SENT = gettext_noop("nothing is sent today, would be sent")
+_NOT_SENT = gettext_noop("is sent today, nothing would be sent")
 
 
 class Verdict(StrEnum):
-    """Each compared event has exactly one of the first six; the last two come on top."""
+    """Each compared event has exactly one of the first seven; the last two come on top."""
 
     SAME = "same"
     UNWANTED = "unwanted"
@@ -22,6 +27,7 @@ class Verdict(StrEnum):
     NO_LONGER_MATCHED = "no_longer_matched"
     CHANGED = "changed"
     ERROR = "error"
+    UNKNOWN = "unknown"
     VIOLATION = "violation"
     CONFORMS = "conforms"
 
@@ -63,7 +69,7 @@ def _of_delivery(before: Outcome, after: Outcome) -> Finding:
     if not before.is_wanted:
         return Finding(Verdict.NEWLY_MATCHED)
     if before.error:
-        return Finding(Verdict.CHANGED, "fails today, would be sent")
+        return Finding(Verdict.CHANGED, _FAILS_TODAY)
     return _of_requests(before.request, after.request)
 
 
@@ -71,7 +77,7 @@ def _of_requests(before: SentRequest | None, after: SentRequest | None) -> Findi
     if before is None or after is None:
         if before is after:
             return Finding(Verdict.SAME)
-        kind = "nothing is sent today, would be sent" if before is None else "is sent today, nothing would be sent"
+        kind = _NEWLY_SENT if before is None else _NOT_SENT
         return Finding(Verdict.CHANGED, kind)
     kinds = kinds_of_change(before, after)
     return Finding(Verdict.CHANGED, "; ".join(kinds)[:KIND_LIMIT]) if kinds else Finding(Verdict.SAME)
@@ -87,3 +93,9 @@ def _of_schema(before: Outcome, after: Outcome) -> list[Finding]:
 
 def _named(message: str, is_known: bool) -> str:
     return f"{_ALREADY if is_known else _NEW}: {normalise_message(message)}"[:KIND_LIMIT]
+
+
+def kind_words(kind: str) -> str:
+    """A kind as a page shows it; it is kept in English."""
+    prefix, colon, message = kind.partition(": ")
+    return f"{gettext(prefix)}: {message}" if colon and prefix in (_NEW, _ALREADY) else gettext(kind)

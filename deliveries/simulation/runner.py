@@ -18,6 +18,7 @@ from typing import Final
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from deliveries.models import Simulation, SimulationItem
 from deliveries.simulation.choosing import EventChoice
@@ -47,9 +48,9 @@ def step(simulation_id: uuid.UUID, now: datetime, seconds: float = STEP_SECONDS)
     target = target_of(simulation)
     try:
         if target is None:
-            progress.stop("It was deleted meanwhile.")
+            progress.stop(gettext_noop("It was deleted meanwhile."))
         elif target.base != simulation.base:
-            progress.stop("It was changed meanwhile. Run it again.")
+            progress.stop(gettext_noop("It was changed meanwhile. Run it again."))
         else:
             comparer = target.comparer(simulation.proposed, simulation.created_at)
             found = walk(simulation.store, EventChoice.of(simulation.events), comparer, progress, seconds)

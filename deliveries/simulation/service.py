@@ -10,6 +10,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from deliveries.models import Delivery, Replay, Simulation, SimulationItem
 from deliveries.replay import matching, start_replay
@@ -17,6 +18,7 @@ from deliveries.replay.backfill import Wanted, start_backfill
 from deliveries.simulation import runner
 from deliveries.simulation.choosing import EventChoice
 from deliveries.simulation.comparers import Found
+from deliveries.simulation.comparing import kind_words
 from deliveries.simulation.targets import Target, target_of
 from deliveries.simulation.walking import STEPS, Progress, walk
 from integrations.foundation.audit import Actor
@@ -41,6 +43,11 @@ class Group:
     count: int
     sample: int
 
+    @property
+    def words(self) -> str:
+        """The kind in the language of the page."""
+        return kind_words(self.kind)
+
 
 def start_simulation(
     *, target: Target, values: Mapping[str, Any], choice: EventChoice, actor: Actor, now: datetime | None = None
@@ -51,12 +58,13 @@ def start_simulation(
     changes = target.changes(values)
     target.look_up(values)
     if not changes:
-        raise SimulationError("Nothing is changed, so everything would stay as it is.")
+        raise SimulationError(_("Nothing is changed, so everything would stay as it is."))
     with transaction.atomic():
         mine = Simulation.objects.filter(status=Simulation.Status.RUNNING, store=target.store)
         if mine.count() >= RUNNING_MOST:
             raise SimulationError(
-                f"{RUNNING_MOST} simulations of this store are running. Wait for one of them, or cancel it."
+                _("%(number)s simulations of this store are running. Wait for one of them, or cancel it.")
+                % {"number": RUNNING_MOST}
             )
         simulation = Simulation.objects.create(
             store=target.store,
@@ -95,8 +103,10 @@ def groups_of(simulation: Simulation, verdict: str) -> list[Group]:
     """The largest first."""
     rows = SimulationItem.objects.filter(simulation=simulation, verdict=verdict).order_by()
     counted = rows.values_list("kind").annotate(count=Count("id")).order_by("-count", "kind")[:GROUPS_SHOWN]
-    first = {kind: rows.filter(kind=kind).order_by("number").values_list("number", flat=True)[0] for kind, _ in counted}
-    return [Group(kind, count, first[kind]) for kind, count in counted]
+    return [
+        Group(kind, count, rows.filter(kind=kind).order_by("number").values_list("number", flat=True)[0])
+        for kind, count in counted
+    ]
 
 
 def differing(simulation: Simulation) -> QuerySet[Delivery]:
@@ -120,12 +130,12 @@ def save_simulation(*, simulation: Simulation, actor: Actor, now: datetime | Non
 def _save(simulation: Simulation, actor: Actor, now: datetime) -> None:
     row = Simulation.objects.select_for_update(of=("self",)).select_related("store").get(pk=simulation.pk)
     if row.saved_at is not None:
-        raise SimulationError(f"It was saved already, by {row.saved_by_name}.")
+        raise SimulationError(_("It was saved already, by %(name)s.") % {"name": row.saved_by_name})
     target = target_of(row)
     if target is None:
-        raise SimulationError("It was deleted meanwhile.")
+        raise SimulationError(_("It was deleted meanwhile."))
     if target.base != row.base:
-        raise SimulationError("It was changed since this was run. Run it again to see what would happen now.")
+        raise SimulationError(_("It was changed since this was run. Run it again to see what would happen now."))
     Simulation.objects.filter(pk=row.pk).update(saved_at=now, saved_by_name=actor.name[:200])
     target.save(row.proposed, actor)
 
@@ -137,6 +147,7 @@ def save_and_resend(
 
     `course`: `per_second`, `canary` and `stop_above` of `start_replay`. Raises what that and `save_simulation` raise.
     """
+    _refuse_running(simulation)
     look_up(simulation)
     with transaction.atomic():
         _save(simulation, actor, timezone.now())
@@ -153,8 +164,11 @@ def save_and_resend(
 
 def save_and_backfill(*, simulation: Simulation, actor: Actor, reason: str = "", **course: Any) -> Replay:
     """Save, and deliver what the subscription missed since the oldest compared event. All or nothing, as above."""
+    if simulation.kind != Simulation.Kind.SUBSCRIPTION:
+        raise SimulationError("Only a subscription misses events: backfill each one after saving this.")
+    _refuse_running(simulation)
     if simulation.oldest_at is None:
-        raise SimulationError("No event was compared.")
+        raise SimulationError(_("No event was compared."))
     look_up(simulation)
     with transaction.atomic():
         _save(simulation, actor, timezone.now())
@@ -167,6 +181,11 @@ def save_and_backfill(*, simulation: Simulation, actor: Actor, reason: str = "",
             reason=reason,
             **course,
         )
+
+
+def _refuse_running(simulation: Simulation) -> None:
+    if not simulation.is_over:
+        raise SimulationError("It is still running, so what differs is not known yet. Wait for it, or cancel it.")
 
 
 def period_end(simulation: Simulation) -> datetime:

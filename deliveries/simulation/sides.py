@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
+from django.utils.translation import gettext as _
 
 from deliveries.dispatch.build import build_message, build_request
 from deliveries.dispatch.config_cache import DestinationConfig, SubscriptionConfig
@@ -46,7 +47,7 @@ class Side:
             endpoint = endpoint_of(subscription.integration, now)
             parameters = merge_parameters(endpoint.parameters, subscription.parameters)
         except DecryptionError as error:
-            self._problem = f"The settings cannot be read: {error}"
+            self._problem = _("The settings cannot be read: %(error)s") % {"error": error}
         else:
             self._destination = DestinationConfig(endpoint, adapter_for(endpoint), ())
             # Filter and transform are evaluated here, within the allowance.
@@ -66,7 +67,8 @@ class Side:
                 return Outcome(False)
         except ExpressionError as error:
             # As ingest and engine do: a delivery is made, and fails.
-            return Outcome(True, error=f"The subscription's filter failed on this payload: {error.message}")
+            words = _("The subscription's filter failed on this payload: %(error)s")
+            return Outcome(True, error=words % {"error": error.message})
         if self._problem:
             return Outcome(True, error=self._problem)
         try:
@@ -75,7 +77,8 @@ class Side:
                 result = self._evaluated(partial(transform, self._subscription.transform), event, context, allowance)
                 transformed = dump_document(result)
         except (ExpressionError, DocumentError) as error:
-            return Outcome(True, error=f"The subscription's transform failed on this payload: {error.message}")
+            words = _("The subscription's transform failed on this payload: %(error)s")
+            return Outcome(True, error=words % {"error": error.message})
         return self._built(event, data_json, transformed)
 
     def _evaluated(self, work: Callable[..., Any], event: Event, context: Any, allowance: Allowance) -> Any:
@@ -97,7 +100,8 @@ class Side:
             raise
         except Exception as error:
             logger.exception("could not build the request for event %s", event.pk)
-            return Outcome(True, error=f"Hookdesk failed to build this request ({type(error).__name__}).")
+            words = _("Hookdesk failed to build this request (%(error)s).")
+            return Outcome(True, error=words % {"error": type(error).__name__})
         if isinstance(built, Request):
             body = built.body.decode(errors="replace")
             return Outcome(True, SentRequest(built.method, built.url, built.headers, body))

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 from deliveries.models import Simulation
 from deliveries.simulation.comparers import (
     Comparer,
-    SchemaComparer,
     comparer_of_integration,
     comparer_of_subscription,
 )
+from deliveries.simulation.conditions import TopicComparer
 from integrations.foundation.audit import Actor
 from integrations.models import Integration, Store
 from integrations.services import update_integration
@@ -145,7 +145,7 @@ class TopicTarget(Target):
         return changes_of_topic(self.row, self._proposed(values))
 
     def comparer(self, values: Mapping[str, Any], now: datetime) -> Comparer:
-        return SchemaComparer(self.store, *self.rules(values))
+        return TopicComparer(self.store, *self.rules(values))
 
     def rules(self, values: Mapping[str, Any]) -> tuple[TopicRule, TopicRule]:
         """Today's, and with the change. Raises ValidationError."""

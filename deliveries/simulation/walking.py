@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext_noop
 
 from deliveries.models import Event
 from deliveries.simulation.choosing import EventChoice
@@ -24,18 +25,21 @@ from subscriptions.budget import Allowance, BudgetExceeded
 NAMES: Final = 1_000
 DATA: Final = 25
 #: Events that are passed over at most, because they concern neither side.
-PASSED_OVER: Final = 200_000
+PASSED_OVER: Final = 200_000  # TOO_FAR says it
 #: Effects that are kept at most: one event may have one on each of several subscriptions.
-EFFECTS: Final = 20_000
+EFFECTS: Final = 20_000  # TOO_MANY says it
 #: Steps of one simulation, about a microsecond each.
 STEPS: Final = 120_000_000
 
 #: Steps of reading an event whose data is not what was asked for.
 UNFIT: Final = 50
 
-TOO_DEAR = "The expressions and schemas have used up the time that a simulation may take."
-TOO_FAR = f"{PASSED_OVER:,} events that do not concern the change were passed over. Choose a period with some that do."
-TOO_MANY = f"There are more than {EFFECTS:,} effects. Choose fewer events."
+# Kept with a simulation in English, and translated by its page.
+TOO_DEAR = gettext_noop("The expressions and schemas have used up the time that a simulation may take.")
+TOO_FAR = gettext_noop(
+    "200,000 events that do not concern the change were passed over. Choose a period with some that do."
+)
+TOO_MANY = gettext_noop("There are more than 20,000 effects. Choose fewer events.")
 
 
 @dataclass(slots=True)

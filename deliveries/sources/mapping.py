@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from deliveries.ingest.parsing import Invalid, read_events, read_objects
 from deliveries.ingest.plan import PublishedEvent, PushedObject
 from integrations.foundation.strict_json import DocumentError, dump_document
@@ -78,9 +80,11 @@ def _evaluated(item: Item, request: Incoming, expressions: Mapping[str, str], al
             with allowance.evaluation() as budget:
                 value = transform(text, document, budget=budget)
         except BudgetExceeded:
-            raise Unreadable("Evaluating the source's mapping on this takes too long. Simplify it.", name) from None
+            words = _("Evaluating the source's mapping on this takes too long. Simplify it.")
+            raise Unreadable(words, name) from None
         except ExpressionError as error:
-            raise Unreadable(f"The mapping of {name} cannot be evaluated: {error.message}", name) from None
+            words = _("The mapping of %(name)s cannot be evaluated: %(error)s")
+            raise Unreadable(words % {"name": name, "error": error.message}, name) from None
         if value is not None:
             found[name] = value
     return found
@@ -91,7 +95,7 @@ def _text(found: Mapping[str, Any], name: str, default: str | None) -> str | Non
         return default
     value = found[name]
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise Unreadable(f"The mapping of {name} must give a text.", name)
+        raise Unreadable(_("The mapping of %(name)s must give a text.") % {"name": name}, name)
     return str(value)
 
 
@@ -104,7 +108,8 @@ def _key(item: Item, found: Mapping[str, Any], fallback: str | None) -> str | No
         try:
             text: str | None = f"mapped:{dump_document(value)}"
         except DocumentError as error:
-            raise Unreadable(f"The mapping of dedupe gives what cannot be kept: {error.message}", "dedupe") from None
+            words = _("The mapping of dedupe gives what cannot be kept: %(error)s")
+            raise Unreadable(words % {"error": error.message}, "dedupe") from None
     else:
         text = f"id:{item.dedupe}" if item.dedupe else None if fallback is None else f"hash:{fallback}"
     return None if text is None else hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
@@ -113,7 +118,7 @@ def _key(item: Item, found: Mapping[str, Any], fallback: str | None) -> str | No
 def _event(item: Item, data: Any, now: datetime) -> PublishedEvent:
     document = {"topic": item.topic, "intent": item.intent, "data": data}
     if item.topic is None and item.intent is None:
-        raise Unreadable("There is no topic in this request. Map topic, or intent, to where it is.", "topic")
+        raise Unreadable(_("There is no topic in this request. Map topic, or intent, to where it is."), "topic")
     try:
         (event,) = read_events(document, now)
     except Invalid as error:
@@ -129,11 +134,11 @@ def _event(item: Item, data: Any, now: datetime) -> PublishedEvent:
 
 def _object(item: Item, data: Any, mapping: MappingOf) -> PushedObject:
     if not isinstance(data, dict):
-        raise Unreadable("Only an object can be kept as a record. Map data to one.", "data")
+        raise Unreadable(_("Only an object can be kept as a record. Map data to one."), "data")
     if item.object_type is None:
-        raise Unreadable("It is not known what type of object this is. Map object_type.", "object_type")
+        raise Unreadable(_("It is not known what type of object this is. Map object_type."), "object_type")
     if item.object_id is None:
-        raise Unreadable("This object has no id. Map object_id to where it is.", "object_id")
+        raise Unreadable(_("This object has no id. Map object_id to where it is."), "object_id")
     try:
         (found,) = read_objects({item.object_type: [{"id": item.object_id}]}, mapping.overrides)
     except Invalid as error:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from deliveries import hooks
-from deliveries.ingest.loops import loop_text
+from deliveries.ingest.loops import BY_SOURCE, loop_text
 from deliveries.ingest.plan import Plan, TooMuchWork
 from deliveries.ingest.push_rate import take_push
 from deliveries.models import SourceEvent, SourceKey
@@ -107,7 +107,7 @@ def _take(work: _Work) -> Answer:
         beside=lambda plan: taken.append(_finish(work, plan)),
     )
     if (stopped := plan.stopped) is not None:
-        text = loop_text(stopped, f"The source {work.source.name}")
+        text = loop_text(stopped, BY_SOURCE, work.source.name)
         hooks.announced(work.source.store_id, None, f"loop:source:{work.source.pk}", "error", text, work.now)
     return taken[-1]
 

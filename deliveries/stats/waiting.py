@@ -11,6 +11,7 @@ from django.db import connection
 
 from deliveries.storage.rows.claims import QUEUED
 from deliveries.storage.sql import to_time
+from integrations.foundation.numbers import grouped
 
 #: Deliveries that wait are counted up to here, of all integrations together.
 COUNTED: Final = 200_000
@@ -47,7 +48,7 @@ class Waiting:
 
     @property
     def text(self) -> str:
-        return f"{self.limit:,}+" if self.number >= self.limit else f"{self.number:,}"
+        return f"{grouped(self.limit)}+" if self.number >= self.limit else grouped(self.number)
 
 
 def waiting(now: datetime, integrations: Iterable[int] | None = None, limit: int | None = None) -> dict[int, Waiting]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial, update_wrapper
-from typing import Any, ClassVar, NoReturn
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from django.contrib import admin
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
@@ -17,15 +18,21 @@ from django.db import transaction
 from django.db.models import JSONField, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path
+from django.utils import translation
 from django.utils.decorators import method_decorator
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from integrations.admin.export import KINDS, PERMISSION, Columns, exported
 from integrations.admin.fields import CheckList, KnownRowField, KnownRowsField, StrictJSONField
 from integrations.admin.keys import key_route, parse_key
 from integrations.admin.lists import LISTED_ROWS, ODD_LIST, SEARCH_LIMIT, CappedPaginator, DeskChangeList
+from integrations.foundation.audit import Actor
 from integrations.security.staff import visible_store_ids
+from integrations.services.exports import KINDS, PERMISSION, Columns, ExportedList, exported
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 __all__ = ["LISTED_ROWS", "DeskAdmin", "ReadOnlyAdmin", "visible_store_ids"]
 
@@ -39,10 +46,12 @@ class DeskAdmin(admin.ModelAdmin):
 
     store_path: ClassVar[str | None] = "store"
     #: The list's name in menu, heading and breadcrumbs, and what one row is called; by default the model's names.
-    list_title: ClassVar[str] = ""
-    one_of_them: ClassVar[str] = ""
+    list_title: ClassVar[StrOrPromise] = ""
+    one_of_them: ClassVar[StrOrPromise] = ""
+    #: What the desk calls the model's fields. In the model, it would need a migration.
+    field_names: ClassVar[Mapping[str, StrOrPromise]] = MappingProxyType({})
     #: What would be in the list, for one that is empty.
-    empty_text: ClassVar[str] = ""
+    empty_text: ClassVar[StrOrPromise] = ""
     stock_pages: ClassVar[tuple[str, ...]] = ("changelist", "add", "change", "delete")
     #: What a file of the list has; empty: there is none. And the field by which its rows sort, never null.
     export_columns: ClassVar[Columns] = ()
@@ -52,6 +61,11 @@ class DeskAdmin(admin.ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     paginator = CappedPaginator
+
+    def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)
+        for name, words in self.field_names.items():
+            model._meta.get_field(name).verbose_name = words  # type: ignore[union-attr]
 
     # --- Addresses --------------------------------------------------------------------------------------
 
@@ -84,7 +98,7 @@ class DeskAdmin(admin.ModelAdmin):
         return to_field == self.opts.pk.name
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
-        raise Http404(f"This {opts.verbose_name} does not exist. It may have been deleted.")
+        raise Http404(_("%(name)s: not found. It may have been deleted.") % {"name": capfirst(str(opts.verbose_name))})
 
     # --- What a viewer may see --------------------------------------------------------------------------
 
@@ -142,20 +156,21 @@ class DeskAdmin(admin.ModelAdmin):
         """The list as a file, with the filter of the query string. A POST: it leaves an audit entry."""
         if not self.has_view_permission(request) or not request.user.has_perm(PERMISSION):
             raise PermissionDenied(PERMISSION)
+        with translation.override("en"):  # in the audit and in the name of the file
+            name = self.title_of_list()
         return exported(
-            request,
+            ExportedList(name, self.export_columns, self.export_order),
             rows=self.export_rows(request),
-            wanted=self.export_columns,
-            order=self.export_order,
             kind=kind,
-            name=self.title_of_list(),
+            filters=dict(request.GET.lists()),
+            actor=Actor.of_user(request.user),
         )
 
     def title_of_list(self) -> str:
-        return self.list_title or capfirst(str(self.opts.verbose_name_plural))
+        return str(self.list_title) or capfirst(str(self.opts.verbose_name_plural))
 
     def name_of_one(self) -> str:
-        return self.one_of_them or str(self.opts.verbose_name)
+        return str(self.one_of_them) or str(self.opts.verbose_name)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeskChangeList]:
         return DeskChangeList
@@ -184,13 +199,16 @@ class DeskAdmin(admin.ModelAdmin):
     def response_action(self, request: HttpRequest, queryset: Any, *args: Any) -> HttpResponse | None:
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
         if any(parse_key(self.opts.pk, text) is None for text in chosen):
-            raise BadRequest("One of the selected rows has an invalid id. Reload the list and select again.")
+            raise BadRequest(_("One of the selected rows has an invalid id. Reload the list and select again."))
         return super().response_action(request, queryset, *args)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         if (row := kwargs.get("obj")) is not None:
-            context |= {"title": str(row), "subtitle": None}
+            context |= {"title": self.title_of_row(row), "subtitle": None}
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def title_of_row(self, row: Any) -> str:
+        return str(row)
 
 
 def _with_text_key(view: Callable[..., Any]) -> Callable[..., Any]:

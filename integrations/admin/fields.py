@@ -19,8 +19,7 @@ def parse_json_text(text: str) -> Any:
     try:
         return parse_document(text.encode("utf-8", "surrogatepass"))
     except DocumentError as error:
-        message = error.message.replace("The body is not JSON", "This is not JSON").replace("The body", "This text")
-        raise ValidationError(message, code="invalid") from None
+        raise ValidationError(error.typed, code="invalid") from None
 
 
 class StrictJSONField(forms.JSONField):

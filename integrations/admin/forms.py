@@ -9,6 +9,8 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from integrations.admin.fields import KnownRowField, parse_json_text
 from integrations.connectors import CONNECTORS
@@ -22,7 +24,7 @@ from integrations.wire_formats.base import WireFormat
 ADVANCED = ("slug", "retry_policy", "timeout", "max_in_flight", "rate_limit", "permanent_statuses", "headers",
             "drops_bodies")  # fmt: skip
 PARAMETER = "parameter_"
-KEPT = "unchanged"
+KEPT = _("unchanged")
 
 
 class JSONText(forms.CharField):
@@ -34,53 +36,74 @@ class JSONText(forms.CharField):
         text = (value or "").strip()
         found = parse_json_text(text) if text else {}
         if not isinstance(found, dict):
-            raise ValidationError("Write a JSON object: {“name”: “value”}.")
+            raise ValidationError(gettext("Write a JSON object: {“name”: “value”}."))
         return found
 
 
 class IntegrationForm(forms.Form):
     """Validates only what a form can; the services check the rest, by field."""
 
-    store = KnownRowField(Store.objects.none(), help_text="The store whose deliveries are sent there.")
-    name = forms.CharField(max_length=200, help_text="A name that staff recognise, such as Twilio SMS or ERP.")
+    store = KnownRowField(
+        Store.objects.none(), label=_("Store"), help_text=_("The store whose deliveries are sent there.")
+    )
+    name = forms.CharField(
+        label=_("Name"), max_length=200, help_text=_("A name that staff recognise, such as Twilio SMS or ERP.")
+    )
     url = forms.CharField(
         label="URL",
         required=False,
-        help_text="Where deliveries are posted. Private addresses are rejected unless OUTBOUND_ALLOW permits them.",
+        help_text=_("Where deliveries are posted. Private addresses are rejected unless OUTBOUND_ALLOW permits them."),
     )
     additional_data = forms.CharField(
-        required=False, help_text="Sent as X-Spiffy-Stores-Data, so that the receiver recognises your requests."
+        label=_("Additional data"),
+        required=False,
+        help_text=_("Sent as X-Spiffy-Stores-Data, so that the receiver recognises your requests."),
     )
     auth_type = forms.ChoiceField(
-        label="Authentication", choices=Integration.AuthType.choices, required=False, initial="none"
+        label=_("Authentication"), choices=Integration.AuthType.choices, required=False, initial="none"
     )
-    auth_header = forms.CharField(label="Header name", required=False, help_text="The header that carries the token.")
+    auth_header = forms.CharField(
+        label=_("Header name"), required=False, help_text=_("The header that carries the token.")
+    )
     token = forms.CharField(
+        label=_("Token"),
         required=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="Stored encrypted and never shown again.",
+        help_text=_("Stored encrypted and never shown again."),
     )
     parameters = JSONText(
+        label=_("Parameters"),
         required=False,
-        help_text="Sent with each request, stored encrypted. A value shown as *** stays unchanged unless you "
-        "overwrite it.",
+        help_text=_(
+            "Sent with each request, stored encrypted. A value shown as *** stays unchanged unless you overwrite it."
+        ),
     )
-    slug = forms.SlugField(required=False, help_text="Its name in the API; derived from the name if empty.")
-    retry_policy = forms.CharField(
-        required=False, help_text=f"{', '.join(POLICIES)}, or a list such as 5s 5m 2h. Empty: the format's default."
+    slug = forms.SlugField(
+        label=_("Slug"), required=False, help_text=_("Its name in the API; derived from the name if empty.")
     )
-    timeout = forms.FloatField(required=False, help_text="Seconds for the whole attempt, at most 180.")
-    max_in_flight = forms.IntegerField(required=False, help_text="Concurrent requests.")
-    rate_limit = forms.FloatField(required=False, help_text="Requests per second; empty for no limit.")
+    retry_policy = forms.CharField(label=_("Retry policy"), required=False)
+    timeout = forms.FloatField(
+        label=_("Timeout"), required=False, help_text=_("Seconds for the whole attempt, at most 180.")
+    )
+    max_in_flight = forms.IntegerField(label=_("Max. in flight"), required=False, help_text=_("Concurrent requests."))
+    rate_limit = forms.FloatField(
+        label=_("Rate limit"), required=False, help_text=_("Requests per second; empty for no limit.")
+    )
     permanent_statuses = forms.CharField(
-        required=False, help_text="Status codes that are never retried, such as 400, 410. Empty: the format's default."
+        label=_("Permanent statuses"),
+        required=False,
+        help_text=_("Status codes that are never retried, such as 400, 410. Empty: the format’s default."),
     )
     drops_bodies = forms.BooleanField(
         required=False,
-        label="Keep no bodies of successes",
-        help_text="What was sent and answered is deleted, within two minutes, once a delivery has succeeded.",
+        label=_("Keep no bodies of successes"),
+        help_text=_("What was sent and answered is deleted, within two minutes, once a delivery has succeeded."),
     )
-    headers = JSONText(required=False, help_text='Extra headers: {"X-Team": "shipping"}. Reserved names are rejected.')
+    headers = JSONText(
+        label=_("Headers"),
+        required=False,
+        help_text=_('Extra headers: {"X-Team": "shipping"}. Reserved names are rejected.'),
+    )
 
     def __init__(self, kind: str, *args: Any, stores: Any, integration: Integration | None = None, **kw: Any) -> None:
         super().__init__(*args, **kw)
@@ -103,6 +126,9 @@ class IntegrationForm(forms.Form):
             self.fields["store"].initial = stores.first()
         if integration is not None and integration.token and "token" in self.fields:
             self.fields["token"].widget.attrs["placeholder"] = f"••••••••  {KEPT}"
+        self.fields["retry_policy"].help_text = gettext(
+            "%(names)s, or a list such as 5s 5m 2h. Empty: the format’s default."
+        ) % {"names": ", ".join(POLICIES)}
         self._name_hints()
 
     def _parameter_fields(self, kind: str) -> list[str]:
@@ -113,8 +139,8 @@ class IntegrationForm(forms.Form):
             is_set = bool(known.get(parameter.name))
             hint = f"••••••••  {KEPT}" if is_set else ""
             self.fields[name] = forms.CharField(
-                label=parameter.label,
-                help_text=parameter.help,
+                label=gettext(parameter.label),
+                help_text=gettext(parameter.help),
                 required=parameter.is_required and not is_set,
                 widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": hint}),
             )
@@ -204,4 +230,4 @@ def _spelled(values: Iterable[Any]) -> str:
 
 def kinds() -> list[tuple[str, list[WireFormat]]]:
     """The cards of the first step."""
-    return [("To a URL", list(WIRE_FORMATS.values())), ("By a connector", list(CONNECTORS.values()))]
+    return [(gettext("To a URL"), list(WIRE_FORMATS.values())), (gettext("By a connector"), list(CONNECTORS.values()))]

@@ -15,11 +15,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from integrations import exported
 from integrations.admin import shown_once, turn
 from integrations.admin.base import DeskAdmin
-from integrations.admin.export import columns
 from integrations.admin.forms import IntegrationForm, initial_of, kinds
 from integrations.admin.lists import SEARCH_LIMIT
 from integrations.connectors import CONNECTORS
@@ -44,10 +45,7 @@ LISTED = 200
 class IntegrationAdmin(DeskAdmin):
     search_fields = ["name", "slug", "url"]
     stock_pages = ("changelist", "add")
-    export_columns = columns(
-        "slug", "name", "store:store.name", "kind:kind_label", "url", "auth_type", "is_enabled", "disabled_reason",
-        "retry_policy", "timeout", "max_in_flight", "rate_limit", "created_at", "updated_at",
-    )  # fmt: skip
+    export_columns = exported.INTEGRATIONS.columns
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).filter(deleted_at=None).select_related("store", "health")
@@ -74,14 +72,14 @@ class IntegrationAdmin(DeskAdmin):
         search = request.GET.get("q", "").strip()[:SEARCH_LIMIT]
         rows = self.export_rows(request).order_by("name")
         context = {"rows": list(rows[:LISTED]), "search": search, "listed": LISTED}
-        return self._page(request, "change_list", "Integrations", context)
+        return self._page(request, "change_list", _("Integrations"), context)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """First choose the kind on cards; then fill in its form."""
         self._require(request, "add")
         kind = request.GET.get("kind", "")
         if kind not in WIRE_FORMATS and kind not in CONNECTORS:
-            return self._page(request, "kinds", "Add an integration", {"sections": kinds()})
+            return self._page(request, "kinds", _("Add an integration"), {"sections": kinds()})
         form = IntegrationForm(kind, request.POST or None, stores=self._stores(request))
         if request.method == "POST" and form.is_valid():
             try:
@@ -92,13 +90,15 @@ class IntegrationAdmin(DeskAdmin):
                 form.take_errors(error)
             else:
                 return self._created(request, integration)
-        label = (CONNECTORS.get(kind) or WIRE_FORMATS[kind]).label
-        return self._page(request, "form", f"Add {label}", {"form": form, "kind": kind, "label": label})
+        label = _((CONNECTORS.get(kind) or WIRE_FORMATS[kind]).label)
+        title = _("Add %(kind)s") % {"kind": label}
+        return self._page(request, "form", title, {"form": form, "kind": kind, "label": label})
 
     def _created(self, request: HttpRequest, integration: Integration) -> HttpResponse:
         if secrets := integration.active_secrets(timezone.now()):
             shown_once.keep(request, f"secret:{integration.pk}", secrets[0])
-        messages.success(request, f"{integration.name} is set up. Send a test, then subscribe it to topics.")
+        done = _("%(name)s is set up. Send a test, then subscribe it to topics.") % {"name": integration.name}
+        messages.success(request, done)
         return redirect("admin:integrations_integration_change", integration.pk)
 
     def edit_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -137,7 +137,7 @@ class IntegrationAdmin(DeskAdmin):
         except ValidationError as error:
             form.take_errors(error)
             return False
-        messages.success(request, "Saved. Used from the next attempt.")
+        messages.success(request, _("Saved. Used from the next attempt."))
         return True
 
     def _is_possible(self, integration: Integration, form: IntegrationForm) -> bool:
@@ -173,10 +173,10 @@ class IntegrationAdmin(DeskAdmin):
         if integration.is_enabled:
             reason = request.POST.get("reason", "").strip() or f"disabled by {actor.name}"
             disable_integration(integration=integration, reason=reason, actor=actor)
-            messages.success(request, "Disabled. Pushes are still stored; deliveries wait.")
+            messages.success(request, _("Disabled. Pushes are still stored; deliveries wait."))
         else:
             enable_integration(integration=integration, actor=actor)
-            messages.success(request, "Enabled. Waiting deliveries are being sent.")
+            messages.success(request, _("Enabled. Waiting deliveries are being sent."))
             if request.POST.get("then") == "resend":
                 return redirect("admin:deliveries_replay_repair", pk)
         return redirect("admin:integrations_integration_change", pk)
@@ -191,16 +191,19 @@ class IntegrationAdmin(DeskAdmin):
             else:
                 shown_once.keep(request, f"secret:{pk}", secret)
             return redirect("admin:integrations_integration_change", pk)
-        return self._page(request, "secret", f"New secret for {integration.name}", {"integration": integration})
+        title = _("New secret for %(name)s") % {"name": integration.name}
+        return self._page(request, "secret", title, {"integration": integration})
 
     def remove_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         integration = self._open(request, pk, "delete")
         if request.method == "POST":
             reason = request.POST.get("reason", "").strip()
             delete_integration(integration=integration, actor=Actor.of_user(request.user), reason=reason)
-            messages.success(request, f"{integration.name} has been deleted. Its delivery history is kept.")
+            done = _("%(name)s has been deleted. Its delivery history is kept.") % {"name": integration.name}
+            messages.success(request, done)
             return redirect("admin:integrations_integration_changelist")
-        return self._page(request, "delete", f"Delete {integration.name}", {"integration": integration})
+        title = _("Delete %(name)s") % {"name": integration.name}
+        return self._page(request, "delete", title, {"integration": integration})
 
     @method_decorator(require_POST)
     def handshake_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -210,7 +213,8 @@ class IntegrationAdmin(DeskAdmin):
 
     def turn_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         integration = self._open(request, pk, "change")
-        return self._page(request, "turn", f"Try {integration.name}", turn.turn_context(request, integration))
+        title = _("Try %(name)s") % {"name": integration.name}
+        return self._page(request, "turn", title, turn.turn_context(request, integration))
 
     def _open(self, request: HttpRequest, pk: int, action: str) -> Integration:
         self._require(request, action)
@@ -219,7 +223,7 @@ class IntegrationAdmin(DeskAdmin):
             rows = rows.without_credentials()
         found = rows.filter(pk=pk).first()
         if found is None:
-            raise Http404("This integration does not exist. It may have been deleted.")
+            raise Http404(_("This integration does not exist. It may have been deleted."))
         return found
 
     def _require(self, request: HttpRequest, action: str) -> None:

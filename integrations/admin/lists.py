@@ -12,7 +12,10 @@ from django.core.paginator import Paginator
 from django.db import DataError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.formats import number_format
 from django.utils.functional import cached_property
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from integrations.admin.keys import LARGEST
 
@@ -20,7 +23,7 @@ from integrations.admin.keys import LARGEST
 LISTED_ROWS = 1_000
 #: Characters of a search, and of a filter's value.
 SEARCH_LIMIT = 200
-ODD_LIST = "Unknown filter or invalid value. Reload the list and choose a filter from its sidebar."
+ODD_LIST = _("Unknown filter or invalid value. Reload the list and choose a filter from its sidebar.")
 
 _INTEGER = re.compile(r"\s*[-+]?\d+\s*")
 
@@ -40,7 +43,13 @@ class CappedPaginator(Paginator):
     @property
     def shown_count(self) -> str:
         """`412`, or `more than 1,000`."""
-        return f"more than {LISTED_ROWS:,}" if self._counted > LISTED_ROWS else f"{self._counted:,}"
+        if self._counted > LISTED_ROWS:
+            return gettext("more than %(number)s") % {"number": _grouped(LISTED_ROWS)}
+        return _grouped(self._counted)
+
+
+def _grouped(number: int) -> str:
+    return number_format(number, use_l10n=True, force_grouping=True)
 
 
 class DeskChangeList(ChangeList):
@@ -83,7 +92,7 @@ VisibleRelatedFilter.register(lambda field: bool(field.remote_field), VisibleRel
 
 #: Of a list with the tabs "Open" and "Resolved".
 TAB_PAGE_SIZE = 50
-TABS = (("open", "Open"), ("resolved", "Resolved"))
+TABS = (("open", _("Open")), ("resolved", _("Resolved")))
 
 
 def tab_page(request: HttpRequest, rows: QuerySet[Any]) -> tuple[list[Any], dict[str, Any]]:

@@ -10,17 +10,23 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from integrations.foundation.audit import Actor
 from integrations.models import Retention, Store
 from integrations.services.retention import DAYS_LIMIT, KINDS, default_days, set_retention
 
 LABELS = {
-    "successes": ("Successes", "Deliveries that succeeded, with attempts and events."),
-    "failures": ("Failures", "Deliveries that failed, were discarded or superseded."),
-    "records": ("Records", "Since their last change. The next push makes a deleted one anew."),
-    "notifications": ("Notifications", "Resolved ones."),
-    "audit": ("Audit entries", "Who changed what."),
+    "successes": (_("Successes"), _("Deliveries that succeeded, with attempts and events.")),
+    "failures": (_("Failures"), _("Deliveries that failed, were discarded or superseded.")),
+    "records": (
+        _("Records"),
+        _("Since their last change. The next push makes a deleted one anew."),
+    ),
+    "notifications": (_("Notifications"), _("Resolved ones.")),
+    "audit": (_("Audit entries"), _("Who changed what.")),
 }
 
 
@@ -32,25 +38,41 @@ class RetentionForm(forms.Form):
         for kind in KINDS:
             label, what = LABELS[kind]
             self.fields[kind] = forms.IntegerField(
-                label=f"{label}, days",
+                label=gettext("%(kind)s, days") % {"kind": label},
                 required=False,
                 min_value=1,
                 max_value=DAYS_LIMIT,
-                help_text=f"{what} Empty: {_default(kind)}.",
+                help_text=f"{what} {_if_empty(kind)}",
                 widget=forms.NumberInput(attrs={"class": "short", "aria-describedby": f"{kind}-help"}),
             )
 
 
+def _if_empty(kind: str) -> str:
+    return gettext("Empty: %(default)s.") % {"default": _default(kind)}
+
+
 def _default(kind: str) -> str:
     days = default_days(kind)
-    return "kept for ever" if days is None else f"{days} days, as in the whole installation"
+    if days is None:
+        return gettext("kept for ever")
+    return ngettext(
+        "%(number)s day, as in the whole installation", "%(number)s days, as in the whole installation", days
+    ) % {"number": _grouped(days)}
+
+
+def _own(days: int) -> str:
+    return ngettext("%(number)s day", "%(number)s days", days) % {"number": _grouped(days)}
+
+
+def _grouped(number: int) -> str:
+    return number_format(number, use_l10n=True, force_grouping=True)
 
 
 def shown(store: Store) -> list[tuple[str, str]]:
     """Label and time of each kind, for the store's page."""
     rule = Retention.objects.filter(store=store).first() or Retention(store=store)
     own = {kind: getattr(rule, kind) for kind in KINDS}
-    return [(LABELS[kind][0], _default(kind) if own[kind] is None else f"{own[kind]:,} days") for kind in KINDS]
+    return [(str(LABELS[kind][0]), _default(kind) if (days := own[kind]) is None else _own(days)) for kind in KINDS]
 
 
 def retention_view(request: HttpRequest, store: Store) -> HttpResponse:
@@ -63,7 +85,8 @@ def retention_view(request: HttpRequest, store: Store) -> HttpResponse:
         except ValidationError as error:
             form.add_error(None, error)
         else:
-            messages.success(request, "Saved. What is older is deleted within a day.")
+            messages.success(request, gettext("Saved. What is older is deleted within a day."))
             return redirect("admin:integrations_store_change", store.pk)
-    context = {**admin.site.each_context(request), "title": f"Retention of {store.name}", "store": store, "form": form}
+    title = gettext("Retention of %(store)s") % {"store": store.name}
+    context = {**admin.site.each_context(request), "title": title, "store": store, "form": form}
     return TemplateResponse(request, "admin/integrations/store/retention.html", context)

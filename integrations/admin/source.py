@@ -13,11 +13,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from integrations import exported
 from integrations.admin import shown_once
 from integrations.admin.base import DeskAdmin
-from integrations.admin.export import columns
 from integrations.admin.lists import SEARCH_LIMIT
 from integrations.admin.source_form import SourceForm, initial_of
 from integrations.foundation.audit import Actor
@@ -38,17 +39,7 @@ LISTED = 200
 class SourceAdmin(DeskAdmin):
     search_fields = ["name", "slug", "kind"]
     stock_pages = ("changelist", "add")
-    export_columns = columns(
-        "slug",
-        "name",
-        "store:store.name",
-        "kind:kind_label",
-        "mode",
-        "is_enabled",
-        "mapping",
-        "created_at",
-        "updated_at",
-    )
+    export_columns = exported.SOURCES.columns
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows = super().get_queryset(request).filter(deleted_at=None).select_related("store")
@@ -75,14 +66,14 @@ class SourceAdmin(DeskAdmin):
         search = request.GET.get("q", "").strip()[:SEARCH_LIMIT]
         rows = self.export_rows(request).order_by("name")
         context = {"rows": list(rows[:LISTED]), "search": search, "listed": LISTED}
-        return self._page(request, "change_list", "Sources", context)
+        return self._page(request, "change_list", _("Sources"), context)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """First choose the kind on cards; then fill in its form."""
         self._require(request, "add")
         kind = SOURCE_KINDS.get(request.GET.get("kind", ""))
         if kind is None:
-            return self._page(request, "kinds", "Add a source", {"kinds": list(SOURCE_KINDS.values())})
+            return self._page(request, "kinds", _("Add a source"), {"kinds": list(SOURCE_KINDS.values())})
         stores = self.choices_of(Store, request).order_by("name")
         form = SourceForm(kind, request.POST or None, stores=stores)
         if request.method == "POST" and form.is_valid():
@@ -93,13 +84,15 @@ class SourceAdmin(DeskAdmin):
                 form.take_errors(error)
             else:
                 return self._created(request, source, form)
-        return self._page(request, "form", f"Add {kind.label}", {"form": form, "kind": kind})
+        title = _("Add %(kind)s") % {"kind": _(kind.label)}
+        return self._page(request, "form", title, {"form": form, "kind": kind})
 
     def _created(self, request: HttpRequest, source: Source, form: SourceForm) -> HttpResponse:
         secrets = source.active_secrets(timezone.now())
         if secrets and not form.cleaned_data["secret"]:
             shown_once.keep(request, f"source:{source.pk}", secrets[0])
-        messages.success(request, f"{source.name} is set up. Enter its address at the sender.")
+        done = _("%(name)s is set up. Enter its address at the sender.") % {"name": source.name}
+        messages.success(request, done)
         return redirect("admin:integrations_source_change", source.pk)
 
     def edit_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -123,7 +116,7 @@ class SourceAdmin(DeskAdmin):
         except ValidationError as error:
             form.take_errors(error)
             return False
-        messages.success(request, "Saved. Used from the next request.")
+        messages.success(request, _("Saved. Used from the next request."))
         return True
 
     def _facts(self, request: HttpRequest, source: Source) -> dict[str, Any]:
@@ -144,8 +137,10 @@ class SourceAdmin(DeskAdmin):
     def switch_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         source = self._open(request, pk, "change")
         update_source(source=source, actor=Actor.of_user(request.user), is_enabled=not source.is_enabled)
-        done = "Enabled. Requests are taken again." if source.is_enabled else "Disabled. Requests are answered 410."
-        messages.success(request, done)
+        if source.is_enabled:
+            messages.success(request, _("Enabled. Requests are taken again."))
+        else:
+            messages.success(request, _("Disabled. Requests are answered 410."))
         return redirect("admin:integrations_source_change", pk)
 
     def secret_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -158,27 +153,30 @@ class SourceAdmin(DeskAdmin):
             else:
                 shown_once.keep(request, f"source:{pk}", secret)
             return redirect("admin:integrations_source_change", pk)
-        text = "The new secret is shown only once. For 24 hours the old one still proves requests, so you can "
-        text += "update the sender without losing one."
-        return self._confirm(request, source, "New secret", text, "Create a new secret")
+        text = _(
+            "The new secret is shown only once. For 24 hours the old one still proves requests, so you can update the "
+            "sender without losing one."
+        )
+        return self._confirm(request, source, _("New secret"), text, _("Create a new secret"))
 
     def address_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         source = self._open(request, pk, "change")
         if request.method == "POST":
             rotate_address(source=source, actor=Actor.of_user(request.user), now=timezone.now())
-            messages.success(request, "The source has a new address. The old one works for 24 hours.")
+            messages.success(request, _("The source has a new address. The old one works for 24 hours."))
             return redirect("admin:integrations_source_change", pk)
-        text = "For 24 hours the old address works too; enter the new one at the sender until then."
-        return self._confirm(request, source, "New address", text, "Create a new address")
+        text = _("For 24 hours the old address works too; enter the new one at the sender by then.")
+        return self._confirm(request, source, _("New address"), text, _("Create a new address"))
 
     def remove_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         source = self._open(request, pk, "delete")
         if request.method == "POST":
             delete_source(source=source, actor=Actor.of_user(request.user))
-            messages.success(request, f"{source.name} has been deleted. Its events are kept.")
+            messages.success(request, _("%(name)s has been deleted. Its events are kept.") % {"name": source.name})
             return redirect("admin:integrations_source_changelist")
-        text = "Its address stops working at once: the sender gets 404. Events that came from it are kept."
-        return self._confirm(request, source, "Delete", text, f"Delete {source.name}", is_dangerous=True)
+        text = _("Its address stops working at once: the sender gets 404. Events that came from it are kept.")
+        button = _("Delete %(name)s") % {"name": source.name}
+        return self._confirm(request, source, _("Delete"), text, button, is_dangerous=True)
 
     def _confirm(
         self, request: HttpRequest, source: Source, title: str, text: str, button: str, *, is_dangerous: bool = False
@@ -190,7 +188,7 @@ class SourceAdmin(DeskAdmin):
         self._require(request, action)
         found: Source | None = self.get_queryset(request).filter(pk=pk).first()
         if found is None:
-            raise Http404("This source does not exist. It may have been deleted.")
+            raise Http404(_("This source does not exist. It may have been deleted."))
         return found
 
     def _require(self, request: HttpRequest, action: str) -> None:

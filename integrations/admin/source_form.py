@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from integrations.admin.fields import KnownRowField
 from integrations.models import Source, Store
@@ -15,31 +18,43 @@ from integrations.sources.base import Option, SourceKind
 
 OPTION, MAPPING = "option_", "mapping_"
 LABELS = {
-    "topic": "Topic",
-    "intent": "Intent",
-    "object_type": "Type of object",
-    "object_id": "Id of the object",
-    "data": "Data",
-    "dedupe": "Deduplicated by",
+    "topic": _("Topic"),
+    "intent": _("Intent"),
+    "object_type": _("Type of object"),
+    "object_id": _("Id of the object"),
+    "data": _("Data"),
+    "dedupe": _("Deduplicated by"),
 }
 
 
 class SourceForm(forms.Form):
     """Validates only what a form can; the services check the rest, by field."""
 
-    store = KnownRowField(Store.objects.none(), help_text="The store whose subscriptions get what comes in.")
-    name = forms.CharField(max_length=200, help_text="A name that staff recognise, such as Stripe live.")
+    store = KnownRowField(
+        Store.objects.none(),
+        label=_("Store"),
+        help_text=_("The store whose subscriptions get what comes in."),
+    )
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=200,
+        help_text=_("A name that staff recognise, such as Stripe live."),
+    )
     secret = forms.CharField(
         required=False, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}), strip=False
     )
-    mode = forms.ChoiceField(label="Becomes", choices=Source.Mode.choices)
-    slug = forms.SlugField(required=False, help_text="Its name in the API; derived from the name if empty.")
+    mode = forms.ChoiceField(label=_("Becomes"), choices=Source.Mode.choices)
+    slug = forms.SlugField(
+        label=_("Slug"),
+        required=False,
+        help_text=_("Its name in the API; derived from the name if empty."),
+    )
 
     def __init__(self, kind: SourceKind, *args: Any, stores: Any, source: Source | None = None, **kw: Any) -> None:
         super().__init__(*args, **kw)
         self.kind = kind
         self.source = source
-        self.fields["secret"].label = kind.key_label
+        self.fields["secret"].label = gettext(kind.key_label)
         self.fields["secret"].help_text = _help_of_secret(kind, source)
         self.fields["mode"].initial = kind.default_mode
         for option in kind.options:
@@ -49,7 +64,7 @@ class SourceForm(forms.Form):
             self.fields[MAPPING + name] = forms.CharField(
                 label=LABELS[name],
                 required=False,
-                help_text=f"Default: {default}" if default else "",
+                help_text=gettext("Default: %(default)s") % {"default": gettext(default)} if default else "",
                 widget=forms.TextInput(attrs={"class": "mono", "spellcheck": "false", "autocomplete": "off"}),
             )
         if source is None:
@@ -96,12 +111,12 @@ class SourceForm(forms.Form):
                 self.add_error(self._field_for(name, sentence), sentence)
 
     def _field_for(self, name: Any, sentence: str) -> str | None:
-        """Of an option or a mapping, the sentence begins with or contains which one it is about."""
+        """Of an option or a mapping, the sentence names which one it is about: the first name in it."""
         if name == "mapping":
             return MAPPING + sentence.partition(":")[0]
         if name == "options":
-            word = sentence.replace(":", " ").partition(" ")[0]
-            return OPTION + word if OPTION + word in self.fields else None
+            words = re.findall(r"\w+", sentence)
+            return next((OPTION + word for word in words if OPTION + word in self.fields), None)
         return name if name in self.fields else None
 
 
@@ -118,18 +133,24 @@ def initial_of(source: Source) -> dict[str, Any]:
 
 def _help_of_secret(kind: SourceKind, source: Source | None) -> str:
     if source is not None:
-        return "Stored encrypted and never shown again. A new one replaces the old, which still counts for 24 hours."
+        return gettext(
+            "Stored encrypted and never shown again. A new one replaces the old, which still counts for 24 hours."
+        )
     if kind.key_from == "ours":
-        return "Leave it empty to have one made, which is shown once. Enter the sender's if it has one."
+        return gettext("Leave it empty to have one made, which is shown once. Enter the sender’s if it has one.")
     if kind.key_from == "theirs":
-        return "The sender shows it. You can enter it later; until then requests are refused."
-    return "Not needed: the address is the secret."
+        return gettext("The sender shows it. You can enter it later; until then requests are refused.")
+    return gettext("Not needed: the address is the secret.")
 
 
 def _field_of(option: Option) -> forms.Field:
+    label, about = gettext(option.label), gettext(option.help)
     if option.is_number:
-        return forms.IntegerField(label=option.label, help_text=option.help, required=False)
+        return forms.IntegerField(label=label, help_text=about, required=False)
     if option.choices:
-        choices = [("", f"{option.choices[0]} (default)"), *((each, each) for each in option.choices[1:])]
-        return forms.ChoiceField(label=option.label, help_text=option.help, required=False, choices=choices)
-    return forms.CharField(label=option.label, help_text=option.help, required=False, strip=False)
+        choices = [
+            ("", gettext("%(value)s (default)") % {"value": option.choices[0]}),
+            *((each, each) for each in option.choices[1:]),
+        ]
+        return forms.ChoiceField(label=label, help_text=about, required=False, choices=choices)
+    return forms.CharField(label=label, help_text=about, required=False, strip=False)

@@ -1,15 +1,14 @@
-"""Stores with their tokens, and the audit list."""
+"""Stores with their tokens."""
 
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
@@ -17,14 +16,15 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from integrations.admin import retention, shown_once
-from integrations.admin.base import DeskAdmin, ReadOnlyAdmin, visible_store_ids
+from integrations.admin.base import DeskAdmin, visible_store_ids
 from integrations.admin.cells import drawn
-from integrations.admin.export import columns
 from integrations.foundation.audit import Actor, record_change
-from integrations.models import AccessToken, AuditEntry, ConfigVersion, Store
+from integrations.models import AccessToken, ConfigVersion, Store
 from integrations.models.store import validate_overrides
 from integrations.services import issue_token, withdraw_token
 from integrations.services.approval_rule import (
@@ -36,6 +36,7 @@ from integrations.services.approval_rule import (
     waiting_request,
     why_not_confirm,
 )
+from integrations.services.exports import columns
 
 AUDITED = ("name", "singular_overrides", "is_reason_required", "is_approval_required")
 
@@ -62,26 +63,33 @@ class StoreAdmin(DeskAdmin):
     export_columns = columns("id", "name", "is_reason_required", "is_approval_required", "created_at")
     list_display = ["name", "store_id", "reason_required", "approval_required", "created"]
     search_fields = ["name"]
-    empty_text = "A store is the tenant that pushes: tokens, integrations and subscriptions belong to it."
+    list_title = gettext_lazy("Stores")
+    one_of_them = gettext_lazy("store")
+    field_names = {
+        "name": gettext_lazy("name"),
+        "singular_overrides": gettext_lazy("singular overrides"),
+        "staff": gettext_lazy("staff"),
+    }
+    empty_text = gettext_lazy("A store is the tenant that pushes: tokens, integrations and subscriptions belong to it.")
     change_form_template = "admin/integrations/store/change_form.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         # Staff limited to stores would not see what they created, or would widen their own limit.
         return super().has_add_permission(request) and visible_store_ids(request.user) is None
 
-    @admin.display(description="reason required", ordering="is_reason_required")
+    @admin.display(description=gettext_lazy("reason required"), ordering="is_reason_required")
     def reason_required(self, store: Store) -> str:
-        return "yes" if store.is_reason_required else "no"
+        return _("yes") if store.is_reason_required else _("no")
 
-    @admin.display(description="second approver", ordering="is_approval_required")
+    @admin.display(description=gettext_lazy("second approver"), ordering="is_approval_required")
     def approval_required(self, store: Store) -> str:
-        return "yes" if store.is_approval_required else "no"
+        return _("yes") if store.is_approval_required else _("no")
 
-    @admin.display(description="created", ordering="created_at")
+    @admin.display(description=gettext_lazy("created"), ordering="created_at")
     def created(self, store: Store) -> SafeString:
         return drawn("clock", store.created_at)
 
-    @admin.display(description="store id", ordering="pk")
+    @admin.display(description=gettext_lazy("store id"), ordering="pk")
     def store_id(self, store: Store) -> str:
         return str(store.pk)
 
@@ -188,9 +196,9 @@ class StoreAdmin(DeskAdmin):
         store = self._open(request, pk, "integrations.delete_accesstoken")
         found = AccessToken.objects.filter(store=store, pk=token, revoked_at=None).first()
         if found is None:
-            raise Http404("This token does not exist or has already been revoked.")
+            raise Http404(_("This token does not exist or has already been revoked."))
         withdraw_token(token=found, actor=Actor.of_user(request.user))
-        messages.success(request, f"{found.name} has been revoked and no longer works.")
+        messages.success(request, _("%(name)s has been revoked and no longer works.") % {"name": found.name})
         return redirect("admin:integrations_store_change", pk)
 
     @method_decorator(require_POST)
@@ -202,18 +210,20 @@ class StoreAdmin(DeskAdmin):
         try:
             if decision == "on":
                 require_approval(store=store, actor=actor)
-                messages.success(request, "Edited payloads now require a second approver.")
+                messages.success(request, _("Edited payloads now require a second approver."))
             elif decision == "ask":
                 ask_to_lift(store=store, actor=actor, reason=request.POST.get("reason", ""))
-                messages.success(request, "Requested. The rule stays until someone else confirms here.")
+                messages.success(request, _("Requested. The rule stays until someone else confirms here."))
             elif waiting is None or str(waiting.pk) != request.POST.get("request", ""):
-                messages.warning(request, "This request has already been decided or has expired.")
+                messages.warning(request, _("This request has already been decided or has expired."))
             elif decision == "confirm":
                 confirm_lifting(request=waiting, actor=actor)
-                messages.success(request, "Edited payloads are now sent immediately. Pending approvals stay pending.")
+                messages.success(
+                    request, _("Edited payloads are now sent immediately. Pending approvals stay pending.")
+                )
             elif decision == "refuse":
                 refuse_lifting(request=waiting, actor=actor)
-                messages.success(request, "The second approver is still required.")
+                messages.success(request, _("The second approver is still required."))
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
         return redirect("admin:integrations_store_change", pk)
@@ -226,60 +236,5 @@ class StoreAdmin(DeskAdmin):
             raise PermissionDenied
         found = self.get_queryset(request).filter(pk=pk).first()
         if found is None:
-            raise Http404("This store does not exist.")
+            raise Http404(_("This store does not exist."))
         return found
-
-
-class TargetFilter(admin.SimpleListFilter):
-    """A fixed list: finding the existing values would scan the whole table."""
-
-    title = "target type"
-    parameter_name = "target_type"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        names = ("delivery", "replay", "failuregroup", "notification", "source", "integration", "subscription", "topic",
-                 "store", "accesstoken", "channel")  # fmt: skip
-        return [(name, name) for name in names]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return queryset.filter(target_type=self.value()) if self.value() else queryset
-
-
-class WhenFilter(admin.SimpleListFilter):
-    title = "when"
-    parameter_name = "days"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("1", "last 24 hours"), ("7", "last 7 days"), ("30", "last 30 days")]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        days = self.value()
-        if days not in ("1", "7", "30"):
-            return queryset
-        return queryset.filter(created_at__gte=timezone.now() - timedelta(days=int(days)))
-
-
-@admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin):
-    list_title = "Audit"
-    export_columns = columns(
-        "time:created_at", "actor", "action", "target_type", "target_id", "target_name", "store:store.name", "before",
-        "after", "reason",
-    )  # fmt: skip
-    empty_text = "Whatever staff, tokens and Hookdesk itself change is recorded here: who, when, what, why."
-    list_display = ["at", "actor", "action", "target_type", "target_name", "store", "reason"]
-    list_filter = [WhenFilter, TargetFilter]
-    list_select_related = ["store"]
-    list_display_links = ["at"]
-    search_fields = ["target_id", "actor"]
-    search_help_text = "Id of what was changed, or who changed it."
-    ordering = ["-id"]
-    change_form_template = "admin/integrations/auditentry/change_form.html"
-
-    @admin.display(description="time")
-    def at(self, entry: AuditEntry) -> SafeString:
-        return drawn("clock", entry.created_at)
-
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        wanted = search_term.strip()
-        return (queryset.filter(Q(target_id=wanted) | Q(actor__iexact=wanted)) if wanted else queryset), False

@@ -8,7 +8,8 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
 from integrations.admin.fields import parse_json_text
 from integrations.models import Integration
@@ -22,14 +23,15 @@ EXAMPLE = {
 
 def ask_again(request: HttpRequest, integration: Integration) -> None:
     try:
-        result = handshake(integration=integration, now=timezone.now())
+        with translation.override("en"):  # the result is stored, for all readers
+            result = handshake(integration=integration, now=timezone.now())
     except NotTurn as error:
         messages.error(request, str(error))
         return
     if result["ok"]:
-        messages.success(request, "The handshake succeeded.")
+        messages.success(request, _("The handshake succeeded."))
     else:
-        messages.error(request, f"The handshake failed. {result['error']}")
+        messages.error(request, _("The handshake failed. %(error)s") % {"error": result["error"]})
 
 
 def turn_context(request: HttpRequest, integration: Integration) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def turn_context(request: HttpRequest, integration: Integration) -> dict[str, An
         return {**shown, "error": " ".join(error.messages)}
     chat = document.get("chat") if isinstance(document, dict) else None
     if not isinstance(chat, dict) or not isinstance(document.get("messages", []), list):
-        return {**shown, "error": "Write an object with a chat (an object) and messages (an array)."}
+        return {**shown, "error": _("Write an object with a chat (an object) and messages (an array).")}
     now = timezone.now()
     try:
         if code := request.POST.get("action", ""):
@@ -59,7 +61,7 @@ def turn_context(request: HttpRequest, integration: Integration) -> dict[str, An
     except NotTurn as error:
         return {**shown, "error": str(error)}
     except ActionNotOffered:
-        return {**shown, "error": "The last context did not offer this action. Request the context again."}
+        return {**shown, "error": _("The last context did not offer this action. Request the context again.")}
     return {**shown, "context": context, "objects": _drawn_objects(integration, context.context_objects)}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.connectors.base import (
     BUYER_SAMPLE,
     Connector,
@@ -28,11 +30,11 @@ VENDOR_URL = "https://api.createsend.com"
 class CampaignMonitor(Connector):
     name = "campaign_monitor"
     label = "Campaign Monitor"
-    description = "Adds buyers who accept marketing to a Campaign Monitor list."
+    description = _("Adds buyers who accept marketing to a Campaign Monitor list.")
     sample = BUYER_SAMPLE
     parameters: tuple[Parameter, ...] = (
-        Parameter("api_key", "API key", "Under Account settings → API keys.", is_secret=True),
-        Parameter("list_id", "List ID", "On the list's page under change name/type: API Subscriber List ID."),
+        Parameter("api_key", _("API key"), _("Under Account settings → API keys."), is_secret=True),
+        Parameter("list_id", _("List ID"), _("On the list's page under change name/type: API Subscriber List ID.")),
     )
 
     def __init__(self, vendor_url: str | None = None) -> None:

@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.connectors.base import Connector, Parameter, connector_secrets, nested, optional_parameter, text_of
 from integrations.foundation.strict_json import compact_json
 from integrations.transport.base import Request, Response
@@ -25,17 +27,19 @@ _PLACE = re.compile(r"\{([A-Za-z0-9_.-]{1,100})\}")
 
 class Email(Connector):
     name = "email"
-    label = "E-mail"
-    description = "Sends an e-mail from an object with to, subject and body, or from templates in the parameters."
+    label = _("E-mail")
+    description = _("Sends an e-mail from an object with to, subject and body, or from templates in the parameters.")
     icon = '<path d="M3 6h18v12H3zM3 7l9 7 9-7"/>'
     sample = MappingProxyType({"to": "joe@example.com", "subject": "Shipped", "body": "Your order was shipped!"})
     parameters: tuple[Parameter, ...] = (
         Parameter(
-            "to", "To", "Recipients, comma-separated, used if the object has no to. {email} is filled in.", False
+            "to", _("Recipients"), _("Comma-separated, used if the object has no to. {email} is filled in."), False
         ),
-        Parameter("from", "From", "The sender; the installation's default if left empty.", False),
-        Parameter("subject", "Subject", "Used if the object has no subject. {number} is filled in from it.", False),
-        Parameter("body", "Text", "Used if the object has no body. {customer.name} is filled in from it.", False),
+        Parameter("from", _("Sender"), _("The installation's default if left empty."), False),
+        Parameter(
+            "subject", _("Subject"), _("Used if the object has no subject. {number} is filled in from it."), False
+        ),
+        Parameter("body", _("Text"), _("Used if the object has no body. {customer.name} is filled in from it."), False),
     )
 
     def build(self, message: Message) -> Request:

@@ -6,6 +6,8 @@ import hashlib
 import re
 from urllib.parse import quote
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.connectors.base import (
     BUYER_SAMPLE,
     Connector,
@@ -33,17 +35,19 @@ _DATA_CENTRE = re.compile(r"[a-z]{1,8}[0-9]{1,4}")
 class Mailchimp(Connector):
     name = "mailchimp"
     label = "Mailchimp"
-    description = "Adds buyers who accept marketing to a Mailchimp audience."
+    description = _("Adds buyers who accept marketing to a Mailchimp audience.")
     sample = BUYER_SAMPLE
     parameters: tuple[Parameter, ...] = (
         Parameter(
             "api_key",
-            "API key",
-            "Under Account → Extras → API keys; ends in the data centre, like -us1.",
+            _("API key"),
+            _("Under Account → Extras → API keys; ends in the data centre, like -us1."),
             example="0123456789-us1",
             is_secret=True,
         ),
-        Parameter("list_id", "Audience ID", "The account's first audience if left empty.", False, example="a1b2c3d4e5"),
+        Parameter(
+            "list_id", _("Audience ID"), _("The account's first audience if left empty."), False, example="a1b2c3d4e5"
+        ),
     )
 
     def __init__(self, vendor_url: str | None = None) -> None:

@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.connectors.base import (
     Connector,
     Parameter,
@@ -31,13 +33,15 @@ VENDOR_URL = "https://api.twilio.com"
 class TwilioSms(Connector):
     name = "twilio_sms"
     label = "Twilio SMS"
-    description = "Sends an SMS by Twilio from an object with from, phone and message."
+    description = _("Sends an SMS by Twilio from an object with from, phone and message.")
     icon = '<path d="M4 5h16v11H10l-5 4v-4H4zM8 10.5h.01M12 10.5h.01M16 10.5h.01"/>'
     sample = MappingProxyType({"from": "+15550001111", "phone": "+15552223333", "message": "Your order was shipped!"})
     parameters: tuple[Parameter, ...] = (
-        Parameter("account_sid", "Account SID", "Begins with AC; on the first page of Twilio's console."),
-        Parameter("auth_token", "Auth token", "Next to the account SID in Twilio's console.", is_secret=True),
-        Parameter("from", "From", "The sending number, used if the object does not name one.", is_required=False),
+        Parameter("account_sid", _("Account SID"), _("Begins with AC; on the first page of Twilio's console.")),
+        Parameter("auth_token", _("Auth token"), _("Next to the account SID in Twilio's console."), is_secret=True),
+        Parameter(
+            "from", _("Sender"), _("The sending number, used if the object does not name one."), is_required=False
+        ),
     )
 
     def __init__(self, vendor_url: str | None = None) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db import models
 
+from integrations.foundation.languages import english
 from integrations.models import AuditEntry, Store
 from integrations.security.tokens import Principal
 
@@ -81,8 +82,13 @@ def audit_entry(
         action=action,
         target_type=target._meta.model_name or "",
         target_id=str(target.pk),
-        target_name=(name or str(target))[:300],
+        target_name=(name or _name_of(target))[:300],
         before=None if before is None else dict(before),
         after=None if after is None else dict(after),
         reason=reason,
     )
+
+
+def _name_of(target: models.Model) -> str:
+    with english():
+        return str(target)

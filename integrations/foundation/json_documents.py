@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import jsonpatch
 import jsonpointer
+from django.utils.translation import gettext as _
 
 from integrations.foundation.json_paths import path_of_pointer
 from integrations.foundation.strict_json import dump_document
@@ -59,7 +60,7 @@ def apply_patch(data: Any, patch: Sequence[Mapping[str, Any]]) -> Any:
     try:
         return jsonpatch.JsonPatch(patch).apply(data)
     except jsonpatch.InvalidJsonPatch as error:
-        raise PatchDoesNotFit("This is not a JSON Patch (RFC 6902).") from error
+        raise PatchDoesNotFit(_("This is not a JSON Patch (RFC 6902).")) from error
     except _PATCH_FAULTS as error:
         raise PatchDoesNotFit(_why_it_does_not_fit(data, patch)) from error
 
@@ -82,46 +83,46 @@ def _why_it_does_not_fit(data: Any, patch: Sequence[Mapping[str, Any]]) -> str:
             data = jsonpatch.JsonPatch([step]).apply(data)
         except jsonpatch.JsonPatchTestFailed:
             # Not capitalised: the sentence may start with the name of a field.
-            return f"{_place(step['path'])} has another value here than the change relies on."
+            return _("%(place)s has another value here than the change relies on.") % {"place": _place(step["path"])}
         except _PATCH_FAULTS:
             try:
-                return f"It is not possible to {_described(step)}: there is no such place in this document."
+                words = {"step": _described(step)}
+                return _("This step is not possible, as there is no such place in this document: %(step)s.") % words
             except _PATCH_FAULTS:
                 break
-    return "This is not a JSON Patch (RFC 6902)."
+    return _("This is not a JSON Patch (RFC 6902).")
 
 
 def describe_patch(patch: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return one sentence per step of a patch, for the review page and the audit entry."""
-    return [_sentence(_described(step)) for step in patch]
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
+    """Return one sentence per step of a patch, for pages."""
+    return [_described(step) for step in patch]
 
 
 def _described(step: Mapping[str, Any]) -> str:
     operation, place = step["op"], _place(step["path"])
     match operation:
         case "add":
-            return f"add {place}: {_shown(step['value'])}"
+            return _("Add %(place)s: %(value)s") % {"place": place, "value": _shown(step["value"])}
         case "remove":
-            return f"remove {place}"
+            return _("Remove %(place)s") % {"place": place}
         case "replace":
-            return f"change {place} to {_shown(step['value'])}"
+            return _("Change %(place)s to %(value)s") % {"place": place, "value": _shown(step["value"])}
         case "test":
-            return f"check that {place} is {_shown(step['value'])}"
-        case _:
-            return f"{operation} {_place(step['from'])} to {place}"
+            return _("Check that %(place)s is %(value)s") % {"place": place, "value": _shown(step["value"])}
+        case "move":
+            return _("Move %(source)s to %(place)s") % {"source": _place(step["from"]), "place": place}
+        case "copy":
+            return _("Copy %(source)s to %(place)s") % {"source": _place(step["from"]), "place": place}
+    raise LookupError(operation)
 
 
 def _place(pointer: str) -> str:
     """Return a JSON Pointer in the API's notation: `/items/0/name` → `items[0].name`."""
-    outer, _, last = pointer.rpartition("/")
+    outer, _slash, last = pointer.rpartition("/")
     if last == "-" and pointer:
-        return f"{path_of_pointer(outer)}[at the end]"
+        return _("%(place)s[at the end]") % {"place": path_of_pointer(outer)}
     place = path_of_pointer(pointer)
-    return place or "the whole document"
+    return place or _("the whole document")
 
 
 def _shown(value: Any) -> str:

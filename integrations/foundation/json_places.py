@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import jsonpointer
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from integrations.foundation.json_paths import path_of
 from integrations.foundation.strict_json import compact_json
@@ -49,7 +51,9 @@ def parse_place(text: str) -> Place:
         parts.append(int(match[1]) if match[1] else match[2])
         end = match.end()
     if not parts or end != len(text) or len(parts) > DEEPEST:
-        raise PlaceError(f"{text[:100]!r} names no field. Write it as shipping_address.phone or items[0].price.")
+        raise PlaceError(
+            _("%(text)r names no field. Write it as shipping_address.phone or items[0].price.") % {"text": text[:100]}
+        )
     return tuple(parts)
 
 
@@ -57,9 +61,9 @@ def _of_pointer(text: str) -> Place:
     try:
         parts = jsonpointer.JsonPointer(text).parts
     except jsonpointer.JsonPointerException:
-        raise PlaceError(f"{text[:100]!r} is not a JSON Pointer.") from None
+        raise PlaceError(_("%(text)r is not a JSON Pointer.") % {"text": text[:100]}) from None
     if len(parts) > DEEPEST:
-        raise PlaceError(f"{text[:100]!r} is too deep.")
+        raise PlaceError(_("%(text)r is too deep.") % {"text": text[:100]})
     return tuple(int(part) if re.fullmatch(r"0|[1-9]\d{0,8}", part) else part for part in parts)
 
 
@@ -112,7 +116,7 @@ def put(payload: Any, place: Place, value: Any) -> Any:
             return payload
         payload = {}
     if not isinstance(payload, dict):
-        raise PlaceError(f"There is {kind_of(payload)} where an object would have to be.")
+        raise PlaceError(_("There is %(kind)s where an object would have to be.") % {"kind": _(kind_of(payload))})
     key = str(part)
     inner = put(payload.get(key, MISSING), rest, value)
     if inner is MISSING:
@@ -122,11 +126,16 @@ def put(payload: Any, place: Place, value: Any) -> Any:
 
 def _put_in_list(items: list[Any], part: str | int, rest: Place, value: Any) -> list[Any]:
     if not isinstance(part, int):
-        raise PlaceError(f"There is a list, which has no field {part!r}.")
+        raise PlaceError(_("There is a list, which has no field %(part)r.") % {"part": part})
     if part >= len(items):
         if value is MISSING:
             return items
-        raise PlaceError(f"The list has {len(items)} item{'s' * (len(items) != 1)}, so none at [{part}].")
+        message = ngettext(
+            "The list has %(number)s item, so none at [%(position)s].",
+            "The list has %(number)s items, so none at [%(position)s].",
+            len(items),
+        )
+        raise PlaceError(message % {"number": len(items), "position": part})
     inner = put(items[part], rest, value)
     if inner is MISSING:
         return items[:part] + items[part + 1 :]
@@ -157,15 +166,15 @@ def in_jmespath(place: Place) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """What sort of value it is, in plain words."""
+    """What sort of value it is, in plain English words, marked for translation."""
     if value is MISSING:
-        return "missing"
+        return gettext_noop("missing")
     if value is None:
-        return "null"
+        return gettext_noop("null")
     if isinstance(value, bool):
-        return "true or false"
+        return gettext_noop("true or false")
     if isinstance(value, int | float):
-        return "a number"
+        return gettext_noop("a number")
     if isinstance(value, str):
-        return "text"
-    return "a list" if isinstance(value, list) else "an object"
+        return gettext_noop("text")
+    return gettext_noop("a list") if isinstance(value, list) else gettext_noop("an object")

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
+from django.utils.translation import gettext as _
+
 from integrations.foundation.json_paths import path_to
 from integrations.foundation.texts import shortened
 
@@ -26,29 +28,38 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class DocumentError(ValueError):
-    """The document is refused. Becomes an API error, with the path inside the document if known."""
+    """The document is refused. Becomes an API error, with the path inside the document if known.
 
-    def __init__(self, code: ErrorCode, message: str, field: str | None = None) -> None:
+    `typed` is the message where the document is not a body, but a text that somebody typed into a form.
+    """
+
+    def __init__(self, code: ErrorCode, message: str, field: str | None = None, *, typed: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.field = field
+        self.typed = typed or message
 
 
 def _refuse_constant(name: str) -> float:
-    raise DocumentError("bad_request", f"{name} is not a JSON value. Send null or leave the field out.")
+    message = _("%(name)s is not a JSON value. Send null or leave the field out.") % {"name": name}
+    raise DocumentError("bad_request", message)
 
 
 def _finite_float(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise DocumentError("bad_request", f"The number {shortened(text)} is too large. Send it as a string.")
+        message = _("The number %(number)s is too large. Send it as a string.") % {"number": shortened(text)}
+        raise DocumentError("bad_request", message)
     return number
 
 
 def _bounded_integer(text: str) -> int:
     if len(text) > DIGITS_LIMIT:
-        message = f"An integer of {len(text)} digits is too long ({DIGITS_LIMIT} at most). Send it as a string."
+        message = _("An integer of %(number)s digits is too long (%(limit)s at most). Send it as a string.") % {
+            "number": len(text),
+            "limit": DIGITS_LIMIT,
+        }
         raise DocumentError("bad_request", message)
     return int(text)
 
@@ -68,12 +79,17 @@ def parse_document(raw: bytes) -> Any:
     field for NUL characters and lone surrogates.
     """
     if len(raw) > DOCUMENT_LIMIT:
-        message = f"The body has {len(raw)} bytes; at most {DOCUMENT_LIMIT} are allowed. Split it."
-        raise DocumentError("too_large", message)
+        sizes = {"number": len(raw), "limit": DOCUMENT_LIMIT}
+        message = _("The body has %(number)s bytes; at most %(limit)s are allowed. Split it.") % sizes
+        typed = _("This text has %(number)s bytes; at most %(limit)s are allowed. Split it.") % sizes
+        raise DocumentError("too_large", message, typed=typed)
     try:
         text = raw.removeprefix(_BYTE_ORDER_MARK).decode()
     except UnicodeDecodeError as error:
-        raise DocumentError("bad_request", f"The body is not UTF-8: byte {error.start} cannot be read.") from error
+        place = {"number": error.start}
+        message = _("The body is not UTF-8: byte %(number)s cannot be read.") % place
+        typed = _("This text is not UTF-8: byte %(number)s cannot be read.") % place
+        raise DocumentError("bad_request", message, typed=typed) from error
     value = _decoded(text)
     # Search for excessive depth and bad characters only if a quick check finds that there may be any.
     if text.count("[") + text.count("{") > DEPTH_LIMIT and _is_too_deep(value):
@@ -88,16 +104,23 @@ def _decoded(text: str) -> Any:
         return _decoder.decode(text)
     except json.JSONDecodeError as error:
         if not text.strip():
-            raise DocumentError("bad_request", "The body is empty. Send a JSON document.") from error
-        raise DocumentError(
-            "bad_request", f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-        ) from error
+            message, typed = (
+                _("The body is empty. Send a JSON document."),
+                _("This text is empty. Write a JSON document."),
+            )
+            raise DocumentError("bad_request", message, typed=typed) from error
+        place = {"problem": error.msg, "line": error.lineno, "column": error.colno}
+        message = _("The body is not JSON: %(problem)s at line %(line)s, column %(column)s.") % place
+        typed = _("This is not JSON: %(problem)s at line %(line)s, column %(column)s.") % place
+        raise DocumentError("bad_request", message, typed=typed) from error
     except RecursionError as error:
         raise _too_deep() from error
 
 
 def _too_deep() -> DocumentError:
-    return DocumentError("bad_request", f"The document is nested more than {DEPTH_LIMIT} levels deep.")
+    return DocumentError(
+        "bad_request", _("The document is nested more than %(limit)s levels deep.") % {"limit": DEPTH_LIMIT}
+    )
 
 
 def _is_too_deep(value: Any) -> bool:
@@ -121,10 +144,12 @@ def _refuse_bad_characters(value: Any) -> None:
     for path, text in _texts(value):
         field = path or None
         if "\0" in text:
-            raise DocumentError("parameter_invalid", "The text contains a NUL character (\\u0000). Remove it.", field)
+            raise DocumentError(
+                "parameter_invalid", _("The text contains a NUL character (\\u0000). Remove it."), field
+            )
         if _SURROGATE.search(text):
             raise DocumentError(
-                "parameter_invalid", "The text contains a lone surrogate (\\ud800–\\udfff). Remove it.", field
+                "parameter_invalid", _("The text contains a lone surrogate (\\ud800–\\udfff). Remove it."), field
             )
 
 
@@ -160,9 +185,9 @@ def dump_document(value: Any) -> str:
         if not text.isascii():
             text.encode()
     except UnicodeEncodeError as error:
-        raise DocumentError("parameter_invalid", "A text contains a lone surrogate. Remove it.") from error
+        raise DocumentError("parameter_invalid", _("A text contains a lone surrogate. Remove it.")) from error
     except RecursionError as error:
         raise _too_deep() from error
     except ValueError as error:
-        raise DocumentError("bad_request", "NaN and Infinity are not JSON values. Use null instead.") from error
+        raise DocumentError("bad_request", _("NaN and Infinity are not JSON values. Use null instead.")) from error
     return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
+from integrations.audit_words import action_words, target_words
 from integrations.foundation.document_field import DocumentField
 from integrations.models.store import Store
 
@@ -34,6 +35,14 @@ class AuditEntry(models.Model):
             # The history on a delivery's, integration's or subscription's page.
             models.Index(fields=["target_type", "target_id", "-id"], name="audit_by_target"),
         ]
+
+    @property
+    def action_words(self) -> str:
+        return action_words(self.action)
+
+    @property
+    def target_words(self) -> str:
+        return target_words(self.target_type)
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.target_type} {self.target_name or self.target_id}"

@@ -7,6 +7,8 @@ from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from integrations.connectors import get_connector
 from integrations.models.store import Store
@@ -31,11 +33,11 @@ class Integration(models.Model):
     """A destination: a URL in one wire format, or a connector that speaks a vendor's API."""
 
     class AuthType(models.TextChoices):
-        NONE = "none", "None"
+        NONE = "none", _("None")
         BEARER = "bearer", "Authorization: Bearer …"
         TOKEN = "token", "Authorization: Token …"
-        BASIC = "basic", "HTTP Basic (user:password as the token)"
-        HEADER = "header", "Custom header"
+        BASIC = "basic", _("HTTP Basic (user:password as the token)")
+        HEADER = "header", _("Custom header")
         HUB = "hub", "X-Hub-Token"
 
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -107,7 +109,7 @@ class Integration(models.Model):
     def kind_label(self) -> str:
         """What staff call it: the connector's name, or the wire format's."""
         try:
-            return self.adapter.label
+            return gettext(self.adapter.label)
         except LookupError:
             return self.connector or self.wire_format
 

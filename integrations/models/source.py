@@ -9,6 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from integrations.models.store import Store
 from integrations.security.encrypted_fields import UNREADABLE, EncryptedTextField
@@ -34,8 +36,8 @@ class Source(models.Model):
     """A sender of one kind, whose requests become events, or are merged into records."""
 
     class Mode(models.TextChoices):
-        EVENT = "event", "Events"
-        RECORD = "record", "Records, merged as by a push"
+        EVENT = "event", _("Events")
+        RECORD = "record", _("Records, merged as by a push")
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="sources")
     slug = models.SlugField(max_length=100)
@@ -71,7 +73,7 @@ class Source(models.Model):
     @property
     def kind_label(self) -> str:
         try:
-            return self.adapter.label
+            return gettext(self.adapter.label)
         except LookupError:
             return self.kind
 
@@ -88,7 +90,7 @@ class Source(models.Model):
     def warning(self) -> str:
         """What whoever set it up should know; empty if nothing."""
         if self.kind == "generic" and self.options.get("proof") == "none":
-            return "Requests are not proven: whoever knows the address can send events."
+            return gettext("Requests are not proven: whoever knows the address can send events.")
         return ""
 
     def active_secrets(self, now: datetime) -> list[str]:

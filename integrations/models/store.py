@@ -11,6 +11,8 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from integrations.object_types import check_overrides
 
@@ -59,31 +61,34 @@ class Store(models.Model):
         default=dict,
         blank=True,
         validators=[validate_overrides],
-        help_text='Plural to singular, for words where English rules fail: {"kudos": "kudos"}.',
+        help_text=_('Plural to singular, for words where English rules fail: {"kudos": "kudos"}.'),
     )
     is_reason_required = models.BooleanField(
-        "a reason is required", default=False, help_text="Staff must say why when they edit or discard a payload."
+        _("a reason is required"),
+        default=False,
+        help_text=_("Staff must say why when they edit or discard a payload."),
     )
     is_approval_required = models.BooleanField(
-        "a second approver is required",
+        _("a second approver is required"),
         default=False,
-        help_text="An edited payload is sent only after another member of staff has approved it.",
+        help_text=_("An edited payload is sent only after another member of staff has approved it."),
     )
     config_version = models.BigIntegerField(default=0, editable=False)
     staff = models.ManyToManyField(
         settings.AUTH_USER_MODEL,
         blank=True,
         related_name="stores",
-        help_text="Staff who see this store, in addition to superusers and those who see all stores. Set by "
-        "superusers.",
+        help_text=_(
+            "Staff who see this store, in addition to superusers and those who see all stores. Set by superusers."
+        ),
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["name"]
         permissions = [
-            ("set_approval_rule", "Can switch the second approver on; off, together with another person"),
-            ("export_lists", "Can export lists, payloads included, as files"),
+            ("set_approval_rule", gettext_noop("Can switch the second approver on; off, together with another person")),
+            ("export_lists", gettext_noop("Can export lists, payloads included, as files")),
         ]
 
     def __str__(self) -> str:
@@ -99,11 +104,11 @@ class AccessToken(models.Model):
     """A credential of a store. Only its hash is stored; the text is shown only once."""
 
     class Scope(models.TextChoices):
-        READ = "read", "Read everything but tokens"
-        PUSH = "push", "Push objects and events"
-        RESOLVE = "resolve", "Read, and resolve failures: cases, edits, resends, discards, recipes, backfills"
-        MANAGE = "manage", "Read, resolve, and manage everything else"
-        PROPOSE = "propose", "Read, and propose what a person must approve; it never resolves by itself"
+        READ = "read", _("Read everything but tokens")
+        PUSH = "push", _("Push objects and events")
+        RESOLVE = "resolve", _("Read, and resolve failures: cases, edits, resends, discards, recipes, backfills")
+        MANAGE = "manage", _("Read, resolve, and manage everything else")
+        PROPOSE = "propose", _("Read, and propose what a person must approve; it never resolves by itself")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     store = models.ForeignKey(Store, models.CASCADE, related_name="tokens")

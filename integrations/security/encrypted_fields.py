@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from django import forms
 from django.core.exceptions import FieldError, ValidationError
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from integrations.foundation.strict_json import compact_json
 from integrations.security.encryption import DecryptionError, decrypt_text, encrypt_text
@@ -68,7 +69,7 @@ class EncryptedJSONField(_EncryptedField):
     """A JSON object, encrypted at rest; `{}` is stored as `""`. Reading raises DecryptionError if no key fits."""
 
     description = "Encrypted JSON object"
-    default_error_messages = {"invalid": "This is not a JSON object. Write it as {“name”: “value”}."}
+    default_error_messages = {"invalid": _("This is not a JSON object. Write it as {“name”: “value”}.")}
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> dict[str, Any] | None:
         if value is None:

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal
 
+from django.utils.translation import gettext as _
+
 SecretStyle = Literal["standard", "hub", "turn"]
 
 STANDARD_PREFIX = "whsec_"
@@ -35,14 +37,16 @@ def generate_secret(style: SecretStyle = "standard") -> str:
 def check_secret(style: SecretStyle, secret: str) -> None:
     """Raise ValueError with a message for staff if `secret` cannot be used in this style."""
     if not secret.strip():
-        raise ValueError("The secret is empty.")
+        raise ValueError(_("The secret is empty."))
     if style != "standard":
         return
     if not secret.startswith(STANDARD_PREFIX):
-        raise ValueError(f"A Standard Webhooks secret begins with {STANDARD_PREFIX}.")
+        raise ValueError(_("A Standard Webhooks secret begins with %(prefix)s.") % {"prefix": STANDARD_PREFIX})
     length = len(standard_key(secret))
     if length not in STANDARD_KEY_BYTES:
-        raise ValueError(f"A Standard Webhooks secret holds 24 to 64 bytes; this one holds {length}.")
+        raise ValueError(
+            _("A Standard Webhooks secret holds 24 to 64 bytes; this one holds %(number)s.") % {"number": length}
+        )
 
 
 @lru_cache(maxsize=4096)
@@ -55,9 +59,9 @@ def standard_key(secret: str) -> bytes:
     try:
         key = binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
     except (binascii.Error, ValueError) as error:
-        raise ValueError("The secret is not base64 after whsec_.") from error
+        raise ValueError(_("The secret is not base64 after whsec_.")) from error
     if not key:
-        raise ValueError("The secret is empty.")
+        raise ValueError(_("The secret is empty."))
     return key
 
 

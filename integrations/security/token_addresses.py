@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from django.utils.translation import gettext as _
+
 Network = IPv4Network | IPv6Network
 MOST_NETWORKS = 50
 
@@ -17,12 +19,15 @@ def parse_addresses(written: Iterable[str]) -> tuple[Network, ...]:
             network = ip_network(entry)
         except ValueError:
             raise ValueError(
-                f"“{entry[:60]}” is no address and no network. Write them like 203.0.113.7 or 10.20.0.0/16."
+                _("“%(entry)s” is no address and no network. Write them like 203.0.113.7 or 10.20.0.0/16.")
+                % {"entry": entry[:60]}
             ) from None
         if network not in found:
             found.append(network)
     if len(found) > MOST_NETWORKS:
-        raise ValueError(f"{len(found)} networks are given; {MOST_NETWORKS} is the most.")
+        raise ValueError(
+            _("%(number)s networks are given; %(limit)s is the most.") % {"number": len(found), "limit": MOST_NETWORKS}
+        )
     return tuple(found)
 
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from hmac import compare_digest
 
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from integrations.models import AccessToken, Store
 from integrations.security.token_addresses import Network, is_within, parse_addresses
@@ -132,9 +133,10 @@ def create_token(
     unknown = sorted(set(scopes) - set(AccessToken.Scope.values))
     if unknown or not scopes:
         raise ValueError(
-            f"unknown scope {', '.join(unknown)}; known are: {', '.join(AccessToken.Scope.values)}"
+            gettext("Unknown scope %(names)s; known are: %(known)s.")
+            % {"names": ", ".join(unknown), "known": ", ".join(AccessToken.Scope.values)}
             if unknown
-            else "a token needs a scope"
+            else gettext("A token needs a scope.")
         )
     prefix = "hkd_" + "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(PREFIX_LENGTH))
     secret = f"{prefix}_{secrets.token_hex(24)}"

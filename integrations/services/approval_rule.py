@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import ConfigVersion, LiftRequest, Store
@@ -23,7 +24,7 @@ def require_approval(*, store: Store, actor: Actor) -> None:
     with transaction.atomic():
         found = _locked(store)
         if found.is_approval_required:
-            raise ValidationError("This store already requires a second approver.")
+            raise ValidationError(_("This store already requires a second approver."))
         _set(found, True, actor)
 
 
@@ -34,13 +35,16 @@ def ask_to_lift(*, store: Store, actor: Actor, reason: str = "", now: datetime |
     """
     now = now or timezone.now()
     if actor.user is None:
-        raise ValidationError("Only people can request this, not programs.")
+        raise ValidationError(_("Only people can request this, not programs."))
     with transaction.atomic():
         found = _locked(store)
         if not found.is_approval_required:
-            raise ValidationError("This store does not require a second approver.")
+            raise ValidationError(_("This store does not require a second approver."))
         if (waiting := waiting_request(found, now)) is not None:
-            raise ValidationError(f"{waiting.asked_by_name} has asked for this already. Someone else must confirm it.")
+            raise ValidationError(
+                _("%(name)s has asked for this already. Someone else must confirm it.")
+                % {"name": waiting.asked_by_name}
+            )
         found.lift_requests.filter(status=Status.WAITING).update(status=Status.EXPIRED, decided_at=now)
         request = LiftRequest.objects.create(
             store=found,
@@ -89,12 +93,14 @@ def waiting_request(store: Store, now: datetime) -> LiftRequest | None:
 def why_not_confirm(request: LiftRequest, actor: Actor) -> str:
     """Why `actor` cannot be the second person of this request, for staff to read; empty for one who can."""
     if actor.user is None or not actor.user.has_perm(PERMISSION):
-        return "Only people who may set the approval rule can confirm this."
+        return _("Only people who may set the approval rule can confirm this.")
     asked_by = request.asked_by
     if asked_by is not None and asked_by.pk == actor.user.pk:
-        return "You requested it yourself: someone else must confirm it."
+        return _("You requested it yourself: someone else must confirm it.")
     if asked_by is None or not asked_by.is_active or not asked_by.has_perm(PERMISSION):
-        return f"{request.asked_by_name} may no longer request this. Refuse it, and request it again."
+        return _("%(name)s may no longer request this. Refuse it, and request it again.") % {
+            "name": request.asked_by_name
+        }
     return ""
 
 
@@ -106,7 +112,7 @@ def _locked(store: Store) -> Store:
 def _still_waiting(store: Store, request: LiftRequest, now: datetime) -> LiftRequest:
     found = waiting_request(store, now)
     if found is None or found.pk != request.pk:
-        raise ValidationError("This request has already been decided or has expired. Look at the store again.")
+        raise ValidationError(_("This request has already been decided or has expired. Look at the store again."))
     return found
 
 

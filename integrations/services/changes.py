@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 
 from integrations.foundation.audit import HOOKDESK, Actor, record_change
 from integrations.foundation.hooks import integration_deleted, integration_switched
@@ -59,7 +60,7 @@ def create_integration(
     if cleaned.get("url") and not is_looked_up:
         check_destination(cleaned["url"])
     if "name" not in cleaned:
-        raise ValidationError({"name": ValidationError("name is required.", code="required")})
+        raise ValidationError({"name": ValidationError(_("name is required."), code="required")})
     integration = Integration(store=store, name=cleaned["name"])
     _apply(integration, _PLAIN_DEFAULTS | {name: value for name, value in cleaned.items() if value is not None})
     _apply_format_defaults(integration, keep=[name for name in _OF_THE_FORMAT if cleaned.get(name) is not None])
@@ -205,10 +206,10 @@ def _kept(cleaned: dict[str, Any], current: Integration, old_adapter: WireFormat
 def _check_together(integration: Integration) -> None:
     if not integration.url and not integration.connector:
         raise ValidationError(
-            {"url": ValidationError("url is required: the address to which deliveries are sent.", code="required")}
+            {"url": ValidationError(_("url is required: the address to which deliveries are sent."), code="required")}
         )
     if integration.auth_type == Integration.AuthType.HEADER and not integration.auth_header:
-        message = "auth_header is required with auth_type header: the name of the header that carries the token."
+        message = _("auth_header is required with auth_type header: the name of the header that carries the token.")
         raise ValidationError({"auth_header": ValidationError(message, code="required")})
 
 
@@ -248,7 +249,9 @@ def _save(integration: Integration) -> None:
         with transaction.atomic():
             integration.save()
     except IntegrityError:
-        message = f"There is already an integration {integration.slug!r} in this store. Choose another slug."
+        message = _("There is already an integration %(slug)r in this store. Choose another slug.") % {
+            "slug": integration.slug
+        }
         raise ValidationError({"slug": ValidationError(message, code="conflict")}) from None
 
 

@@ -7,14 +7,18 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import Integration, Objectives
 
 #: Seconds that an objective may allow from push to delivery: bounds of the bins that durations are counted in.
 WITHIN_CHOICES: Final = {
-    1: "1 second", 5: "5 seconds", 10: "10 seconds", 30: "30 seconds", 60: "1 minute", 300: "5 minutes",
-    900: "15 minutes", 3_600: "1 hour", 21_600: "6 hours", 86_400: "1 day",
+    1: gettext_lazy("1 second"), 5: gettext_lazy("5 seconds"), 10: gettext_lazy("10 seconds"),
+    30: gettext_lazy("30 seconds"), 60: gettext_lazy("1 minute"), 300: gettext_lazy("5 minutes"),
+    900: gettext_lazy("15 minutes"), 3_600: gettext_lazy("1 hour"), 21_600: gettext_lazy("6 hours"),
+    86_400: gettext_lazy("1 day"),
 }  # fmt: skip
 MOST_DAYS: Final = 30
 #: Waiting deliveries are counted up to 10,000 (fewer where many integrations have queues).
@@ -55,20 +59,22 @@ def set_objectives(*, integration: Integration, actor: Actor, **values: Any) -> 
 def _cleaned(name: str, value: Any) -> Any:
     """Raises ValidationError."""
     if name not in FIELDS:
-        raise ValidationError({name: "There is no such objective."})
+        raise ValidationError({name: _("There is no such objective.")})
     if value is None and name in ("target", "max_backlog", "max_wait"):
         return None
     is_number = type(value) is int or (isinstance(value, float) and math.isfinite(value))
     if name == "target":
         if not is_number or not 50 <= value <= 99.999:
-            raise ValidationError({name: "A target is a number from 50 to 99.999, in per cent."})
+            raise ValidationError({name: _("A target is a number from 50 to 99.999, in per cent.")})
         return round(float(value), 3)
     if not is_number or value != int(value):
-        raise ValidationError({name: "This must be a whole number."})
+        raise ValidationError({name: _("This must be a whole number.")})
     value = int(value)
     if name == "within" and value not in WITHIN_CHOICES:
-        raise ValidationError({name: f"Choose one of these seconds: {', '.join(map(str, WITHIN_CHOICES))}."})
+        raise ValidationError(
+            {name: _("Choose one of these seconds: %(choices)s.") % {"choices": ", ".join(map(str, WITHIN_CHOICES))}}
+        )
     limit = {"within": WAIT_LIMIT, "days": MOST_DAYS, "max_backlog": BACKLOG_LIMIT, "max_wait": WAIT_LIMIT}[name]
     if not 1 <= value <= limit:
-        raise ValidationError({name: f"This must be from 1 to {limit:,}."})
+        raise ValidationError({name: _("This must be from 1 to %(limit)s.") % {"limit": f"{limit:,}"}})
     return value

@@ -11,6 +11,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import Retention, Store
@@ -69,7 +70,7 @@ def set_retention(*, store: Store, actor: Actor, values: Mapping[str, Any]) -> R
     """
     cleaned = _clean(values)
     with transaction.atomic():
-        rule, _ = Retention.objects.select_for_update().get_or_create(store=store)
+        rule, _created = Retention.objects.select_for_update().get_or_create(store=store)
         before = {kind: getattr(rule, kind) for kind in KINDS}
         after = {**before, **cleaned}
         if before != after:
@@ -84,9 +85,14 @@ def _clean(values: Mapping[str, Any]) -> dict[str, int | None]:
     errors = {}
     for kind, days in values.items():
         if kind not in KINDS:
-            errors[kind] = ValidationError(f"Unknown kind {kind!r}. Choose among: {', '.join(KINDS)}.", code="invalid")
+            errors[kind] = ValidationError(
+                _("Unknown kind %(kind)r. Choose among: %(kinds)s.") % {"kind": kind, "kinds": ", ".join(KINDS)},
+                code="invalid",
+            )
         elif days is not None and (isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= DAYS_LIMIT):
-            errors[kind] = ValidationError(f"This is a whole number of days from 1 to {DAYS_LIMIT:,}.", code="invalid")
+            errors[kind] = ValidationError(
+                _("This is a whole number of days from 1 to %(limit)s.") % {"limit": f"{DAYS_LIMIT:,}"}, code="invalid"
+            )
     if errors:
         raise ValidationError(errors)
     return dict(values)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import ConfigVersion, Integration, Secret
@@ -24,7 +25,7 @@ def rotate_secret(*, integration: Integration, actor: Actor, now: datetime) -> s
     """
     style = _style_of(integration)
     if style is None:
-        raise ValidationError("This integration does not sign its requests, so it has no secret to rotate.")
+        raise ValidationError(_("This integration does not sign its requests, so it has no secret to rotate."))
     with transaction.atomic():
         ConfigVersion.lock()
         current = Integration.objects.select_for_update(no_key=True).get(id=integration.id)
@@ -59,7 +60,7 @@ def check_secret_fits(integration: Integration, secret: str) -> None:
     """Raises ValidationError where the integration's format does not sign, or not with such a secret."""
     style = _style_of(integration)
     if style is None:
-        raise ValidationError({"secret": "This integration does not sign its requests. Leave the secret out."})
+        raise ValidationError({"secret": _("This integration does not sign its requests. Leave the secret out.")})
     try:
         check_secret(style, secret)
     except ValueError as error:

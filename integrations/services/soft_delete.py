@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.utils.translation import gettext as _
 
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import ConfigVersion
@@ -38,7 +39,10 @@ def locked(row: M, *, has_credentials: bool = True, related: Sequence[str] = ())
     """`current`, but raises ValidationError (code `conflict`) if it was deleted meanwhile."""
     found = current(row, has_credentials=has_credentials, related=related)
     if found is None:
-        raise ValidationError(f"This {row._meta.verbose_name} was deleted meanwhile.", code="conflict")
+        raise ValidationError(
+            _("This has been deleted in the meantime (%(kind)s).") % {"kind": row._meta.verbose_name},
+            code="conflict",
+        )
     return found
 
 

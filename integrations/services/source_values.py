@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypedDict
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from integrations.foundation.hooks import expression_given
 from integrations.models import Source
@@ -50,8 +51,12 @@ def check_options(kind: SourceKind, options: Mapping[str, Any]) -> dict[str, Any
     kept: dict[str, Any] = {}
     for name, value in options.items():
         if name not in known:
-            offered = f"It has: {', '.join(known)}." if known else "It has none."
-            raise _wrong("options", f"The kind {kind.name} has no option {name!r}. {offered}")
+            offered = _("It has: %(known)s.") % {"known": ", ".join(known)} if known else _("It has none.")
+            raise _wrong(
+                "options",
+                _("The kind %(kind)s has no option %(option)r. %(offered)s")
+                % {"kind": kind.name, "option": name, "offered": offered},
+            )
         if value is not None and value != "":
             kept[name] = _option(known[name], value)
     return kept
@@ -72,17 +77,32 @@ def _wrong(field: str, message: str) -> ValidationError:
 def _option(option: Option, value: Any) -> Any:
     if option.is_number:
         if not is_integer(value) or not 1 <= value <= TOLERANCE_LIMIT:
-            raise _wrong("options", f"{option.name} must be a whole number of seconds, 1 to {TOLERANCE_LIMIT}.")
+            raise _wrong(
+                "options",
+                _("%(name)s must be a whole number of seconds, 1 to %(limit)s.")
+                % {"name": option.name, "limit": TOLERANCE_LIMIT},
+            )
         return value
     if option.choices:
         if value not in option.choices:
-            raise _wrong("options", f"{option.name} must be one of: {', '.join(option.choices)}.")
+            raise _wrong(
+                "options",
+                _("%(name)s must be one of: %(choices)s.")
+                % {"name": option.name, "choices": ", ".join(option.choices)},
+            )
         return value
     if not isinstance(value, str) or len(value) > OPTION_LIMIT:
-        raise _wrong("options", f"{option.name} must be a text of up to {OPTION_LIMIT} characters.")
+        raise _wrong(
+            "options",
+            _("%(name)s must be a text of up to %(limit)s characters.") % {"name": option.name, "limit": OPTION_LIMIT},
+        )
     if option.name in ("header", "timestamp_header"):
         if not _HEADER.fullmatch(value):
-            raise _wrong("options", f"{option.name}: {value[:100]!r} is not the name of a header, such as X-Signature.")
+            raise _wrong(
+                "options",
+                _("%(name)s: %(value)r is not the name of a header, such as X-Signature.")
+                % {"name": option.name, "value": value[:100]},
+            )
     else:
         _no_control(option, value)
     return value
@@ -97,13 +117,18 @@ def _no_control(option: Option, value: str) -> None:
 
 def _slug(value: Any) -> str:
     if not isinstance(value, str) or not _SLUG.fullmatch(value):
-        raise ValueError("A slug has 1 to 100 letters, digits, hyphens and underscores, such as stripe-live.")
+        raise ValueError(_("A slug has 1 to 100 letters, digits, hyphens and underscores, such as stripe-live."))
     return value
 
 
 def _choice(value: Any, choices: Mapping[str, Any] | list[str]) -> str:
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{value!r} is not known. Choose one of: {', '.join(choices)}."[:500])
+        raise ValueError(
+            (
+                _("%(value)r is not known. Choose one of: %(choices)s.")
+                % {"value": value, "choices": ", ".join(choices)}
+            )[:500]
+        )
     return value
 
 
@@ -114,19 +139,21 @@ def _secret(value: Any) -> str:
 
 def _options(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise ValueError('Options are a JSON object, such as {"header": "X-Signature"}.')
+        raise ValueError(_('Options are a JSON object, such as {"header": "X-Signature"}.'))
     return dict(value)
 
 
 def _mapping(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping):
-        raise ValueError('A mapping is a JSON object of JMESPath, such as {"topic": "body.type"}.')
+        raise ValueError(_('A mapping is a JSON object of JMESPath, such as {"topic": "body.type"}.'))
     kept: dict[str, str] = {}
     for name, text in value.items():
         if name not in MAPPED:
-            raise ValueError(f"{str(name)[:50]!r} cannot be mapped. Map {', '.join(MAPPED)}.")
+            raise ValueError(
+                _("%(name)r cannot be mapped. Map %(names)s.") % {"name": str(name)[:50], "names": ", ".join(MAPPED)}
+            )
         if text is not None and not isinstance(text, str):
-            raise ValueError(f"{name}: write a JMESPath expression as a text.")
+            raise ValueError(f"{name}: {_('Write a JMESPath expression as a text.')}")
         if text and text.strip():
             try:
                 expression_given(text)
@@ -138,7 +165,7 @@ def _mapping(value: Any) -> dict[str, str]:
 
 def _boolean(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("This is either true or false.")
+        raise ValueError(_("This is either true or false."))
     return value
 
 

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import ConfigVersion, Source, SourceAddress, SourceSecret, Store
@@ -32,7 +33,7 @@ def create_source(*, store: Store, actor: Actor, **values: Unpack[SourceValues])
     cleaned = clean_source_values(values)
     for name in ("name", "kind"):
         if name not in cleaned:
-            raise ValidationError({name: ValidationError(f"{name} is required.", code="required")})
+            raise ValidationError({name: ValidationError(_("%(name)s is required.") % {"name": name}, code="required")})
     source = Source(store=store, mode=cleaned.get("mode") or "")
     _apply(source, _DEFAULTS | {name: value for name, value in cleaned.items() if value is not None})
     source.mode = source.mode or source.adapter.default_mode
@@ -62,7 +63,7 @@ def update_source(*, source: Source, actor: Actor, **values: Unpack[SourceValues
         found = locked(source)
         before = {name: getattr(found, name) for name in _FIELDS}
         if cleaned.get("kind", found.kind) != found.kind:
-            raise ValidationError({"kind": "The kind of a source cannot be changed. Create another source."})
+            raise ValidationError({"kind": _("The kind of a source cannot be changed. Create another source.")})
         if cleaned.get("mode") is None:
             cleaned.pop("mode", None)
         _apply(found, {name: _DEFAULTS.get(name) if value is None else value for name, value in cleaned.items()})
@@ -122,7 +123,7 @@ def rotate_source_secret(*, source: Source, actor: Actor, now: datetime) -> str:
         kind = _kind_of(found)
         secret = kind.new_secret(found.options)
         if secret is None:
-            message = f"The {kind.key_label} of this kind comes from the sender. Enter the new one instead."
+            message = _("The secret of this kind comes from the sender. Enter the new one instead.")
             raise ValidationError(message)
         _replace_secret(found, secret, now)
         record_change(actor=actor, action="rotate secret", target=found, store=found.store)
@@ -140,7 +141,9 @@ def _kind_of(source: Source) -> SourceKind:
     try:
         return source.adapter
     except LookupError:
-        raise ValidationError(f"The kind {source.kind} is not available. This source can only be deleted.") from None
+        raise ValidationError(
+            _("The kind %(kind)s is not available. This source can only be deleted.") % {"kind": source.kind}
+        ) from None
 
 
 def _renew_secret(source: Source, given: str | None) -> None:
@@ -172,7 +175,7 @@ def _save(source: Source) -> None:
         with transaction.atomic():
             source.save()
     except IntegrityError:
-        message = f"There is already a source {source.slug!r} in this store. Choose another slug."
+        message = _("There is already a source %(slug)r in this store. Choose another slug.") % {"slug": source.slug}
         raise ValidationError({"slug": ValidationError(message, code="conflict")}) from None
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypedDict, Unpack
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import ConfigVersion, Store
@@ -30,7 +31,7 @@ def create_store(*, actor: Actor, **values: Unpack[StoreValues]) -> Store:
     """Raises ValidationError by field."""
     cleaned = _clean(values)
     if "name" not in cleaned:
-        raise ValidationError({"name": ValidationError("name is required.", code="required")})
+        raise ValidationError({"name": ValidationError(_("name is required."), code="required")})
     with transaction.atomic():
         ConfigVersion.lock()
         store = Store(**cleaned)
@@ -56,7 +57,7 @@ def update_store(*, store: Store, actor: Actor, **values: Unpack[StoreValues]) -
         if is_approved and not found.is_approval_required:
             require_approval(store=found, actor=actor)
         elif found.is_approval_required and not is_approved:
-            message = "Two people switch the second approver off, on the store's page in the admin."
+            message = _("Two people switch the second approver off, on the store's page in the admin.")
             raise ValidationError({"is_approval_required": message})
     store.refresh_from_db()
     return store
@@ -77,7 +78,7 @@ def _overrides(value: Any) -> dict[str, str]:
 
 def _boolean(value: Any) -> bool:
     if value is not None and not isinstance(value, bool):
-        raise ValueError("This is either true or false.")
+        raise ValueError(_("This is either true or false."))
     return bool(value)
 
 

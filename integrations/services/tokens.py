@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import AccessToken, Store
@@ -35,7 +36,7 @@ def issue_token(
     except ValueError as error:
         raise ValidationError({"name": str(error)}) from None
     if expires_at is not None and expires_at <= timezone.now():
-        raise ValidationError({"expires_at": "This time is in the past: the token would never work."})
+        raise ValidationError({"expires_at": _("This time is in the past: the token would never work.")})
     try:
         parse_addresses(addresses)
     except ValueError as error:
@@ -46,7 +47,7 @@ def issue_token(
                 store=store, name=name, scopes=scopes, expires_at=expires_at, addresses=addresses
             )
         except ValueError as error:
-            raise ValidationError({"scopes": f"{str(error)[:1].upper()}{str(error)[1:]}."}) from None
+            raise ValidationError({"scopes": str(error)}) from None
         _remember_issuers(token, actor)
         record_change(actor=actor, action="create", target=token, store=store, after=_shown(token))
     return token, text

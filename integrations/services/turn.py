@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from integrations.endpoint import endpoint_of
 from integrations.models import Integration, TurnContext
 from integrations.transport import Request, Response, TransportError, current_policy, send
@@ -104,7 +106,7 @@ def run_action(
 
 def _check(integration: Integration) -> None:
     if not integration.adapter.has_handshake:
-        raise NotTurn("Only integrations in turn format have a handshake, a context and actions.")
+        raise NotTurn(_("Only integrations in turn format have a handshake, a context and actions."))
 
 
 def _send(build: Any, integration: Integration, now: datetime) -> tuple[Response | None, str | None]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypedDict
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from integrations.connectors import CONNECTORS
 from integrations.foundation.strict_json import DocumentError, dump_document
@@ -93,29 +94,34 @@ def check_destination(url: str) -> None:
 def clean_line(value: Any, *, limit: int, is_required: bool = False) -> str:
     """Text on one line, without control characters, of at most `limit` characters. Raises ValueError."""
     if not isinstance(value, str):
-        raise ValueError("Write a text here.")
+        raise ValueError(_("Write a text here."))
     if _CONTROL.search(value):
-        raise ValueError("This contains a line break or another control character. Remove it.")
+        raise ValueError(_("This contains a line break or another control character. Remove it."))
     text = value.strip()
     if is_required and not text:
-        raise ValueError("This is empty. Write a name.")
+        raise ValueError(_("This is empty. Write a name."))
     if len(text) > limit:
-        raise ValueError(f"This has {len(text)} characters; at most {limit} are allowed. Shorten it.")
+        raise ValueError(
+            _("This has %(number)s characters; at most %(limit)s are allowed. Shorten it.")
+            % {"number": len(text), "limit": limit}
+        )
     return text
 
 
 def clean_parameters(value: Any) -> dict[str, Any]:
     """A JSON object that can be kept. Raises ValueError."""
     if not isinstance(value, Mapping):
-        raise ValueError('Parameters are a JSON object, such as {"from": "+15551234567"}.')
+        raise ValueError(_('Parameters are a JSON object, such as {"from": "+15551234567"}.'))
     try:
         size = len(dump_document(dict(value)).encode())
     except DocumentError as error:
         raise ValueError(error.message) from None
     except TypeError:
-        raise ValueError("Parameters hold something that JSON cannot express.") from None
+        raise ValueError(_("Parameters hold something that JSON cannot express.")) from None
     if size > PARAMETERS_LIMIT:
-        raise ValueError(f"Parameters have {size} bytes; {PARAMETERS_LIMIT} is the most.")
+        raise ValueError(
+            _("Parameters have %(number)s bytes; %(limit)s is the most.") % {"number": size, "limit": PARAMETERS_LIMIT}
+        )
     return dict(value)
 
 
@@ -133,19 +139,24 @@ def _name(value: Any) -> str:
 
 def _slug(value: Any) -> str:
     if not isinstance(value, str) or not _SLUG.fullmatch(value):
-        raise ValueError("A slug has 1 to 100 letters, digits, hyphens and underscores, such as shop-mirror.")
+        raise ValueError(_("A slug has 1 to 100 letters, digits, hyphens and underscores, such as shop-mirror."))
     return value
 
 
 def _url(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("Write the URL as a text.")
+        raise ValueError(_("Write the URL as a text."))
     return check_url(value.strip(" "), current_policy()) if value else ""
 
 
 def _choice(value: Any, choices: Mapping[str, Any] | list[str]) -> str:
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{value!r} is not known. Choose one of: {', '.join(choices)}."[:500])
+        raise ValueError(
+            (
+                _("%(value)r is not known. Choose one of: %(choices)s.")
+                % {"value": value, "choices": ", ".join(choices)}
+            )[:500]
+        )
     return value
 
 
@@ -158,8 +169,8 @@ def _auth_header(value: Any) -> str:
 
 def _token(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("Write the token as a text.")
-    check_header_value("that carries the token", value)
+        raise ValueError(_("Write the token as a text."))
+    check_header_value(_("with the token"), value)
     return value.strip()
 
 
@@ -171,7 +182,7 @@ def _secret(value: Any) -> str:
 
 def _headers(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping):
-        raise ValueError('Headers are a JSON object, such as {"X-Team": "shipping"}.')
+        raise ValueError(_('Headers are a JSON object, such as {"X-Team": "shipping"}.'))
     check_static_headers(value)
     return dict(value)
 
@@ -191,19 +202,23 @@ def _retry_policy(value: Any) -> str | list[float]:
 
 def _timeout(value: Any) -> float:
     if not is_number(value) or not 0 < value <= TIMEOUT_LIMIT:
-        raise ValueError(f"The timeout must be a number of seconds, more than 0 and at most {TIMEOUT_LIMIT}.")
+        raise ValueError(
+            _("The timeout must be a number of seconds, more than 0 and at most %(limit)s.") % {"limit": TIMEOUT_LIMIT}
+        )
     return float(value)
 
 
 def _max_in_flight(value: Any) -> int:
     if not is_integer(value) or not 1 <= value <= IN_FLIGHT_LIMIT:
-        raise ValueError(f"This is a whole number from 1 to {IN_FLIGHT_LIMIT}.")
+        raise ValueError(_("This is a whole number from 1 to %(limit)s.") % {"limit": IN_FLIGHT_LIMIT})
     return int(value)
 
 
 def _rate_limit(value: Any) -> float:
     if not is_number(value) or not 0 < value <= RATE_LIMIT:
-        raise ValueError(f"The rate is a number of requests per second, more than 0 and at most {RATE_LIMIT}.")
+        raise ValueError(
+            _("The rate is a number of requests per second, more than 0 and at most %(limit)s.") % {"limit": RATE_LIMIT}
+        )
     return float(value)
 
 
@@ -211,13 +226,13 @@ def _permanent_statuses(value: Any) -> list[int]:
     if not isinstance(value, list | tuple | set | frozenset) or not all(
         is_integer(status) and 100 <= status <= 599 for status in value
     ):
-        raise ValueError("This is a list of HTTP status codes from 100 to 599, such as [400, 410].")
+        raise ValueError(_("This is a list of HTTP status codes from 100 to 599, such as [400, 410]."))
     return sorted(set(value))
 
 
 def _boolean(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("This is either true or false.")
+        raise ValueError(_("This is either true or false."))
     return value
 
 

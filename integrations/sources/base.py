@@ -11,6 +11,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.foundation.strict_json import compact_json
 from integrations.security.signing import SecretStyle, check_secret, generate_secret
 
@@ -125,7 +127,7 @@ class Option:
 
 
 TOLERANCE_OPTION = Option(
-    "tolerance", "Tolerance", f"Seconds that a time stamp may be off; {TOLERANCE} by default.", is_number=True
+    "tolerance", _("Tolerance"), _("Seconds that a time stamp may be off; 300 by default."), is_number=True
 )
 
 
@@ -143,7 +145,7 @@ class SourceKind(Protocol):
     defaults: Mapping[str, str] = MappingProxyType({})
     key_from: KeyFrom = "ours"
     key_style: SecretStyle = "hub"
-    key_label: str = "Secret"
+    key_label: str = _("Secret")
     options: tuple[Option, ...] = ()
     methods: tuple[str, ...] = ("POST",)
     default_mode: Mode = "event"

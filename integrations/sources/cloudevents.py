@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.foundation.strict_json import compact_json
 from integrations.sources.base import Answer, Incoming, Item, Reading, SourceKind, Unreadable
 from integrations.sources.bodies import as_object, json_body, text_at, topic_of
@@ -21,9 +23,9 @@ BATCH_LIMIT = 1_000
 class CloudEventsSource(SourceKind):
     name = "cloudevents"
     label = "CloudEvents"
-    description = "Events of Knative, Azure Event Grid, Google Eventarc and all who speak CloudEvents 1.0."
+    description = _("Events of Knative, Azure Event Grid, Google Eventarc and whatever else speaks CloudEvents 1.0.")
     icon = '<path d="M7 18a4 4 0 0 1-.5-8A6 6 0 0 1 18 9.5 4.3 4.3 0 0 1 17 18z"/>'
-    setup = (
+    setup = _(
         "Enter this address as the sink, or the webhook, of the events. Send the token as Authorization: Bearer, or "
         "add ?token=… to the address."
     )
@@ -31,9 +33,9 @@ class CloudEventsSource(SourceKind):
         "topic": "body.type",
         "data": "body.data",
         "object_id": "body.subject",
-        "dedupe": "body.source and body.id",
+        "dedupe": _("body.source and body.id"),
     }
-    key_label = "Token"
+    key_label = _("Token")
     methods = ("POST", "OPTIONS")
 
     def probe(self, request: Incoming) -> Answer | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.foundation.strict_json import compact_json
 from integrations.sources.base import Answer, Incoming, Item, Reading, Rejected, SourceKind, Taken, json_answer
 from integrations.sources.bodies import json_object, text_at
@@ -15,15 +17,15 @@ from integrations.sources.proofs import basic_credentials, check_token
 
 class FlatSource(SourceKind):
     name = "flat"
-    label = "Flat JSON"
-    description = "One JSON object without an envelope, as Sarufi's chatbots send it, proven by a shared token."
+    label = _("Flat JSON")
+    description = _("One JSON object without an envelope, as Sarufi's chatbots send it, proven by a shared token.")
     icon = '<path d="M8 5c-3 0-1 6-4 7 3 1 1 7 4 7M16 5c3 0 1 6 4 7-3 1-1 7-4 7"/>'
-    setup = (
+    setup = _(
         "Enter this address as the webhook. Senders that can set a header send the token as Authorization: Bearer; "
         "for others, such as Sarufi, add ?token=…&intent=… to the address."
     )
-    defaults = {"intent": "query.intent, or body.intent", "topic": "flat.received where there is no intent"}
-    key_label = "Token"
+    defaults = {"intent": _("query.intent, or body.intent"), "topic": _("flat.received where there is no intent")}
+    key_label = _("Token")
 
     def verify(self, request: Incoming, secrets: Sequence[str], now: datetime) -> None:
         if credentials := basic_credentials(request):

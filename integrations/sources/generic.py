@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.foundation.strict_json import compact_json
 from integrations.security.signing import generate_secret
 from integrations.sources.base import TOLERANCE_OPTION, Incoming, Item, Option, Reading, Rejected, SourceKind
@@ -33,24 +35,26 @@ SIGNED, SIGNED_WITH_TIME = "{body}", "{timestamp}.{body}"
 
 class GenericSource(SourceKind):
     name = "generic"
-    label = "Any other sender"
-    description = (
+    label = _("Any other sender")
+    description = _(
         "JSON, forms or XML from anything that can post, proven by HMAC, token, basic, or a proxy's mTLS header."
     )
-    setup = "Enter this address at the sender, and give both sides the same secret."
+    setup = _("Enter this address at the sender, and give both sides the same secret.")
     defaults = {
-        "topic": "body.topic, body.type or body.event, else generic.received",
+        "topic": _("body.topic, body.type or body.event, else generic.received"),
         "object_id": "body.id",
-        "dedupe": "Idempotency-Key, else a hash of the body",
+        "dedupe": _("Idempotency-Key, else a hash of the body"),
     }
     options = (
-        Option("proof", "Proof", "How requests prove where they come from.", PROOFS),
-        Option("header", "Header", "The header that carries the signature, the token or the fingerprint."),
-        Option("algorithm", "Algorithm", "Of the HMAC; sha256 by default.", ALGORITHMS),
-        Option("encoding", "Encoding", "Of the signature; hex by default.", ENCODINGS),
-        Option("prefix", "Prefix", "Stands before the signature or the token, such as sha256= or “Bearer ”."),
-        Option("timestamp_header", "Time stamp header", "Unix seconds, signed too: {timestamp}.{body}."),
-        Option("signed", "Signed text", "What is signed, of {timestamp}, {url} and {body}, if it is something else."),
+        Option("proof", _("Proof"), _("How requests prove where they come from."), PROOFS),
+        Option("header", _("Header"), _("The header that carries the signature, the token or the fingerprint.")),
+        Option("algorithm", _("Algorithm"), _("Of the HMAC; sha256 by default."), ALGORITHMS),
+        Option("encoding", _("Encoding"), _("Of the signature; hex by default."), ENCODINGS),
+        Option("prefix", _("Prefix"), _("Stands before the signature or the token, such as sha256= or “Bearer ”.")),
+        Option("timestamp_header", _("Time stamp header"), _("Unix seconds, signed too: {timestamp}.{body}.")),
+        Option(
+            "signed", _("Signed text"), _("What is signed, of {timestamp}, {url} and {body}, if it is something else.")
+        ),
         TOLERANCE_OPTION,
     )
 

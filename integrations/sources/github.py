@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.foundation.strict_json import DocumentError, compact_json, parse_document
 from integrations.security.signing import hub_sha256
 from integrations.sources.base import Incoming, Item, Reading, SourceKind, Unreadable
@@ -16,15 +18,15 @@ from integrations.sources.proofs import check_signature
 class GithubSource(SourceKind):
     name = "github"
     label = "GitHub"
-    description = "Webhooks of repositories, organisations and apps on GitHub, and of Gitea and Forgejo."
+    description = _("Webhooks of repositories, organisations and apps on GitHub, and of Gitea and Forgejo.")
     icon = '<circle cx="6" cy="6" r="2"/><circle cx="6" cy="18" r="2"/><path d="M6 8v8M18 6c0 6-8 5-11 10"/>'
-    setup = (
+    setup = _(
         "In the repository, go to Settings → Webhooks → Add webhook. Enter this address as Payload URL, choose "
         "application/json, and enter the secret."
     )
     defaults = {
-        "topic": "X-GitHub-Event and body.action: issues.opened",
-        "object_id": "the id of that object",
+        "topic": _("X-GitHub-Event and body.action: issues.opened"),
+        "object_id": _("the id of that object"),
         "dedupe": 'headers."x-github-delivery"',
     }
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.foundation.strict_json import compact_json
 from integrations.object_types import KEY_PATTERN, singular
 from integrations.sources.base import Answer, Incoming, Item, Reading, SourceKind, Taken, Unreadable, json_answer
@@ -18,17 +20,21 @@ _ENVELOPE = ("request_id", "parameters", "summary", "last_poll")
 
 class HubSource(SourceKind):
     name = "hub"
-    label = "Hub"
-    description = (
+    label = _("Hub")
+    description = _(
         "Arrays of objects, or one object in an envelope, as Wombat, CenitHub and their integrations post them."
     )
     icon = '<circle cx="12" cy="12" r="3"/><path d="M12 3v6M12 15v6M3 12h6M15 12h6"/>'
-    setup = (
+    setup = _(
         "Post objects to this address as to the push API. Send the token as X-Hub-Access-Token or X-Hub-Token, as "
         "Authorization: Bearer, or behind the address as ?token=…."
     )
-    defaults = {"object_type": "the key of the array", "object_id": "body.id", "dedupe": "body.request_id, if any"}
-    key_label = "Token"
+    defaults = {
+        "object_type": _("the key of the array"),
+        "object_id": "body.id",
+        "dedupe": _("body.request_id, if any"),
+    }
+    key_label = _("Token")
     default_mode = "record"
 
     def verify(self, request: Incoming, secrets: Sequence[str], now: datetime) -> None:

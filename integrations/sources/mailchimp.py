@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.sources.base import Answer, Incoming, Item, Reading, SourceKind, Taken
 from integrations.sources.bodies import FORM, form_fields, text_at, topic_of
 from integrations.sources.proofs import check_token
@@ -15,15 +17,15 @@ from integrations.sources.proofs import check_token
 class MailchimpSource(SourceKind):
     name = "mailchimp"
     label = "Mailchimp"
-    description = "Subscribes, unsubscribes and changes of a Mailchimp audience."
+    description = _("Subscribes, unsubscribes and changes of a Mailchimp audience.")
     icon = '<path d="M3 6h18v12H3z"/><path d="m3 7 9 7 9-7"/>'
-    setup = (
+    setup = _(
         "In Mailchimp, open the audience → Settings → Webhooks → Create New Webhook and enter this address. Mailchimp "
         "does not sign: the address itself is the secret. With a token set here, add ?token=… to it."
     )
-    defaults = {"topic": "body.type", "object_id": "body.data.id", "dedupe": "a hash of the form"}
+    defaults = {"topic": "body.type", "object_id": "body.data.id", "dedupe": _("a hash of the form")}
     key_from = "none"
-    key_label = "Token"
+    key_label = _("Token")
     methods = ("POST", "GET", "HEAD")
 
     def probe(self, request: Incoming) -> Answer | None:

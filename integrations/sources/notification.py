@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.foundation.strict_json import compact_json
 from integrations.security.signing import hub_sha1, hub_sha256
 from integrations.sources.base import Answer, Incoming, Item, Reading, SourceKind, Taken, json_answer
@@ -16,14 +18,14 @@ from integrations.sources.proofs import check_signature
 class NotificationSource(SourceKind):
     name = "notification"
     label = "Intercom"
-    description = "Intercom's notifications, and those of other Hookdesks in the format notification."
+    description = _("Intercom's notifications, and those of other Hookdesks in the format notification.")
     icon = '<path d="M6 4h12v14l-3-2H6z"/><path d="M9 8h6M9 12h4"/>'
-    setup = (
+    setup = _(
         "In Intercom's developer hub, enter this address under Webhooks and choose topics. The secret is the app's "
         "client secret, or the hub_secret of a subscription made by the API."
     )
     defaults = {"topic": "body.topic", "object_id": "body.data.item.id", "dedupe": "body.id"}
-    key_label = "Hub secret"
+    key_label = _("Hub secret")
     methods = ("POST", "HEAD")
 
     def probe(self, request: Incoming) -> Answer | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.foundation.strict_json import compact_json
 from integrations.sources.base import Answer, Incoming, Item, Reading, SourceKind, Taken, Unreadable, json_answer
 from integrations.sources.bodies import json_object, text_at, topic_of
@@ -15,19 +17,19 @@ from integrations.sources.proofs import base64_hmac, check_signature
 class ShopifySource(SourceKind):
     name = "shopify"
     label = "Shopify"
-    description = "Webhooks of a Shopify shop or app: orders, products, customers, fulfilments."
+    description = _("Webhooks of a Shopify shop or app: orders, products, customers, fulfilments.")
     icon = '<path d="M5 8h14l1 12H4z"/><path d="M9 8V7a3 3 0 0 1 6 0v1"/>'
-    setup = (
+    setup = _(
         "In Shopify, go to Settings → Notifications → Webhooks, choose JSON and enter this address. The secret is "
         "shown below the list (“signed with …”); for an app, it is the client secret."
     )
     defaults = {
-        "topic": 'headers."x-shopify-topic", as orders.create',
+        "topic": _('headers."x-shopify-topic", as orders.create'),
         "object_id": "body.id",
         "dedupe": 'headers."x-shopify-webhook-id"',
     }
     key_from = "theirs"
-    key_label = "Signing secret"
+    key_label = _("Signing secret")
 
     def verify(self, request: Incoming, secrets: Sequence[str], now: datetime) -> None:
         given = [request.header("x-shopify-hmac-sha256")]

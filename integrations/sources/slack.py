@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.foundation.strict_json import DocumentError, compact_json, parse_document
 from integrations.sources.base import (
     TOLERANCE_OPTION,
@@ -25,19 +27,19 @@ from integrations.sources.proofs import check_signature, check_time, hex_hmac
 class SlackSource(SourceKind):
     name = "slack"
     label = "Slack"
-    description = "Events, buttons and slash commands of a Slack app; the challenge is answered."
+    description = _("Events, buttons and slash commands of a Slack app; the challenge is answered.")
     icon = '<path d="M10 3v18M15 3v18M3 9h18M3 15h18"/>'
-    setup = (
-        "Copy the app's signing secret (Basic Information → App Credentials) to here first. Then enter this address "
+    setup = _(
+        "Copy the app's signing secret (Basic Information → App Credentials) here first. Then enter this address "
         "under Event Subscriptions, Interactivity or Slash Commands."
     )
     defaults = {
-        "topic": "body.event.type, body.type or slash_command",
-        "data": "body.event, or the whole body",
-        "dedupe": "body.event_id or body.trigger_id",
+        "topic": _("body.event.type, body.type or slash_command"),
+        "data": _("body.event, or the whole body"),
+        "dedupe": _("body.event_id or body.trigger_id"),
     }
     key_from = "theirs"
-    key_label = "Signing secret"
+    key_label = _("Signing secret")
     options = (TOLERANCE_OPTION,)
 
     def verify(self, request: Incoming, secrets: Sequence[str], now: datetime) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.utils.translation import gettext_noop as _
 
 from integrations.foundation.strict_json import compact_json
 from integrations.security.signing import check_secret, standard_signature
@@ -22,9 +23,9 @@ PUBLIC_KEY_PREFIX = "whpk_"
 class StandardSource(SourceKind):
     name = "standard"
     label = "Standard Webhooks"
-    description = "Signed JSON as Svix, OpenAI, Supabase and other Hookdesks send it, by HMAC or ed25519."
+    description = _("Signed JSON as Svix, OpenAI, Supabase and other Hookdesks send it, by HMAC or ed25519.")
     icon = '<path d="M12 3 4 6v6c0 5 3.5 8 8 9 4.5-1 8-4 8-9V6z"/><path d="m9 12 2 2 4-4"/>'
-    setup = (
+    setup = _(
         "Add an endpoint at the sender with this address. Where the sender makes the secret (whsec_… or, for ed25519, "
         "whpk_…), enter it here; else give the sender ours."
     )

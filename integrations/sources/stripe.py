@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.foundation.strict_json import compact_json
 from integrations.sources.base import (
     TOLERANCE_OPTION,
@@ -24,9 +26,9 @@ from integrations.sources.proofs import check_signature, check_time, hex_hmac
 class StripeSource(SourceKind):
     name = "stripe"
     label = "Stripe"
-    description = "Events of a Stripe account, such as payments, invoices and subscriptions."
+    description = _("Events of a Stripe account, such as payments, invoices and subscriptions.")
     icon = '<rect x="3" y="6" width="18" height="12" rx="2"/><path d="M3 10h18M7 14h3"/>'
-    setup = (
+    setup = _(
         "In Stripe's Workbench, go to Webhooks → Add destination, choose events and enter this address. Stripe then "
         "shows the signing secret (whsec_…): enter it here."
     )
@@ -37,7 +39,7 @@ class StripeSource(SourceKind):
         "dedupe": "body.id",
     }
     key_from = "theirs"
-    key_label = "Signing secret"
+    key_label = _("Signing secret")
     options = (TOLERANCE_OPTION,)
 
     def verify(self, request: Incoming, secrets: Sequence[str], now: datetime) -> None:

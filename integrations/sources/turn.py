@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.foundation.strict_json import DocumentError, compact_json, parse_document
 from integrations.security.signing import turn_signature
 from integrations.sources.base import Answer, Incoming, Item, Reading, SourceKind, Taken, json_answer
@@ -22,16 +24,18 @@ CAPABILITIES = {"actions": False, "suggested_responses": False, "context_objects
 class TurnSource(SourceKind):
     name = "turn"
     label = "Turn.io"
-    description = "Turn.io's webhooks and custom integrations: messages of a chat, signed; the handshake is answered."
+    description = _(
+        "Turn.io's webhooks and custom integrations: messages of a chat, signed; the handshake is answered."
+    )
     icon = '<path d="M4 5h16v11H10l-5 4v-4H4z"/>'
-    setup = (
+    setup = _(
         "In Turn.io, add a webhook or a custom integration with this address. Turn.io then shows a secret: enter it "
-        "here. Until then its requests are refused, but for the handshake."
+        "here. Until then its requests are refused, except for the handshake."
     )
     defaults = {
-        "topic": "message.received, or message.<status>",
+        "topic": _("message.received, or message.<status>"),
         "object_id": "body.messages[0].id",
-        "dedupe": "the ids of messages and statuses",
+        "dedupe": _("the ids of messages and statuses"),
     }
     key_from = "theirs"
     key_style = "turn"

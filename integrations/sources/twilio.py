@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.sources.base import Answer, Incoming, Item, Reading, Rejected, SourceKind, Taken
 from integrations.sources.bodies import FORM, as_object, form_pairs, json_body, text_at, topic_of
 from integrations.sources.proofs import base64_hmac, is_any, require_secrets
@@ -19,15 +21,15 @@ EMPTY_TWIML = b'<?xml version="1.0" encoding="UTF-8"?><Response></Response>'
 class TwilioSource(SourceKind):
     name = "twilio"
     label = "Twilio"
-    description = "Incoming messages and calls, and their statuses, from Twilio."
+    description = _("Incoming messages and calls, and their statuses, from Twilio.")
     icon = '<circle cx="12" cy="12" r="9"/><path d="M9 9h.01M15 9h.01M9 15h.01M15 15h.01"/>'
-    setup = (
-        "Copy the account's Auth Token to here. In Twilio's console, enter this address at the phone number or the "
+    setup = _(
+        "Copy the account's Auth Token here. In Twilio's console, enter this address at the phone number or the "
         "messaging service: “A message comes in”, or as status callback. The address must be the public one."
     )
     defaults = {
-        "topic": "message.received, message.<status> or call.<status>",
-        "object_id": "body.MessageSid or body.CallSid",
+        "topic": _("message.received, message.<status> or call.<status>"),
+        "object_id": _("body.MessageSid or body.CallSid"),
         "dedupe": 'headers."i-twilio-idempotency-token"',
     }
     key_from = "theirs"

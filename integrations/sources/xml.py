@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.sources.base import Incoming, Item, Reading, SourceKind, Unreadable
 from integrations.sources.bodies import text_at
 from integrations.sources.proofs import check_token
@@ -19,13 +21,13 @@ KEY_HEADERS = ("x-spiffy-stores-id", "x_spiffy_stores_id")
 class XmlSource(SourceKind):
     name = "xml"
     label = "Spiffy Stores"
-    description = "Orders in XML with Rails' type attributes, as Spiffy Stores posts them."
+    description = _("Orders in XML with Rails' type attributes, as Spiffy Stores posts them.")
     icon = '<path d="m8 7-5 5 5 5M16 7l5 5-5 5M14 5l-4 14"/>'
-    setup = (
+    setup = _(
         "In Spiffy Stores, go to Accounts → Notifications, add a web hook with this address, and enter the Web Hook "
         "Key shown below the list of notifications here as the secret."
     )
-    defaults = {"object_type": "the root element: order", "object_id": "body.id"}
+    defaults = {"object_type": _("the root element: order"), "object_id": "body.id"}
     key_from = "theirs"
     key_label = "Web Hook Key"
     default_mode = "record"

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from integrations.foundation.texts import texts_in
 from integrations.transport.base import Headers
 from integrations.transport.header_rules import FORBIDDEN_IN_VALUE, HEADER_NAME, is_latin_1
@@ -23,15 +25,21 @@ MAX_VALUE_LENGTH = 4096
 def check_header_value(name: str, value: str) -> None:
     """Raise ValueError if `value` cannot be sent: line breaks, control characters, or characters outside latin-1."""
     if not isinstance(value, str):
-        raise ValueError(f"The value of the header {name} is not text.")
+        raise ValueError(_("The value of the header %(name)s is not text.") % {"name": name})
     if FORBIDDEN_IN_VALUE.search(value):
-        raise ValueError(f"The value of the header {name} contains a line break or another control character.")
+        raise ValueError(
+            _("The value of the header %(name)s contains a line break or another control character.") % {"name": name}
+        )
     if not is_latin_1(value):
         raise ValueError(
-            f"The value of the header {name} contains a character outside ISO-8859-1, which HTTP cannot send."
+            _("The value of the header %(name)s contains a character outside ISO-8859-1, which HTTP cannot send.")
+            % {"name": name}
         )
     if len(value) > MAX_VALUE_LENGTH:
-        raise ValueError(f"The value of the header {name} is longer than {MAX_VALUE_LENGTH} characters.")
+        raise ValueError(
+            _("The value of the header %(name)s is longer than %(limit)s characters.")
+            % {"name": name, "limit": MAX_VALUE_LENGTH}
+        )
 
 
 def auth_headers(endpoint: Endpoint) -> Headers:
@@ -93,7 +101,7 @@ def prepare(endpoint: Endpoint) -> Prepared:
     try:
         for name, value in headers:
             if not HEADER_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is not a header name.")
+                raise ValueError(_("%(name)r is not a header name.") % {"name": name})
             check_header_value(name, value)
     except ValueError as error:
         raise PayloadError("configuration", f"{error} Correct it in the integration.") from error

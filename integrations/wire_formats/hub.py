@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.foundation.strict_json import compact_json
 from integrations.transport.base import Request, Response
 from integrations.wire_formats.base import URL_AND_AUTH, Message, Outcome, PayloadError, PollWindow, WireFormat
@@ -21,8 +23,8 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 
 class HubFormat(WireFormat):
     name = "hub"
-    label = "Hub"
-    description = "A request id, parameters and one object; the answer may set parameters and push objects back."
+    label = _("Hub")
+    description = _("A request id, parameters and one object; the answer may set parameters and push objects back.")
     icon = '<circle cx="12" cy="12" r="3"/><path d="M12 3v6M12 15v6M3 12h6M15 12h6"/>'
     form_fields = (*URL_AND_AUTH, "parameters")
     is_pollable = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.foundation.strict_json import compact_json
 from integrations.security.signing import hub_sha1, hub_sha256
 from integrations.transport.base import Headers, Request, Response
@@ -12,8 +14,8 @@ from integrations.wire_formats.responses import read_status
 
 class NotificationFormat(WireFormat):
     name = "notification"
-    label = "Notification"
-    description = "A notification_event envelope with topic and item, signed with X-Hub-Signature, as Intercom's."
+    label = _("Notification")
+    description = _("A notification_event envelope with topic and item, signed with X-Hub-Signature, as Intercom's.")
     icon = '<path d="M6 16v-5a6 6 0 0 1 12 0v5l2 2H4zM10 21h4"/>'
     own_headers = ("x-hub-signature",)
     pings_new_subscriptions = True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.foundation.strict_json import compact_json
 from integrations.security import signing
 from integrations.transport.base import Request, Response
@@ -18,7 +20,7 @@ REFUSING_STATUSES = frozenset({400, 410, 413, 422})
 class StandardFormat(WireFormat):
     name = "standard"
     label = "Standard Webhooks"
-    description = "Signed JSON as the Standard Webhooks specification has it; any of its libraries verifies it."
+    description = _("Signed JSON as the Standard Webhooks specification has it; any of its libraries verifies it.")
     icon = '<path d="M4 6h16v12H4zM8 10h8M8 14h5"/>'
     default_permanent_statuses = REFUSING_STATUSES
     signature_style = "standard"

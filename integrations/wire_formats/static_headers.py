@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from django.utils.translation import gettext as _
+
 from integrations.transport.header_rules import FRAMING_HEADERS, HEADER_NAME
 from integrations.wire_formats import WIRE_FORMATS
 from integrations.wire_formats.auth import check_header_value
@@ -23,25 +25,30 @@ def check_static_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]])
     """Raise ValueError with a message for staff if the extra headers cannot be sent."""
     pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
     if len(pairs) > MAX_STATIC_HEADERS:
-        raise ValueError(f"At most {MAX_STATIC_HEADERS} extra headers are allowed; these are {len(pairs)}.")
+        raise ValueError(
+            _("At most %(limit)s extra headers are allowed; these are %(number)s.")
+            % {"limit": MAX_STATIC_HEADERS, "number": len(pairs)}
+        )
     seen: set[str] = set()
     for name, value in pairs:
         check_header_name(name)
         check_header_value(name, value)
         if _plain(name) in CREDENTIAL_HEADERS:
-            raise ValueError(f"The header {name} carries a credential: use the integration's auth type instead.")
+            raise ValueError(
+                _("The header %(name)s carries a credential: use the integration's auth type instead.") % {"name": name}
+            )
         if _plain(name) in seen:
-            raise ValueError(f"The header {name} is given twice.")
+            raise ValueError(_("The header %(name)s is given twice.") % {"name": name})
         seen.add(_plain(name))
 
 
 def check_header_name(name: str) -> None:
     """Raise ValueError if `name` is not a valid header name or is reserved. Also used for `auth_header`."""
     if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is not a header name: use letters, digits and hyphens.")
+        raise ValueError(_("%(name)r is not a header name: use letters, digits and hyphens.") % {"name": name})
     of_formats = tuple(prefix for wire_format in WIRE_FORMATS.values() for prefix in wire_format.own_headers)
     if _plain(name) in RESERVED_HEADERS or _plain(name).startswith(of_formats):
-        raise ValueError(f"The header {name} is reserved: Hookdesk sets it itself.")
+        raise ValueError(_("The header %(name)s is reserved: Hookdesk sets it itself.") % {"name": name})
 
 
 def _plain(name: str) -> str:

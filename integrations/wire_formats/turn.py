@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.foundation.strict_json import compact_json
 from integrations.security.signing import turn_signature
 from integrations.transport.base import Headers, Request, Response
@@ -28,7 +30,7 @@ CONTEXT_TYPES = ("table", "ordered-list")
 class TurnFormat(WireFormat):
     name = "turn"
     label = "Turn.io"
-    description = "Signed JSON to one address that also offers context, suggested replies and actions for a chat."
+    description = _("Signed JSON to one address that also offers context, suggested replies and actions for a chat.")
     icon = '<path d="M4 5h16v11H10l-5 4v-4H4z"/>'
     form_fields = ("url", "auth_type", "token")
     own_headers = ("x-turn-hook-signature",)

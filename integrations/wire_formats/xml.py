@@ -10,6 +10,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.object_types import singular
 from integrations.transport.base import Headers, Request, Response
 from integrations.wire_formats.auth import check_header_value
@@ -35,8 +37,8 @@ _DATE_TIME = re.compile(
 
 class XmlFormat(WireFormat):
     name = "xml"
-    label = "Rails XML"
-    description = "The object as XML with Rails' type attributes, as Spiffy Stores posts orders; 200–399 is success."
+    label = _("Rails XML")
+    description = _("The object as XML with Rails' type attributes, as Spiffy Stores posts orders; 200–399 is success.")
     icon = '<path d="m8 7-5 5 5 5M16 7l5 5-5 5M14 5l-4 14"/>'
     form_fields = ("url", "additional_data", "auth_type", "auth_header", "token")
     own_headers = ("x-spiffy-stores-",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -58,20 +59,27 @@ def notification_of(request: Request, notification_id: str) -> Notification:
     return found
 
 
+STATUS = OpenApiParameter("status", str, enum=Notification.Status.values)
+
+
+def notifications_asked(request: Request) -> QuerySet[Notification]:
+    """Those that the filter of the query string chooses. Raises parameter_invalid."""
+    rows = Notification.objects.filter(store_id=principal_of(request).store_id)
+    if "status" in request.query_params:
+        if (status := query_text(request, "status")) not in Notification.Status.values:
+            raise invalid("status must be open or resolved.", "status")
+        rows = rows.filter(status=status)
+    return rows
+
+
 class NotificationsView(APIView):
     @extend_schema(
         operation_id="list_notifications",
-        parameters=[OpenApiParameter("status", str, enum=Notification.Status.values), CURSOR, LIMIT],
+        parameters=[STATUS, CURSOR, LIMIT],
         responses=answers(page_of(NotificationSerializer, "Notification"), more=(400,)),
     )
     def get(self, request: Request) -> Response:
-        rows = Notification.objects.filter(store_id=principal_of(request).store_id).select_related(
-            "integration", "failure_group"
-        )
-        if "status" in request.query_params:
-            if (status := query_text(request, "status")) not in Notification.Status.values:
-                raise invalid("status must be open or resolved.", "status")
-            rows = rows.filter(status=status)
+        rows = notifications_asked(request).select_related("integration", "failure_group")
         return page(request, rows, notification_json, by=("created_at", "id"))
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from django.utils.translation import gettext as _
+
+from integrations.foundation.languages import english
 from integrations.foundation.texts import shortened
 from integrations.security.redaction import redact_text
 from integrations.transport import (
@@ -24,6 +27,8 @@ from integrations.wire_formats.base import USER_AGENT
 from notifications.texts import Incident
 
 if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
     from notifications.models import Channel
 
 #: Maximum seconds for sending one message.
@@ -59,14 +64,17 @@ class Field:
     """One field of a kind. A secret one is never shown again. `help` is a sentence for the form."""
 
     name: str
-    label: str
-    help: str = ""
+    label: StrOrPromise
+    help: StrOrPromise = ""
     is_required: bool = True
     is_secret: bool = False
 
 
 class ChannelError(Exception):
-    """The message was not sent. `permanent`: a retry cannot succeed. `status`: the receiver's HTTP status, if any."""
+    """The message was not sent. `permanent`: a retry cannot succeed. `status`: the receiver's HTTP status, if any.
+
+    `message` is kept with the channel, and answered by the API: in English.
+    """
 
     def __init__(self, message: str, *, permanent: bool, status: int | None = None) -> None:
         super().__init__(message)
@@ -89,8 +97,8 @@ class Provider:
     status: int | None = field(default=None, init=False)
 
     name: ClassVar[str]
-    label: ClassVar[str]
-    description: ClassVar[str]
+    label: ClassVar[StrOrPromise]
+    description: ClassVar[StrOrPromise]
     icon: ClassVar[str] = '<path d="M6 16V11a6 6 0 0 1 12 0v5l2 2H4zM10 20h4"/>'
     fields: ClassVar[tuple[Field, ...]] = ()
     follows: ClassVar[frozenset[Event]] = frozenset()
@@ -99,7 +107,7 @@ class Provider:
     columns: ClassVar[frozenset[str]] = frozenset()
 
     def send(self, message: OutgoingMessage) -> str:
-        """Return when the message was accepted; raises ChannelError.
+        """Return when the message was accepted; raises ChannelError. The language of the staff is active.
 
         The result is what a follow-up needs to change this message; empty if it cannot be changed.
         """
@@ -112,7 +120,7 @@ class Provider:
     def check(cls, options: Mapping[str, str]) -> dict[str, str]:
         """Return what is wrong with the fields, by field, in sentences for staff. `url` must be one to send to."""
         wrong = {
-            each.name: f"{each.label} is required."
+            each.name: _("%(label)s is required.") % {"label": each.label}
             for each in cls.fields
             if each.is_required and not options.get(each.name)
         }
@@ -123,7 +131,7 @@ class Provider:
     @classmethod
     def target(cls, options: Mapping[str, str]) -> str:
         """Return where messages go, as shown to staff: nothing secret."""
-        return cls.label
+        return str(cls.label)
 
     def call(
         self, method: str, url: str, body: Any, *, headers: Headers = (), secrets: tuple[str, ...] = ()
@@ -134,7 +142,7 @@ class Provider:
         response = transmit(Request(method, url, (*common, *headers), content, TIMEOUT, secrets))
         self.status = response.status
         if not 200 <= response.status < 300:
-            raise refused(self.label, response, secrets)
+            raise refused(str(self.label), response, secrets)
         return response
 
     def option(self, name: str) -> str:
@@ -145,7 +153,8 @@ class Provider:
 def transmit(request: Request) -> Response:
     """Send through Hookdesk's transport, with its address guard and a deadline. Raises ChannelError."""
     try:
-        return send(request, current_policy())
+        with english():
+            return send(request, current_policy())
     except TransportError as error:
         raise ChannelError(redact_text(error.message, request.secrets), permanent=error.permanent) from error
 

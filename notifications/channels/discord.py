@@ -8,9 +8,12 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from integrations.foundation.texts import shortened
 from notifications.channels.base import Field, OutgoingMessage, Provider, json_object
-from notifications.texts import lines, title
+from notifications.texts import facts_of, lines, title
 
 _COLOURS = {"opened": 0xD92D20, "resolved": 0x079455, "test": 0x475467}
 _TITLE_LIMIT, _DESCRIPTION_LIMIT, _VALUE_LIMIT, _CONTENT_LIMIT = 256, 4_096, 1_024, 2_000
@@ -19,9 +22,17 @@ _TITLE_LIMIT, _DESCRIPTION_LIMIT, _VALUE_LIMIT, _CONTENT_LIMIT = 256, 4_096, 1_0
 class Discord(Provider):
     name = "discord"
     label = "Discord"
-    description = "Messages in a channel, which are edited when the case is resolved."
+    description = gettext_lazy("Messages in a channel, which are edited when the case is resolved.")
     icon = '<path d="M5 7c4-2 10-2 14 0l1 10-4 2-1-2H9l-1 2-4-2zM9 12v1M15 12v1"/>'
-    fields = (Field("url", "Webhook URL", "Channel settings, Integrations, Webhooks, Copy Webhook URL.", True, True),)
+    fields = (
+        Field(
+            "url",
+            gettext_lazy("Webhook URL"),
+            gettext_lazy("In Discord: channel settings, Integrations, Webhooks, Copy Webhook URL."),
+            True,
+            True,
+        ),
+    )
     follows = frozenset({"resolved"})
 
     def send(self, message: OutgoingMessage) -> str:
@@ -53,15 +64,10 @@ def _content(message: OutgoingMessage) -> dict[str, Any]:
         text, embed["url"] = "\n".join(lines(message.incidents)), message.link
     else:
         [incident] = message.incidents
-        text, embed["url"] = incident.summary or "No message.", incident.link
-        facts = {
-            "Store": incident.store,
-            "Integration": incident.integration,
-            "Failures": str(incident.occurrences),
-            f"{message.event.capitalize()} by": incident.by,
-        }
+        text, embed["url"] = incident.summary or _("No message."), incident.link
         embed["fields"] = [
-            {"name": key, "value": shortened(facts[key], _VALUE_LIMIT), "inline": True} for key in facts if facts[key]
+            {"name": label, "value": shortened(value, _VALUE_LIMIT), "inline": True}
+            for label, value in facts_of(incident, message.event).items()
         ]
         if incident.since:
             embed["timestamp"] = incident.since

@@ -9,6 +9,8 @@ from urllib.parse import quote
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.transport import Request
 from notifications.channels.base import TIMEOUT, ChannelError, Field, OutgoingMessage, Provider, transmit
@@ -23,10 +25,12 @@ class Email(Provider):
     """Sends from the channel's sender, or from `DEFAULT_FROM_EMAIL`."""
 
     name = "email"
-    label = "E-mail"
-    description = "Mail to one or more addresses, through the installation's mail server."
+    label = gettext_lazy("E-mail")
+    description = gettext_lazy("E-mail to one or more addresses, through the installation’s mail server.")
     icon = '<path d="M4 6h16v12H4zM4 7l8 6 8-6"/>'
-    fields = (Field("sender", "From", "Empty: the installation's sender.", is_required=False),)
+    fields = (
+        Field("sender", gettext_lazy("From"), gettext_lazy("Empty: the installation’s sender."), is_required=False),
+    )
     columns = frozenset({"sender"})
     has_recipients = True
 
@@ -38,7 +42,7 @@ class Email(Provider):
         try:
             validate_email(recipient)
         except ValidationError:
-            raise ValueError(f"{recipient!r} is not an e-mail address.") from None
+            raise ValueError(_("%(address)r is not an e-mail address.") % {"address": recipient}) from None
 
     def send(self, message: OutgoingMessage) -> str:
         mail = {

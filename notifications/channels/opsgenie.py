@@ -8,10 +8,13 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from integrations.connectors.base import base_url
 from integrations.foundation.texts import shortened
 from notifications.channels.base import Field, OutgoingMessage, Provider
-from notifications.texts import Incident, how_many
+from notifications.texts import HEADS, Incident, how_many
 
 VENDOR_URL = "https://api.opsgenie.com"
 _ACTIONS = {"acknowledged": "acknowledge", "resolved": "close"}
@@ -22,9 +25,19 @@ _MESSAGE_LIMIT, _DESCRIPTION_LIMIT, _ENTITY_LIMIT, _NOTE_LIMIT = 130, 15_000, 51
 class Opsgenie(Provider):
     name = "opsgenie"
     label = "Opsgenie"
-    description = "An alert per case: created when it opens, acknowledged when it is assigned, closed with it."
+    description = gettext_lazy(
+        "An alert per case: created when it opens, acknowledged when it is assigned, closed when it is resolved."
+    )
     icon = '<path d="M12 3a4 4 0 1 1 0 8 4 4 0 0 1 0-8zM5 14c4 2 10 2 14 0-1 4-4 6-7 7-3-1-6-3-7-7z"/>'
-    fields = (Field("api_key", "API key", "Of an API integration that may create and update alerts.", True, True),)
+    fields = (
+        Field(
+            "api_key",
+            gettext_lazy("API key"),
+            gettext_lazy("Of an API integration that may create and update alerts."),
+            True,
+            True,
+        ),
+    )
     follows = frozenset({"acknowledged", "resolved"})
     gathers = False
 
@@ -33,13 +46,13 @@ class Opsgenie(Provider):
             # A test is closed at once.
             alias = f"hookdesk-test-{self.channel.pk}"
             self._post("", {"message": shortened(message.text, _MESSAGE_LIMIT), "alias": alias, "priority": "P5"})
-            self._follow(alias, "close", "Hookdesk", "The end of the test.")
+            self._follow(alias, "close", "Hookdesk", _("End of the test."))
         for incident in message.incidents:
             if message.event == "opened":
                 self._post("", _alert(incident))
             else:
                 action = _ACTIONS[message.event]
-                self._follow(incident.key, action, incident.by, f"{message.event.capitalize()}. {incident.link}")
+                self._follow(incident.key, action, incident.by, f"{HEADS[message.event]}. {incident.link}")
         return ""
 
     def _follow(self, alias: str, action: str, user: str, note: str) -> None:
@@ -56,9 +69,7 @@ def _alert(incident: Incident) -> dict[str, Any]:
     return {
         "message": shortened(f"{incident.place}: {incident.summary}", _MESSAGE_LIMIT),
         "alias": incident.key,
-        "description": shortened(
-            f"{incident.summary}\n\n{how_many(incident)}. Resolve: {incident.link}", _DESCRIPTION_LIMIT
-        ),
+        "description": shortened(f"{incident.summary}\n\n{_how_many_and_where(incident)}", _DESCRIPTION_LIMIT),
         "entity": shortened(incident.integration or incident.store, _ENTITY_LIMIT),
         "source": "Hookdesk",
         "priority": _PRIORITIES.get(incident.level, "P3"),
@@ -71,3 +82,7 @@ def _alert(incident: Incident) -> dict[str, Any]:
             "link": incident.link,
         },
     }
+
+
+def _how_many_and_where(incident: Incident) -> str:
+    return _("%(how_many)s. Resolve: %(link)s") % {"how_many": how_many(incident), "link": incident.link}

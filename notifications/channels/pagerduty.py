@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from integrations.connectors.base import base_url
 from integrations.foundation.texts import shortened
 from notifications.channels.base import Field, OutgoingMessage, Provider
@@ -21,11 +24,17 @@ _SEVERITIES = {"error": "error", "warning": "warning"}
 class PagerDuty(Provider):
     name = "pagerduty"
     label = "PagerDuty"
-    description = "An incident per case: triggered when it opens, acknowledged when it is assigned, resolved with it."
+    description = gettext_lazy(
+        "An incident per case: triggered when it opens, acknowledged when it is assigned, resolved with it."
+    )
     icon = '<path d="M7 20v-5M7 4h6a4 4 0 0 1 0 8H7z"/>'
     fields = (
         Field(
-            "routing_key", "Integration key", "Of the service's integration “Events API v2”; 32 characters.", True, True
+            "routing_key",
+            gettext_lazy("Integration key"),
+            gettext_lazy("Of the service’s integration “Events API v2”; 32 characters."),
+            True,
+            True,
         ),
     )
     follows = frozenset({"acknowledged", "resolved"})
@@ -63,6 +72,6 @@ def _details(incident: Incident) -> dict[str, Any]:
     return {
         "client": "Hookdesk",
         "client_url": incident.link,
-        "links": [{"href": incident.link, "text": "Open in Hookdesk"}],
+        "links": [{"href": incident.link, "text": _("Open in Hookdesk")}],
         "payload": payload,
     }

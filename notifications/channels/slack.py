@@ -5,13 +5,16 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks and th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.connectors.base import base_url
 from integrations.foundation.texts import shortened
 from notifications.channels.base import ChannelError, Field, OutgoingMessage, Provider, json_object
-from notifications.texts import how_many, lines, title
+from notifications.texts import Incident, how_many, lines, title
 
 VENDOR_URL = "https://slack.com"
 _SECTION_LIMIT = 3_000  #: characters of a section's text
@@ -24,12 +27,25 @@ _PASSING = frozenset({"ratelimited", "rate_limited", "internal_error", "fatal_er
 class Slack(Provider):
     name = "slack"
     label = "Slack"
-    description = "Messages in a channel. With a bot token, a message is changed in place when its case is resolved."
+    description = gettext_lazy(
+        "Messages in a channel. With a bot token, a message is changed in place when its case is resolved."
+    )
     icon = '<path d="M9 4v16M15 4v16M4 9h16M4 15h16"/>'
     fields = (
-        Field("url", "Webhook URL", "Of an incoming webhook. Or leave it empty and use a bot.", False, True),
-        Field("token", "Bot token", "xoxb-…, with the scope chat:write.", False, True),
-        Field("channel", "Channel", "For the bot: the channel's id, such as C0123456789.", False),
+        Field(
+            "url",
+            gettext_lazy("Webhook URL"),
+            gettext_lazy("Of an incoming webhook. Or leave it empty and use a bot."),
+            False,
+            True,
+        ),
+        Field("token", gettext_lazy("Bot token"), gettext_lazy("xoxb-…, with the scope chat:write."), False, True),
+        Field(
+            "channel",
+            gettext_lazy("Channel"),
+            gettext_lazy("For the bot: the channel’s id, such as C0123456789."),
+            False,
+        ),
     )
     follows = frozenset({"resolved"})
 
@@ -38,12 +54,12 @@ class Slack(Provider):
         if options.get("url"):
             return super().check(options)
         if options.get("token"):
-            return {} if options.get("channel") else {"channel": "Channel is required with a bot token."}
-        return {"url": "Enter a webhook URL, or a bot token and a channel."}
+            return {} if options.get("channel") else {"channel": _("Channel is required with a bot token.")}
+        return {"url": _("Enter a webhook URL, or a bot token and a channel.")}
 
     @classmethod
     def target(cls, options: Mapping[str, str]) -> str:
-        return f"Slack {options['channel']}" if not options.get("url") and options.get("channel") else cls.label
+        return f"Slack {options['channel']}" if not options.get("url") and options.get("channel") else str(cls.label)
 
     def send(self, message: OutgoingMessage) -> str:
         content = _content(message)
@@ -79,13 +95,21 @@ def _content(message: OutgoingMessage) -> dict[str, Any]:
     else:
         [incident] = message.incidents
         link = incident.link
-        parts.append(_block("section", "plain_text", shortened(incident.summary or "No message.", _SECTION_LIMIT)))
-        facts = how_many(incident) + (f", since {incident.since}" if incident.since else "")
-        facts += f", {message.event} by {incident.by}" if incident.by else ""
+        parts.append(_block("section", "plain_text", shortened(incident.summary or _("No message."), _SECTION_LIMIT)))
+        facts = ", ".join(_facts(incident, message.event))
         parts.append({"type": "context", "elements": [{"type": "plain_text", "text": facts}]})
-    button = {"type": "plain_text", "text": "Open in Hookdesk"}
+    button = {"type": "plain_text", "text": _("Open in Hookdesk")}
     parts.append({"type": "actions", "elements": [{"type": "button", "text": button, "url": link}]})
     return {"text": _escaped(f"{heading} {link}"), "blocks": parts}
+
+
+def _facts(incident: Incident, event: str) -> Iterator[str]:
+    yield how_many(incident)
+    if incident.since:
+        yield _("since %(time)s") % {"time": incident.since}
+    if incident.by:
+        words = _("acknowledged by %(name)s") if event == "acknowledged" else _("resolved by %(name)s")
+        yield words % {"name": incident.by}
 
 
 def _block(kind: str, text_type: str, text: str, **more: Any) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.connectors.base import base_url
 from integrations.transport import Request
@@ -26,12 +28,23 @@ class TwilioSms(Provider):
 
     name = "sms"
     label = "SMS (Twilio)"
-    description = "Short messages to phones, through Twilio."
+    description = gettext_lazy("Text messages to phones, through Twilio.")
     icon = '<path d="M8 3h8v18H8zM11 18h2"/>'
     fields = (
-        Field("sender", "From", "Empty: the installation's number.", is_required=False),
-        Field("account_sid", "Twilio account SID", "Empty: the installation's.", is_required=False),
-        Field("auth_token", "Twilio auth token", "Empty: the installation's.", is_required=False, is_secret=True),
+        Field("sender", gettext_lazy("From"), gettext_lazy("Empty: the installation’s number."), is_required=False),
+        Field(
+            "account_sid",
+            gettext_lazy("Twilio account SID"),
+            gettext_lazy("Empty: the installation’s."),
+            is_required=False,
+        ),
+        Field(
+            "auth_token",
+            gettext_lazy("Twilio auth token"),
+            gettext_lazy("Empty: the installation’s token."),
+            is_required=False,
+            is_secret=True,
+        ),
     )
     columns = frozenset({"sender", "account_sid", "auth_token"})
     has_recipients = True
@@ -44,7 +57,10 @@ class TwilioSms(Provider):
 
     def check_recipient(self, recipient: str) -> None:
         if not _NUMBER.fullmatch(recipient):
-            raise ValueError(f"{recipient!r} is not a phone number in international form: +15551234567.")
+            raise ValueError(
+                _("%(number)r is not a phone number in international form, such as +15551234567.")
+                % {"number": recipient}
+            )
 
     def send(self, message: OutgoingMessage) -> str:
         missing = [
@@ -88,7 +104,7 @@ class _TransportClient:
         data: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
         auth: tuple[str, str] | None = None,
-        **_: Any,
+        **_more: Any,
     ) -> Any:
         from twilio.http.response import Response
 

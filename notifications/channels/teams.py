@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from integrations.foundation.texts import shortened
 from notifications.channels.base import Field, OutgoingMessage, Provider, refused
-from notifications.texts import lines, title
+from notifications.texts import facts_of, lines, title
 
 _COLOURS = {"opened": "Attention", "resolved": "Good", "test": "Accent"}
 _TEXT_LIMIT = 2_000
@@ -18,11 +21,15 @@ _TEXT_LIMIT = 2_000
 class Teams(Provider):
     name = "teams"
     label = "Microsoft Teams"
-    description = "Cards in a channel or chat, and another card when the case is resolved."
+    description = gettext_lazy("Cards in a channel or chat, and another card when the case is resolved.")
     icon = '<path d="M4 6h10v12H4zM14 9h6v7h-6M7 10h4M9 10v5"/>'
     fields = (
         Field(
-            "url", "Webhook URL", "Of the workflow “Send webhook alerts to a channel” in the Workflows app.", True, True
+            "url",
+            gettext_lazy("Webhook URL"),
+            gettext_lazy("Of the workflow “Send webhook alerts to a channel” in the Workflows app."),
+            True,
+            True,
         ),
     )
     follows = frozenset({"resolved"})
@@ -37,12 +44,12 @@ class Teams(Provider):
         response = self.call("POST", url, {"type": "message", "attachments": [attachment]}, secrets=(url,))
         # Connectors of the older sort answer 200 and say in the body that Teams refused.
         if b"returned HTTP error" in response.body:
-            raise refused(self.label, response, (url,), permanent=b"429" not in response.body)
+            raise refused(str(self.label), response, (url,), permanent=b"429" not in response.body)
         return ""
 
 
 def _card(message: OutgoingMessage) -> dict[str, Any]:
-    heading = title(message.incidents, message.event) if message.incidents else "Test"
+    heading = title(message.incidents, message.event) if message.incidents else _("Test")
     body: list[dict[str, Any]] = [_text(heading, size="Large", weight="Bolder", color=_COLOURS.get(message.event))]
     link = message.link
     if not message.incidents:
@@ -52,15 +59,11 @@ def _card(message: OutgoingMessage) -> dict[str, Any]:
     else:
         [incident] = message.incidents
         link = incident.link
-        facts = {
-            "Store": incident.store,
-            "Integration": incident.integration,
-            "Failures": str(incident.occurrences),
-            "Since": incident.since,
-            f"{message.event.capitalize()} by": incident.by,
-        }
-        body.append(_text(shortened(incident.summary or "No message.", _TEXT_LIMIT)))
-        body.append({"type": "FactSet", "facts": [{"title": key, "value": facts[key]} for key in facts if facts[key]]})
+        facts = facts_of(incident, message.event)
+        if incident.since:
+            facts[_("Since")] = incident.since
+        body.append(_text(shortened(incident.summary or _("No message."), _TEXT_LIMIT)))
+        body.append({"type": "FactSet", "facts": [{"title": key, "value": value} for key, value in facts.items()]})
     card: dict[str, Any] = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -68,7 +71,7 @@ def _card(message: OutgoingMessage) -> dict[str, Any]:
         "body": body,
     }
     if link:
-        card["actions"] = [{"type": "Action.OpenUrl", "title": "Open in Hookdesk", "url": link}]
+        card["actions"] = [{"type": "Action.OpenUrl", "title": _("Open in Hookdesk"), "url": link}]
     return card
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from integrations.security.signing import check_secret, standard_signature
 from notifications.channels.base import ChannelError, Field, OutgoingMessage, Provider
@@ -17,12 +18,20 @@ from notifications.texts import Incident
 class Webhook(Provider):
     name = "webhook"
     label = "Webhook"
-    description = "Signed JSON to a URL of yours, by Standard Webhooks: when a case opens, is assigned and is resolved."
+    description = gettext_lazy(
+        "Signed JSON to a URL of yours, by Standard Webhooks: when a case opens, is assigned and is resolved."
+    )
     icon = '<path d="M9 8a3 3 0 1 1 5 2l3 5M7 17h8M10 11l-3 6"/>'
     fields = (
-        Field("url", "URL", "Where the messages are posted."),
-        Field("secret", "Signing secret", "whsec_…; the receiver verifies messages with it.", True, True),
-    )  # fmt: skip
+        Field("url", "URL", gettext_lazy("Where the messages are posted.")),
+        Field(
+            "secret",
+            gettext_lazy("Signing secret"),
+            gettext_lazy("whsec_…; the receiver verifies messages with it."),
+            True,
+            True,
+        ),
+    )
     follows = frozenset({"acknowledged", "resolved"})
     gathers = False
 
@@ -38,7 +47,7 @@ class Webhook(Provider):
 
     @classmethod
     def target(cls, options: Mapping[str, str]) -> str:
-        return urlsplit(options.get("url", "")).hostname or cls.label
+        return urlsplit(options.get("url", "")).hostname or str(cls.label)
 
     def send(self, message: OutgoingMessage) -> str:
         now = message.now or timezone.now()

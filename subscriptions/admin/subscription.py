@@ -13,9 +13,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from integrations.admin.base import DeskAdmin
-from integrations.admin.export import columns
 from integrations.admin.fields import KnownRowField
 from integrations.admin.forms import JSONText
 from integrations.admin.keys import parse_number
@@ -23,6 +24,7 @@ from integrations.admin.lists import SEARCH_LIMIT
 from integrations.foundation.audit import Actor
 from integrations.models import AuditEntry, Integration
 from integrations.parameters import mask_parameters
+from subscriptions import exported
 from subscriptions.admin.versions import back_context, put_back, versions_context
 from subscriptions.models import Subscription
 from subscriptions.services import (
@@ -40,37 +42,60 @@ TYPED = ("topics", "intents", "event_names", "path", "filter", "transform")
 class SubscriptionForm(forms.Form):
     """Lists are typed as words; the preview beside the form reads the same fields."""
 
-    integration = KnownRowField(Integration.objects.none(), help_text="Where matching events are sent.")
+    integration = KnownRowField(
+        Integration.objects.none(),
+        label=_("Integration"),
+        help_text=_("Where matching events are sent."),
+    )
     topics = forms.CharField(
+        label=_("Topics"),
         required=False,
-        help_text="shipment.updated, shipment.* or all; separate several with spaces.",
+        help_text=_("shipment.updated, shipment.* or all; separate several with spaces."),
         widget=forms.TextInput(attrs={"list": "known-topics", "autocomplete": "off"}),
     )
     intents = forms.CharField(
-        required=False, help_text="Recognised by a chatbot: order_pizza. Separate several with spaces."
+        label=_("Intents"),
+        required=False,
+        help_text=_("Recognised by a chatbot: order_pizza. Separate several with spaces."),
     )
-    event_names = forms.CharField(required=False, help_text="For the topic event.created: the event_name of its data.")
-    path = forms.CharField(required=False, help_text="Appended to the integration's URL: send_sms.")
+    event_names = forms.CharField(
+        label=_("Event names"),
+        required=False,
+        help_text=_("For the topic event.created: the event_name of its data."),
+    )
+    path = forms.CharField(
+        label=_("Path"),
+        required=False,
+        help_text=_("Appended to the integration’s URL: send_sms."),
+    )
     filter = forms.CharField(
+        label=_("Filter"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 2, "class": "code-small", "spellcheck": "false"}),
-        help_text="JMESPath over the data; truthy results pass: status == 'ready'. Empty: everything passes.",
+        help_text=_("JMESPath over the data; truthy results pass: status == 'ready'. Empty: everything passes."),
     )
     transform = forms.CharField(
+        label=_("Transform"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 4, "class": "code-small", "spellcheck": "false"}),
-        help_text="JMESPath whose result is sent: {phone: shipping_address.phone}. Empty: the data unchanged.",
+        help_text=_("JMESPath whose result is sent: {phone: shipping_address.phone}. Empty: the data unchanged."),
     )
-    parameters = JSONText(required=False, help_text="Merged over the integration's. *** keeps a value unchanged.")
-    is_ordered = forms.BooleanField(
-        label="Ordered",
+    parameters = JSONText(
+        label=_("Parameters"),
         required=False,
-        help_text="Strictly one at a time per record; a failed delivery holds the later ones.",
+        help_text=_("Merged over the integration’s. *** keeps a value unchanged."),
+    )
+    is_ordered = forms.BooleanField(
+        label=_("Ordered"),
+        required=False,
+        help_text=_("Strictly one at a time per record; a failed delivery holds the later ones."),
     )
     poll_every = forms.IntegerField(
-        label="Poll every", required=False, help_text="Seconds; only for integrations in hub format. Empty: no polling."
+        label=_("Poll every"),
+        required=False,
+        help_text=_("Seconds; only for integrations in hub format. Empty: no polling."),
     )
-    is_active = forms.BooleanField(label="Active", required=False, initial=True)
+    is_active = forms.BooleanField(label=_("Active"), required=False, initial=True)
 
     def __init__(self, *args: Any, integrations: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -110,11 +135,8 @@ def words_of(text: str) -> list[str]:
 @admin.register(Subscription)
 class SubscriptionAdmin(DeskAdmin):
     stock_pages = ("changelist", "add")
-    export_order = "created_at"
-    export_columns = columns(
-        "id", "store:store.name", "integration:integration.slug", "topics", "intents", "event_names", "path", "filter",
-        "transform", "ordered:is_ordered", "active:is_active", "poll_every", "created_at", "updated_at",
-    )  # fmt: skip
+    export_order = exported.SUBSCRIPTIONS.order
+    export_columns = exported.SUBSCRIPTIONS.columns
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).filter(deleted_at=None).select_related("integration", "store")
@@ -139,7 +161,7 @@ class SubscriptionAdmin(DeskAdmin):
         search = request.GET.get("q", "").strip()[:SEARCH_LIMIT]
         rows = self.export_rows(request).order_by("integration__name", "-created_at")
         context = {"rows": list(rows[:LISTED]), "search": search, "listed": LISTED}
-        return self._page(request, "change_list", "Subscriptions", context)
+        return self._page(request, "change_list", gettext("Subscriptions"), context)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         self._require(request, "add")
@@ -157,9 +179,9 @@ class SubscriptionAdmin(DeskAdmin):
             except ValidationError as error:
                 form.take_errors(error)
             else:
-                messages.success(request, "Subscribed. Events from now on are sent there.")
+                messages.success(request, gettext("Subscribed. Events from now on are sent there."))
                 return redirect("admin:subscriptions_subscription_change", found.pk)
-        return self._page(request, "form", "Add subscription", {"form": form, "subscription": None})
+        return self._page(request, "form", gettext("Add subscription"), {"form": form, "subscription": None})
 
     def edit_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         found = self._open(request, pk, "view")
@@ -195,12 +217,12 @@ class SubscriptionAdmin(DeskAdmin):
         except ValidationError as error:
             form.take_errors(error)
             return None
-        messages.success(request, "Saved. Applies to events from now on.")
+        messages.success(request, gettext("Saved. Applies to events from now on."))
         return redirect("admin:subscriptions_subscription_change", found.pk)
 
     def versions_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         found = self._open(request, pk, "view")
-        return self._page(request, "versions", "Versions", versions_context(request, found))
+        return self._page(request, "versions", gettext("Versions"), versions_context(request, found))
 
     def back_view(self, request: HttpRequest, pk: uuid.UUID, number: int) -> HttpResponse:
         found = self._open(request, pk, "change")
@@ -209,16 +231,17 @@ class SubscriptionAdmin(DeskAdmin):
             return redirect(f"{address}?version={number}", preserve_request=True)
         if request.method == "POST" and put_back(request, found, number):
             return redirect("admin:subscriptions_subscription_versions", pk)
-        return self._page(request, "back", f"Put version {number} back", back_context(request, found, number))
+        title = gettext("Put version %(number)s back") % {"number": number}
+        return self._page(request, "back", title, back_context(request, found, number))
 
     def remove_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         found = self._open(request, pk, "delete")
         if request.method == "POST":
             reason = request.POST.get("reason", "").strip()
             delete_subscription(subscription=found, actor=Actor.of_user(request.user), reason=reason)
-            messages.success(request, "Deleted. Its delivery history is kept.")
+            messages.success(request, gettext("Deleted. Its delivery history is kept."))
             return redirect("admin:subscriptions_subscription_changelist")
-        return self._page(request, "delete", "Delete a subscription", {"subscription": found})
+        return self._page(request, "delete", gettext("Delete a subscription"), {"subscription": found})
 
     def _open(self, request: HttpRequest, pk: uuid.UUID, action: str) -> Subscription:
         self._require(request, action)
@@ -227,7 +250,7 @@ class SubscriptionAdmin(DeskAdmin):
             rows = rows.without_credentials()
         found = rows.filter(pk=pk).first()
         if found is None:
-            raise Http404("This subscription does not exist. It may have been deleted.")
+            raise Http404(gettext("This subscription does not exist. It may have been deleted."))
         return found
 
     def _require(self, request: HttpRequest, action: str) -> None:

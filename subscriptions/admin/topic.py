@@ -10,12 +10,14 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.admin.base import DeskAdmin
-from integrations.admin.export import columns
 from integrations.admin.fields import StrictJSONField
 from integrations.foundation.audit import Actor
 from integrations.models import Store
+from subscriptions import exported
 from subscriptions.expressions.evaluation import ExpressionError, check_expression
 from subscriptions.matching import check_topic_is_free
 from subscriptions.models import Topic
@@ -37,10 +39,12 @@ class TopicForm(forms.ModelForm):
     """The checks of a schema and a condition are the services': no reference out of it, no bad pattern."""
 
     schema = SchemaField(
+        label=gettext_lazy("Schema"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 16, "class": "code-small", "spellcheck": "false"}),
-        help_text="JSON Schema, draft 2020-12. Pushes that violate it are rejected, and the wizard validates "
-        "against it.",
+        help_text=gettext_lazy(
+            "JSON Schema, draft 2020-12. Pushes that violate it are rejected, and the wizard validates against it."
+        ),
     )
 
     class Meta:
@@ -81,17 +85,26 @@ class TopicAdmin(DeskAdmin):
     form = TopicForm
     list_display = ["name", "store", "description", "has_schema", "condition", "problem"]
     list_select_related = ["store"]
-    export_columns = columns(
-        "name", "store:store.name", "description", "schema", "condition", "created_at", "updated_at"
-    )
+    export_columns = exported.TOPICS.columns
     search_fields = ["name"]
-    empty_text = "A described topic validates what is pushed under it, or decides by a condition when it is emitted."
+    list_title = gettext_lazy("Topics")
+    one_of_them = gettext_lazy("topic")
+    field_names = {
+        "store": gettext_lazy("store"),
+        "name": gettext_lazy("name"),
+        "description": gettext_lazy("description"),
+        "schema": gettext_lazy("schema"),
+        "condition": gettext_lazy("condition"),
+    }
+    empty_text = gettext_lazy(
+        "A described topic validates what is pushed under it, or decides by a condition when it is emitted."
+    )
 
-    @admin.display(description="schema")
+    @admin.display(description=gettext_lazy("schema"))
     def has_schema(self, topic: Topic) -> str:
-        return "yes" if topic.schema is not None else "no"
+        return _("yes") if topic.schema is not None else _("no")
 
-    @admin.display(description="problem", empty_value="")
+    @admin.display(description=gettext_lazy("problem"), empty_value="")
     def problem(self, topic: Topic) -> str | None:
         """Schemas and conditions saved before the current rules and invalid under them: pushes to the topic are
         rejected.

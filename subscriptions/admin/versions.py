@@ -8,6 +8,8 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.admin.diff import Row, side_by_side
 from integrations.foundation.audit import Actor
@@ -16,9 +18,15 @@ from subscriptions.services.restoring import ShownVersion, restore_version, vers
 
 #: What the fields are called on the page.
 NAMES = {
-    "is_ordered": "ordered",
-    "is_active": "active",
-    "event_names": "event names",
+    "is_ordered": gettext_lazy("ordered"),
+    "is_active": gettext_lazy("active"),
+    "event_names": gettext_lazy("event names"),
+    "topics": gettext_lazy("topics"),
+    "intents": gettext_lazy("intents"),
+    "integration": gettext_lazy("integration"),
+    "path": gettext_lazy("path"),
+    "filter": gettext_lazy("filter"),
+    "transform": gettext_lazy("transform"),
 }
 
 
@@ -34,8 +42,8 @@ def versions_context(request: HttpRequest, subscription: Subscription) -> dict[s
         "versions": [(version, [named(name) for name in version.changed or ()]) for version in versions],
         "left": left,
         "right": right,
-        "left_title": f"version {left.number}",
-        "right_title": f"version {right.number}",
+        "left_title": _("version %(number)s") % {"number": left.number},
+        "right_title": _("version %(number)s") % {"number": right.number},
         "rows": difference(left, right),
     }
 
@@ -45,13 +53,13 @@ def back_context(request: HttpRequest, subscription: Subscription, number: int) 
     versions = versions_of(subscription)
     wanted = next((version for version in versions if version.number == number and version.is_kept), None)
     if wanted is None or version_of(subscription, number) is None:
-        raise Http404("This version does not exist. Versions are deleted when no event of their time is left.")
+        raise Http404(_("This version does not exist. Versions are deleted when no event of their time is left."))
     return {
         "subscription": subscription,
         "version": wanted,
         "current": versions[0],
-        "left_title": "now",
-        "right_title": f"version {number}",
+        "left_title": _("now"),
+        "right_title": _("version %(number)s") % {"number": number},
         "rows": difference(versions[0], wanted),
     }
 
@@ -60,13 +68,13 @@ def put_back(request: HttpRequest, subscription: Subscription, number: int) -> b
     """False, with a message, if it cannot be done."""
     version = version_of(subscription, number)
     if version is None:
-        raise Http404("This version does not exist.")
+        raise Http404(_("This version does not exist."))
     try:
         restore_version(subscription=subscription, version=version, actor=Actor.of_user(request.user))
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
         return False
-    messages.success(request, f"Version {number} was put back. Applies to events from now on.")
+    messages.success(request, _("Version %(number)s was put back. Applies to events from now on.") % {"number": number})
     return True
 
 
@@ -76,7 +84,7 @@ def difference(left: ShownVersion, right: ShownVersion) -> list[Row]:
 
 
 def named(field: str) -> str:
-    return NAMES.get(field, field)
+    return str(NAMES.get(field, field))
 
 
 def _as_text(version: ShownVersion) -> str:

@@ -1,9 +1,14 @@
 """Paths below `/api/v1/` that belong to subscriptions; their feeds and pings belong to deliveries."""
 
 from integrations.api.routes import both
-from subscriptions.api import topics, versions, views
+from subscriptions.api import exports, topics, versions, views
 
 urlpatterns = [
+    *(
+        entry
+        for name, view in exports.VIEWS.items()
+        for entry in both(f"exports/{name}", view.as_view(), f"export-{name}")
+    ),
     *both("subscriptions", views.SubscriptionsView.as_view(), "subscriptions"),
     *both("subscriptions/<str:subscription_id>", views.SubscriptionView.as_view(), "subscription"),
     *both("subscriptions/<str:subscription_id>/versions", versions.VersionsView.as_view(), "subscription-versions"),

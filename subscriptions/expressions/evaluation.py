@@ -22,6 +22,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from django.utils.translation import gettext as _
+
 from subscriptions.budget import Budget
 from subscriptions.expressions.functions import function_help
 from subscriptions.expressions.language import Interpreter, Node, compiled, is_true, work_out
@@ -92,20 +94,35 @@ def explain(
     An error is a reason too; with `is_strict`, ExpressionError is raised instead.
     """
     if not filter_text.strip():
-        return True, "There is no filter: everything passes."
+        return True, _("There is no filter: everything passes.")
     try:
-        node, interpreter = compiled(filter_text), Interpreter(context, budget)
-        verdict = is_true(work_out(interpreter, node, data))
+        verdict, reasons = reasoned(filter_text, data, context, budget)
     except ExpressionError as error:
         if is_strict:
             raise
-        place = f" (column {error.column})" if error.column else ""
-        return False, f"The filter cannot be used{place}: {error.message}"
-    outcome = "It passes" if verdict else "It does not pass"
+        words = {"column": error.column, "problem": error.message}
+        if error.column:
+            return False, _("The filter cannot be used (column %(column)s): %(problem)s") % words
+        return False, _("The filter cannot be used: %(problem)s") % words
+    if not reasons:
+        return verdict, _("It passes.") if verdict else _("It does not pass.")
+    text = _("It passes: %(reasons)s.") if verdict else _("It does not pass: %(reasons)s.")
+    return verdict, text % {"reasons": reasons}
+
+
+def reasoned(
+    filter_text: str, data: Any, context: Context | None = None, budget: Budget | None = None
+) -> tuple[bool, str]:
+    """Return whether the data passes the filter, and what its parts are; empty if that takes too long.
+
+    Raises ExpressionError.
+    """
+    node, interpreter = compiled(filter_text), Interpreter(context, budget)
+    verdict = is_true(work_out(interpreter, node, data))
     try:
-        return verdict, f"{outcome}: {_Reasons(filter_text, data, interpreter).of(node)}."
+        return verdict, _Reasons(filter_text, data, interpreter).of(node)
     except (ExpressionError, RecursionError):  # evaluating each part again exceeded a limit that the whole did not
-        return verdict, f"{outcome}."
+        return verdict, ""
 
 
 class _Reasons:
@@ -130,8 +147,10 @@ class _Reasons:
             case "function_expression":
                 return self._of_call(node)
         value = self._value(node)
-        name = "the expression" if "…" in spelled(node) else spelled(node)
-        return f"{name} is {shown(value)}, which counts as {'true' if is_true(value) else 'false'}"
+        words = {"part": _("the expression") if "…" in spelled(node) else spelled(node), "value": shown(value)}
+        if is_true(value):
+            return _("%(part)s is %(value)s, which counts as true") % words
+        return _("%(part)s is %(value)s, which counts as false") % words
 
     def _of_both(self, node: Node) -> str:
         left, right = node["children"]
@@ -141,34 +160,44 @@ class _Reasons:
             return self.of(left)
         is_right_true = is_true(self._value(right))
         is_right_alone = is_right_true is (node["type"] == "or_expression")
-        return self.of(right) if is_right_alone else f"{self.of(left)}; and {self.of(right)}"
+        if is_right_alone:
+            return self.of(right)
+        return _("%(first)s; and %(second)s") % {"first": self.of(left), "second": self.of(right)}
 
     def _of_call(self, node: Node) -> str:
-        verdict = f"{spelled(node)} is {shown(self._value(node))}"
+        verdict = _part_is(node, shown(self._value(node)))
         parts = [child for child in node["children"] if child["type"] not in {"literal", "expref"}]
-        known = [f"{spelled(child)} is {shown(self._value(child))}" for child in parts if spelled(child) != "…"]
+        known = [_part_is(child, shown(self._value(child))) for child in parts if spelled(child) != "…"]
         return f"{verdict} ({', '.join(known)})" if known else verdict
 
     def _of_comparison(self, node: Node) -> str:
         sides = [(child, self._value(child)) for child in node["children"]]
         result = self._value(node)
-        known = [
-            f"{spelled(child)} is {_shown_or_missing(child, value)}" for child, value in sides if not _is_value(child)
-        ]
+        known = [_part_is(child, _shown_or_missing(child, value)) for child, value in sides if not _is_value(child)]
         facts = f" ({', '.join(known)})" if known else ""
-        verdict = "cannot be compared" if result is None else f"is {'true' if is_true(result) else 'false'}"
-        return f"{spelled(node)} {verdict}{facts}{self._hint(sides)}"
+        if result is None:
+            verdict = _("%(part)s cannot be compared")
+        else:
+            verdict = _("%(part)s is true") if is_true(result) else _("%(part)s is false")
+        hint = self._hint(sides)
+        return f"{verdict % {'part': spelled(node)}}{facts}" + (f". {hint}" if hint else "")
 
     def _hint(self, sides: list[tuple[Node, Any]]) -> str:
         for child, value in sides:
             name = child.get("value")
             if child["type"] == "field" and value is None and f'"{name}"' in self._text:
-                return f". Double quotes make {name} the name of a field; as text it is '{name}'"
+                words = {"name": name}
+                return _("Double quotes make %(name)s the name of a field; as text it is '%(name)s'") % words
         (left, left_value), (right, right_value) = sides
         for here, there, side in ((left_value, right_value, left), (right_value, left_value, right)):
             if isinstance(here, str) and isinstance(there, int | float) and not isinstance(there, bool):
-                return f". One is text and one a number: to_number({spelled(side)}) makes the text a number"
+                words = {"part": spelled(side)}
+                return _("One is text and one a number: to_number(%(part)s) makes the text a number") % words
         return ""
+
+
+def _part_is(node: Node, value: str) -> str:
+    return _("%(part)s is %(value)s") % {"part": spelled(node), "value": value}
 
 
 def _is_value(node: Node) -> bool:
@@ -176,7 +205,7 @@ def _is_value(node: Node) -> bool:
 
 
 def _shown_or_missing(node: Node, value: Any) -> str:
-    return "null or not there" if value is None and node["type"] in {"field", "subexpression"} else shown(value)
+    return _("null or not there") if value is None and node["type"] in {"field", "subexpression"} else shown(value)
 
 
 def spelled(node: Node) -> str:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from jmespath import exceptions
 from jmespath.functions import Functions, signature
 
@@ -30,22 +32,25 @@ from subscriptions.expressions.values import (
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _NUMBER = re.compile(r"-?\d{1,400}(\.\d{1,400})?([eE][+-]?\d{1,3})?", re.ASCII)
 _DATE_PATTERN = re.compile(r"([^%]|%[YmdHMSpIbBaAjyZz%]){0,100}", re.DOTALL)
+_DATE_CODES: Final = "%Y %m %d %H %M %S %b %B %a %A"
 _TYPE_WORDS: Final = {
-    "string": "text",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "an object",
-    "null": "null",
-    "expref": "an expression (&…)",
-    "array-number": "a list of numbers",
-    "array-string": "a list of texts",
+    "string": gettext_noop("text"),
+    "number": gettext_noop("a number"),
+    "boolean": gettext_noop("true or false"),
+    "array": gettext_noop("a list"),
+    "object": gettext_noop("an object"),
+    "null": gettext_noop("null"),
+    "expref": gettext_noop("an expression (&…)"),
+    "array-number": gettext_noop("a list of numbers"),
+    "array-string": gettext_noop("a list of texts"),
 }
 
 
 def _bounded(length: int) -> None:
     if length > SIZE_LIMIT:
-        raise ExpressionError(f"The text has more than {SIZE_LIMIT:,} characters. Select less.")
+        raise ExpressionError(
+            _("The text has more than %(limit)s characters. Select less.") % {"limit": f"{SIZE_LIMIT:,}"}
+        )
 
 
 #: Functions that only check whether their arguments are present, or how long they are.
@@ -124,7 +129,7 @@ class ExpressionFunctions(Functions):
     def _func_split(self, text: str, separator: str) -> list[str]:
         """split(text, separator): the list of parts between the separators."""
         if not separator:
-            raise ExpressionError("split() needs a separator that is not empty.")
+            raise ExpressionError(_("split() needs a separator that is not empty."))
         return text.split(separator)
 
     @signature({"types": ["string"]}, {"types": []})
@@ -145,9 +150,9 @@ class ExpressionFunctions(Functions):
     def _func_fixed(self, number: float, digits: float) -> str:
         """fixed(number, digits): as text with that many digits after the point, 5.0 → 5.00; a half goes up."""
         if digits not in range(11):
-            raise ExpressionError("fixed() can show 0 to 10 digits.")
+            raise ExpressionError(_("fixed() can show 0 to 10 digits."))
         if not abs(number) < 1e15:
-            raise ExpressionError("fixed() takes numbers below 1,000,000,000,000,000.")
+            raise ExpressionError(_("fixed() takes numbers below 1,000,000,000,000,000."))
         return str(Decimal(str(number)).quantize(Decimal(1).scaleb(-int(digits)), ROUND_HALF_UP))
 
     @signature({"types": ["string", "number", "null"]}, {"types": ["string"]})
@@ -156,12 +161,14 @@ class ExpressionFunctions(Functions):
         if moment is None:
             return None
         if not _DATE_PATTERN.fullmatch(pattern):
-            raise ExpressionError("date() takes a pattern of up to 100 characters with %Y %m %d %H %M %S %b %B %a %A.")
+            raise ExpressionError(
+                _("date() takes a pattern of up to 100 characters with %(codes)s.") % {"codes": _DATE_CODES}
+            )
         try:
             when = datetime.fromisoformat(moment) if isinstance(moment, str) else datetime.fromtimestamp(moment, UTC)
             return when.strftime(pattern)
         except (ValueError, OverflowError, OSError) as error:
-            raise ExpressionError(f"date() cannot read {shown(moment)} as a date.") from error
+            raise ExpressionError(_("date() cannot read %(value)s as a date.") % {"value": shown(moment)}) from error
 
     @signature({"types": ["string"]})
     def _func_context(self, name: str) -> Any:
@@ -174,7 +181,9 @@ class ExpressionFunctions(Functions):
     def _func_contains(self, subject: Any, search: Any) -> bool:
         if isinstance(subject, str):
             if not isinstance(search, str):
-                raise ExpressionError(f"contains() looks for text in a text, and was given {shown(search)}.")
+                raise ExpressionError(
+                    _("contains() looks for text in a text, and was given %(value)s.") % {"value": shown(search)}
+                )
             return search in subject
         return any(self._is_same(item, search) for item in subject)
 
@@ -226,9 +235,19 @@ def _looked_up(values: Any, path: str) -> Any:
 
 
 def _type_message(function_name: str, error: exceptions.JMESPathTypeError) -> str:
-    expected = " or ".join(_TYPE_WORDS.get(name, name) for name in error.expected_types)
-    message = f"{function_name}() needs {expected}, and was given {shown(error.current_value)}."
-    return f"{message} default(…, '') gives a value to what is missing." if error.current_value is None else message
+    expected = ""
+    for name in error.expected_types:
+        word = _(_TYPE_WORDS.get(name, name))
+        expected = _("%(first)s or %(second)s") % {"first": expected, "second": word} if expected else word
+    message = _("%(function)s() needs %(expected)s, and was given %(value)s.") % {
+        "function": function_name,
+        "expected": expected,
+        "value": shown(error.current_value),
+    }
+    if error.current_value is not None:
+        return message
+    advice = _("default(…, '') gives a value to what is missing.")
+    return f"{message} {advice}"
 
 
 def function_help() -> list[str]:

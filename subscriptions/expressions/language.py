@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 from jmespath import exceptions
 from jmespath.parser import Parser
 from jmespath.visitor import Options, TreeInterpreter
@@ -26,7 +28,7 @@ LENGTH_LIMIT: Final = 10_000
 #: A node of the library's syntax tree: `type`, `children` and usually `value`.
 Node = dict[str, Any]
 
-_TOO_NESTED: Final = "The expression is nested too deeply. Write it in simpler steps."
+_TOO_NESTED: Final = gettext_noop("The expression is nested too deeply. Write it in simpler steps.")
 _ORDERINGS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "lt": operator.lt,
     "lte": operator.le,
@@ -39,9 +41,12 @@ _ORDERINGS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 def compiled(text: str) -> Node:
     """Return the syntax tree of `text`. It is cached: do not modify it. Raises ExpressionError."""
     if len(text) > LENGTH_LIMIT:
-        raise ExpressionError(f"The expression has {len(text):,} characters; {LENGTH_LIMIT:,} is the most. Shorten it.")
+        raise ExpressionError(
+            _("The expression has %(number)s characters; %(limit)s is the most. Shorten it.")
+            % {"number": f"{len(text):,}", "limit": f"{LENGTH_LIMIT:,}"}
+        )
     if not text.strip():
-        raise ExpressionError("The expression is empty.")
+        raise ExpressionError(_("The expression is empty."))
     tree = _parsed(text)
     _check(text, tree)
     return tree
@@ -53,35 +58,35 @@ def _parsed(text: str) -> Node:
     except exceptions.LexerError as error:
         raise ExpressionError(_lexer_message(text, error), error.lexer_position + 1) from error
     except exceptions.IncompleteExpressionError as error:
-        raise ExpressionError("The expression is incomplete.", len(text) + 1) from error
+        raise ExpressionError(_("The expression is incomplete."), len(text) + 1) from error
     except exceptions.ParseError as error:
         raise ExpressionError(_parse_message(error), error.lex_position + 1) from error
     except RecursionError as error:
-        raise ExpressionError(_TOO_NESTED) from error
+        raise ExpressionError(_(_TOO_NESTED)) from error
     except Exception as error:  # not handled by the library, such as a number of 5,000 digits
-        raise ExpressionError("The expression cannot be parsed. Write it in simpler steps.") from error
+        raise ExpressionError(_("The expression cannot be parsed. Write it in simpler steps.")) from error
     checked: Node = tree
     return checked
 
 
 def _lexer_message(text: str, error: exceptions.LexerError) -> str:
     if error.message.startswith("Unclosed"):
-        return f"The {text[error.lexer_position]} that opens here is never closed."
+        return _("The %(text)s that opens here is never closed.") % {"text": text[error.lexer_position]}
     if error.lexer_value == "=":
-        return "A single = is not a comparison. Use == for equality."
+        return _("A single = is not a comparison. Use == for equality.")
     if error.message.startswith("Unknown token"):
-        return f"{shown(error.lexer_value)} is not allowed here."
-    return f"This cannot be read: {error.message}."
+        return _("%(text)s is not allowed here.") % {"text": shown(error.lexer_value)}
+    return _("This cannot be read: %(message)s.") % {"message": error.message}
 
 
 def _parse_message(error: exceptions.ParseError) -> str:
     if error.token_type == "NUMBER":  # noqa: S105 - a kind of token, no password
-        return f"A number is written in backticks: `{error.token_value}`."
+        return _("A number is written in backticks: `%(text)s`.") % {"text": error.token_value}
     if error.token_type == "EOF":  # noqa: S105
-        return "The expression is incomplete."
+        return _("The expression is incomplete.")
     if error.token_type == "LITERAL":  # noqa: S105
-        return f"A value, {shown(error.token_value)}, cannot stand here."
-    return f"{shown(error.token_value)} cannot stand here."
+        return _("A value, %(text)s, cannot stand here.") % {"text": shown(error.token_value)}
+    return _("%(text)s cannot stand here.") % {"text": shown(error.token_value)}
 
 
 def _check(text: str, tree: Node) -> None:
@@ -93,10 +98,10 @@ def _check(text: str, tree: Node) -> None:
         if notifies:
             _check_call(text, node)
         elif node["type"] == "slice" and node["children"][2] == 0:
-            raise ExpressionError("The step of a slice cannot be 0.")
+            raise ExpressionError(_("The step of a slice cannot be 0."))
         elif node["type"] == "expref" and not is_argument:
             raise ExpressionError(
-                "& makes an expression for a function such as sort_by() and is not a value on its own."
+                _("& makes an expression for a function such as sort_by() and is not a value on its own.")
             )
         waiting.extend((child, notifies) for child in node["children"] if isinstance(child, dict))
 
@@ -105,13 +110,24 @@ def _check_call(text: str, node: Node) -> None:
     name = node["value"]
     specification = ExpressionFunctions.FUNCTION_TABLE.get(name)
     if specification is None:
-        raise ExpressionError(f"There is no function {name}().", _column_of_call(text, name))
+        raise ExpressionError(_("There is no function %(name)s().") % {"name": name}, _column_of_call(text, name))
     wanted, given = len(specification["signature"]), len(node["children"])
     is_variadic = bool(wanted) and bool(specification["signature"][-1].get("variadic"))
     if given < wanted or (given > wanted and not is_variadic):
-        count = f"at least {wanted}" if is_variadic else str(wanted)
-        message = f"{name}() takes {count} argument{'s' * (wanted != 1)}, not {given}."
-        raise ExpressionError(message, _column_of_call(text, name))
+        if is_variadic:
+            message = ngettext(
+                "%(function)s() takes at least %(number)s argument, not %(given)s.",
+                "%(function)s() takes at least %(number)s arguments, not %(given)s.",
+                wanted,
+            )
+        else:
+            message = ngettext(
+                "%(function)s() takes %(number)s argument, not %(given)s.",
+                "%(function)s() takes %(number)s arguments, not %(given)s.",
+                wanted,
+            )
+        words = {"function": name, "number": wanted, "given": given}
+        raise ExpressionError(message % words, _column_of_call(text, name))
 
 
 def _column_of_call(text: str, name: str) -> int | None:
@@ -184,9 +200,11 @@ def work_out(interpreter: Interpreter, node: Node, data: Any) -> Any:
     except BudgetExceeded as error:
         raise WorkExceeded from error
     except RecursionError as error:
-        raise ExpressionError(_TOO_NESTED) from error
+        raise ExpressionError(_(_TOO_NESTED)) from error
     except Exception as error:  # an expression must not end the engine, whatever the library raises
-        raise ExpressionError(f"The expression cannot be evaluated on this data: {error}") from error
+        raise ExpressionError(
+            _("The expression cannot be evaluated on this data: %(error)s") % {"error": error}
+        ) from error
 
 
 def is_true(value: Any) -> bool:

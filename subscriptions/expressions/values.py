@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from django.utils.translation import gettext as _
+
 from integrations.foundation.strict_json import compact_json
 from integrations.foundation.texts import shortened
 
@@ -32,7 +34,7 @@ class WorkExceeded(ExpressionError):
     """The evaluation was stopped because it exceeded its budget on this data."""
 
     def __init__(self) -> None:
-        super().__init__("Evaluating the expression on this data takes too long. Select less, or use simpler steps.")
+        super().__init__(_("Evaluating the expression on this data takes too long. Select less, or use simpler steps."))
 
 
 def weigh(value: Any, limit: int = SIZE_LIMIT) -> int:
@@ -59,15 +61,17 @@ def weigh(value: Any, limit: int = SIZE_LIMIT) -> int:
         else:
             weight += _weight_of_scalar(item)
         if weight > limit:
-            raise ExpressionError(f"The result has more than {limit:,} characters. Select less.")
+            raise ExpressionError(
+                _("The result has more than %(limit)s characters. Select less.") % {"limit": f"{limit:,}"}
+            )
         if depth > DEPTH_LIMIT:
-            raise ExpressionError(f"The result is nested more than {DEPTH_LIMIT} levels deep.")
+            raise ExpressionError(_("The result is nested more than %(limit)s levels deep.") % {"limit": DEPTH_LIMIT})
     return weight
 
 
 def _weight_of_text(text: str) -> int:
     if not text.isascii() and _SURROGATE.search(text):
-        raise ExpressionError("The result contains a lone surrogate (\\ud800–\\udfff), which is not allowed.")
+        raise ExpressionError(_("The result contains a lone surrogate (\\ud800–\\udfff), which is not allowed."))
     return len(text)
 
 
@@ -78,9 +82,9 @@ def _weight_of_scalar(item: Any) -> int:
         return item.bit_length() // 3 + 1
     if isinstance(item, float):
         if not math.isfinite(item):
-            raise ExpressionError("The result holds a number that is not finite.")
+            raise ExpressionError(_("The result holds a number that is not finite."))
         return 8
-    raise ExpressionError("& makes an expression for a function such as sort_by() and is not a value on its own.")
+    raise ExpressionError(_("& makes an expression for a function such as sort_by() and is not a value on its own."))
 
 
 def text_of(value: Any) -> str:
@@ -98,7 +102,7 @@ def shown(value: Any) -> str:
     try:
         weigh(value, 10_000)
     except ExpressionError:
-        return "a large value" if isinstance(value, str | list | dict) else "no value"
+        return _("a large value") if isinstance(value, str | list | dict) else _("no value")
     return shortened(json.dumps(value, ensure_ascii=False), 80)
 
 

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from subscriptions.budget import Budget, BudgetExceeded
 from subscriptions.json_schema.compiler import DIALECT, Compiler
 from subscriptions.json_schema.errors import SchemaError, Violation
@@ -18,7 +21,9 @@ from subscriptions.json_schema.nodes import Enough, Node, Run
 
 __all__ = ["DIALECT", "Schema", "SchemaError", "Violation", "compile_schema"]
 
-_TOO_MUCH: Final = "evaluating the schema on this data takes too long; simplify the schema, or send less data"
+_TOO_MUCH: Final = gettext_noop(
+    "evaluating the schema on this data takes too long; simplify the schema, or send less data"
+)
 
 
 class Schema:
@@ -37,9 +42,9 @@ class Schema:
             pass
         except BudgetExceeded:
             # Violations found so far are more useful.
-            return _sorted(run.found) or [Violation((), _TOO_MUCH)]
+            return _sorted(run.found) or [Violation((), _(_TOO_MUCH))]
         except RecursionError:
-            return [Violation((), "the data is nested too deeply for the schema")]
+            return [Violation((), _("the data is nested too deeply for the schema"))]
         return _sorted(run.found)
 
 
@@ -50,8 +55,8 @@ def _sorted(found: list[Violation]) -> list[Violation]:
 def compile_schema(schema: Any) -> Schema:
     """Compile a schema. Raises SchemaError with the place, also for schemas whose cost cannot be bounded."""
     if not isinstance(schema, dict):
-        raise SchemaError("A JSON Schema is an object, or null for none.")
+        raise SchemaError(_("A JSON Schema is an object, or null for none."))
     try:
         return Schema(Compiler(schema).compile())
     except RecursionError:
-        raise SchemaError("The schema is nested too deeply.") from None
+        raise SchemaError(_("The schema is nested too deeply.")) from None

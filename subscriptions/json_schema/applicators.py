@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from subscriptions.json_schema.nodes import Keyword, Node, Path, Run
 from subscriptions.json_schema.patterns import Pattern
 from subscriptions.json_schema.values import shown
@@ -83,12 +86,17 @@ class AdditionalProperties(_Parts):
         if not self.node.is_never:
             super().report(value, run, path)
         elif unexpected := [key for key, _part, _node in self._pairs(value, run)]:
-            run.add(path, f"Additional properties are not allowed ({_unexpected(unexpected)} unexpected)")
+            message = ngettext(
+                "Additional properties are not allowed (%(names)s was unexpected)",
+                "Additional properties are not allowed (%(names)s were unexpected)",
+                len(unexpected),
+            )
+            run.add(path, message % {"names": _listed(unexpected)})
 
 
-def _unexpected(names: Sequence[object]) -> str:
-    text = ", ".join(map(shown, names[:5])) + (" and others" if len(names) > 5 else "")
-    return f"{text} {'was' if len(names) == 1 else 'were'}"
+def _listed(names: Sequence[object]) -> str:
+    text = ", ".join(map(shown, names[:5]))
+    return _("%(names)s and others") % {"names": text} if len(names) > 5 else text
 
 
 class PropertyNames(Keyword):
@@ -106,7 +114,7 @@ class PropertyNames(Keyword):
         if isinstance(value, dict):
             for name in value:
                 if not self.node.is_valid(name, run):
-                    run.add(path, f"{shown(name)} is not allowed as the name of a property")
+                    run.add(path, _("%(name)s is not allowed as the name of a property") % {"name": shown(name)})
 
 
 class Items(_Parts):
@@ -126,7 +134,8 @@ class Items(_Parts):
         if not self.node.is_never:
             super().report(value, run, path)
         elif isinstance(value, list) and len(value) > self.start:
-            run.add(path, f"Expected at most {self.start} items but found {len(value) - self.start} extra")
+            message = _("Expected at most %(limit)s items but found %(number)s extra")
+            run.add(path, message % {"limit": self.start, "number": len(value) - self.start})
 
 
 class PrefixItems(_Parts):
@@ -157,8 +166,19 @@ class Contains(Keyword):
         return count >= self.least and (self.most is None or count <= self.most)
 
     def message(self, value: Any) -> str:
-        bounds = f"at least {self.least}" + ("" if self.most is None else f" and at most {self.most}")
-        return f"{shown(value)} must contain {bounds} items that are valid under the schema of 'contains'"
+        words = {"value": shown(value), "least": self.least, "most": self.most}
+        if self.most is None:
+            return (
+                _("%(value)s must contain at least %(least)s items that are valid under the schema of 'contains'")
+                % words
+            )
+        return (
+            _(
+                "%(value)s must contain at least %(least)s and at most %(most)s items that are valid under the "
+                "schema of 'contains'"
+            )
+            % words
+        )
 
 
 class Unevaluated(Keyword):
@@ -190,8 +210,20 @@ class Unevaluated(Keyword):
     def report(self, value: Any, run: Run, path: Path) -> None:
         wrong = [key for key in self._rest(value, run) if not self.node.is_valid(value[key], run)]
         if wrong:
-            kind = "properties" if self.kind is dict else "items"
-            run.add(path, f"Unevaluated {kind} are not allowed ({_unexpected(wrong)} unexpected)")
+            run.add(path, self._unexpected(len(wrong)) % {"names": _listed(wrong)})
+
+    def _unexpected(self, number: int) -> str:
+        if self.kind is dict:
+            return ngettext(
+                "Unevaluated properties are not allowed (%(names)s was unexpected)",
+                "Unevaluated properties are not allowed (%(names)s were unexpected)",
+                number,
+            )
+        return ngettext(
+            "Unevaluated items are not allowed (%(names)s was unexpected)",
+            "Unevaluated items are not allowed (%(names)s were unexpected)",
+            number,
+        )
 
     def marks(self, value: Any, run: Run) -> Iterable[str | int]:
         if isinstance(value, dict) and self.kind is dict:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Sized
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from subscriptions.json_schema.nodes import Keyword, Path, Run
 from subscriptions.json_schema.patterns import Pattern
@@ -23,7 +27,10 @@ class Type(Keyword):
         return False
 
     def message(self, value: Any) -> str:
-        return f"{shown(value)} is not of type {', '.join(map(repr, self.names))}"
+        return _("%(value)s is not of type %(types)s") % {
+            "value": shown(value),
+            "types": ", ".join(map(repr, self.names)),
+        }
 
 
 class Enum(Keyword):
@@ -42,8 +49,8 @@ class Enum(Keyword):
 
     def message(self, value: Any) -> str:
         if self.is_const:
-            return f"{shown(self.values[0])} was expected"
-        return f"{shown(value)} is not one of {shown(list(self.values))}"
+            return _("%(value)s was expected") % {"value": shown(self.values[0])}
+        return _("%(value)s is not one of %(values)s") % {"value": shown(value), "values": shown(list(self.values))}
 
 
 def _for_free(_steps: int) -> None:
@@ -51,6 +58,8 @@ def _for_free(_steps: int) -> None:
 
 
 class NumberBound(Keyword):
+    """`words` is a marked sentence with the places `value` and `bound`; so it is for `SizeBound`."""
+
     def __init__(self, holds: Callable[[Any, Any], bool], bound: float, words: str) -> None:
         self.holds = holds
         self.bound = bound
@@ -60,7 +69,7 @@ class NumberBound(Keyword):
         return not is_number(value) or self.holds(value, self.bound)
 
     def message(self, value: Any) -> str:
-        return f"{shown(value)} is {self.words} {shown(self.bound)}"
+        return _(self.words) % {"value": shown(value), "bound": shown(self.bound)}
 
 
 class MultipleOf(Keyword):
@@ -77,7 +86,10 @@ class MultipleOf(Keyword):
         return (Fraction(repr(value)) if isinstance(value, float) else value) % self.fraction == 0
 
     def message(self, value: Any) -> str:
-        return f"{shown(value)} is not a multiple of {shown(self.divisor)}"
+        return _("%(value)s is not a multiple of %(divisor)s") % {
+            "value": shown(value),
+            "divisor": shown(self.divisor),
+        }
 
 
 class SizeBound(Keyword):
@@ -93,7 +105,7 @@ class SizeBound(Keyword):
         return not isinstance(value, self.kind) or self.holds(len(value), self.bound)
 
     def message(self, value: Any) -> str:
-        return f"{shown(value)} {self.words} ({self.bound})"
+        return _(self.words) % {"value": shown(value), "bound": self.bound}
 
 
 class MatchesPattern(Keyword):
@@ -104,7 +116,10 @@ class MatchesPattern(Keyword):
         return not isinstance(value, str) or self.pattern.is_in(value, run.charge)
 
     def message(self, value: Any) -> str:
-        return f"{shown(value)} does not match {shown(self.pattern.text)}"
+        return _("%(value)s does not match %(pattern)s") % {
+            "value": shown(value),
+            "pattern": shown(self.pattern.text),
+        }
 
 
 class UniqueItems(Keyword):
@@ -114,7 +129,7 @@ class UniqueItems(Keyword):
         return len({key_of(item, run.charge) for item in value}) == len(value)
 
     def message(self, value: Any) -> str:
-        return f"{shown(value)} has non-unique elements"
+        return _("%(value)s has non-unique elements") % {"value": shown(value)}
 
 
 class Required(Keyword):
@@ -133,7 +148,7 @@ class Required(Keyword):
         if isinstance(value, dict):
             for name in self.names:
                 if name not in value:
-                    run.add(path, f"{shown(name)} is a required property")
+                    run.add(path, _("%(name)s is a required property") % {"name": shown(name)})
 
 
 class DependentRequired(Keyword):
@@ -155,4 +170,30 @@ class DependentRequired(Keyword):
 
     def message(self, value: Any) -> str:
         name, other = self._missing(value) or ("", "")
-        return f"{shown(other)} is a dependency of {shown(name)}"
+        return _("%(other)s is a dependency of %(name)s") % {"other": shown(other), "name": shown(name)}
+
+
+_NUMBERS: Final[Iterable[tuple[str, Callable[[Any, Any], bool], str]]] = (
+    ("minimum", operator.ge, gettext_noop("%(value)s is less than the minimum of %(bound)s")),
+    ("maximum", operator.le, gettext_noop("%(value)s is greater than the maximum of %(bound)s")),
+    ("exclusiveMinimum", operator.gt, gettext_noop("%(value)s is less than or equal to the minimum of %(bound)s")),
+    ("exclusiveMaximum", operator.lt, gettext_noop("%(value)s is greater than or equal to the maximum of %(bound)s")),
+)
+_SIZES: Final[Iterable[tuple[str, type[Sized], Callable[[int, int], bool], str]]] = (
+    ("minLength", str, operator.ge, gettext_noop("%(value)s is too short (%(bound)s)")),
+    ("maxLength", str, operator.le, gettext_noop("%(value)s is too long (%(bound)s)")),
+    ("minItems", list, operator.ge, gettext_noop("%(value)s has too few items (%(bound)s)")),
+    ("maxItems", list, operator.le, gettext_noop("%(value)s has too many items (%(bound)s)")),
+    ("minProperties", dict, operator.ge, gettext_noop("%(value)s does not have enough properties (%(bound)s)")),
+    ("maxProperties", dict, operator.le, gettext_noop("%(value)s has too many properties (%(bound)s)")),
+)
+
+
+def bounds(schema: Mapping[str, Any]) -> Iterator[Keyword]:
+    """The keywords of a schema that limit numbers and sizes."""
+    for keyword, holds, words in _NUMBERS:
+        if keyword in schema:
+            yield NumberBound(holds, schema[keyword], words)
+    for keyword, kind, fits, words in _SIZES:
+        if keyword in schema:
+            yield SizeBound(kind, fits, int(schema[keyword]), words)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from subscriptions.json_schema.nodes import Keyword, Node, Path, Run
 from subscriptions.json_schema.values import shown
 
@@ -40,7 +42,7 @@ class AnyOf(AllOf):
         return False
 
     def message(self, value: Any) -> str:
-        return f"{shown(value)} is not valid under any of the given schemas"
+        return _("%(value)s is not valid under any of the given schemas") % {"value": shown(value)}
 
     report = Keyword.report
 
@@ -60,9 +62,13 @@ class OneOf(AllOf):
     def report(self, value: Any, run: Run, path: Path) -> None:
         count = self._count(value, run)
         if count == 0:
-            run.add(path, f"{shown(value)} is not valid under any of the given schemas")
+            run.add(path, _("%(value)s is not valid under any of the given schemas") % {"value": shown(value)})
         elif count > 1:
-            run.add(path, f"{shown(value)} is valid under more than one of the given schemas, and must be under one")
+            run.add(
+                path,
+                _("%(value)s is valid under more than one of the given schemas, and must be under one")
+                % {"value": shown(value)},
+            )
 
 
 class Not(AllOf):
@@ -70,7 +76,7 @@ class Not(AllOf):
         return not self.nodes[0].is_valid(value, run)
 
     def message(self, value: Any) -> str:
-        return f"{shown(value)} should not be valid under the schema of 'not'"
+        return _("%(value)s should not be valid under the schema of 'not'") % {"value": shown(value)}
 
     report = Keyword.report
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from subscriptions.json_schema import applicators as apply
 from subscriptions.json_schema import assertions as check
@@ -20,8 +22,8 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 EARLIER: Final = ("http://json-schema.org/draft-06/schema", "http://json-schema.org/draft-07/schema",
                   "https://json-schema.org/draft/2019-09/schema")  # fmt: skip
 _GONE: Final = {
-    "additionalItems": "items beside prefixItems",
-    "dependencies": "dependentRequired or dependentSchemas",
+    "additionalItems": gettext_noop("items beside prefixItems"),
+    "dependencies": gettext_noop("dependentRequired or dependentSchemas"),
     "$recursiveRef": "$dynamicRef",
 }
 #: Maximum number of subschemas in a schema.
@@ -70,15 +72,18 @@ class Compiler:
         if known is not None:
             return known
         if len(self.nodes) >= SUBSCHEMAS_LIMIT:
-            raise SchemaError(f"The schema has more than {SUBSCHEMAS_LIMIT:,} schemas in it. Make it simpler.")
+            raise SchemaError(
+                _("The schema has more than %(limit)s schemas in it. Make it simpler.")
+                % {"limit": f"{SUBSCHEMAS_LIMIT:,}"}
+            )
         if pointer.count("/") > 2 * DEPTH_LIMIT:
-            raise SchemaError("The schema is nested too deeply.", pointer[:100])
+            raise SchemaError(_("The schema is nested too deeply."), pointer[:100])
         node = self.nodes[pointer] = Node()
         if isinstance(schema, bool):
             node.is_never = not schema
             return node
         if not isinstance(schema, dict):
-            raise SchemaError("A schema is an object, true or false.", pointer)
+            raise SchemaError(_("A schema is an object, true or false."), pointer)
         self._check_shape(schema, pointer)
         parts = self._parts(schema, pointer)
         node.keywords = [*self._references(schema, pointer), *_assertions(schema, self._pattern, pointer)]
@@ -92,22 +97,33 @@ class Compiler:
     def _check_shape(self, schema: Mapping[str, Any], pointer: str) -> None:
         for keyword, value in schema.items():
             if expected := wrong_shape(keyword, value):
-                raise SchemaError(f"This is not a JSON Schema: {keyword} must be {expected}", f"{pointer}/{keyword}")
+                raise SchemaError(
+                    _("This is not a JSON Schema: %(keyword)s must be %(expected)s")
+                    % {"keyword": keyword, "expected": expected},
+                    f"{pointer}/{keyword}",
+                )
         if "$id" in schema:
             raise SchemaError(
-                "The schema has an $id. Leave it out: references are resolved inside the schema only", pointer
+                _("The schema has an $id. Leave it out: references are resolved inside the schema only"), pointer
             )
         dialect = schema.get("$schema", DIALECT)
         name = dialect.removesuffix("#") if isinstance(dialect, str) else ""
         if name not in (DIALECT, *EARLIER):
             raise SchemaError(
-                f"The schema is written for {str(dialect)[:100]!r}. Drafts 6 to 2020-12 are known here: "
-                f"rewrite it for {DIALECT}, or leave $schema out if it means the same there",
+                _(
+                    "The schema is written for %(dialect)r. Drafts 6 to 2020-12 are known here: rewrite "
+                    "it for %(known)s, or leave $schema out if it means the same there"
+                )
+                % {"dialect": str(dialect)[:100], "known": DIALECT},
                 f"{pointer}/$schema",
             )
         self.is_earlier = self.is_earlier or name != DIALECT
         for keyword in _GONE.keys() & schema.keys() if self.is_earlier else ():
-            raise SchemaError(f"{keyword} is not in draft 2020-12: write {_GONE[keyword]}", f"{pointer}/{keyword}")
+            raise SchemaError(
+                _("%(keyword)s is not in draft 2020-12: write %(instead)s")
+                % {"keyword": keyword, "instead": _(_GONE[keyword])},
+                f"{pointer}/{keyword}",
+            )
 
     def _parts(self, schema: Mapping[str, Any], pointer: str) -> dict[str, Any]:
         """Return the nodes of all direct subschemas by keyword: a node, a list or a dict of nodes."""
@@ -129,7 +145,8 @@ class Compiler:
                 reference = schema[keyword]
                 if not reference.startswith("#"):
                     raise SchemaError(
-                        f"The schema refers to {reference[:100]!r}. Only references inside it are allowed (#/…)",
+                        _("The schema refers to %(reference)r. Only references inside it are allowed (#/…)")
+                        % {"reference": reference[:100]},
                         f"{pointer}/{keyword}",
                     )
                 into: list[Node] = []
@@ -157,7 +174,9 @@ class Compiler:
     def _pattern(self, text: str, pointer: str) -> Pattern:
         self.patterns.add(text)
         if len(self.patterns) > PATTERNS_LIMIT:
-            raise SchemaError(f"The schema has more than {PATTERNS_LIMIT} different patterns. Make it simpler.")
+            raise SchemaError(
+                _("The schema has more than %(limit)s different patterns. Make it simpler.") % {"limit": PATTERNS_LIMIT}
+            )
         try:
             return compiled_pattern(text)
         except SchemaError as error:
@@ -206,7 +225,7 @@ class Compiler:
             following: Node | None = start
             while following is not None or stack:
                 if following is not None and id(following) in open_nodes:
-                    raise SchemaError("The schema refers to itself without end.")
+                    raise SchemaError(_("The schema refers to itself without end."))
                 if following is not None and id(following) not in done:
                     open_nodes.add(id(following))
                     stack.append((following, _children(following)))
@@ -229,7 +248,10 @@ def _escaped(name: str) -> str:
 
 
 def _dangling(reference: str, pointer: str) -> SchemaError:
-    return SchemaError(f"The schema refers to something that it does not hold: {reference[:100]}", pointer)
+    return SchemaError(
+        _("The schema refers to something that it does not hold: %(reference)s") % {"reference": reference[:100]},
+        pointer,
+    )
 
 
 def _of_arrays(schema: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[Keyword]:
@@ -243,22 +265,6 @@ def _of_arrays(schema: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[
         yield apply.Contains(parts["contains"], int(schema.get("minContains", 1)), None if most is None else int(most))
 
 
-_NUMBERS: Final[Iterable[tuple[str, Callable[[Any, Any], bool], str]]] = (
-    ("minimum", operator.ge, "less than the minimum of"),
-    ("maximum", operator.le, "greater than the maximum of"),
-    ("exclusiveMinimum", operator.gt, "less than or equal to the minimum of"),
-    ("exclusiveMaximum", operator.lt, "greater than or equal to the maximum of"),
-)
-_SIZES: Final[Iterable[tuple[str, type[Sized], Callable[[int, int], bool], str]]] = (
-    ("minLength", str, operator.ge, "is too short"),
-    ("maxLength", str, operator.le, "is too long"),
-    ("minItems", list, operator.ge, "has too few items"),
-    ("maxItems", list, operator.le, "has too many items"),
-    ("minProperties", dict, operator.ge, "does not have enough properties"),
-    ("maxProperties", dict, operator.le, "has too many properties"),
-)
-
-
 def _assertions(schema: Mapping[str, Any], pattern: Callable[[str, str], Pattern], pointer: str) -> Iterator[Keyword]:
     if "type" in schema:
         names = schema["type"]
@@ -267,7 +273,7 @@ def _assertions(schema: Mapping[str, Any], pattern: Callable[[str, str], Pattern
         yield check.Enum(schema["enum"])
     if "const" in schema:
         yield check.Enum([schema["const"]], is_const=True)
-    yield from _bounds(schema)
+    yield from check.bounds(schema)
     if "multipleOf" in schema:
         yield check.MultipleOf(schema["multipleOf"])
     if "pattern" in schema:
@@ -278,12 +284,3 @@ def _assertions(schema: Mapping[str, Any], pattern: Callable[[str, str], Pattern
         yield check.Required(schema["required"])
     if schema.get("dependentRequired"):
         yield check.DependentRequired(schema["dependentRequired"])
-
-
-def _bounds(schema: Mapping[str, Any]) -> Iterator[Keyword]:
-    for keyword, holds, words in _NUMBERS:
-        if keyword in schema:
-            yield check.NumberBound(holds, schema[keyword], words)
-    for keyword, kind, fits, words in _SIZES:
-        if keyword in schema:
-            yield check.SizeBound(kind, fits, int(schema[keyword]), words)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from integrations.foundation.json_paths import path_of
 
 
@@ -16,7 +18,9 @@ class SchemaError(ValueError):
         self.pointer = pointer
 
     def __str__(self) -> str:
-        return f"{self.message} (at #{self.pointer})" if self.pointer else self.message
+        if not self.pointer:
+            return self.message
+        return _("%(problem)s (at #%(place)s)") % {"problem": self.message, "place": self.pointer}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from subscriptions.budget import Budget
 from subscriptions.json_schema.errors import Violation
 
@@ -98,7 +100,7 @@ class Node:
             run.reported.add(key)
         run.charge(self.cost)
         if self.is_never:
-            run.add(path, "nothing is allowed here")
+            run.add(path, _("nothing is allowed here"))
         for keyword in self.keywords:
             keyword.report(value, run, path)
 

@@ -12,6 +12,8 @@ from functools import lru_cache
 from typing import Final
 
 import re2
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from subscriptions.json_schema.errors import SchemaError
 
@@ -40,10 +42,15 @@ class Pattern:
             self._compiled = re2.compile(spelled_for_re2(text), options=options)
         except re2.error as error:
             reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
-            raise SchemaError(f"The pattern {text[:100]!r} cannot be used: {reason[:100]}. {_ADVICE}") from None
+            raise SchemaError(
+                _("The pattern %(text)r cannot be used: %(reason)s. %(advice)s")
+                % {"text": text[:100], "reason": reason[:100], "advice": _(_ADVICE)}
+            ) from None
         self._size: int = self._compiled.programsize
         if self._size > PROGRAM_LIMIT:
-            raise SchemaError(f"The pattern {text[:100]!r} is too large. Use shorter repetitions, or maxLength.")
+            raise SchemaError(
+                _("The pattern %(text)r is too large. Use shorter repetitions, or maxLength.") % {"text": text[:100]}
+            )
 
     def is_in(self, text: str, charge: Callable[[int], None]) -> bool:
         """Return whether the pattern matches anywhere in `text`. Raises BudgetExceeded before it takes too long."""
@@ -51,7 +58,7 @@ class Pattern:
         return self._compiled.search(text) is not None
 
 
-_ADVICE: Final = (
+_ADVICE: Final = gettext_noop(
     "Patterns are those of RE2, without look-around (?=…), back-references \\1 and repetitions beyond 1,000."
 )
 
@@ -73,5 +80,5 @@ def _in_re2(match: re.Match[str]) -> str:
 def compiled_pattern(text: str) -> Pattern:
     """Return the compiled pattern (cached). Raises SchemaError."""
     if len(text) > 10_000:
-        raise SchemaError(f"The pattern {text[:100]!r} has more than 10,000 characters.")
+        raise SchemaError(_("The pattern %(text)r has more than 10,000 characters.") % {"text": text[:100]})
     return Pattern(text)

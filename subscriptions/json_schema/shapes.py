@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
+
 from subscriptions.json_schema.values import TYPES, is_number
 
 _Test = Callable[[Any], bool]
@@ -48,26 +51,26 @@ def _is_named_schemas(value: Any) -> bool:
 
 
 _SHAPES: Final[tuple[tuple[str, str, _Test], ...]] = (
-    ("a text", "$ref $dynamicRef $anchor $dynamicAnchor $comment pattern format title description", _is_text),
-    ("a text", "contentEncoding contentMediaType", _is_text),
-    ("a list", "enum examples", _is_list),
-    ("true or false", "uniqueItems deprecated readOnly writeOnly", _is_boolean),
-    ("a number", "maximum minimum exclusiveMaximum exclusiveMinimum", is_number),
-    ("a number above 0", "multipleOf", lambda value: is_number(value) and value > 0),
-    ("a whole number from 0 on", "maxLength minLength maxItems minItems maxContains minContains", _is_size),
-    ("a whole number from 0 on", "maxProperties minProperties", _is_size),
-    ("a list of different names", "required", _is_names),
-    ("a type (string, number, integer, boolean, array, object, null) or a list of types", "type", _is_type),
+    (_("a text"), "$ref $dynamicRef $anchor $dynamicAnchor $comment pattern format title description", _is_text),
+    (_("a text"), "contentEncoding contentMediaType", _is_text),
+    (_("a list"), "enum examples", _is_list),
+    (_("true or false"), "uniqueItems deprecated readOnly writeOnly", _is_boolean),
+    (_("a number"), "maximum minimum exclusiveMaximum exclusiveMinimum", is_number),
+    (_("a number above 0"), "multipleOf", lambda value: is_number(value) and value > 0),
+    (_("a whole number from 0 on"), "maxLength minLength maxItems minItems maxContains minContains", _is_size),
+    (_("a whole number from 0 on"), "maxProperties minProperties", _is_size),
+    (_("a list of different names"), "required", _is_names),
+    (_("a type (string, number, integer, boolean, array, object, null) or a list of types"), "type", _is_type),
     (
-        "an object with a list of names for each property",
+        _("an object with a list of names for each property"),
         "dependentRequired",
         lambda value: isinstance(value, dict) and all(map(_is_names, value.values())),
     ),
-    ("a schema", "not if then else items contains additionalProperties propertyNames contentSchema", _is_schema),
-    ("a schema", "unevaluatedItems unevaluatedProperties", _is_schema),
-    ("a list of schemas that is not empty", "allOf anyOf oneOf prefixItems", _is_schemas),
+    (_("a schema"), "not if then else items contains additionalProperties propertyNames contentSchema", _is_schema),
+    (_("a schema"), "unevaluatedItems unevaluatedProperties", _is_schema),
+    (_("a list of schemas that is not empty"), "allOf anyOf oneOf prefixItems", _is_schemas),
     (
-        "an object with a schema for each name",
+        _("an object with a schema for each name"),
         "properties patternProperties dependentSchemas $defs definitions",
         _is_named_schemas,
     ),
@@ -78,4 +81,4 @@ _TESTS: Final = {keyword: (words, test) for words, keywords, test in _SHAPES for
 def wrong_shape(keyword: str, value: Any) -> str | None:
     """Return a description of the type the keyword's value must have; None if it has it."""
     known = _TESTS.get(keyword)
-    return None if known is None or known[1](value) else known[0]
+    return None if known is None or known[1](value) else gettext(known[0])

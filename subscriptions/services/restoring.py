@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from integrations.foundation.audit import Actor
 from subscriptions.models import Subscription, SubscriptionVersion
@@ -70,9 +71,9 @@ def restore_version(*, subscription: Subscription, version: SubscriptionVersion,
     """Make the subscription what it was; that is a version of its own. Raises ValidationError."""
     if version.integration.deleted_at is not None:
         name = version.integration.name
-        message = (
-            f"Version {version.number} went to {name}, which was deleted. Choose another version, or edit by hand."
-        )
+        message = _(
+            "Version %(number)s went to %(name)s, which was deleted. Choose another version, or edit by hand."
+        ) % {"number": version.number, "name": name}
         raise ValidationError({"integration": message})
     return update_subscription(subscription=subscription, actor=actor, **restored_values(version))
 

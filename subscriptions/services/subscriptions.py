@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations.foundation.audit import HOOKDESK, Actor, record_change
 from integrations.foundation.identifiers import public_id
@@ -177,14 +178,16 @@ def apply_values(subscription: Subscription, cleaned: dict[str, Any]) -> None:
 def _check_limit(store: Store) -> None:
     own = Subscription.objects.alive().filter(store=store, integration__slug__startswith="nsub_").count()
     if own >= OWN_LIMIT:
-        message = f"This store has {own} subscriptions with a URL; at most {OWN_LIMIT} are allowed. Use an integration."
+        message = _(
+            "This store has %(number)s subscriptions with a URL; at most %(limit)s are allowed. Use an integration."
+        ) % {"number": own, "limit": OWN_LIMIT}
         raise ValidationError({"url": message})
 
 
 def _own_integration(subscription: Subscription, actor: Actor, cleaned: dict[str, Any]) -> Integration:
     url = cleaned.get("url")
     if not url:
-        message = "url is required (or integration: the slug of one that exists)."
+        message = _("url is required (or integration: the slug of one that exists).")
         raise ValidationError({"url": ValidationError(message, code="required")})
     with _errors_as_ours():
         return create_integration(
@@ -220,7 +223,9 @@ def _redirect(subscription: Subscription, actor: Actor, cleaned: dict[str, Any])
         return
     if not has_own_integration(subscription):
         field = "url" if "url" in changes else "hub_secret"
-        message = f"This subscription uses the integration {subscription.integration.slug!r}. Change it there."
+        message = _("This subscription uses the integration %(slug)r. Change it there.") % {
+            "slug": subscription.integration.slug
+        }
         if field == "url" or changes["secret"]:
             raise ValidationError({field: message})
         return
@@ -232,11 +237,11 @@ def _redirect(subscription: Subscription, actor: Actor, cleaned: dict[str, Any])
 
 def check_usable(integration: Integration, store: Store, cleaned: dict[str, Any]) -> None:
     if integration.store_id != store.id or integration.deleted_at is not None:
-        raise ValidationError({"integration": "There is no such integration in this store."})
+        raise ValidationError({"integration": _("There is no such integration in this store.")})
     if cleaned.get("url") and cleaned["url"] != integration.url:
-        raise ValidationError({"url": "Give either a url or an integration: the integration has a URL already."})
+        raise ValidationError({"url": _("Give either a url or an integration: the integration has a URL already.")})
     if cleaned.get("hub_secret"):
-        raise ValidationError({"hub_secret": "The integration has its own secret. Change it there."})
+        raise ValidationError({"hub_secret": _("The integration has its own secret. Change it there.")})
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any, TypedDict, Unpack
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from integrations.foundation.audit import Actor, record_change
 from integrations.foundation.strict_json import DocumentError, dump_document
@@ -37,7 +38,7 @@ def create_topic(*, store: Store, actor: Actor, **values: Unpack[TopicValues]) -
     """Raises ValidationError by field; its code is `conflict` for a name that is taken."""
     cleaned = _clean(values)
     if "name" not in cleaned:
-        raise ValidationError({"name": ValidationError("name is required.", code="required")})
+        raise ValidationError({"name": ValidationError(_("name is required."), code="required")})
     with transaction.atomic():
         topic = Topic(store=store, **cleaned)
         _save(topic)
@@ -54,7 +55,7 @@ def update_topic(*, topic: Topic, actor: Actor, **values: Unpack[TopicValues]) -
         ConfigVersion.lock()
         current = Topic.objects.select_for_update(no_key=True).filter(id=topic.id).first()
         if current is None:
-            raise ValidationError("This topic has been deleted in the meantime.", code="conflict")
+            raise ValidationError(_("This topic has been deleted in the meantime."), code="conflict")
         before = _shown(current)
         for name, value in cleaned.items():
             setattr(current, name, value)
@@ -103,13 +104,13 @@ def _say_searchable(store_id: uuid.UUID, before: Mapping[str, Any], after: Mappi
 def check_schema(schema: Any) -> None:
     """Raise ValueError if `schema` is not a JSON Schema that can be evaluated at bounded cost without fetching."""
     if not isinstance(schema, Mapping):
-        raise SchemaError("A JSON Schema is an object, or null for none.")
+        raise SchemaError(_("A JSON Schema is an object, or null for none."))
     try:
         length = len(dump_document(dict(schema)))
     except DocumentError as error:
         raise ValueError(error.message) from None
     if length > SCHEMA_LIMIT:
-        raise ValueError(f"The schema is longer than {SCHEMA_LIMIT} characters.")
+        raise ValueError(_("The schema is longer than %(limit)s characters.") % {"limit": SCHEMA_LIMIT})
     compile_schema(dict(schema))
 
 
@@ -140,7 +141,7 @@ def _clean(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _name(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("Write the name as a text, such as shipment.updated.")
+        raise ValueError(_("Write the name as a text, such as shipment.updated."))
     return check_topic_is_free(value.strip())
 
 
@@ -148,7 +149,7 @@ def _description(value: Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or "\0" in value or len(value) > DESCRIPTION_LIMIT:
-        raise ValueError(f"The description is a text of at most {DESCRIPTION_LIMIT} characters.")
+        raise ValueError(_("The description is a text of at most %(limit)s characters.") % {"limit": DESCRIPTION_LIMIT})
     return value
 
 
@@ -162,7 +163,7 @@ def _condition(value: Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ValueError("Write the condition as a text.")
+        raise ValueError(_("Write the condition as a text."))
     if value.strip():
         try:
             check_expression(value)
@@ -173,7 +174,7 @@ def _condition(value: Any) -> str:
 
 def _searchable(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("searchable is true or false.")
+        raise ValueError(_("searchable is true or false."))
     return value
 
 
@@ -191,7 +192,7 @@ def _save(topic: Topic) -> None:
         with transaction.atomic():
             topic.save()
     except IntegrityError:
-        message = f"The topic {topic.name!r} already exists. Change that one."
+        message = _("The topic %(name)r already exists. Change that one.") % {"name": topic.name}
         raise ValidationError({"name": ValidationError(message, code="conflict")}) from None
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from integrations.models import Integration, Store
 from integrations.object_types import singular
@@ -59,20 +60,23 @@ def clean_values(values: Mapping[str, Any], store: Store) -> dict[str, Any]:
 def check_together(subscription: Subscription) -> None:
     """Validate what depends on several fields. Raises ValidationError by field."""
     if not subscription.topics and not subscription.intents and not subscription.poll_every:
-        message = "topics or intents are required."
+        message = _("topics or intents are required.")
         raise ValidationError({"topics": ValidationError(message, code="required")})
     if CUSTOM_EVENT in subscription.topics and not subscription.event_names:
-        message = f"The topic {CUSTOM_EVENT} needs metadata.event_names."
+        message = _("The topic %(topic)s needs metadata.event_names.") % {"topic": CUSTOM_EVENT}
         raise ValidationError({"event_names": ValidationError(message, code="required")})
     if subscription.poll_every and not subscription.integration.adapter.is_pollable:
-        raise ValidationError({"poll_every": "Only integrations in hub format can be polled. Leave poll_every out."})
+        raise ValidationError({"poll_every": _("Only integrations in hub format can be polled. Leave poll_every out.")})
 
 
 def _list_of(value: Any, clean: Callable[[str], str]) -> list[str]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise ValueError("This must be an array of strings.")
+        raise ValueError(_("This must be an array of strings."))
     if len(value) > ENTRIES_LIMIT:
-        raise ValueError(f"There are {len(value)} entries; at most {ENTRIES_LIMIT} are allowed.")
+        raise ValueError(
+            _("There are %(number)s entries; at most %(limit)s are allowed.")
+            % {"number": len(value), "limit": ENTRIES_LIMIT}
+        )
     return list(dict.fromkeys(clean(item) for item in value))
 
 
@@ -94,34 +98,39 @@ def _path(value: Any, store: Store) -> str:
 
 def _expression(value: Any, store: Store) -> str:
     if not isinstance(value, str):
-        raise ValueError("Write the expression as a text.")
+        raise ValueError(_("Write the expression as a text."))
     if not value.strip():
         return ""
     try:
         check_expression(value)
     except ExpressionError as error:
-        place = f" (column {error.column})" if error.column else ""
-        raise ValueError(f"{error.message}{place}") from None
+        if not error.column:
+            raise ValueError(error.message) from None
+        words = {"problem": error.message, "column": error.column}
+        raise ValueError(_("%(problem)s (column %(column)s)") % words) from None
     return value
 
 
 def _boolean(value: Any, store: Store) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("This is either true or false.")
+        raise ValueError(_("This is either true or false."))
     return value
 
 
 def _text(value: Any, store: Store) -> str:
     # What it may hold is checked where its integration is made.
     if not isinstance(value, str):
-        raise ValueError("Write this as a text.")
+        raise ValueError(_("Write this as a text."))
     return value
 
 
 def _poll_every(value: Any, store: Store) -> int:
     shortest = settings.POLL_MIN_SECONDS
     if not is_integer(value) or not shortest <= value <= LONGEST_POLL:
-        raise ValueError(f"This is a whole number of seconds, from {shortest} to {LONGEST_POLL}.")
+        raise ValueError(
+            _("This is a whole number of seconds, from %(shortest)s to %(limit)s.")
+            % {"shortest": shortest, "limit": LONGEST_POLL}
+        )
     return int(value)
 
 

@@ -53,7 +53,7 @@ def test_one_alone_is_no_error(admin: Client, failed: Callable[..., Delivery], q
     response = admin.get(address(failed(), f"compare/{query}"))
 
     assert response.status_code == 200
-    assert "There are no two" in response.content.decode()
+    assert "This delivery does not have two" in response.content.decode()
 
 
 def test_a_payload_is_downloaded_as_inert_json(admin: Client, failed: Callable[..., Delivery]) -> None:

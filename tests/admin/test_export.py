@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from integrations.admin.base import DeskAdmin
-from integrations.admin.export import PAGE, harmless
 from integrations.models import AuditEntry
+from integrations.services.exports import PAGE, harmless
 from tests.doors.world import SECRET, make_person, make_side
 from tests.factories import DeliveryFactory, EventFactory, IntegrationFactory, StoreFactory
 

@@ -95,7 +95,7 @@ def test_selected_ones_are_discarded_after_a_question(admin: Client, failed: Cal
     succeeded = made(1, status="succeeded")[0]
     ids = [str(delivery.pk), str(succeeded.pk)]
     asked = admin.post(reverse("admin:deliveries_delivery_selection"), {"id": ids, "action": "discard"})
-    assert "Discard 1 delivery" in asked.text
+    assert 'Discard <span data-sum="1">1</span> delivery' in asked.text
     assert "Skipped" in asked.text
     assert Delivery.objects.filter(status="discarded").count() == 0
     admin.post(reverse("admin:deliveries_delivery_selection"), {"id": ids, "action": "discard", "confirmed": "1"})

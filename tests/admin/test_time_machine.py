@@ -113,7 +113,7 @@ def test_a_transform_is_changed_and_exactly_what_differs_is_sent_again(shop: Any
     assert "<del>+</del>49171" in item and "<ins>00</ins>49171" in item
     assert "Resend the 1 that differs" in browser.get(f"{BASE}/{found.pk}/save/").content.decode()
     refused = browser.post(f"{BASE}/{found.pk}/save/", {"then": "resend"}).content.decode()
-    assert "Confirm by giving their number, 1." in refused
+    assert "Confirm by giving the number, 1." in refused
     assert not Replay.objects.exists()
     browser.post(f"{BASE}/{found.pk}/save/", {"then": "resend", "confirmed": "1"})
     replays.step(Replay.objects.get().pk, timezone.now())
@@ -251,6 +251,6 @@ def test_a_delivery_and_each_attempt_say_which_version_made_them(shop: Any) -> N
     now = timezone.now() + timedelta(minutes=1)
     AttemptFactory(id=uuid7(int(now.timestamp() * 1000)), delivery=delivery, number=2, started_at=now)
     page = client("Viewer", shop.store).get(f"/admin/deliveries/delivery/{delivery.pk}/change/").content.decode()
-    shown = re.findall(r'made it">(version \d[^<]*)<', page)
+    shown = re.findall(r'created it">(version \d[^<]*)<', page)
     assert shown == ["version 2", "version 1"]
     assert f'/admin/subscriptions/subscription/{shop.pk}/versions/">version 1</a>' in page

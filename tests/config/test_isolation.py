@@ -31,7 +31,8 @@ from deliveries.models import (
     Replay,
     Simulation,
 )
-from integrations.models import AccessToken, AuditEntry, Integration, Source, SourceAddress, SourceSecret
+from deliveries.simulation.targets import SubscriptionTarget
+from integrations.models import AccessToken, AuditEntry, Integration, Retention, Source, SourceAddress, SourceSecret
 from notifications.models import Channel, Notification
 from subscriptions.models import Subscription, SubscriptionVersion, Topic
 from tests.api_client import ApiClient
@@ -53,7 +54,7 @@ MODELS = (
     AccessToken, Integration, Source, SourceAddress, SourceSecret, Subscription, Topic, Delivery, Attempt, Event, Record,
     Notification, FailureGroup, CaseComment, CaseRule, BulkFix, Proposal, Recipe, Replay,
     Simulation, SubscriptionVersion,
-    Notification, FailureGroup, CaseComment, CaseRule, BulkFix, Recipe, Replay, Erasure,
+    Notification, FailureGroup, CaseComment, CaseRule, BulkFix, Recipe, Replay, Erasure, Retention,
 )  # fmt: skip
 
 HOSTILE_BODIES = {
@@ -116,8 +117,9 @@ def populate(store: Any) -> dict[str, str]:
         subscription=subscription, number=1, since=now, integration=integration, topics=["shipment.*"]
     )
     simulation = Simulation.objects.create(
-        store=store, kind="subscription", target_id=str(subscription.id), limit=1, steps_left=1, created_at=now
-    )
+        store=store, kind="subscription", target_id=str(subscription.id), limit=1, steps_left=1, created_at=now,
+        base=SubscriptionTarget(subscription).base, proposed={"filter": "id"},
+    )  # fmt: skip
     proposal = Proposal.objects.create(
         store=store, action="retry", values={"status": "failed", "revision": 0}, delivery_id=delivery.pk,
         author_name="token theirs", created_at=now,
@@ -200,7 +202,7 @@ def test_lists_hold_only_what_is_mine() -> None:
 
     for route in (
         "integrations", "sources", "tokens", "subscriptions", "topics", "deliveries", "notifications", "recipes",
-        "cases?view=all", "approvals", "bulk", "backfills",
+        "cases?view=all", "approvals", "bulk", "backfills", "records",
     ):  # fmt: skip
         items = mine.get(route).json()["items"]
         assert [item["name"] for item in items] == ([mine.token.name] if route == "tokens" else [])

@@ -9,7 +9,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -150,3 +152,25 @@ def test_a_body_over_the_limit_is_refused_before_it_is_sent(
         )
 
         assert status_of(client) == 413
+
+
+@pytest.mark.parametrize("record_id", ["gid://shop/Order/7", "a/", "/a", "a//b", "a b/ü?#"])
+def test_a_record_is_reached_by_an_id_with_slashes(
+    installation: Installation, headers: dict[str, str], record_id: str
+) -> None:
+    assert installation.request("POST", "/api/v1/push", {"orders": [{"id": record_id}]}, **headers)[0] == 202
+    status, found = installation.request("GET", f"/api/v1/records/order/{quote(record_id, safe='')}", **headers)
+    assert (status, found["id"]) == (200, record_id)
+
+
+def test_a_list_is_streamed_as_a_file_and_its_audit_entry_completed(
+    installation: Installation, headers: dict[str, str]
+) -> None:
+    assert installation.request("POST", "/api/v1/push", {"orders": [{"id": "exported"}]}, **headers)[0] == 202
+    connection = HTTPConnection("127.0.0.1", installation.port, timeout=60)
+    connection.request("GET", "/api/v1/exports/records?id=exported", headers=headers)
+    answer = connection.getresponse()
+    assert [json.loads(line)["id"] for line in answer.read().splitlines()] == ["exported"]
+    connection.close()
+    [(after,)] = installation.rows("SELECT after FROM integrations_auditentry WHERE action = 'export'")
+    assert json.loads(after) == {"format": "ndjson", "filter": {"id": "exported"}, "rows": 1, "complete": True}

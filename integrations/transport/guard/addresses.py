@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address, ip_network
 
+from django.utils.translation import gettext as _
+
 from integrations.transport.guard.address_blocks import IPAddress, IPNetwork, special_purpose
 
 URL_LIMIT = 4096  #: characters
@@ -118,11 +120,15 @@ def parse_url(url: str, policy: AddressPolicy) -> Target:
     match = _AUTHORITY.fullmatch(rest)
     authority, path = match.groups() if match else ("", "")
     if not authority:
-        raise UrlRefused(f"The URL names no host. Write it in full, like {scheme}://shop.example/hook.")
+        raise UrlRefused(
+            _("The URL names no host. Write it in full, like %(scheme)s://shop.example/hook.") % {"scheme": scheme}
+        )
     if "@" in authority:
         raise UrlRefused(
-            "The URL holds a user name or password before an @. They would show up in logs: remove them and "
-            "set the integration's auth type instead."
+            _(
+                "The URL holds a user name or password before an @. They would show up in logs: remove them and "
+                "set the integration's auth type instead."
+            )
         )
     host, port = _split_port(authority, scheme)
     address = _check_host(host, policy)
@@ -134,31 +140,36 @@ def parse_url(url: str, policy: AddressPolicy) -> Target:
 def describe_refusal(ip: str) -> str:
     """Return why `ip` is not permitted and what to do about it."""
     try:
-        what = special_purpose(ip_address(ip)) or "not a public address"
+        what = special_purpose(ip_address(ip)) or _("not a public address")
     except ValueError:
-        what = "not an IP address"
-    return (
-        f"{ip} is {what}, and requests may only go to public addresses. Use a public URL, or let an "
+        what = _("not an IP address")
+    return _(
+        "%(ip)s is %(what)s, and requests may only go to public addresses. Use a public URL, or let an "
         "administrator add the network to OUTBOUND_ALLOW."
-    )
+    ) % {"ip": ip, "what": what}
 
 
 def _check_characters(url: str) -> None:
     if not isinstance(url, str) or not url:
-        raise UrlRefused("The URL is empty. Write it in full, like https://shop.example/hook.")
+        raise UrlRefused(_("The URL is empty. Write it in full, like https://shop.example/hook."))
     if len(url) > URL_LIMIT:
-        raise UrlRefused(f"The URL is {len(url)} characters long; {URL_LIMIT} is the most. Shorten it.")
+        raise UrlRefused(
+            _("The URL is %(number)s characters long; %(limit)s is the most. Shorten it.")
+            % {"number": len(url), "limit": URL_LIMIT}
+        )
     if any(character <= " " or character == "\x7f" for character in url):
-        raise UrlRefused("The URL holds a space, a line break or a control character. Remove it or write it as %20.")
+        raise UrlRefused(_("The URL holds a space, a line break or a control character. Remove it or write it as %20."))
     if "\\" in url:
-        raise UrlRefused("The URL holds a backslash, which programs read in different ways. Use / or write %5C.")
+        raise UrlRefused(_("The URL holds a backslash, which programs read in different ways. Use / or write %5C."))
     if not url.isascii():
         raise UrlRefused(
-            "The URL holds characters outside ASCII. Write a host name in its xn-- form and the path "
-            "percent-encoded, so that every program reads the same."
+            _(
+                "The URL holds characters outside ASCII. Write a host name in its xn-- form and the path "
+                "percent-encoded, so that every program reads the same."
+            )
         )
     if "#" in url:
-        raise UrlRefused("The URL holds a #, and what follows it is never sent. Remove it or write it as %23.")
+        raise UrlRefused(_("The URL holds a #, and what follows it is never sent. Remove it or write it as %23."))
 
 
 def _split_scheme(url: str) -> tuple[str, str]:
@@ -166,7 +177,7 @@ def _split_scheme(url: str) -> tuple[str, str]:
     scheme = match.group(1).lower() if match else ""
     if match is None or scheme not in _DEFAULT_PORTS:
         raise UrlRefused(
-            "The URL does not begin with https:// or http://; nothing else can be sent to. Write it in full."
+            _("The URL does not begin with https:// or http://; nothing else can be sent to. Write it in full.")
         )
     return scheme, match.group(2)
 
@@ -174,12 +185,12 @@ def _split_scheme(url: str) -> tuple[str, str]:
 def _split_port(authority: str, scheme: str) -> tuple[str, int]:
     match = _HOST_AND_PORT.fullmatch(authority)
     if match is None or not match.group(1):
-        raise UrlRefused("The URL has no readable host name. Write it like https://shop.example:8443/hook.")
+        raise UrlRefused(_("The URL has no readable host name. Write it like https://shop.example:8443/hook."))
     host, port = match.groups()
     if port is None:
         return host, _DEFAULT_PORTS[scheme]
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
-        raise UrlRefused("The port of the URL is not a number from 1 to 65535. Correct it or leave it out.")
+        raise UrlRefused(_("The port of the URL is not a number from 1 to 65535. Correct it or leave it out."))
     return host, int(port)
 
 
@@ -188,18 +199,23 @@ def _check_host(host: str, policy: AddressPolicy) -> str | None:
     if host.startswith("["):
         return _check_address(_read_ipv6(host[1:-1]), policy)
     if "%" in host:
-        raise UrlRefused("The host name holds a percent sign. Write the name itself.")
+        raise UrlRefused(_("The host name holds a percent sign. Write the name itself."))
     if host.endswith("."):
-        raise UrlRefused("The host name ends in a dot. Remove the dot.")
+        raise UrlRefused(_("The host name ends in a dot. Remove the dot."))
     if len(host) > HOST_LIMIT:
-        raise UrlRefused(f"The host name is {len(host)} characters long; {HOST_LIMIT} is the most. Correct it.")
+        raise UrlRefused(
+            _("The host name is %(number)s characters long; %(limit)s is the most. Correct it.")
+            % {"number": len(host), "limit": HOST_LIMIT}
+        )
     labels = host.split(".")
     if _LOOKS_NUMERIC.fullmatch(labels[-1]):
         return _check_address(_read_ipv4(host), policy)
     if not all(len(label) <= LABEL_LIMIT and _LABEL.fullmatch(label) for label in labels):
         raise UrlRefused(
-            "The host name has an empty part, a part over 63 characters or a character that names cannot have. "
-            "Correct it, like shop.example."
+            _(
+                "The host name has an empty part, a part over 63 characters or a character that names cannot have. "
+                "Correct it, like shop.example."
+            )
         )
     _check_name(host.lower(), policy)
     return None
@@ -212,7 +228,7 @@ def _read_ipv6(text: str) -> str:
         return str(IPv6Address(text))
     except AddressValueError:
         raise UrlRefused(
-            "What stands in [brackets] is not a plain IPv6 address. Correct it and leave out any %zone."
+            _("What stands in [brackets] is not a plain IPv6 address. Correct it and leave out any %zone.")
         ) from None
 
 
@@ -223,8 +239,10 @@ def _read_ipv4(host: str) -> str:
     except AddressValueError:
         pass
     raise UrlRefused(
-        "The host is an IP address in an unusual spelling, which hides where a request goes. Write it as four "
-        "decimal numbers, like 198.51.100.7, or use a name."
+        _(
+            "The host is an IP address in an unusual spelling, which hides where a request goes. Write it as four "
+            "decimal numbers, like 198.51.100.7, or use a name."
+        )
     )
 
 
@@ -236,15 +254,23 @@ def _check_address(address: str, policy: AddressPolicy) -> str:
 
 def _check_name(name: str, policy: AddressPolicy) -> None:
     if name in _METADATA_NAMES:
-        raise UrlRefused(f"{name} is a cloud's metadata service, which hands out credentials. Use a public URL.")
+        raise UrlRefused(
+            _("%(name)s is a cloud's metadata service, which hands out credentials. Use a public URL.") % {"name": name}
+        )
     if is_loopback_name(name):
         if not (policy.permits("127.0.0.1") or policy.permits("::1")):
             raise UrlRefused(
-                f"{name} is this machine itself, and requests may only go to public addresses. Use a public URL, "
-                "or let an administrator add 127.0.0.0/8 to OUTBOUND_ALLOW."
+                _(
+                    "%(name)s is this machine itself, and requests may only go to public addresses. Use a public "
+                    "URL, or let an administrator add 127.0.0.0/8 to OUTBOUND_ALLOW."
+                )
+                % {"name": name}
             )
     elif "." not in name and not policy.allow:
-        raise UrlRefused(f"{name} is a name of the local network only. Write the full name, like {name}.example.com.")
+        raise UrlRefused(
+            _("%(name)s is a name of the local network only. Write the full name, like %(name)s.example.com.")
+            % {"name": name}
+        )
 
 
 def is_loopback_name(name: str) -> bool:

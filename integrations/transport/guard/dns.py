@@ -16,6 +16,8 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from functools import lru_cache
 from ipaddress import ip_address
 
+from django.utils.translation import gettext as _
+
 from integrations.transport.base import TransportError
 from integrations.transport.daemon_pool import DaemonPool
 from integrations.transport.guard.addresses import (
@@ -134,7 +136,10 @@ def refuse_forbidden_name(url: str, policy: AddressPolicy, timeout: float) -> No
     except TransportError:
         return
     if not any(map(policy.permits, addresses)):
-        raise UrlRefused(f"{target.host} resolves to a forbidden address: {describe_refusal(addresses[0])}")
+        raise UrlRefused(
+            _("%(host)s resolves to a forbidden address: %(refusal)s")
+            % {"host": target.host, "refusal": describe_refusal(addresses[0])}
+        )
 
 
 def _system_lookup(name: str) -> Addresses:

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import translation
 
-from config.desk.language import staff_language
+from integrations.foundation.languages import staff_language
 from tests.factories import UserFactory
 
 PAGE = "/admin/desk/time-zone/"

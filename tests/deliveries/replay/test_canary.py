@@ -243,9 +243,9 @@ def test_a_person_s_replay_is_named_in_each_delivery_s_history() -> None:
 def test_what_the_results_allow(results: Results, rate: int | None, room: int, speed: int) -> None:
     since = NOW - timedelta(seconds=5)
     verdict = judge(results, stop_above=10, rate=rate, rate_since=since, most=200, now=NOW)
-    assert (verdict.stop, verdict.room, verdict.rate) == ("", room, speed)
+    assert (verdict.stop, verdict.room, verdict.rate) == (None, room, speed)
 
 
 def test_none_may_fail_where_that_is_asked_for() -> None:
     verdict = judge(Results(200, 200, 1), stop_above=0, rate=50, rate_since=NOW, most=200, now=NOW)
-    assert verdict.stop == "1 of 200 failed again (0 %; none may)"
+    assert str(verdict.stop) == "1 of 200 failed again (0 %; none may)"

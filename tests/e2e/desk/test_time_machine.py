@@ -86,7 +86,7 @@ def test_a_field_is_renamed_and_what_differs_is_sent_again(
     assert Replay.objects.get().total == 30
     assert Delivery.objects.count() == 30
     page.goto(f"/admin/subscriptions/subscription/{shop.pk}/versions/")
-    page.get_by_role("heading", name="Any two compared").wait_for()
+    page.get_by_role("heading", name="Compare any two").wait_for()
     look("versions")
     page.get_by_role("link", name="Put version 1 back").click()
     page.get_by_role("heading", name="What changes").wait_for()

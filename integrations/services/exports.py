@@ -1,4 +1,4 @@
-"""Lists of the desk as files: CSV for spreadsheets, NDJSON for programs.
+"""Lists as files, for the desk and the API: CSV for spreadsheets, NDJSON for programs.
 
 Rows are read page by page in the order of a key, and written as they are read: a million rows take no more memory than
 a hundred, hold no transaction open, and nobody waits for them.
@@ -9,15 +9,16 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from django.db.models import Model, Prefetch, Q, QuerySet
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import StreamingHttpResponse
 from django.utils import timezone
 
 from integrations.foundation.audit import Actor
-from integrations.models import AuditEntry
+from integrations.models import AuditEntry, Store
 from integrations.security.encrypted_fields import EncryptedJSONField, EncryptedTextField
 
 PERMISSION = "integrations.export_lists"
@@ -34,16 +35,34 @@ def columns(*names: str) -> Columns:
     return [(name.partition(":")[0], name.partition(":")[2] or name) for name in names]
 
 
+@dataclass(frozen=True, slots=True)
+class ExportedList:
+    """What a file of a list is called and has, and the field by which its rows sort, never null."""
+
+    title: str
+    columns: Columns
+    order: str = "pk"
+
+
 def exported(
-    request: HttpRequest, *, rows: QuerySet[Any], wanted: Columns, order: str, kind: str, name: str
+    wanted: ExportedList,
+    *,
+    rows: QuerySet[Any],
+    kind: str,
+    filters: Mapping[str, Sequence[str]],
+    actor: Actor,
+    store: Store | None = None,
 ) -> StreamingHttpResponse:
-    """The rows as a file, with an audit entry that has the filter at once and the count when it has ended."""
-    entry = _begin_entry(request, rows.model, kind, name)
+    """The rows as a file, with an audit entry that has the filters at once and the count when it has ended.
+
+    `filters` are those that chose the rows, as a query string has them; `store` is the one that it is about.
+    """
+    entry = _begin_entry(wanted.title, rows.model, kind, filters, actor, store)
     count = _Count(entry)
-    written = _FORMATS[kind](wanted, count.of(_all(rows, wanted, order)))
+    written = _FORMATS[kind](wanted.columns, count.of(_all(rows, wanted.columns, wanted.order)))
     response = StreamingHttpResponse(written, content_type=_TYPES[kind])
     stamp = timezone.now().strftime("%Y-%m-%d-%H%M")
-    file_name = f"hookdesk-{name.lower().replace(' ', '-')}-{stamp}.{kind}"
+    file_name = f"hookdesk-{wanted.title.lower().replace(' ', '-')}-{stamp}.{kind}"
     response["Content-Disposition"] = f'attachment; filename="{file_name}"'
     response["Cache-Control"] = "no-store"
     return response
@@ -67,17 +86,24 @@ class _Count:
             AuditEntry.objects.filter(pk=self._entry.pk).update(after=after)
 
 
-def _begin_entry(request: HttpRequest, model: type[Model], kind: str, name: str) -> AuditEntry:
-    actor = Actor.of_user(request.user)
-    filters = {key: ", ".join(values)[:500] for key, values in request.GET.lists()}
+def _begin_entry(
+    title: str,
+    model: type[Model],
+    kind: str,
+    filters: Mapping[str, Sequence[str]],
+    actor: Actor,
+    store: Store | None,
+) -> AuditEntry:
+    given = {key: ", ".join(values)[:500] for key, values in filters.items()}
     return AuditEntry.objects.create(
+        store=store,
         user=actor.user,
         actor=actor.name[:200],
         action="export",
         target_type=model._meta.model_name or "",
         target_id="list",
-        target_name=name,
-        after={"format": kind, "filter": filters},
+        target_name=title,
+        after={"format": kind, "filter": given},
     )
 
 
