@@ -1,4 +1,4 @@
-"""Admin pages for other apps' models: staff and roles (superusers only), and the task queue (read-only).
+"""Admin pages for other apps' models: staff and roles (superusers only). Those of the task queue are in `queue_admin`.
 
 This app is the last installed one, so that these admins replace the apps' own.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.apps import apps
@@ -21,25 +21,19 @@ from django.forms.models import ModelChoiceIterator
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.safestring import SafeString
-from django_q import admin as queue
-from django_q.models import Failure, OrmQ, Schedule, Success, Task
+from django.utils.translation import gettext_lazy as _
+from django_q.models import Failure, OrmQ, Schedule, Success
 
 from config.accounts.reset_page import reset_page
-from integrations.admin.base import DeskAdmin, ReadOnlyAdmin
+from config.desk.roles import role_label
+from config.queue_admin import FailureAdmin, QueueAdmin, ScheduleAdmin, SuccessAdmin, WholeInstallationAdmin
 from integrations.admin.cells import drawn
 from integrations.admin.fields import CheckList, KnownRowsField
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import StaffProfile, Store
-from integrations.security.staff import visible_store_ids
 
-
-class WholeInstallationAdmin(DeskAdmin):
-    """Access to models that belong to no store: none for staff who are limited to some stores."""
-
-    store_path = None
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_view_permission(request, obj) and visible_store_ids(request.user) is None
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 
 class SuperusersAdmin(WholeInstallationAdmin):
@@ -124,8 +118,8 @@ class PermissionsAdmin(SuperusersAdmin):
 
 
 class RoleAdmin(PermissionsAdmin, GroupAdmin):  # type: ignore[misc]  # the stubs use another parameter name
-    list_title = "Roles"
-    one_of_them = "role"
+    list_title = _("Roles")
+    one_of_them = _("role")
     filter_horizontal = ()
 
     def shown(self, row: Group) -> dict[str, Any]:
@@ -133,26 +127,27 @@ class RoleAdmin(PermissionsAdmin, GroupAdmin):  # type: ignore[misc]  # the stub
 
 
 #: Django's fields in our words: label and help.
-STAFF_WORDS = {
-    "is_active": ("May log in", "Clear this instead of deleting the person: the history keeps their name."),
-    "is_staff": ("May use the desk", ""),
-    "is_superuser": ("Superuser", "May do everything, including what this page does: staff and roles."),
-    "groups": ("Roles", "Viewer sees, Operator also resolves failures, Manager also sets up integrations."),
-    "user_permissions": ("Permissions", "Only what none of the roles has."),
+STAFF_WORDS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
+    "is_active": (_("May log in"), _("Clear this instead of deleting the person: the history keeps their name.")),
+    "is_staff": (_("May use the desk"), ""),
+    "is_superuser": (_("Superuser"), _("May do everything, including managing staff and roles.")),
+    "groups": (_("Roles"), _("Viewers see, Operators also resolve failures, Managers also set up integrations.")),
+    "user_permissions": (_("Permissions"), _("Only what none of the person’s roles includes.")),
 }
 
 
 class StaffForm(UserChangeForm):
     sees_all_stores = forms.BooleanField(
         required=False,
-        label="Sees all stores",
-        help_text="Including stores created later. Superusers always see all.",
+        label=_("Sees all stores"),
+        help_text=_("Including stores created later. Superusers always see all."),
     )
     stores = KnownRowsField(
         Store.objects.all(),
         required=False,
         widget=CheckList(),
-        help_text="If the box above is not ticked, this person sees only these stores; with none chosen, no store.",
+        label=_("Stores"),
+        help_text=_("If the box above is not ticked, this person sees only these stores; with none chosen, no store."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -160,6 +155,9 @@ class StaffForm(UserChangeForm):
         for name, (label, help_text) in STAFF_WORDS.items():
             if name in self.fields:
                 self.fields[name].label, self.fields[name].help_text = label, help_text
+        roles: Any = self.fields.get("groups")
+        if roles is not None:
+            roles.label_from_instance = lambda group: role_label(group.name)
         user = self.instance
         if user.pk is not None:
             self.initial.setdefault("stores", list(user.stores.values_list("pk", flat=True)))
@@ -167,10 +165,13 @@ class StaffForm(UserChangeForm):
             self.initial.setdefault("sees_all_stores", profiles.exists())
 
 
+STORES = _("Stores")
+
+
 class StaffAdmin(PermissionsAdmin, UserAdmin):
     change_form_template = "admin/auth/user/change_form.html"
-    list_title = "Staff"
-    one_of_them = "member of staff"
+    list_title = _("Staff")
+    one_of_them = _("member of staff")
     form = StaffForm
     filter_horizontal = ()
     list_display = ("username", "email", "first_name", "last_name", "state", "role_names", "last_seen")
@@ -178,26 +179,26 @@ class StaffAdmin(PermissionsAdmin, UserAdmin):
     readonly_fields = ("last_login", "date_joined")
     fieldsets = [
         (None, {"fields": ("username", "password")}),
-        ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("Roles", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
-        ("Stores", {"fields": ("sees_all_stores", "stores")}),
-        ("Permissions beyond the roles", {"fields": ("user_permissions",), "classes": ("collapse",)}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
+        (_("Person"), {"fields": ("first_name", "last_name", "email")}),
+        (_("Roles"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        (STORES, {"fields": ("sees_all_stores", "stores")}),
+        (_("Permissions beyond the roles"), {"fields": ("user_permissions",), "classes": ("collapse",)}),
+        (_("Dates"), {"fields": ("last_login", "date_joined")}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).prefetch_related("groups")
 
-    @admin.display(description="state", ordering="is_active")
+    @admin.display(description=_("state"), ordering="is_active")
     def state(self, user: User) -> SafeString:
         return drawn("pill", "active" if user.is_active else "disabled")
 
-    @admin.display(description="roles")
+    @admin.display(description=_("roles"))
     def role_names(self, user: User) -> str:
-        names = ["superuser"] if user.is_superuser else []
-        return ", ".join([*names, *(group.name for group in user.groups.all())]) or "none"
+        names = [str(_("superuser"))] if user.is_superuser else []
+        return ", ".join([*names, *(role_label(group.name) for group in user.groups.all())]) or str(_("none"))
 
-    @admin.display(description="last login", ordering="last_login")
+    @admin.display(description=_("last login"), ordering="last_login")
     def last_seen(self, user: User) -> SafeString:
         return drawn("ago", user.last_login)
 
@@ -212,7 +213,7 @@ class StaffAdmin(PermissionsAdmin, UserAdmin):
         """Somebody has lost their second factor: a superuser removes it, and their sessions end."""
         if not _is_superuser(request):
             raise PermissionDenied
-        return reset_page(request, pk, {**self.admin_site.each_context(request), "title": "Reset the second factor"})
+        return reset_page(request, pk, {**self.admin_site.each_context(request), "title": _("Reset the second factor")})
 
     def _password_view(self, request: HttpRequest, pk: int) -> Any:
         return self.user_change_password(request, str(pk))
@@ -220,7 +221,7 @@ class StaffAdmin(PermissionsAdmin, UserAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Hide fields that are not columns of the user from people with view permission only."""
         found = super().get_fieldsets(request, obj)
-        return found if _is_superuser(request) else [part for part in found if part[0] != "Stores"]
+        return found if _is_superuser(request) else [part for part in found if part[0] is not STORES]
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
@@ -241,42 +242,6 @@ class StaffAdmin(PermissionsAdmin, UserAdmin):
             "sees_all_stores": StaffProfile.objects.filter(user=row, sees_all_stores=True).exists(),
             "stores": sorted(row.stores.values_list("name", flat=True)),
         }
-
-
-class TaskPages(WholeInstallationAdmin, ReadOnlyAdmin):
-    """Read-only: a schedule names code that workers run, and each service records what its task does."""
-
-
-class ScheduleAdmin(TaskPages, queue.ScheduleAdmin):  # type: ignore[misc]  # no stubs
-    list_title = "Task queue"
-    one_of_them = "scheduled task"
-    empty_text = "What Hookdesk does periodically. The worker enters it when it starts: python manage.py qcluster"
-    list_display = ("id", "name", "func", "schedule_type", "next", "get_last_run")
-    list_filter = ()
-
-    @admin.display(description="next run", ordering="next_run")
-    def next(self, schedule: Schedule) -> SafeString:
-        return drawn("clock", schedule.next_run)
-
-
-class FinishedTasks(TaskPages):
-    list_filter = ()
-
-    @admin.display(description="started", ordering="started")
-    def began(self, task: Task) -> SafeString:
-        return drawn("clock", task.started)
-
-
-class SuccessAdmin(FinishedTasks, queue.TaskAdmin):  # type: ignore[misc]  # no stubs
-    list_display = ("name", "func", "began", "time_taken")
-
-
-class FailureAdmin(FinishedTasks, queue.FailAdmin):  # type: ignore[misc]  # no stubs
-    list_display = ("name", "func", "began", "short_result")
-
-
-class QueueAdmin(TaskPages, queue.QueueAdmin):  # type: ignore[misc]  # no stubs
-    pass
 
 
 def take_over() -> None:

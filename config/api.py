@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -10,16 +11,18 @@ from django.contrib import admin
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.text import get_text_list
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer2
 
 from config.api_docs import docs_page
-from config.desk.roles import permissions_of
+from config.desk.language import spoken
+from config.desk.roles import permissions_of, role_label
 from integrations.api.errors import CODES, error_list
-
-ODD_PAGE = "It is malformed, or its Host is not one of ALLOWED_HOSTS."
 
 
 @csrf_exempt
@@ -43,7 +46,9 @@ def docs(request: HttpRequest) -> HttpResponse:
     """The schema as a page for people. Anyone may read it, as the schema itself."""
     if request.method not in ("GET", "HEAD"):
         return _error(405, f"Method {request.method} not allowed.")
-    return docs_page(request, json.loads(_schema()))
+    described = json.loads(_schema())
+    answer: HttpResponse = spoken(request, lambda: docs_page(request, described))
+    return answer
 
 
 @csrf_exempt
@@ -55,21 +60,32 @@ def not_found(request: HttpRequest) -> HttpResponse:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A request that Django refused before it reached a view, for example because of an unknown host name."""
     if not _is_api(request):
-        reason = str(exception) if isinstance(exception, BadRequest) else ODD_PAGE
-        return render(request, "400.html", {"reason": reason}, status=400)
+        reason = str(exception) if isinstance(exception, BadRequest) else ""
+        odd = gettext_lazy("It is malformed, or its Host is not one of ALLOWED_HOSTS.")
+        return _page(request, 400, lambda: {"reason": reason or odd})
     return _error(400, "The request is malformed, or its Host is not one of ALLOWED_HOSTS.")
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """With the navigation for staff, who would be stranded without it."""
-    return render(request, "404.html", _frame(request), status=404)
+    return _page(request, 404, lambda: _frame(request))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Says which role permits it, where the view said which permission is missing."""
     wanted = str(exception)
-    roles = [name for name, held in permissions_of().items() if wanted in held] if wanted else []
-    return render(request, "403.html", {**_frame(request), "roles": roles}, status=403)
+    names = [name for name, held in permissions_of().items() if wanted in held] if wanted else []
+
+    def shown() -> dict[str, Any]:
+        roles = get_text_list([role_label(name) for name in names], _("or"))
+        return {**_frame(request), "roles": roles}
+
+    return _page(request, 403, shown)
+
+
+def _page(request: HttpRequest, status: int, context: Callable[[], dict[str, Any]]) -> HttpResponse:
+    answer: HttpResponse = spoken(request, lambda: render(request, f"{status}.html", context(), status=status))
+    return answer
 
 
 def _frame(request: HttpRequest) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import get_language, gettext_lazy
 
 from deliveries.admin.wizard.schema_help import SchemaLine, schema_lines
 from deliveries.results.curl_command import curl_command
@@ -21,6 +22,11 @@ METHODS: Final = ("get", "post", "put", "patch", "delete")
 COLOURS: Final = {"get": "busy", "post": "good", "put": "warn", "patch": "warn", "delete": "bad"}
 #: References within references are followed so deep; what lies below is named only.
 DEPTH: Final = 6
+PLACES: Final = {
+    "path": gettext_lazy("in the path"),
+    "query": gettext_lazy("in the query"),
+    "header": gettext_lazy("in the header"),
+}
 
 
 @dataclass(frozen=True)
@@ -45,13 +51,14 @@ class Operation:
 def docs_page(request: HttpRequest, described: Mapping[str, Any]) -> HttpResponse:
     """The page of the schema `described`."""
     base = request.build_absolute_uri("/").rstrip("/")
-    context = {"title": "API", "sections": sections(json.dumps(described), base), "description": _about(described)}
+    found = sections(json.dumps(described), base, get_language() or "")
+    context = {"title": "API", "sections": found, "description": _about(described)}
     return render(request, "api_docs.html", context)
 
 
 @lru_cache(maxsize=8)
-def sections(schema: str, base: str) -> list[tuple[str, list[Operation]]]:
-    """Operations by tag, in the schema's order; `base` is where the commands lead."""
+def sections(schema: str, base: str, language: str = "") -> list[tuple[str, list[Operation]]]:
+    """Operations by tag, in the schema's order; `base` is where the commands lead, `language` that of the page."""
     described = json.loads(schema)
     found: dict[str, list[Operation]] = {}
     for path, methods in described["paths"].items():
@@ -86,7 +93,8 @@ def _parameter(given: Mapping[str, Any]) -> SchemaLine:
     name = given["name"]
     shown = {"properties": {name: given.get("schema", {})}, "required": [name] if given.get("required") else []}
     line = schema_lines(shown)[0]
-    notes = "; ".join(filter(None, [f"in the {given['in']}", line.notes, given.get("description", "")]))
+    place = str(PLACES.get(given["in"], given["in"]))
+    notes = "; ".join(filter(None, [place, line.notes, given.get("description", "")]))
     return SchemaLine(name, line.kind, line.is_required, notes)
 
 

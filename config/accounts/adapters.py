@@ -12,6 +12,7 @@ from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from config.accounts import second_factor
 from config.accounts.sessions import browser_name
@@ -19,14 +20,14 @@ from config.desk.login import remember_browser
 from integrations.security.client_address import client_address
 from integrations.security.encryption import decrypt_text, encrypt_text
 
-REFUSED = "This account may not use the desk. Ask a superuser."
+REFUSED = _("This account may not use the desk. Ask a superuser.")
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # no types
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
-    def is_reauthentication_required(self, *, app: str, **_: Any) -> bool:
+    def is_reauthentication_required(self, *, app: str, **_kwargs: Any) -> bool:
         """Never by allauth: `config.desk.reauthentication` guards these pages like all that are delicate."""
         return False
 
@@ -39,7 +40,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # no types
     def get_login_stages(self) -> list[str]:
         return ["allauth.mfa.stages.AuthenticateStage"]
 
-    def pre_login(self, request: HttpRequest, user: Any, **_: Any) -> HttpResponse | None:
+    def pre_login(self, request: HttpRequest, user: Any, **_kwargs: Any) -> HttpResponse | None:
         if user.is_active and user.is_staff:
             return None
         messages.error(request, REFUSED)
@@ -56,12 +57,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # no types
     def logout(self, request: HttpRequest) -> None:
         logout(request)
 
-    def add_message(self, request: HttpRequest, level: int, *args: Any, message: str = "", **_: Any) -> None:
+    def add_message(self, request: HttpRequest, level: int, *args: Any, message: str = "", **_kwargs: Any) -> None:
         """Only messages of ours: allauth's are templates in other words."""
         if message:
             messages.add_message(request, level, message)
 
-    def send_notification_mail(self, *_: Any, **__: Any) -> None:
+    def send_notification_mail(self, *_args: Any, **_kwargs: Any) -> None:
         """`config.accounts.history` writes to people whose second factor has changed."""
 
 
@@ -82,5 +83,5 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # no types
     def _get_site_name(self) -> str:
         return "Hookdesk"
 
-    def send_notification_mail(self, *_: Any, **__: Any) -> None:
+    def send_notification_mail(self, *_args: Any, **_kwargs: Any) -> None:
         """As above."""

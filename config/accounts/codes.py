@@ -14,6 +14,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from config.desk.login import charge_login
 from config.desk.login_throttle import Throttled, key_of, settle
@@ -41,7 +42,7 @@ class CodeForm(AuthenticateForm):  # type: ignore[misc]  # no types
             raise ValidationError(str(throttled), code="throttled") from None
         found = self._authenticator_of(code)
         if found is None:
-            raise ValidationError("This code is wrong or was used already. Enter the one that is shown now.")
+            raise ValidationError(_("This code is wrong or has already been used. Enter the one that is shown now."))
         settle(charged)
         self.authenticator = found
         return code

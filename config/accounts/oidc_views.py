@@ -13,6 +13,7 @@ from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 
 from config.accounts.pages import refusal
 from config.accounts.single_sign_on import PROVIDER, IssuerAdapter, is_set_up
@@ -26,9 +27,9 @@ def start_view(request: HttpRequest) -> HttpResponse:
     if not is_set_up() or purpose is None:
         raise Http404("Single sign-on is not set up.")
     if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
-        return refusal(request, "Another site has led you here. Log in on the page of Hookdesk itself.", status=403)
+        return refusal(request, _("Another site sent you here. Log in on Hookdesk’s own page."), status=403)
     if purpose != AuthProcess.LOGIN and not request.user.is_authenticated:
-        return refusal(request, "You are logged out. Log in first.", status=403)
+        return refusal(request, _("You are logged out. Log in first."), status=403)
     again = {"prompt": "login", "max_age": "0"} if purpose == AuthProcess.REDIRECT else None
     provider = get_adapter().get_provider(request, PROVIDER)
     try:

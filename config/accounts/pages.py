@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from allauth.core import context
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import SimpleTemplateResponse, TemplateResponse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 View = Callable[..., Any]
 
@@ -30,12 +34,12 @@ def with_allauth(view: View) -> View:
     return wrapped
 
 
-def open_page(view: View, title: str) -> View:
+def open_page(view: View, title: StrOrPromise) -> View:
     """For people who are not logged in, or only half."""
     return never_cache(csrf_protect(with_allauth(_framed(view, title, is_inside=False))))
 
 
-def staff_page(view: View, title: str) -> View:
+def staff_page(view: View, title: StrOrPromise) -> View:
     """For people who are logged in. Guarded like the desk's own pages: see `config.desk.reauthentication`."""
     page: View = admin.site.admin_view(with_allauth(_framed(view, title, is_inside=True)))
     return page
@@ -43,11 +47,16 @@ def staff_page(view: View, title: str) -> View:
 
 def refusal(request: HttpRequest, message: str, *, status: int) -> HttpResponse:
     """A page that says why somebody is not let in, and leads back to the login."""
-    shown = {**admin.site.each_context(request), "has_permission": False, "title": "Not logged in", "message": message}
+    shown = {
+        **admin.site.each_context(request),
+        "has_permission": False,
+        "title": _("Not logged in"),
+        "message": message,
+    }
     return TemplateResponse(request, "accounts/refused.html", shown, status=status).render()
 
 
-def _framed(view: View, title: str, *, is_inside: bool) -> View:
+def _framed(view: View, title: StrOrPromise, *, is_inside: bool) -> View:
     @wraps(view)
     def framed(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         response = view(request, *args, **kwargs)

@@ -6,8 +6,9 @@ from typing import Any
 
 from allauth.mfa.webauthn.forms import AddWebAuthnForm, AuthenticateWebAuthnForm, LoginWebAuthnForm
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 
-UNKNOWN = "This passkey is not known here, or the request was too old. Try again."
+UNKNOWN = _("This passkey is not known here, or the request was too old. Try again.")
 LONGEST_NAME = 60
 
 
@@ -38,7 +39,7 @@ class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]  # no types
         try:
             return super().clean()
         except Exception as error:  # as above
-            raise ValidationError("The browser's answer could not be read, or came too late. Try again.") from error
+            raise ValidationError(_("The browser’s answer could not be read, or came too late. Try again.")) from error
 
     def clean_name(self) -> str:
         name: str = super().clean_name()

@@ -22,8 +22,11 @@ from django.contrib.auth.views import (
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest
 from django.urls import reverse, reverse_lazy
+from django.utils import translation
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from config.accounts.mail import deliver, send_to
 from config.accounts.sessions import end_sessions
@@ -46,28 +49,33 @@ class ResetForm(PasswordResetForm):
                 raise ValidationError(str(throttled), code="throttled") from None
         return super().clean()
 
-    def save(self, *_: Any, **__: Any) -> None:
+    def save(self, *_args: Any, **_kwargs: Any) -> None:
         """A task for any address, with the ids of those who have it: mostly one, or none."""
         from django_q.tasks import async_task
 
         people = self.get_users(self.cleaned_data["email"])
-        async_task("config.accounts.password_reset.send_links", [person.pk for person in people if person.is_staff])
+        ids = [person.pk for person in people if person.is_staff]
+        async_task("config.accounts.password_reset.send_links", ids, get_language())
 
 
-def send_links(ids: list[int]) -> None:
-    """The task: a link to each of these people."""
+def send_links(ids: list[int], language: str = "en") -> None:
+    """The task: a link to each of these people, in the language of the page that asked."""
+    with translation.override(language):
+        _send_links(ids)
+
+
+def _send_links(ids: list[int]) -> None:
+    text = _(
+        "Somebody, hopefully you, asked for a new password for %(name)s.\n\nSet it here:\n%(link)s\n\n"
+        "The link works once, for an hour. If it was not you, do nothing: your password stays as it is."
+    )
     for person in User.objects.filter(pk__in=ids, is_active=True):
         link = settings.PUBLIC_URL + reverse(
             "password_reset_confirm",
             args=[urlsafe_base64_encode(force_bytes(person.pk)), default_token_generator.make_token(person)],
         )
         # Not by the queue, which staff can read: whoever has the link has the account.
-        deliver(
-            person,
-            "Set a new password for Hookdesk",
-            f"Somebody, hopefully you, asked for a new password for {person.get_username()}.\n\nSet it here:\n{link}\n"
-            "\nThe link works once, for an hour. If it was not you, do nothing: your password stays as it is.",
-        )
+        deliver(person, _("Set a new password for Hookdesk"), text % {"name": person.get_username(), "link": link})
 
 
 class _Offered:
@@ -104,8 +112,8 @@ class NewPasswordView(_Offered, PasswordResetConfirmView):
         ended = end_sessions(person)
         record_change(actor=Actor.of_user(person), action="reset password", target=person, store=None,
                       after={"sessions_ended": ended})  # fmt: skip
-        send_to(person, "Your Hookdesk password was changed",
-                "It was set by the link in an e-mail. If that was not you, tell a superuser at once.")  # fmt: skip
+        text = _("It was set by the link in an e-mail. If that was not you, tell a superuser at once.")
+        send_to(person, _("Your Hookdesk password was changed"), text)
         return response
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
@@ -14,19 +14,37 @@ from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.utils import translation
 from django.utils.text import slugify
+from django.utils.translation import gettext_lazy as _
 
 from config.accounts.group_roles import Grant, GroupRole, grant_of, groups_in, parse_roles
 from config.accounts.sessions import end_sessions
 from integrations.foundation.audit import Actor, record_change
 from integrations.models import StaffProfile, Store
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 SINGLE_SIGN_ON = Actor(None, "Single sign-on")
 LONGEST_NAME = 150
 
 
 class Refused(Exception):
-    """This person may not log in; the message says why, and what to do."""
+    """This person may not log in; the message says why, and what to do, in the language of the page."""
+
+    def __init__(self, sentence: StrOrPromise, **values: str) -> None:
+        super().__init__(sentence, values)
+        self._sentence, self._values = sentence, values
+
+    def __str__(self) -> str:
+        return str(self._sentence) % self._values
+
+    @property
+    def english(self) -> str:
+        """For logs."""
+        with translation.override("en"):
+            return str(self)
 
 
 def grant_for(claims: Mapping[str, Any]) -> Grant:
@@ -35,7 +53,7 @@ def grant_for(claims: Mapping[str, Any]) -> Grant:
     grant = grant_of(groups, parse_roles(settings.OIDC_ROLES))
     if grant is None:
         raise Refused(
-            "None of your groups has a role in Hookdesk. Whoever runs Hookdesk can give one a role (OIDC_ROLES)."
+            _("None of your groups has a role in Hookdesk. Whoever runs Hookdesk can give one a role (OIDC_ROLES).")
         )
     return grant
 
@@ -47,8 +65,11 @@ def create_person(claims: Mapping[str, Any]) -> User:
     taken = User.objects.filter(username__iexact=name).exists()
     if taken or (email and User.objects.filter(email__iexact=email).exists()):
         raise Refused(
-            "A member of staff with this name or e-mail address exists already, and single sign-on takes over nobody's "
-            "account. If it is yours: log in as before, open “Login and security” and connect single sign-on."
+            _(
+                "A member of staff with this name or e-mail address exists already, and single sign-on takes over "
+                "nobody’s account. If it is yours: log in as before, open “Login and security” and connect single "
+                "sign-on."
+            )
         )
     person = User(
         username=name,
@@ -96,10 +117,10 @@ def connect(person: User, account: SocialAccount) -> None:
     """From now on this person logs in by single sign-on too. Raises Refused if somebody is connected already."""
     other = SocialAccount.objects.filter(provider=account.provider, uid=account.uid).first()
     if other is not None and other.user_id != person.pk:
-        raise Refused("This single sign-on account is connected to another member of staff.")
+        raise Refused(_("This single sign-on account is connected to another member of staff."))
     mine = SocialAccount.objects.filter(provider=account.provider, user=person).exclude(uid=account.uid)
     if mine.exists():
-        raise Refused("Another single sign-on account is connected to you. Disconnect it first.")
+        raise Refused(_("Another single sign-on account is connected to you. Disconnect it first."))
     if other is None:
         account.user = person
         account.save()
@@ -112,9 +133,13 @@ def store_named(name: str) -> Store:
         found = list(Store.objects.filter(pk=uuid.UUID(name)))
     except ValueError:
         found = list(Store.objects.filter(name__iexact=name)[:2]) or _by_slug(name, Store.objects.iterator())
-    if len(found) != 1:
-        what = "no store" if not found else "more than one store"
-        raise Refused(f"OIDC_ROLES names {what} “{name}”. Whoever runs Hookdesk must correct the setting.")
+    if not found:
+        raise Refused(
+            _("OIDC_ROLES names no store “%(name)s”. Whoever runs Hookdesk must correct the setting."), name=name
+        )
+    if len(found) > 1:
+        sentence = _("OIDC_ROLES names more than one store “%(name)s”. Whoever runs Hookdesk must correct the setting.")
+        raise Refused(sentence, name=name)
     return found[0]
 
 
@@ -138,7 +163,9 @@ def _by_slug(name: str, stores: Iterable[Store]) -> list[Store]:
 def _role(name: str) -> Group:
     found = Group.objects.filter(name__iexact=name).first()
     if found is None:
-        raise Refused(f"OIDC_ROLES names no role “{name}”. Whoever runs Hookdesk must correct the setting.")
+        raise Refused(
+            _("OIDC_ROLES names no role “%(name)s”. Whoever runs Hookdesk must correct the setting."), name=name
+        )
     return found
 
 

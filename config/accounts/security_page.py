@@ -10,6 +10,8 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from config.accounts import second_factor, sessions, single_sign_on, ways
@@ -45,8 +47,12 @@ def end_sessions_view(request: HttpRequest) -> HttpResponse:
     if count:
         actor = Actor.of_user(request.user)
         record_change(actor=actor, action="end sessions", target=actor.user, store=None, after={"ended": count})  # type: ignore[arg-type]
-    plural = "session has" if count == 1 else "sessions have"
-    messages.success(request, f"{count} other {plural} ended. You stay logged in here.")
+    ended = ngettext(
+        "%(number)d other session has ended. You stay logged in here.",
+        "%(number)d other sessions have ended. You stay logged in here.",
+        count,
+    )
+    messages.success(request, ended % {"number": count})
     return redirect("account_security")
 
 
@@ -54,13 +60,13 @@ def end_sessions_view(request: HttpRequest) -> HttpResponse:
 def disconnect_view(request: HttpRequest) -> HttpResponse:
     """Single sign-on is no longer theirs; not if it is the only way in."""
     if ways.PASSWORD not in ways.first_factors_of(request.user):
-        messages.error(request, "Single sign-on is how you log in. Disconnected, you could not come back.")
+        messages.error(request, _("Single sign-on is your only way to log in, so it cannot be disconnected."))
         return redirect("account_security")
-    count, _ = SocialAccount.objects.filter(user=request.user, provider=single_sign_on.PROVIDER).delete()
+    count, _by_model = SocialAccount.objects.filter(user=request.user, provider=single_sign_on.PROVIDER).delete()
     if count:
         actor = Actor.of_user(request.user)
         record_change(actor=actor, action="disconnect single sign-on", target=actor.user, store=None)  # type: ignore[arg-type]
-        messages.success(request, "Single sign-on is disconnected. You log in with your password.")
+        messages.success(request, _("Single sign-on is disconnected. You log in with your password."))
     return redirect("account_security")
 
 
@@ -70,7 +76,7 @@ def only_if_not_last(view: Any) -> Any:
     def guard(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         factors = Authenticator.objects.filter(user=request.user, type__in=second_factor.FACTORS)
         if second_factor.is_required_of(request.user) and factors.count() <= 1:
-            messages.error(request, "Your role requires a second factor. Add another one before you remove this.")
+            messages.error(request, _("Your role requires a second factor. Add another one before you remove this."))
             return redirect("account_security")
         return view(request, *args, **kwargs)
 

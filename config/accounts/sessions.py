@@ -11,6 +11,7 @@ from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations.security.client_address import client_address
 
@@ -104,7 +105,7 @@ def end_sessions(user: Any, *, but: str | None = None, only: int | None = None) 
 
 def _delete(keys: Iterable[str]) -> int:
     keys = list(keys)
-    count, _ = Session.objects.filter(pk__in=keys).delete()
+    count, _by_model = Session.objects.filter(pk__in=keys).delete()
     UserSession.objects.filter(session_key__in=keys).delete()
     return count
 
@@ -120,5 +121,5 @@ def browser_name(user_agent: str) -> str:
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), "")
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
     if browser and system:
-        return f"{browser} on {system}"
-    return browser or system or user_agent.partition(" ")[0][:40] or "Unknown browser"
+        return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}
+    return browser or system or user_agent.partition(" ")[0][:40] or _("Unknown browser")

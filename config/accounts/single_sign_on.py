@@ -23,6 +23,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from jwt import get_unverified_header
 from jwt.exceptions import PyJWTError
 
@@ -145,21 +146,21 @@ class SingleSignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  #
             else:
                 _log_in(sociallogin)
         except people.Refused as refused:
-            logger.warning("Single sign-on refused: %s", refused)
+            logger.warning("Single sign-on refused: %s", refused.english)
             raise ImmediateHttpResponse(refusal(request, str(refused), status=403)) from refused
 
     def on_authentication_error(
         self, request: HttpRequest, provider: Any, error: Any = None, exception: Any = None, extra_context: Any = None
     ) -> None:
         if error == AuthError.CANCELLED:
-            raise ImmediateHttpResponse(refusal(request, "You cancelled single sign-on.", status=403))
+            raise ImmediateHttpResponse(refusal(request, str(_("You cancelled single sign-on.")), status=403))
         logger.warning(
             "Single sign-on failed: %.300s", exception or "the answer belongs to no login that was begun here"
         )
         raise ImmediateHttpResponse(
             refusal(
                 request,
-                "Single sign-on failed. Try again; if it fails again, the log of Hookdesk says why.",
+                str(_("Single sign-on failed. Try again; if it fails again, the log of Hookdesk says why.")),
                 status=401,
             )
         )
@@ -179,14 +180,14 @@ def _log_in(sociallogin: Any) -> None:
         people.connect(person, sociallogin.account)
         sociallogin.user = person
     elif not (sociallogin.user.is_active and sociallogin.user.is_staff):
-        raise people.Refused("This account is switched off. Ask a superuser.")
+        raise people.Refused(_("This account is switched off. Ask a superuser."))
     people.give(sociallogin.user, grant)
     sociallogin.state["is_second_factor"] = "mfa" in _methods(claims)
 
 
 def _connect(request: HttpRequest, sociallogin: Any) -> None:
     if not request.user.is_authenticated:
-        raise people.Refused("You were logged out meanwhile. Log in and connect single sign-on again.")
+        raise people.Refused(_("You were logged out in the meantime. Log in and connect single sign-on again."))
     people.grant_for(sociallogin.account.extra_data)
     people.connect(request.user, sociallogin.account)
     raise ImmediateHttpResponse(redirect("account_security"))
@@ -196,16 +197,18 @@ def _confirm(request: HttpRequest, sociallogin: Any) -> None:
     from config.accounts import ways  # which asks this module whether it is set up
 
     if not request.user.is_authenticated or not sociallogin.is_existing or sociallogin.user.pk != request.user.pk:
-        raise people.Refused("This is not the single sign-on account of whoever is logged in here.")
+        raise people.Refused(_("This is not the single sign-on account of whoever is logged in here."))
     if ways.SINGLE_SIGN_ON not in ways_to_confirm(request):
-        raise people.Refused("This session is older than your second factor: confirm with the second factor.")
+        raise people.Refused(_("This session is older than your second factor: confirm with the second factor."))
     claims = sociallogin.account.extra_data
     asked_at = (sociallogin.state.get("data") or {}).get("asked_at", time.time())
     logged_in_at = claims.get("auth_time")
     if not isinstance(logged_in_at, int | float) or logged_in_at < asked_at - CLOCK_SKEW:
         raise people.Refused(
-            "The single sign-on server did not ask for your login again (no new auth_time), so it proves nothing. "
-            "Log out and in again, or set up a second factor under “Login and security” and confirm with that."
+            _(
+                "The single sign-on server did not ask for your login again (no new auth_time), so it proves nothing. "
+                "Log out and in again, or set up a second factor under “Login and security” and confirm with that."
+            )
         )
     people.give(request.user, people.grant_for(claims))
     confirm(request)

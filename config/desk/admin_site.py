@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, URLResolver, path, reverse
 from django.utils.functional import SimpleLazyObject
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 
 from integrations.wire_formats.base import VERSION
 
@@ -42,34 +42,34 @@ class NavSection:
 
 #: The main menu: label, app, model.
 NAV = (
-    ("Search", "deliveries", "savedview"),
-    ("Deliveries", "deliveries", "delivery"),
-    ("Cases", "deliveries", "failuregroup"),
-    ("Sources", "integrations", "source"),
-    ("Integrations", "integrations", "integration"),
-    ("Subscriptions", "subscriptions", "subscription"),
-    ("Stores", "integrations", "store"),
+    (_("Search"), "deliveries", "savedview"),
+    (_("Deliveries"), "deliveries", "delivery"),
+    (_("Cases"), "deliveries", "failuregroup"),
+    (_("Sources"), "integrations", "source"),
+    (_("Integrations"), "integrations", "integration"),
+    (_("Subscriptions"), "subscriptions", "subscription"),
+    (_("Stores"), "integrations", "store"),
 )
 #: The "More" menu.
 MORE = (
-    ("Ingest", (("Events", "deliveries", "event"), ("Records", "deliveries", "record"),
-                      ("Requests at sources", "deliveries", "sourcerequest"),
-                      ("Topics", "subscriptions", "topic"))),
-    ("Operations", (("Bulk resends", "deliveries", "replay"), ("Bulk fixes", "deliveries", "bulkfix"),
-              ("Recipes", "deliveries", "recipe"), ("Time machine", "deliveries", "simulation"),
-              ("Attempts", "deliveries", "attempt"), ("Engines", "deliveries", "engine"),
-              ("Task queue", "django_q", "schedule"))),
-    ("Administration", (("Notifications", "notifications", "notification"),
-               ("Channels", "notifications", "channel"), ("Audit", "integrations", "auditentry"),
-               ("Erasures", "deliveries", "erasure"),
-               ("Staff", "auth", "user"), ("Roles", "auth", "group"))),
+    (_("Ingest"), ((_("Events"), "deliveries", "event"), (_("Records"), "deliveries", "record"),
+                      (_("Requests at sources"), "deliveries", "sourcerequest"),
+                      (_("Topics"), "subscriptions", "topic"))),
+    (_("Operations"), ((_("Bulk resends"), "deliveries", "replay"), (_("Bulk fixes"), "deliveries", "bulkfix"),
+              (_("Recipes"), "deliveries", "recipe"), (_("Time machine"), "deliveries", "simulation"),
+              (_("Attempts"), "deliveries", "attempt"), (_("Engines"), "deliveries", "engine"),
+              (_("Task queue"), "django_q", "schedule"))),
+    (_("Administration"), ((_("Notifications"), "notifications", "notification"),
+               (_("Channels"), "notifications", "channel"), (_("Audit"), "integrations", "auditentry"),
+               (_("Erasures"), "deliveries", "erasure"),
+               (_("Staff"), "auth", "user"), (_("Roles"), "auth", "group"))),
 )  # fmt: skip
 
 
 class HookdeskAdminSite(AdminSite):
     site_header = "Hookdesk"
     site_title = "Hookdesk"
-    index_title = "Dashboard"
+    index_title = _("Dashboard")
     enable_nav_sidebar = False
     site_url = None
 
@@ -116,7 +116,7 @@ class HookdeskAdminSite(AdminSite):
         """Ask for the password again; then continue to the requested page or with the stored form."""
         from config.desk.confirm_page import confirm_page
 
-        return confirm_page(request, {**self.each_context(request), "title": "Confirm that it is you"})
+        return confirm_page(request, {**self.each_context(request), "title": _("Confirm that it is you")})
 
     def time_zone(self, request: HttpRequest) -> HttpResponse:
         from config.desk.time_zone import zone_page
@@ -142,7 +142,7 @@ class HookdeskAdminSite(AdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         from config.desk.dashboard import dashboard_context
 
-        context = {**self.each_context(request), "title": "Dashboard", **dashboard_context(request)}
+        context = {**self.each_context(request), "title": _("Dashboard"), **dashboard_context(request)}
         return TemplateResponse(request, "admin/dashboard.html", context)
 
     def dashboard_fragment(self, request: HttpRequest) -> HttpResponse:
@@ -162,16 +162,16 @@ class HookdeskAdminSite(AdminSite):
         for label, app, model in NAV:
             if (url := self._list_url(request, app, model)) is not None:
                 count = open_group_count(request) if model == "failuregroup" else ""
-                items.append(NavItem(label, url, request.path.startswith(url), count))
+                items.append(NavItem(str(label), url, request.path.startswith(url), count))
         return items
 
     def _more(self, request: HttpRequest) -> list[NavSection]:
         sections = []
         for label, models in MORE:
             urls = ((name, self._list_url(request, app, model)) for name, app, model in models)
-            items = [NavItem(name, url, request.path.startswith(url)) for name, url in urls if url is not None]
+            items = [NavItem(str(name), url, request.path.startswith(url)) for name, url in urls if url is not None]
             if items:
-                sections.append(NavSection(label, items))
+                sections.append(NavSection(str(label), items))
         return sections
 
     def _list_url(self, request: HttpRequest, app: str, model: str) -> str | None:

@@ -7,6 +7,7 @@ from math import log
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 
 def paired(values: Sequence[float], bad: Sequence[float]) -> list[tuple[float, float]]:
@@ -95,7 +96,7 @@ def _drawing(name: str, width: int, height: int, label: str, drawn: SafeString, 
         max(1, width),
         height,
         "group" if is_group else "img",
-        label or "over time",
+        label or _("over time"),
         drawn,
     )
 

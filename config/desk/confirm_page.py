@@ -13,6 +13,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from config.accounts import ways
@@ -59,7 +60,7 @@ def _mistake(request: HttpRequest, offered: set[str]) -> str:
         return _accepted(CodeForm(user=request.user, data=request.POST), "code")
     if ways.PASSWORD in offered and _is_right_password(request):
         return ""
-    return "Wrong password. Nothing was changed." if "password" in request.POST else "Nothing was entered."
+    return _("Wrong password. Nothing was changed.") if "password" in request.POST else _("Nothing was entered.")
 
 
 def _accepted(form: Any, field: str) -> str:
@@ -68,7 +69,7 @@ def _accepted(form: Any, field: str) -> str:
         return ""
     if getattr(form, "throttled", None) is not None:
         raise form.throttled
-    return f"{' '.join(form.errors.get(field, ['Nothing was entered.']))} Nothing was changed."
+    return " ".join([*form.errors.get(field, [_("Nothing was entered.")]), _("Nothing was changed.")])
 
 
 def _is_right_password(request: HttpRequest) -> bool:
@@ -88,7 +89,7 @@ def _go_on(request: HttpRequest, context: dict[str, Any], *, is_new: bool = True
     if is_new:
         confirm(request)
     if context["kept"] and (kept := take_kept(request, context["kept"])) is not None:
-        context |= {"title": "Confirmed", "path": kept[0], "fields": kept[1]}
+        context |= {"title": _("Confirmed"), "path": kept[0], "fields": kept[1]}
         response: HttpResponse = TemplateResponse(request, "admin/desk/resume.html", context)
     else:
         wanted = context["next"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from config.desk.inbox import Inbox
 from deliveries.access import stores_for, visible_to
@@ -18,10 +19,10 @@ from integrations.models import AccessToken, Integration, Store
 from integrations.security.staff import visible_store_ids
 from subscriptions.models import Subscription
 
-WINDOW_LABELS = {"1h": "1 h", "24h": "24 h", "7d": "7 d"}
+WINDOW_LABELS = {"1h": _("1 h"), "24h": _("24 h"), "7d": _("7 d")}
 #: How many integrations that reject everything are named at the top.
 REFUSING_NAMED = 3
-WINDOW_TITLES = {"1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days"}
+WINDOW_TITLES = {"1h": _("Last hour"), "24h": _("Last 24 hours"), "7d": _("Last 7 days")}
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def _numbers(window: str, now: datetime, scope: list[uuid.UUID] | None, parts: P
         through = queries.throughput(window=window, now=now, integrations=wanted)
         failing = queries.in_failing_index(Delivery.objects.failing())
         failing = failing if scope is None else failing.filter(store_id__in=scope)
-        found |= {"total": through.total, "failing_now": queries.shown_count(queries.capped_count(failing))}
+        number = queries.capped_count(failing)
+        found |= {"total": through.total, "failing_now": queries.shown_count(number), "failing_number": number}
     if parts.failures:
         groups = queries.open_groups(scope, now)
         found |= {"groups": groups, "group_count": _open_groups(scope, now)}

@@ -20,10 +20,11 @@ APPROVALS_COUNTED = 99
 
 @dataclass(frozen=True)
 class Inbox:
-    """Empty for most people most of the time. `approvals` is a text: `99+`, or empty if nothing waits."""
+    """Empty for most people most of the time. `approvals` writes `waiting`: `99+`, or nothing."""
 
     notices: list[PersonalNotice] = field(default_factory=list)
     notices_more: int = 0
+    waiting: int = 0
     approvals: str = ""
     mine: int = 0
     returned: int = 0
@@ -44,6 +45,7 @@ class Inbox:
         return cls(
             notices=notices[:NOTICES_SHOWN],
             notices_more=len(notices[NOTICES_SHOWN:]),
+            waiting=waiting,
             approvals=shown_count(waiting, APPROVALS_COUNTED) if waiting else "",
             **numbers,
         )

@@ -8,7 +8,8 @@ many readers (`integrations.foundation.languages`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -28,13 +29,21 @@ class PageLanguageMiddleware(PagesOnly):
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if request.path_info.startswith(("/api/", "/in/")):
             return self.get_response(request)
-        language = language_of(request)
-        with translation.override(language):
-            response = self.get_response(request)
-        if isinstance(response, HttpResponseBase):
-            response.headers.setdefault("Content-Language", language)
-            patch_vary_headers(response, ("Accept-Language",))
+        response: HttpResponseBase | Awaitable[HttpResponseBase] = spoken(request, lambda: self.get_response(request))
         return response
+
+
+def spoken(request: HttpRequest, answer: Callable[[], Any]) -> Any:
+    """What `answer` returns, made in the language of whoever asks. For pages that the middleware does not reach, too:
+    those that refuse a request before it, and the API's documentation.
+    """
+    language = language_of(request)
+    with translation.override(language):
+        response = answer()
+    if isinstance(response, HttpResponseBase):
+        response.headers.setdefault("Content-Language", language)
+        patch_vary_headers(response, ("Accept-Language",))
+    return response
 
 
 def language_of(request: HttpRequest) -> str:

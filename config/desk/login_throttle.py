@@ -20,6 +20,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import ngettext
 
 from config.models import LoginLimit
 
@@ -56,7 +57,7 @@ class Throttled(Exception):
 
     def __init__(self, wait: timedelta) -> None:
         self.seconds = max(1, math.ceil(wait.total_seconds()))
-        super().__init__(f"Too many failed attempts. Try again in {_spoken(self.seconds)}.")
+        super().__init__(_sentence(self.seconds))
 
 
 class SaysWhenToReturn:
@@ -152,8 +153,16 @@ def _clear(now: datetime) -> None:
             LoginLimit.objects.filter(pk__in=list(free.values_list("pk", flat=True))).delete()
 
 
-def _spoken(seconds: int) -> str:
+def _sentence(seconds: int) -> str:
     if seconds < 60:
-        return "1 second" if seconds == 1 else f"{seconds} seconds"
+        return ngettext(
+            "Too many failed attempts. Try again in %(number)d second.",
+            "Too many failed attempts. Try again in %(number)d seconds.",
+            seconds,
+        ) % {"number": seconds}
     minutes = math.ceil(seconds / 60)
-    return "1 minute" if minutes == 1 else f"{minutes} minutes"
+    return ngettext(
+        "Too many failed attempts. Try again in %(number)d minute.",
+        "Too many failed attempts. Try again in %(number)d minutes.",
+        minutes,
+    ) % {"number": minutes}

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from config.desk.language import language_of
 
 NUL = "\0"
-SENTENCE = "The {place} contains a NUL character (%00). Remove it and try again."
 
 
 class RefuseNul:
@@ -26,7 +29,7 @@ class RefuseNul:
             if NUL in request.path_info:
                 raise Http404("Addresses cannot contain a NUL character.")
             if "%00" in request.META.get("QUERY_STRING", ""):
-                _refuse(request.GET.lists(), "parameter")
+                self._refuse(request, request.GET.lists(), is_form=False)
             if request.method == "POST":
                 self._look_at_form(request)
         return self.get_response(request)
@@ -35,12 +38,17 @@ class RefuseNul:
         try:
             fields = request.POST
         except UnreadablePostError:
-            raise BadRequest("The form was received incompletely. Submit it again.") from None
-        _refuse(fields.lists(), "field")
+            with translation.override(language_of(request)):
+                raise BadRequest(_("The form was received incompletely. Submit it again.")) from None
+        self._refuse(request, fields.lists(), is_form=True)
 
-
-def _refuse(pairs: Iterable[tuple[str, Sequence[object]]], place: str) -> None:
-    for name, values in pairs:
-        if NUL in name or any(isinstance(text, str) and NUL in text for text in values):
-            shown = name.replace(NUL, "")[:40]
-            raise BadRequest(SENTENCE.format(place=f"{place} “{shown}”"))
+    def _refuse(self, request: HttpRequest, pairs: Iterable[tuple[str, Sequence[object]]], *, is_form: bool) -> None:
+        for name, values in pairs:
+            if NUL not in name and not any(isinstance(text, str) and NUL in text for text in values):
+                continue
+            with translation.override(language_of(request)):
+                if is_form:
+                    sentence = _("The field “%(name)s” contains a NUL character (%%00). Remove it and try again.")
+                else:
+                    sentence = _("The parameter “%(name)s” contains a NUL character (%%00). Remove it and try again.")
+                raise BadRequest(sentence % {"name": name.replace(NUL, "")[:40]})

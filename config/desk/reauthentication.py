@@ -21,6 +21,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from config.accounts import second_factor, sessions
 from integrations.security.encryption import DecryptionError, decrypt_text, encrypt_text
@@ -122,7 +123,7 @@ def _begin(request: HttpRequest) -> None:
     request.session.update({SIGNED_IN: now, CONFIRMED: now, SEEN: now})
 
 
-def on_login(sender: Any, request: HttpRequest | None, user: Any, **_: Any) -> None:
+def on_login(sender: Any, request: HttpRequest | None, user: Any, **_signal: Any) -> None:
     """Receiver of `user_logged_in`."""
     if request is not None and hasattr(request, "session"):
         _begin(request)
@@ -156,7 +157,7 @@ def _may_change(user: Any) -> bool:
 
 def _ask(request: HttpRequest) -> HttpResponse:
     if request.headers.get("X-Requested-With") == "fetch":
-        return HttpResponseForbidden("Confirm that it is you: reload the page.")
+        return HttpResponseForbidden(_("Confirm that it is you: reload the page."))
     if not ways_to_confirm(request):
         # There is nothing to confirm with: they log in again.
         logout(request)
@@ -183,7 +184,7 @@ def ways_to_confirm(request: HttpRequest) -> set[str]:
 def _ask_for_factor(request: HttpRequest) -> HttpResponse:
     """Their role requires a second factor: they pass the one they have, or set one up."""
     if request.headers.get("X-Requested-With") == "fetch":
-        return HttpResponseForbidden("Your role requires a second factor: reload the page.")
+        return HttpResponseForbidden(_("Your role requires a second factor: reload the page."))
     return _ask(request) if second_factor.has_factor(request.user) else redirect("account_security")
 
 
@@ -196,7 +197,7 @@ def _keep(request: HttpRequest) -> str:
     if len(text) > KEPT_BYTES or request.FILES:
         messages.warning(
             request,
-            "The form was too large to keep. Confirm that it is you, go back in your browser and submit it again.",
+            _("The form was too large to keep. Confirm that it is you, go back in your browser and submit it again."),
         )
         return ""
     key = secrets.token_urlsafe(8)

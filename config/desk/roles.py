@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.apps import apps as installed_apps
+from django.utils.translation import gettext_lazy as _
 
 APPS = ("integrations", "subscriptions", "deliveries", "notifications")
 
@@ -69,6 +70,13 @@ MANAGED = {
     "notifications.channel": ("add", "change", "delete"),
 }
 VIEWER, OPERATOR_NAME, MANAGER_NAME = "Viewer", "Operator", "Manager"
+#: How pages name these groups; the database, OIDC_ROLES and the audit trail keep the names above.
+LABELS = {VIEWER: _("Viewer"), OPERATOR_NAME: _("Operator"), MANAGER_NAME: _("Manager")}
+
+
+def role_label(name: str) -> str:
+    """The name of a role in the language of the page; of an installation's own role as it was given."""
+    return str(LABELS.get(name, name))
 
 
 def permissions_of() -> dict[str, set[str]]:
@@ -89,7 +97,7 @@ def permissions_of() -> dict[str, set[str]]:
     return {VIEWER: viewer, OPERATOR_NAME: viewer | OPERATOR, MANAGER_NAME: views | MANAGER | managed}
 
 
-def make_groups(using: str = "default", **_: Any) -> None:
+def make_groups(using: str = "default", **_signal: Any) -> None:
     """Receiver of `post_migrate`. Idempotent."""
     from django.contrib.auth.management import create_permissions
     from django.contrib.auth.models import Group

@@ -9,13 +9,14 @@ from urllib.parse import urlencode
 
 from django import template
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from config.desk.charts import bars, extent, ranges
-from config.templatetags.desk import duration, minute
+from config.desk.written import date_and_minute, duration
+from config.templatetags.desk import minute
 
 register = template.Library()
 
@@ -48,20 +49,21 @@ def range_chart(periods: Iterable[Any], name: str, label: str, integration: Any)
     titles, links = [], []
     for period in shown:
         found = getattr(period, name)
-        begin = f"{timezone.localtime(period.start):%Y-%m-%d %H:%M}"
         rows.append(None if found.p50 is None else (found.p50, found.p95, found.p99))
         spoken = f"p50 {duration(found.p50)}, p95 {duration(found.p95)}, p99 {duration(found.p99)}"
-        titles.append(f"{begin}: {spoken if found.p50 is not None else 'nothing'}")
+        what = spoken if found.p50 is not None else _("nothing")
+        titles.append(_("%(time)s: %(what)s") % {"time": date_and_minute(period.start), "what": what})
         links.append(list_of(integration, period, "succeeded,failed"))
     if not any(rows):
-        return SafeString('<p class="quiet">Nothing in this time.</p>')
+        return format_html('<p class="quiet">{}</p>', _("Nothing in this time."))
     low, high = extent(rows)
     return format_html(
-        '{}<p class="chart-legend"><span>{}</span><span>lowest p50: {}&ensp;highest p99: {}</span><span>now</span></p>',
+        '{}<p class="chart-legend"><span>{}</span><span>{}&ensp;{}</span><span>{}</span></p>',
         ranges(rows, 96, label, titles, links),
         minute(shown[0].start),
-        duration(low),
-        duration(high),
+        _("lowest p50: %(duration)s") % {"duration": duration(low)},
+        _("highest p99: %(duration)s") % {"duration": duration(high)},
+        _("now"),
     )
 
 

@@ -5,7 +5,6 @@ All of them escape their input: names, payloads and responses are untrusted.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -17,14 +16,20 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from config.desk.charts import bars, paired
+from config.desk.script_words import block as script_words_block
+from config.desk.status_words import status_word
+from config.desk.written import NOTHING, duration, grouped, percent, relative, time_of_day, whole
 from integrations.admin.base import DeskAdmin
 from integrations.foundation.json_paths import path_of_pointer
 from integrations.services.exports import KINDS
 from integrations.services.exports import PERMISSION as EXPORT
 
 register = template.Library()
+for written in (duration, grouped, percent, status_word):
+    register.filter(written)
 
 #: Status → (glyph, colour class). A status is never shown by colour alone, but with a glyph and a word.
 PILLS: Final[dict[str, tuple[str, str]]] = {
@@ -71,18 +76,16 @@ PILLS: Final[dict[str, tuple[str, str]]] = {
     "overtaken": ("⇥", "calm"),
 }
 
-_STEPS: Final = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (60 * 86_400, 86_400, "d"))
-
 
 @register.simple_tag
 def pill(status: str, word: str = "", extra: str = "") -> SafeString:
-    """`✕ failed` in its colour. `word` replaces the status text, `extra` follows in a muted colour."""
+    """`✕ failed` in its colour. `word` replaces the word for the status, `extra` follows in a muted colour."""
     glyph, colour = PILLS.get(status, ("·", "calm"))
     return format_html(
         '<span class="pill pill-{}"><span aria-hidden="true">{}</span> {}{}</span>',
         colour,
         glyph,
-        word or status,
+        word or status_word(status),
         f" {extra}" if extra else "",
     )
 
@@ -91,58 +94,50 @@ def pill(status: str, word: str = "", extra: str = "") -> SafeString:
 def delivery_pill(delivery: Any) -> SafeString:
     """A delivery's status and its next attempt."""
     if delivery.is_held:
-        return pill("held", "waiting", "for an earlier delivery")
+        return pill("held", status_word("waiting"), _("for an earlier delivery"))
     if delivery.status == "retrying" and delivery.due_at:
         return pill("retrying", extra=relative(delivery.due_at))
     return pill(delivery.status)
 
 
-def relative(moment: datetime, now: datetime | None = None) -> str:
-    """`4 min ago`, `in 12 s`; a date if it is far away."""
-    seconds = ((now or timezone.now()) - moment).total_seconds()
-    size = abs(seconds)
-    if size < 1:
-        return "now"
-    for limit, unit, name in _STEPS:
-        if size < limit:
-            text = f"{int(size // unit)} {name}"
-            return f"{text} ago" if seconds > 0 else f"in {text}"
-    return f"{timezone.localtime(moment):%Y-%m-%d}"
-
-
 @register.simple_tag
-def ago(moment: datetime | None, empty: str = "–") -> SafeString:
+def ago(moment: datetime | None, empty: str = NOTHING) -> SafeString:
     """A relative time with the absolute one in its title; `desk.js` updates it."""
     if not moment:  # a health row that does not exist yet is an empty text in templates
         return format_html('<span class="quiet">{}</span>', empty)
     return format_html(
-        '<time datetime="{}" title="{}" data-relative>{}</time>', *_whole(moment, "%Y-%m-%d %H:%M:%S"), relative(moment)
+        '<time datetime="{}" title="{}" data-relative>{}</time>', _exact(moment), whole(moment), relative(moment)
     )
 
 
 @register.simple_tag
 def minute(moment: datetime | None) -> SafeString:
     """As `clock`, without the seconds: for the ends of a chart."""
-    return clock(moment, seconds="")
+    return clock(moment, has_seconds=False)
 
 
 @register.simple_tag
-def clock(moment: datetime | None, seconds: str = ":%S") -> SafeString:
+def clock(moment: datetime | None, has_seconds: bool = True) -> SafeString:
     """The time of day in the viewer's zone, with the date if it is not today there."""
     if not moment:  # a health row that does not exist yet is an empty text in templates
-        return format_html('<span class="quiet">–</span>')
-    stamp = timezone.localtime(moment)
-    pattern = f"{'' if stamp.date() == timezone.localdate() else '%Y-%m-%d '}%H:%M{seconds}"
+        return format_html('<span class="quiet">{}</span>', NOTHING)
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>', *_whole(moment, "%Y-%m-%d %H:%M:%S.%f"), stamp.strftime(pattern)
+        '<time datetime="{}" title="{}">{}</time>',
+        _exact(moment),
+        whole(moment, has_milliseconds=True),
+        time_of_day(moment, has_seconds=has_seconds),
     )
 
 
-def _whole(moment: datetime, pattern: str) -> tuple[str, str]:
-    """For `datetime` and `title`: in UTC for programs, in the viewer's zone and with its name for people."""
-    shown = timezone.localtime(moment).strftime(pattern)
-    exact = moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    return exact, f"{shown[:-3] if pattern.endswith('%f') else shown} {timezone.get_current_timezone_name()}"
+def _exact(moment: datetime) -> str:
+    """For programs: in UTC."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+@register.simple_tag
+def script_words() -> SafeString:
+    """What the page's scripts say, as a block of JSON."""
+    return script_words_block()
 
 
 @register.simple_tag
@@ -154,10 +149,13 @@ def zone_name() -> str:
 @register.simple_tag
 def copy_id(text: Any, shown: str = "") -> SafeString:
     """An id, shortened in the middle; a click copies all of it."""
-    whole = str(text)
-    short = shown or shortened_id(whole)
+    full = str(text)
+    short = shown or shortened_id(full)
     return format_html(
-        '<button type="button" class="id" data-copy="{}" title="Copy {}">{}</button>', whole, whole, short
+        '<button type="button" class="id" data-copy="{}" title="{}">{}</button>',
+        full,
+        _("Copy %(text)s") % {"text": full},
+        short,
     )
 
 
@@ -169,43 +167,16 @@ def shortened_id(text: str) -> str:
 @register.filter
 def middle(text: Any, length: int = 40) -> str:
     """`text` shortened in the middle to `length` characters."""
-    whole = str(text)
-    if len(whole) <= length:
-        return whole
+    full = str(text)
+    if len(full) <= length:
+        return full
     half = (length - 1) // 2
-    return f"{whole[:half]}…{whole[-half:]}"
-
-
-@register.filter
-def duration(milliseconds: float | None) -> str:
-    """`412 ms`, `3.2 s`, `4 min`."""
-    if milliseconds is None:
-        return "–"
-    if milliseconds < 1000:
-        return f"{milliseconds:.0f} ms"
-    if milliseconds < 60_000:
-        return f"{milliseconds / 1000:.3g} s"
-    return f"{milliseconds / 60_000:.0f} min" if milliseconds < 7_200_000 else f"{milliseconds / 3_600_000:.0f} h"
+    return f"{full[:half]}…{full[-half:]}"
 
 
 @register.filter
 def seconds(value: float | None) -> str:
-    return "–" if value is None else duration(value * 1000)
-
-
-@register.filter
-def grouped(number: float | None) -> str:
-    """`18,204`."""
-    return "–" if number is None else f"{number:,.0f}"
-
-
-@register.filter
-def percent(share: float | None) -> str:
-    """`99.76 %`; never rounded up to 100 if something failed."""
-    if share is None:
-        return "–"
-    shown = math.floor(share * 10_000) / 100
-    return f"{shown:g} %"
+    return duration(None if value is None else value * 1000)
 
 
 @register.filter
@@ -224,7 +195,11 @@ def sparkline(values: Sequence[float], bad: Sequence[float] = (), label: str = "
     Its name, read aloud and shown as a tooltip, has the figures: `deliveries over time: 240 in all, 12 failed`.
     """
     rows = [(max(0, total - fault), fault) for total, fault in paired(values, bad)]
-    spoken = f"{label or 'over time'}: {sum(values):,.0f} in all, {sum(bad):,.0f} failed"
+    spoken = _("%(what)s: %(total)s in all, %(failed)s failed") % {
+        "what": label or _("over time"),
+        "total": grouped(sum(values)),
+        "failed": grouped(sum(bad)),
+    }
     return bars(rows, 4, 20, spoken, "sparkline", tip=spoken)
 
 

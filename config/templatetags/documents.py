@@ -14,7 +14,10 @@ from typing import Any, Final
 from django import template
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
+from config.desk.written import grouped
 from integrations.foundation.json_paths import pointer_from
 
 register = template.Library()
@@ -46,7 +49,7 @@ def document(value: Any, suspects: Collection[str] = ()) -> SafeString:
 def body(text: str | None, kind: str = "") -> SafeString:
     """A request or response body by type: JSON, XML or text. `kind` is the Content-Type, if known."""
     if not text:
-        return format_html('<p class="quiet">{}</p>', "empty")
+        return format_html('<p class="quiet">{}</p>', _("empty"))
     stripped = text.lstrip()
     if stripped[:1] in "{[" and len(text) <= 1_000_000:
         try:
@@ -66,9 +69,15 @@ def pretty(value: Any) -> str:
 
 def plain(text: str) -> SafeString:
     cut = text[:TEXT_LIMIT]
-    more = f"\n… {len(text) - TEXT_LIMIT:,} more characters: download the body" if len(text) > TEXT_LIMIT else ""
+    more = f"\n… {_cut(len(text) - TEXT_LIMIT)}" if len(text) > TEXT_LIMIT else ""
     shown = _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", cut)
     return format_html('<pre class="doc" translate="no" tabindex="0">{}{}</pre>', shown, more)
+
+
+def _cut(number: int) -> str:
+    return ngettext(
+        "%(number)s more character: download the body", "%(number)s more characters: download the body", number
+    ) % {"number": grouped(number)}
 
 
 def indented_xml(text: str) -> str:
@@ -112,15 +121,15 @@ class _Tree:
             raise _TooLarge
         label = f'<span class="doc-key">{escape(json.dumps(key, ensure_ascii=False))}</span>: ' if key else ""
         if isinstance(value, dict) and value:
-            return self._branch(list(value.items()), label, path, comma, depth, "{}", "field")
+            return self._branch(list(value.items()), label, path, comma, depth, "{}")
         if isinstance(value, list) and value:
-            return self._branch([("", item) for item in value], label, path, comma, depth, "[]", "item")
-        mark = " suspect" if path in self.suspects else ""
-        return f'<div class="doc-line{mark}">{label}{_leaf(value)}{comma}</div>'
+            return self._branch([("", item) for item in value], label, path, comma, depth, "[]")
+        line = f"{label}{_leaf(value)}{comma}</div>"
+        if path in self.suspects:
+            return f'<div class="doc-line suspect" data-note="{escape(_("check here"))}">{line}'
+        return f'<div class="doc-line">{line}'
 
-    def _branch(
-        self, items: list[tuple[str, Any]], label: str, path: str, comma: str, depth: int, pair: str, noun: str
-    ) -> str:
+    def _branch(self, items: list[tuple[str, Any]], label: str, path: str, comma: str, depth: int, pair: str) -> str:
         lines = []
         last = len(items) - 1
         for index, (name, item) in enumerate(items):
@@ -128,7 +137,12 @@ class _Tree:
             # An empty key is a key: show it.
             key = name if pair == "[]" or name else " "
             lines.append(self.value(item, key, f"{path}{step}", "" if index == last else ",", depth + 1))
-        count = f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
+        number = len(items)
+        if pair == "{}":
+            counted = ngettext("%(number)s field", "%(number)s fields", number)
+        else:
+            counted = ngettext("%(number)s item", "%(number)s items", number)
+        count = escape(counted % {"number": grouped(number)})
         is_open = " open" if depth < DEPTH_OPEN else ""
         return (
             f'<details class="doc-fold"{is_open}><summary>{label}{pair[0]}<span class="doc-count"> {count} {pair[1]}'
@@ -138,7 +152,7 @@ class _Tree:
 
 def _leaf(value: Any) -> str:
     if isinstance(value, str) and len(value) > LEAF_LIMIT:
-        value = f"{value[:LEAF_LIMIT]}… ({len(value) - LEAF_LIMIT:,} more characters: download the body)"
+        value = f"{value[:LEAF_LIMIT]}… ({_cut(len(value) - LEAF_LIMIT)})"
     text = escape(json.dumps(value, ensure_ascii=False, default=str))
     kind = {str: "string", bool: "word", type(None): "word", dict: "mark", list: "mark"}.get(type(value), "number")
     return f'<span class="doc-{kind}">{text}</span>'

@@ -80,7 +80,7 @@ def test_no_open_case_is_not_called_well_while_deliveries_fail_or_wait(admin: An
     assert "The oldest due delivery has waited" in admin.get(index).text
     ended(integration, "failed")
     page = admin.get(index).text
-    assert "1 delivery is failing all the same" in page
+    assert "1 delivery is still failing" in page
     assert "Everything due has been delivered" not in page
 
 

@@ -23,8 +23,11 @@ from tests.factories import (
     UserFactory,
 )
 
-#: What a Content-Security-Policy without unsafe-inline refuses.
-INLINE = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>|<style\b|\sstyle=|\son[a-z]+=\"|javascript:", re.IGNORECASE)
+#: What a Content-Security-Policy without unsafe-inline refuses. A block of JSON is no script.
+INLINE = re.compile(
+    r"<script(?![^>]*(?:\bsrc=|\btype=\"application/json\"))[^>]*>|<style\b|\sstyle=|\son[a-z]+=\"|javascript:",
+    re.IGNORECASE,
+)
 
 
 #: What a page is about, made from a failed delivery. Pages of the same model share it.

@@ -2,6 +2,7 @@
    obeys the keyboard. No framework, nothing inline. */
 (function () {
   "use strict";
+  const { said, counted, digits } = window.deskWords;
   const root = document;
   const all = (selector, within) => Array.from((within || root).querySelectorAll(selector));
   const announce = (text) => { const box = root.getElementById("announcer"); if (box) { box.textContent = text; } };
@@ -20,12 +21,9 @@
   const STEPS = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [5184000, 86400, "d"]];
   function relative(moment) {
     const seconds = (Date.now() - moment) / 1000, size = Math.abs(seconds);
-    if (size < 1) { return "now"; }
+    if (size < 1) { return said("now"); }
     for (const [limit, unit, name] of STEPS) {
-      if (size < limit) {
-        const text = Math.floor(size / unit) + " " + name;
-        return seconds > 0 ? text + " ago" : "in " + text;
-      }
+      if (size < limit) { return said(seconds > 0 ? "before" : "after", Math.floor(size / unit), name); }
     }
     return null;
   }
@@ -43,7 +41,7 @@
     box.dataset.last = html;
     const opened = new Set(all("details[data-key][open]", box).map((one) => one.dataset.key));
     const closed = new Set(all("details[data-key]:not([open])", box).map((one) => one.dataset.key));
-    const said = box.dataset.announce ? box.textContent : "";
+    const before = box.dataset.announce ? box.textContent : "";
     box.innerHTML = html;
     // What a fragment says of other places of the page changes in the same moment.
     for (const part of all("template[data-into]", box)) {
@@ -55,7 +53,7 @@
       if (closed.has(one.dataset.key)) { one.open = false; }
     }
     const spoken = box.querySelector("[data-announced]");
-    if (spoken && said.indexOf(spoken.textContent) < 0) { announce(spoken.textContent); }
+    if (spoken && before.indexOf(spoken.textContent) < 0) { announce(spoken.textContent); }
     box.dispatchEvent(new CustomEvent("desk:replaced", { bubbles: true }));
   }
   async function refresh(box) {
@@ -104,9 +102,9 @@
     }
     const done = () => {
       button.classList.add("copied");
-      announce("Copied");
+      announce(said("copied"));
       const label = button.classList.contains("button") || button.dataset.copyFrom ? button.textContent : null;
-      if (label) { button.textContent = "Copied"; }
+      if (label) { button.textContent = said("copied"); }
       setTimeout(() => { button.classList.remove("copied"); if (label) { button.textContent = label; } }, 1200);
     };
     if (navigator.clipboard && window.isSecureContext) { navigator.clipboard.writeText(text).then(done, () => {}); return; }
@@ -153,9 +151,9 @@
       const chosen = boxes().filter((box) => box.checked);
       boxes().forEach((box) => { const row = box.closest("tr"); if (row) { row.classList.toggle("chosen", box.checked); } });
       if (whole) { whole.checked = chosen.length > 0 && chosen.length === boxes().length; whole.indeterminate = chosen.length > 0 && !whole.checked; }
-      if (count) { count.textContent = chosen.length ? chosen.length + " selected" : quiet; }
+      if (count) { count.textContent = chosen.length ? counted("selected", chosen.length) : quiet; }
       const total = form.querySelector("[data-total]");
-      if (total) { const number = chosen.length + Number(total.dataset.total); total.textContent = number === 1 ? "1 delivery" : number + " deliveries"; }
+      if (total) { total.textContent = counted("deliveries", chosen.length + Number(total.dataset.total)); }
     };
     if (whole) { whole.hidden = false; whole.addEventListener("change", () => { boxes().forEach((box) => { box.checked = whole.checked; }); update(); }); }
     form.addEventListener("change", update);
@@ -168,9 +166,9 @@
     if (rows.length < 12) { continue; }
     const filter = root.createElement("input");
     filter.type = "search";
-    filter.placeholder = "Filter " + rows.length;
+    filter.placeholder = said("filter", rows.length);
     filter.className = "check-list-filter";
-    filter.setAttribute("aria-label", "Filter this list");
+    filter.setAttribute("aria-label", said("filterLabel"));
     filter.addEventListener("input", () => {
       const wanted = filter.value.toLowerCase();
       rows.forEach((row) => { row.parentElement.hidden = !row.textContent.toLowerCase().includes(wanted); });
@@ -185,8 +183,8 @@
     if (!sum) { continue; }
     const show = () => {
       const more = ticks.reduce((total, tick) => total + (tick.checked ? Number(tick.dataset.adds) : 0), 0);
-      const number = Number(sum.dataset.sum) + more, nouns = sum.dataset.noun ? sum.dataset.noun.split(",") : null;
-      sum.textContent = number.toLocaleString("en") + (nouns ? " " + nouns[number === 1 ? 0 : 1] : "");
+      const number = Number(sum.dataset.sum) + more;
+      sum.textContent = sum.dataset.noun ? counted("deliveries", number) : digits(number);
       if (typed && typed.type === "text") { typed.required = ticks.some((tick) => tick.checked); }
       const button = sum.closest("button");
       if (button) { button.disabled = number === 0; }

@@ -3,6 +3,7 @@
    checks on sending. */
 (function () {
   "use strict";
+  const { said, counted } = window.deskWords;
   const LARGEST = 200000; // beyond so many characters colouring would lag behind the typing
   const TOKENS = /("(?:[^"\\\n]|\\.)*"?)|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(true|false|null)|([{}[\],:])|(\s+)|([^\s"{}[\],:]+)/g;
   const escapePart = (name) => name.replace(/~/g, "~0").replace(/\//g, "~1");
@@ -52,8 +53,9 @@
     return out;
   }
 
+  /* "… at line 3, column 5.", in whatever language. */
   function syntaxLine(messages) {
-    for (const message of messages) { const match = /line (\d+)/.exec(message); if (match) { return Number(match[1]); } }
+    for (const message of messages) { const match = /(\d+)\D+\d+\D*$/.exec(message); if (match) { return Number(match[1]); } }
     return 0;
   }
 
@@ -86,7 +88,7 @@
       });
       const title = document.createElement("p");
       title.className = problems.length ? "text-bad" : "text-good";
-      title.textContent = problems.length ? "✕ " + problems.length + (problems.length === 1 ? " problem" : " problems") : "● No problems found";
+      title.textContent = problems.length ? "✕ " + counted("problems", problems.length) : "● " + said("noProblems");
       const list = document.createElement("ul");
       list.append(...rows);
       report.replaceChildren(title, list);

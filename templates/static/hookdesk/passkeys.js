@@ -1,6 +1,7 @@
 /* Passkeys: asks the browser for one and sends its answer with the form. Forms without it stay hidden. */
 (function () {
   "use strict";
+  const words = window.deskWords;
   const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (one) => one.charCodeAt(0));
   const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 
@@ -26,7 +27,7 @@
   async function optionsOf(form) {
     if (form.dataset.options) { return JSON.parse(document.getElementById(form.dataset.options).textContent); }
     const answer = await fetch(form.action, { headers: { "Accept": "application/json", "X-Requested-With": "XMLHttpRequest" } });
-    if (!answer.ok) { throw new Error("The server does not answer. Reload the page."); }
+    if (!answer.ok) { throw new Error(words.said("passkeyUnanswered")); }
     return answer.json();
   }
 
@@ -48,8 +49,8 @@
       said.textContent = "";
       ask(form).catch((error) => {
         const isCancelled = error.name === "NotAllowedError" || error.name === "AbortError";
-        said.textContent = isCancelled ? "Cancelled, or no passkey for Hookdesk is on this device."
-          : error.name === "InvalidStateError" ? "This device has a passkey for you already." : error.message;
+        said.textContent = isCancelled ? words.said("passkeyCancelled")
+          : error.name === "InvalidStateError" ? words.said("passkeyKnown") : error.message;
       });
     });
   }

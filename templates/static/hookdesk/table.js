@@ -9,7 +9,7 @@
     const words = result.querySelector("template[data-into-sendable]"), place = form.querySelector("[data-sendable]");
     if (!words || !place) { return; }
     place.textContent = words.content.textContent;
-    document.getElementById("send").disabled = words.content.textContent.startsWith("0 ");
+    document.getElementById("send").disabled = words.content.textContent.replace(/\D/g, "") === "0";
   }
 
   function put(html) {

@@ -73,3 +73,58 @@ def test_what_is_written_for_all_of_the_staff_is_in_the_installations_language(s
     settings.DESK_LANGUAGE = "de"
     with staff_language():
         assert translation.get_language() == "de"
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/admin/login/", 200),
+        ("/accounts/password/reset/", 200),
+        ("/api/v1/docs/", 200),
+        ("/admin/nowhere/", 302),
+        ("/admin/login/?a=%00", 400),
+        ("/nowhere/", 404),
+    ],
+)
+def test_pages_before_a_login_and_those_that_refuse_say_their_language_too(address: str, status: int, db: None) -> None:
+    response = Client().get(address, headers={"Accept-Language": "de"})
+    assert response.status_code == status
+    assert response["Content-Language"] == "de"
+    if status != 302:
+        assert '<html lang="de" dir="ltr"' in response.content.decode()
+
+
+def test_a_language_that_is_read_from_right_to_left_says_so(settings: Any, db: None) -> None:
+    settings.LANGUAGES = [*settings.LANGUAGES, ("ar", "العربية")]
+    response = Client().get("/admin/login/", headers={"Accept-Language": "ar"})
+    assert '<html lang="ar" dir="rtl"' in response.content.decode()
+
+
+def test_who_may_not_do_something_is_told_in_their_language(db: None) -> None:
+    client = Client()
+    client.force_login(UserFactory(is_superuser=False))
+    response = client.get("/admin/auth/user/", headers={"Accept-Language": "fr"})
+    assert response.status_code == 403
+    assert '<html lang="fr"' in response.content.decode()
+
+
+def test_a_form_that_django_does_not_accept_leads_back_to_the_desk(db: None) -> None:
+    response = Client(enforce_csrf_checks=True).post("/admin/login/", {}, headers={"Accept-Language": "fr"})
+    page = response.content.decode()
+    assert response.status_code == 403
+    assert '<html lang="fr"' in page
+    assert "hookdesk/desk.css" in page
+
+
+def test_the_menu_leads_to_language_and_zone(ada: Client) -> None:
+    page = ada.get("/admin/").content.decode()
+    assert f'href="{PAGE}"' in page
+    assert "Language and time zone" in page
+
+
+def test_a_link_for_a_forgotten_password_is_in_the_language_of_the_page(db: None, monkeypatch: Any) -> None:
+    sent: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("django_q.tasks.async_task", lambda *task, **_: sent.append(task))
+    UserFactory(is_staff=True, email="ada@example.com")
+    Client().post("/accounts/password/reset/", {"email": "ada@example.com"}, headers={"Accept-Language": "fr"})
+    assert [task[-1] for task in sent if task[0].endswith("send_links")] == ["fr"]

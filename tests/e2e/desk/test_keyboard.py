@@ -149,7 +149,7 @@ def test_times_are_those_of_the_viewers_zone(chromium: Any, live_server: Any, vi
         assert "in Pacific/Auckland" in page.locator(".lead").inner_text()
         page.select_option("#zone", "Asia/Tokyo")
         page.get_by_role("button", name="Save").click()
-        page.get_by_text("Times are shown in Asia/Tokyo.").wait_for()
+        page.get_by_text("Saved for you in this browser.").wait_for()
         page.goto("/admin/desk/time-zone/")
         assert "in Asia/Tokyo" in page.locator(".lead").inner_text()
     finally:

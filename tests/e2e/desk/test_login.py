@@ -59,7 +59,7 @@ def test_a_passkey_is_added_logs_in_and_confirms(visit: Callable[..., Any], live
     page.click("button:has-text('Add a passkey')")
     expect(page.get_by_text("Shown only once.")).to_be_visible()
     found += faults(page, "codes")
-    page.click("text=I have kept them")
+    page.click("text=I have saved them")
     expect(page.get_by_text("work laptop")).to_be_visible()
     found += faults(page, "security")
 

@@ -1,0 +1,98 @@
+"""The desk in other languages, in a browser: a script's words, and pages that are read from right to left."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone, translation
+from django.utils.translation import ngettext
+
+from config.desk.written import grouped, relative
+from tests.e2e.desk.busy_day import addresses, busy_day, everything
+from tests.e2e.desk.test_pages import COVERED, OVERFLOW, opened, show
+
+__all__ = ["busy_day"]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+COOKIE = "hookdesk_language"
+#: What is looked at by day: menus, figures, tables, payloads, the editor and forms.
+PAGES = (
+    "index",
+    "deliveries_delivery_changelist",
+    "deliveries_delivery_change",
+    "deliveries_failuregroup_change",
+    "deliveries_delivery_resolve",
+    "deliveries_delivery_edit",
+    "deliveries_bulkfix_change",
+    "integrations_integration_change",
+    "integrations_integration_add",
+    "account_security",
+)
+#: Things at the side where lines begin and at the one where they end: the middles of two parts of the header.
+SIDES = """
+() => ['#site-name', '#user-tools'].map((one) => document.querySelector(one)).filter((one) => one)
+        .map((one) => one.getBoundingClientRect().x)
+"""
+DIRECTIONS = "() => Array.from(document.querySelectorAll('code, pre, .id'), (one) => getComputedStyle(one).direction)"
+
+
+@pytest.fixture
+def arabic(settings: Any) -> str:
+    """A language that is read from right to left. The desk has no words in it, and Django does."""
+    settings.LANGUAGES = [*settings.LANGUAGES, ("ar", "العربية")]
+    return "ar"
+
+
+def speak(page: Any, language: str, live_server: Any) -> None:
+    page.context.add_cookies([{"name": COOKIE, "value": language, "url": live_server.url}])
+
+
+def test_pages_are_mirrored_and_fit_from_right_to_left(
+    visit: Callable[..., Any], busy_day: Any, arabic: str, live_server: Any
+) -> None:
+    page = visit(name="anna")
+    page.set_default_timeout(30_000)
+    speak(page, arabic, live_server)
+    found, wanted = [], addresses(everything(busy_day))
+    shown = {name: wanted[name] for name in wanted if name in PAGES or os.environ.get("RIGHT_TO_LEFT_PICTURES")}
+    for name in opened(page, shown):
+        assert page.get_attribute("html", "dir") == "rtl"
+        for width in (1280, 390):
+            show(page, theme="light", width=width)
+            picture(page, f"{name}-{width}")
+            if wide := page.evaluate(OVERFLOW)[0]:
+                found.append(f"{name} at {width}: {wide} px wider than the window")
+            if page.evaluate(COVERED):
+                found.append(f"{name} at {width}: its title is covered")
+            sides = page.evaluate(SIDES)
+            if sides != sorted(sides, reverse=True):
+                found.append(f"{name} at {width}: the header is not mirrored")
+            if set(page.evaluate(DIRECTIONS)) - {"ltr"}:
+                found.append(f"{name} at {width}: code is read from right to left")
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr"])
+def test_scripts_say_what_the_server_says(visit: Callable[..., Any], live_server: Any, language: str) -> None:
+    page = visit()
+    speak(page, language, live_server)
+    page.goto("/admin/")
+    with translation.override(language):
+        now = timezone.now()
+        assert page.evaluate("deskWords.digits(1234567)") == grouped(1_234_567)
+        assert page.evaluate("deskWords.said('before', 4, 'min')") == relative(now - timedelta(minutes=4), now)
+        assert page.evaluate("deskWords.said('after', 12, 's')") == relative(now + timedelta(seconds=12), now)
+        for number in (0, 1, 2, 5, 1200):
+            said = ngettext("%(number)s delivery", "%(number)s deliveries", number) % {"number": grouped(number)}
+            assert page.evaluate(f"deskWords.counted('deliveries', {number})") == said
+
+
+def picture(page: Any, name: str) -> None:
+    """For the eye, of all pages, if a folder for it is named."""
+    if folder := os.environ.get("RIGHT_TO_LEFT_PICTURES"):
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
