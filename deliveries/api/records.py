@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import BooleanField, QuerySet
+from django.db.models.expressions import RawSQL
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,13 +26,11 @@ RECORD_FILTERS = [
 ]
 
 
-def _mine(request: Request) -> QuerySet[Record]:
-    return Record.objects.filter(store_id=principal_of(request).store_id, version__gt=0)
-
-
 def records_asked(request: Request) -> QuerySet[Record]:
     """Those that the filters of the query string choose. Raises parameter_invalid."""
-    rows = _mine(request)
+    # The condition of the index `record_newest`, word for word: SQLite does not use a partial index otherwise.
+    indexed = RawSQL("deliveries_record.version > 0", [], output_field=BooleanField())
+    rows = Record.objects.filter(indexed, store_id=principal_of(request).store_id)
     if record_type := query_text(request, "type"):
         rows = rows.filter(type=record_type)
     if query_text(request, "id"):
@@ -72,4 +71,5 @@ class RecordView(APIView):
 def _named(request: Request, record_type: str, record_id: str) -> Record | None:
     if "\0" in record_type or "\0" in record_id:
         return None
-    return _mine(request).filter(type=record_type, external_id=record_id).first()
+    mine = Record.objects.filter(store_id=principal_of(request).store_id, version__gt=0)
+    return mine.filter(type=record_type, external_id=record_id).first()

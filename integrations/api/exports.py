@@ -37,6 +37,7 @@ class ExportView(APIView):
     """
 
     required_scope = AccessToken.Scope.MANAGE
+    http_method_names = ["get", "options"]  # a HEAD would leave the entry of an export that nobody got
     wanted: ClassVar[ExportedList]
     rows: ClassVar[Rows]
 

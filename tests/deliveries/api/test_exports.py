@@ -109,6 +109,8 @@ def test_an_export_leaves_who_what_and_how_many(client: ApiClient) -> None:
     assert (entry.actor, entry.store, entry.target_name) == (f"token {client.token.name}", client.store, "Events")
     assert entry.after == {"format": "ndjson", "filter": {"object": "1001"}, "rows": 1, "complete": True}
     assert [line["action"] for line in lines_of(client, "audit")] == ["export", "export"]
+    assert client.call("HEAD", "exports/events").status_code == 405
+    assert AuditEntry.objects.count() == 2
 
 
 def test_as_in_the_desk_only_those_who_manage_may_export(client: ApiClient) -> None:
