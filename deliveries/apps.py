@@ -1,9 +1,10 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy
 
 
 class DeliveriesConfig(AppConfig):
     name = "deliveries"
-    verbose_name = "Deliveries"
+    verbose_name = gettext_lazy("Deliveries")
 
     def ready(self) -> None:
         from django.db.backends.signals import connection_created

@@ -57,6 +57,8 @@ class Notification(models.Model):
     objects = NotificationQuerySet.as_manager()
 
     class Meta:
+        verbose_name = gettext_lazy("notification")
+        verbose_name_plural = gettext_lazy("notifications")
         ordering = ["-last_at"]
         constraints = [
             models.UniqueConstraint(fields=["store", "key"], name="notification_key_is_unique"),
@@ -135,6 +137,8 @@ class Channel(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = gettext_lazy("channel")
+        verbose_name_plural = gettext_lazy("channels")
         ordering = ["name"]
 
     def __str__(self) -> str:

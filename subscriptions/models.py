@@ -6,6 +6,7 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from integrations.foundation.document_field import DocumentField
@@ -38,6 +39,8 @@ class Topic(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        verbose_name = gettext_lazy("topic")
+        verbose_name_plural = gettext_lazy("topics")
         ordering = ["name"]
         constraints = [models.UniqueConstraint(fields=["store", "name"], name="topic_name_is_unique")]
 
@@ -91,6 +94,8 @@ class Subscription(models.Model):
     objects = SubscriptionQuerySet.as_manager()
 
     class Meta:
+        verbose_name = gettext_lazy("subscription")
+        verbose_name_plural = gettext_lazy("subscriptions")
         ordering = ["-created_at"]
         indexes = [
             # The engines' periodic query for due polls.

@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests import translations
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 #: An installation as it should be, for `check --deploy`.
@@ -90,6 +92,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "migrations online": tool(sys.executable, "-m", "tests.online_migrations"),
     "deployment": tool(sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"),
     "openapi": tool(sys.executable, "manage.py", "spectacular", "--validate", "--fail-on-warn", "--file", os.devnull),
+    "translations": lambda: "\n".join(translations.troubles()),
     "documentation": documentation,
     "advisories": advisories,
 }

@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final
@@ -37,6 +38,8 @@ KEYWORDS: Final[dict[str, tuple[int | tuple[int, str], ...] | None]] = {
     "npgettext": ((1, "c"), 2, 3),
     "npgettext_lazy": ((1, "c"), 2, 3),
 }
+#: For headers that have no date of their own: the same texts give the same bytes.
+EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 HEADER: Final = "# The desk of Hookdesk in another language. Written by `make messages`; edit the texts only.\n"
 
 
@@ -93,7 +96,7 @@ def _key(message: Message) -> str:
 
 
 def written(catalog: Catalog) -> tuple[bytes, bytes]:
-    """The two files of a language. The same texts give the same bytes."""
+    """The two files of a language."""
     text, compiled = io.BytesIO(), io.BytesIO()
     catalog.header_comment = HEADER.strip()
     write_po(text, catalog, width=0, sort_by_file=True, include_lineno=False, omit_header=True)
@@ -103,7 +106,9 @@ def written(catalog: Catalog) -> tuple[bytes, bytes]:
         if name in {"Language", "Plural-Forms", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
     )
     po = f'{HEADER}msgid ""\nmsgstr ""\n{head}\n\n'.encode() + text.getvalue()
-    write_mo(compiled, read_po(io.BytesIO(po), locale=catalog.locale, charset="utf-8"))
+    read = read_po(io.BytesIO(po), locale=catalog.locale, charset="utf-8")
+    read.creation_date = read.revision_date = EPOCH
+    write_mo(compiled, read)
     return po, compiled.getvalue()
 
 
@@ -112,8 +117,11 @@ def untranslated(catalog: Catalog) -> list[Message]:
 
 
 def troubles() -> list[str]:
-    """Everything that keeps the committed catalogues from being complete and right."""
-    found, template = [], extracted()
+    """Everything that keeps the desk from speaking all its languages, a line each."""
+    template = extracted()
+    found = [
+        f"{path.relative_to(ROOT)}: not marked: {text}" for path in templates() for text in unmarked(path.read_text())
+    ]
     for language in LANGUAGES:
         new = updated(language, template)
         folder = LOCALE / language / "LC_MESSAGES"
@@ -143,7 +151,7 @@ def main() -> int:
 # What a template says without asking for a translation ----------------------------------------------------------------
 
 SILENT: Final = {"script", "style", "code", "kbd", "pre", "samp", "svg", "template-data"}
-SPOKEN: Final = {"title", "alt", "placeholder", "aria-label", "label"}
+SPOKEN: Final = {"title", "alt", "placeholder", "aria-label", "label", "data-label"}
 #: Names, which are the same in every language.
 NAMES: Final = re.compile(
     r"\b(Hookdesk|API|JSON|CSV|TSV|NDJSON|URL|XML|HTTP|HTTPS|JMESPath|ID|SMS|UTC|TOTP|OpenAPI|Twilio|Turn\.io"
@@ -162,7 +170,7 @@ def unmarked(source: str) -> list[str]:
     html: list[str] = []
     found: list[str] = []
     depth = 0
-    for token in Lexer(source).tokenize():
+    for token in Lexer(CLASSES.sub("", source)).tokenize():
         if token.token_type == TokenType.TEXT:
             html.append("" if depth else token.contents)
             continue
@@ -175,29 +183,26 @@ def unmarked(source: str) -> list[str]:
         elif token.token_type == TokenType.BLOCK and tag in {"endblocktranslate", "endblocktrans", "endcomment"}:
             depth -= 1
         found += _constants(token.contents, tag, is_value=token.token_type == TokenType.VAR)
-    reader = _Reader()
+    reader = Reader()
     reader.feed("".join(html))
     return found + reader.found
 
 
-def _constants(contents: str, tag: str, *, is_value: bool) -> Iterable[str]:
+def _constants(contents: str, tag: str, *, is_value: bool) -> Iterator[str]:
     if "|pluralize" in contents:
         yield f"pluralize: {contents}"
-    if re.search(r"""\|yesno:["'][^"']*[A-Za-z]{2}""", contents):
-        yield f"yesno: {contents}"
-    if re.search(r"""\|default(_if_none)?:["'][^"']*[A-Za-z]{2}""", contents):
-        yield f"default: {contents}"
-    elif not is_value and tag not in PLAIN_TAGS:
-        yield from (
-            f"{tag}: {a or b}" for a, b in CONSTANT.findall(contents) if re.search(r"[A-Z][a-z]+|[a-z] [a-z]", a or b)
-        )
-    elif tag in {"include", "with"}:
-        yield from (
-            f"{tag}: {a or b}" for a, b in CONSTANT.findall(contents) if re.search(r"^[A-Z][a-z]+|[a-z] [a-z]", a or b)
-        )
+    for filter_name in ("yesno", "default", "default_if_none"):
+        if re.search(rf"""\|{filter_name}:["'][^"']*[A-Za-z]{{2}}""", contents):
+            yield f"{filter_name}: {contents}"
+    if is_value or tag in PLAIN_TAGS - {"include", "with"}:
+        return
+    for double, single in CONSTANT.findall(contents):
+        text = double or single
+        if is_said(text) and re.search("^[A-Z][a-z]|[a-z] [a-z]", text):
+            yield f"{tag}: {text}"
 
 
-class _Reader(HTMLParser):
+class Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.found: list[str] = []
@@ -217,8 +222,15 @@ class _Reader(HTMLParser):
             self.found.append(" ".join(data.split()))
 
 
+CLASSES: Final = re.compile("{% block bodyclass %}.*?{% endblock %}")
+#: Commands, addresses and names of fields, which are the same in every language.
+CODE: Final = re.compile(r"https?://\S+|(?:python manage\.py|make) .*|\w+(?:\.\w+)+")
+
+
 def is_said(text: str) -> bool:
     """Whether it has a word that is not the same in every language."""
+    if CODE.fullmatch(text.strip()):
+        return False
     return re.search(r"[^\W\d_]{2,}", NAMES.sub("", text)) is not None
 
 

@@ -189,6 +189,8 @@ class EngineAdmin(ReadOnlyAdmin):
     }
     empty_text = _("Engines send deliveries. They run in the worker: python manage.py qcluster")
     store_path = None
+    exclude = ["token", "started_at", "beat_at"]
+    readonly_fields = ["started", "beat"]
     list_display = ["host", "slot", "pid", "in_flight", "sent_count", "started", "beat"]
     ordering = ["-beat_at"]
 

@@ -114,8 +114,9 @@ class Delivery(models.Model):
     objects = DeliveryQuerySet.as_manager()
 
     class Meta:
-        ordering = ["-id"]
+        verbose_name = gettext_lazy("delivery")
         verbose_name_plural = gettext_lazy("deliveries")
+        ordering = ["-id"]
         permissions = [
             ("resolve_delivery", "Can edit, resend and discard deliveries"),
             ("replay_delivery", "Can resend or discard many deliveries at once"),
@@ -243,6 +244,8 @@ class Attempt(models.Model):
     )
 
     class Meta:
+        verbose_name = gettext_lazy("attempt")
+        verbose_name_plural = gettext_lazy("attempts")
         ordering = ["delivery", "number"]
         constraints = [
             models.UniqueConstraint(fields=["delivery", "number"], name="attempt_number_is_unique"),

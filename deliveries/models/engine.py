@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 #: An engine without a heartbeat for this long is considered dead.
 HEARTBEAT_STALE = timedelta(seconds=15)
@@ -30,6 +31,8 @@ class Engine(models.Model):
     objects = EngineQuerySet.as_manager()
 
     class Meta:
+        verbose_name = gettext_lazy("engine")
+        verbose_name_plural = gettext_lazy("engines")
         constraints = [models.UniqueConstraint(fields=["host", "slot"], name="engine_slot_is_unique")]
 
     def __str__(self) -> str:

@@ -68,6 +68,8 @@ class Erasure(models.Model):
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = gettext_lazy("erasure")
+        verbose_name_plural = gettext_lazy("erasures")
         ordering = ["-created_at"]
         permissions = [("erase_data", "Can erase a person's data, and approve that others do")]
         indexes = [

@@ -24,6 +24,8 @@ class Record(models.Model):
     updated_at = models.DateTimeField()
 
     class Meta:
+        verbose_name = gettext_lazy("record")
+        verbose_name_plural = gettext_lazy("records")
         ordering = ["-updated_at"]
         constraints = [
             models.UniqueConstraint(fields=["store", "type", "external_id"], name="record_type_and_id_are_unique"),
@@ -77,6 +79,8 @@ class Event(models.Model):
     erased_at = models.DateTimeField(null=True, help_text="When its data was erased.")
 
     class Meta:
+        verbose_name = gettext_lazy("event")
+        verbose_name_plural = gettext_lazy("events")
         ordering = ["-id"]
         constraints = [
             models.CheckConstraint(

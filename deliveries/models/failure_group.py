@@ -7,7 +7,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
-from django.utils.translation import pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from integrations.models import Integration, Store
 
@@ -84,6 +84,8 @@ class FailureGroup(models.Model):
     objects = FailureGroupQuerySet.as_manager()
 
     class Meta:
+        verbose_name = gettext_lazy("case")
+        verbose_name_plural = gettext_lazy("cases")
         ordering = ["-last_at"]
         constraints = [
             models.UniqueConstraint(fields=["integration", "kind", "fingerprint"], name="failure_group_is_unique"),

@@ -138,6 +138,8 @@ class Recipe(models.Model):
     last_used_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = gettext_lazy("recipe")
+        verbose_name_plural = gettext_lazy("recipes")
         ordering = ["-created_at"]
         indexes = [
             models.Index(fields=["store", "-created_at"], name="recipe_of_store"),

@@ -60,6 +60,8 @@ class Replay(models.Model):
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = gettext_lazy("bulk resend")
+        verbose_name_plural = gettext_lazy("bulk resends")
         ordering = ["-created_at"]
         constraints = [
             models.CheckConstraint(condition=Q(done__gte=0) & Q(total__gte=0), name="replay_counts_are_positive"),

@@ -59,6 +59,8 @@ class Simulation(models.Model):
     saved_by_name = models.CharField(max_length=200, blank=True)
 
     class Meta:
+        verbose_name = gettext_lazy("simulation")
+        verbose_name_plural = gettext_lazy("simulations")
         ordering = ["-created_at"]
         indexes = [
             # The list of a store.

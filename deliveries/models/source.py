@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.utils.translation import pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from integrations.foundation.identifiers import uuid7
 from integrations.models import Source
@@ -31,6 +31,8 @@ class SourceRequest(models.Model):
     events = models.JSONField(default=list, help_text="Public ids of the events that it became.")
 
     class Meta:
+        verbose_name = gettext_lazy("source request")
+        verbose_name_plural = gettext_lazy("source requests")
         ordering = ["-id"]
         indexes = [
             # The last ones of a source, all of them or of one verdict.

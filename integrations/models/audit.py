@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from integrations.audit_words import action_words, target_words
 from integrations.foundation.document_field import DocumentField
@@ -29,8 +30,9 @@ class AuditEntry(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = gettext_lazy("audit entry")
+        verbose_name_plural = gettext_lazy("audit entries")
         ordering = ["-id"]
-        verbose_name_plural = "audit entries"
         indexes = [
             # The history on a delivery's, integration's or subscription's page.
             models.Index(fields=["target_type", "target_id", "-id"], name="audit_by_target"),

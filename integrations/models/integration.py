@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from integrations.connectors import get_connector
@@ -74,6 +74,8 @@ class Integration(models.Model):
     objects = IntegrationQuerySet.as_manager()
 
     class Meta:
+        verbose_name = gettext_lazy("integration")
+        verbose_name_plural = gettext_lazy("integrations")
         ordering = ["name"]
         constraints = [
             models.UniqueConstraint(

@@ -11,8 +11,8 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy, gettext_noop
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import gettext_noop
 
 from integrations.object_types import check_overrides
 
@@ -85,6 +85,8 @@ class Store(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = gettext_lazy("store")
+        verbose_name_plural = gettext_lazy("stores")
         ordering = ["name"]
         permissions = [
             ("set_approval_rule", gettext_noop("Can switch the second approver on; off, together with another person")),
