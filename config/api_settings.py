@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from integrations.wire_formats.base import VERSION
+from integrations.foundation.version import VERSION
 
 
 def rest_framework_settings() -> dict[str, Any]:

@@ -21,7 +21,7 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
-from integrations.wire_formats.base import VERSION
+from integrations.foundation.version import VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "build" / "release"

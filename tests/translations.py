@@ -24,7 +24,8 @@ from django.utils.translation.template import templatize
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 LOCALE: Final = ROOT / "config" / "locale"
-LANGUAGES: Final = ("de", "fr")
+#: With how each forms its plurals. Babel's rule for French has a third form, for millions, which Django's has not.
+LANGUAGES: Final = {"de": "nplurals=2; plural=(n != 1);", "fr": "nplurals=2; plural=(n > 1);"}
 APPS: Final = ("config", "integrations", "subscriptions", "deliveries", "notifications")
 KEYWORDS: Final[dict[str, tuple[int | tuple[int, str], ...] | None]] = {
     "_": None,
@@ -71,18 +72,24 @@ def extracted() -> Catalog:
     return catalog
 
 
+def empty(language: str) -> Catalog:
+    catalog = Catalog(locale=language, charset="utf-8", fuzzy=False)
+    catalog.mime_headers = [("Plural-Forms", LANGUAGES[language])]
+    return catalog
+
+
 def catalogue(language: str) -> Catalog:
     """The translations as they are committed."""
     path = LOCALE / language / "LC_MESSAGES" / "django.po"
     if not path.exists():
-        return Catalog(locale=language, charset="utf-8", fuzzy=False)
+        return empty(language)
     with path.open("rb") as file:
         return read_po(file, locale=language, charset="utf-8")
 
 
 def updated(language: str, template: Catalog) -> Catalog:
     """The translations, with all texts of now and no other ones."""
-    old, new = catalogue(language), Catalog(locale=language, charset="utf-8", fuzzy=False)
+    old, new = catalogue(language), empty(language)
     for message in template:
         if message.id:
             known = old.get(_key(message), message.context)

@@ -15,7 +15,7 @@ from django.urls import NoReverseMatch, URLPattern, URLResolver, path, reverse
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
-from integrations.wire_formats.base import VERSION
+from integrations.foundation.version import VERSION
 
 
 class HookdeskAdminConfig(AdminConfig):

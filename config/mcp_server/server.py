@@ -14,7 +14,7 @@ from mcp.types import ToolAnnotations
 from config.mcp_server.api import API, APIFailure
 from config.mcp_server.proposing import Proposing
 from config.mcp_server.reading import Reading
-from integrations.wire_formats.base import VERSION
+from integrations.foundation.version import VERSION
 
 TOOLSETS: Final[tuple[Callable[[API], Any], ...]] = (Reading, Proposing)
 

@@ -15,7 +15,7 @@ from sentry_sdk.integrations.excepthook import ExcepthookIntegration
 from sentry_sdk.integrations.logging import LoggingIntegration
 
 from integrations.foundation import request_id
-from integrations.wire_formats.base import VERSION
+from integrations.foundation.version import VERSION
 
 _KEPT = (
     "event_id", "timestamp", "platform", "level", "logger", "release", "environment", "server_name", "sdk", "contexts",

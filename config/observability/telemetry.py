@@ -38,7 +38,7 @@ from opentelemetry.trace import Span as OpenTelemetrySpan
 
 from deliveries.hooks import AttemptReport
 from integrations.foundation.tracing import Attribute, SpanName
-from integrations.wire_formats.base import VERSION
+from integrations.foundation.version import VERSION
 
 #: Seconds.
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)

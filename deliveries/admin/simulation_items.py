@@ -101,7 +101,7 @@ def _topic_context(event: Event, before: TopicRule, after: TopicRule) -> dict[st
     if change is None or not change.is_known:
         return {"sections": sections}
     texts = [_emitted_text(rule, change) for rule in (before, after)]
-    return {"sections": [section_of("Condition", *texts), *sections], "change": change}
+    return {"sections": [section_of(_("Condition"), *texts), *sections], "change": change}
 
 
 def _emitted_text(rule: TopicRule, change: Change) -> str:
@@ -109,7 +109,8 @@ def _emitted_text(rule: TopicRule, change: Change) -> str:
         outcome = emitted(rule, change, Allowance())
     except BudgetExceeded:
         return TOO_DEAR
-    return outcome.error or f"{rule.name} is {'emitted' if outcome.is_wanted else 'not emitted'}"
+    words = _("%(topic)s is emitted") if outcome.is_wanted else _("%(topic)s is not emitted")
+    return outcome.error or words % {"topic": rule.name}
 
 
 def _schema_sections(event: Event, before: TopicRule, after: TopicRule) -> list[Section]:

@@ -100,9 +100,9 @@ class SavedView(models.Model):
     """A search, or a list's filter and order, that somebody keeps under a name: the query string of its page."""
 
     class Page(models.TextChoices):
-        SEARCH = "search", "search"
-        DELIVERY = "delivery", "deliveries"
-        EVENT = "event", "events"
+        SEARCH = "search", gettext_lazy("search")
+        DELIVERY = "delivery", gettext_lazy("deliveries")
+        EVENT = "event", gettext_lazy("events")
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     name = models.CharField(max_length=80)

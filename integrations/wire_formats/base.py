@@ -13,11 +13,12 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
+from integrations.foundation.version import VERSION
 from integrations.security.signing import SecretStyle
 from integrations.transport.base import Headers, Request, Response
 
 #: Sent with every request; the version is that of the package.
-VERSION = "0.1.0"
+
 USER_AGENT = f"Hookdesk/{VERSION}"
 #: Sent unless it is 0. A receiver that pushes back copies it into its push, so that loops are detected.
 HOPS_HEADER = "X-Hookdesk-Hops"

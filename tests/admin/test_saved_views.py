@@ -132,7 +132,7 @@ def test_each_page_has_room_of_its_own(store: Any) -> None:
     for number in range(MOST):
         kept(viewer, f"view {number}", "tab=all")
     assert "Delete one first" in kept_and_followed(viewer, "one more", "delivery")
-    assert "is kept" in kept_and_followed(viewer, "of events", "event")
+    assert "is saved" in kept_and_followed(viewer, "of events", "event")
     assert SavedView.objects.count() == MOST + 1
 
 

@@ -14,7 +14,8 @@ from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiYamlRenderer
 
-from integrations.wire_formats.base import USER_AGENT, VERSION
+from integrations.foundation.version import VERSION
+from integrations.wire_formats.base import USER_AGENT
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

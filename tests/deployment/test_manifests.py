@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from config.supervisor import GRACE_SECONDS
-from integrations.wire_formats.base import VERSION
+from integrations.foundation.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "deployment" / "kubernetes"

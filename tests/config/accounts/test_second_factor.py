@@ -167,7 +167,7 @@ def test_a_code_confirms_as_well_as_a_password(ada: User, app: tuple[str, list[s
     assert 'name="password"' in page
     assert 'name="code"' in page
     wanted = asked.url.partition("next=")[2].replace("%2F", "/")
-    assert "wrong or was used" in client.post(CONFIRM, {"code": "123456", "next": wanted}).content.decode()
+    assert "wrong or has already been used" in client.post(CONFIRM, {"code": "123456", "next": wanted}).content.decode()
     assert client.post(CONFIRM, {"code": code_of(app[0]), "next": wanted}).url == wanted
     assert client.post(wanted).url == "/accounts/2fa/"
     assert not Authenticator.objects.exists()

@@ -108,7 +108,7 @@ def test_what_the_web_server_takes_itself_has_a_span_too(client, telemetry, coll
     know(client)
     push = accepted(client, {"topic": "order.lost", "data": {}})
     assert backend().write_pushes([push.waiting]) == [None]
-    push.ended(202)
+    push.end_span(202)
     telemetry.flush()
     span = list(collector.spans())[-1]
     assert (span.name, attributes_of(span)["hookdesk.store"]) == ("push", str(client.store.id))
