@@ -1,4 +1,4 @@
-"""For the run on PostgreSQL: leaves out tests that use no database, as the run on SQLite has them.
+"""For the run on PostgreSQL: leaves out tests that do not use the database, as the run on SQLite has them.
 
 A pytest plugin, loaded by `tests/__main__.py`. A test stays if it asks for a database, by mark, fixture or class, or if its
 module names one: some ask for SQL, or start commands that connect, without a fixture.
@@ -14,6 +14,8 @@ import pytest
 
 #: How the line begins that says how many.
 NOT_REPEATED: Final = "Not repeated on PostgreSQL:"
+#: What is started there has a database of its own, whichever run it is in: the mark says which.
+WITH_THEIR_OWN: Final = ("tests/e2e/", "tests/deployment/")
 FIXTURES: Final = frozenset({"db", "transactional_db", "live_server"})
 MARKS: Final = ("django_db", "postgresql", "redis")
 NAMED: Final = re.compile(
@@ -24,8 +26,11 @@ _counts: list[int] = []
 
 
 def uses_database(item: pytest.Item) -> bool:
-    names = set(getattr(item, "fixturenames", ()))
-    if names & FIXTURES or any(item.get_closest_marker(mark) for mark in MARKS):
+    if any(item.get_closest_marker(mark) for mark in MARKS):
+        return True
+    if item.nodeid.startswith(WITH_THEIR_OWN):
+        return False
+    if FIXTURES.intersection(getattr(item, "fixturenames", ())):
         return True
     of_class = getattr(item, "cls", None)
     return (of_class is not None and issubclass(of_class, TestCase)) or _names_database(item)
@@ -61,4 +66,4 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if _counts and _counts[0]:
-        terminalreporter.write_line(f"{NOT_REPEATED} {_counts[0]} tests that use no database.")
+        terminalreporter.write_line(f"{NOT_REPEATED} {_counts[0]} tests that do not use the database.")
