@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests import services
+from tests import once, services
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Folders whose tests touch the database in earnest; they run on PostgreSQL too.
@@ -40,6 +40,8 @@ DATABASE_FOLDERS = [
 #: … but these need no database at all.
 PURE_FOLDERS = ["tests/integrations/transport", "tests/integrations/wire_formats", "tests/integrations/connectors"]
 EVERYWHERE = "not postgresql and not redis and not browser and not slow"
+#: Idle workers take tests from busy ones: a few tests take as long as a hundred others.
+DISTRIBUTION = ("--dist", "worksteal")
 SUMMARY = re.compile(r"^(?:\x1b\[[\d;]*m)*=*\s*((?:\x1b\[[\d;]*m)*\d+ .*) in [\d.]+s")
 COUNT = re.compile(r"(\d+) (failed|passed|skipped|errors?|xfailed|xpassed|deselected|warnings?)")
 
@@ -53,15 +55,14 @@ class Run:
     environment: dict[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     status: int = 0
-    #: Too few tests to be worth several processes.
-    is_small: bool = False
     is_measured: bool = False
+    #: What `tests.once` left out of this run.
+    not_repeated: str = ""
 
     def go(self, workers: int, extra: Sequence[str]) -> None:
         print(f"\n----- {self.title}", flush=True)
-        workers = 0 if self.is_small else workers
         pytest = ["coverage", "run", "-m", "pytest"] if self.is_measured else ["pytest"]
-        command = [sys.executable, "-m", *pytest, "-q", "-n", str(workers), *self.arguments, *extra]
+        command = [sys.executable, "-m", *pytest, "-q", "-n", str(workers), *DISTRIBUTION, *self.arguments, *extra]
         process = subprocess.Popen(
             command, cwd=ROOT, env=_environment(self.environment), stdout=subprocess.PIPE, text=True, errors="replace"
         )
@@ -70,6 +71,8 @@ class Run:
             print(line, end="", flush=True)
             if match := SUMMARY.match(line):
                 self.counts = Counter({_plural(word): int(number) for number, word in COUNT.findall(match[1])})
+            elif line.startswith(once.NOT_REPEATED):
+                self.not_repeated = line.strip()
         self.status = process.wait()
 
     @property
@@ -104,6 +107,9 @@ def main(extra: Sequence[str]) -> int:
             with suppress(Exception):
                 services.drop_databases(database, workers)
     print()
+    for run in runs:
+        if run.not_repeated:
+            print(run.not_repeated)
     for what, why in left_out:
         print(f"Left out: {what}, because {why}.")
     return _close(runs, left_out, time.monotonic() - started)
@@ -121,24 +127,42 @@ def _planned(chosen: str) -> tuple[list[Run], list[tuple[str, str]]]:
         if why := services.browser_trouble():
             left_out.append(("tests in a browser", why))
         else:
-            runs.append(Run("Browser", ["-m", "browser and not slow"], {"TEST_BROWSER": str(services.BROWSER)}))
+            arguments = ["-m", "browser and not slow", *files_with("browser")]
+            runs.append(Run("Browser", arguments, {"TEST_BROWSER": str(services.BROWSER)}))
     return runs, left_out
 
 
 def _add_servers(runs: list[Run], left_out: list[tuple[str, str]]) -> None:
+    """One run for both servers: what needs Redis needs PostgreSQL too, and its waits leave the other worker the time."""
+    redis_is_away = services.redis_trouble()
     if why := services.postgresql_trouble():
         left_out.append(("the same tests on PostgreSQL", why))
+        left_out.append(("tests with Redis", redis_is_away or "they need PostgreSQL too"))
+        return
+    if redis_is_away:
+        left_out.append(("tests with Redis", redis_is_away))
+    environment = {"DATABASE_URL": services.own_database(services.POSTGRESQL_URL, f"hookdesk_{os.getpid()}")}
+    folders = [folder for folder in DATABASE_FOLDERS if (ROOT / folder).is_dir()]
+    others = files_with("postgresql") if redis_is_away else files_with("postgresql", "redis")
+    others = [file for file in others if not file.startswith(tuple(f"{folder}/" for folder in folders))]
+    wanted = "not browser and not slow"
+    if redis_is_away:
+        wanted += " and not redis"
     else:
-        url = services.own_database(services.POSTGRESQL_URL, f"hookdesk_{os.getpid()}")
-        ignored = [f"--ignore={folder}" for folder in PURE_FOLDERS]
-        folders = [folder for folder in DATABASE_FOLDERS if (ROOT / folder).is_dir()]
-        chosen = ["-m", "not redis and not browser and not slow", *ignored, *folders]
-        runs.append(Run("PostgreSQL", chosen, {"DATABASE_URL": url}))
-    if why := services.redis_trouble():
-        left_out.append(("tests with Redis", why))
-    else:
-        wanted = "redis and not slow" + (" and not postgresql" if left_out else "")
-        runs.append(Run("Redis", ["-m", wanted], {"TEST_REDIS_URL": services.REDIS_URL}, is_small=True))
+        environment["TEST_REDIS_URL"] = services.REDIS_URL
+    ignored = [f"--ignore={folder}" for folder in PURE_FOLDERS]
+    title = "PostgreSQL" if redis_is_away else "PostgreSQL, and Redis"
+    runs.append(Run(title, ["-m", wanted, "-p", "tests.once", *ignored, *folders, *others], environment))
+
+
+def files_with(*markers: str) -> list[str]:
+    """The files of tests that name one of these markers: collecting all others takes longer than running a few tests.
+
+    `tests/conftest.py` fails a run with tests that would be missed here.
+    """
+    named = [f"pytest.mark.{marker}" for marker in markers]
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [str(file.relative_to(ROOT)) for file in files if any(name in file.read_text() for name in named)]
 
 
 def _measured(runs: Sequence[Run]) -> Sequence[Run]:
@@ -161,6 +185,8 @@ def _environment(added: dict[str, str]) -> dict[str, str]:
     """That of the shell without what it sets for an installation: tests bring their own settings."""
     example = (ROOT / ".env.example").read_text()
     names = set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) | {"ENV_FILE", "DJANGO_SETTINGS_MODULE"}
+    # Each process of each run would compile all modules and rewrite their assertions: half of the time of collecting.
+    names.add("PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if name not in names}
     return {**kept, "ENV_FILE": os.devnull, **added}
 

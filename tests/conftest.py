@@ -4,11 +4,26 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.migrated import copied_database
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`tests.__main__` finds tests that need a service by what their files name: none may be marked from elsewhere."""
+    for item in items:
+        for marker in ("postgresql", "redis", "browser"):
+            if item.get_closest_marker(marker) and f"pytest.mark.{marker}" not in _source(item.path):
+                raise pytest.UsageError(f"{item.nodeid} needs pytest.mark.{marker} in its own file")
+
+
+@cache
+def _source(path: Path) -> str:
+    return path.read_text()
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +107,14 @@ def no_list_of_static_files() -> None:
     from django.conf import settings
 
     settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_password_hashes() -> None:
+    """Real ones take a third of a second by design. Installations that tests start have them."""
+    from django.conf import settings
+
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
 
 
 @pytest.fixture

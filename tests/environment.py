@@ -1,6 +1,10 @@
 """The environment that tests run in: loaded by pytest before Django reads its settings, whatever a .env says."""
 
+import gc
 import os
+
+# Tests allocate much and keep little: with Python's default of 700, a tenth of their time went into collecting.
+gc.set_threshold(50_000, 20, 50)
 
 os.environ.update(
     DEBUG="false",

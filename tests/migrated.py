@@ -119,10 +119,12 @@ def copied_database() -> Iterator[None]:
     copy: OnSqlite | OnPostgresql = (
         OnSqlite(connection, name) if connection.vendor == "sqlite" else OnPostgresql(connection, name)
     )
+    own = connection.settings_dict["NAME"]
     with alone(name):
         is_there = copy.exists()
         if is_there:
             copy.provide()
         yield
-        if not is_there:
+        # pytest-django makes no database if no test of the run asks for one.
+        if not is_there and connection.settings_dict["NAME"] != own:
             copy.keep()

@@ -6,8 +6,16 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+
+def _own_redis(url: str) -> str:
+    """Another of the server's sixteen databases for each worker of pytest-xdist: tests empty theirs."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=f"/{(int(parts.path.strip('/') or 0) - int(worker)) % 16}"))
+
+
 POSTGRESQL_URL = os.environ.get("TEST_POSTGRESQL_URL", "postgres://postgres@127.0.0.1:5432/postgres")
-REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
+REDIS_URL = _own_redis(os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/15"))
 BROWSER = Path(os.environ.get("TEST_BROWSER", "/usr/bin/chromium"))
 
 

@@ -50,6 +50,8 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+#: Of the hostile bodies, those that are also sent to methods that a route does not have. It reads no body for them.
+ALSO_WHERE_REFUSED = {"deep", "bad utf-8", "object"}
 MODELS = (
     AccessToken, Integration, Source, SourceAddress, SourceSecret, Subscription, Topic, Delivery, Attempt, Event, Record,
     Notification, FailureGroup, CaseComment, CaseRule, BulkFix, Proposal, Recipe, Replay,
@@ -154,6 +156,12 @@ def populate(store: Any) -> dict[str, str]:
     }
 
 
+def has_method(path: str, method: str) -> bool:
+    """What a function answers to is its own affair: it is asked."""
+    view = getattr(get_resolver().resolve(f"/api/v1/{path}".rstrip("/")).func, "view_class", None)
+    return view is None or hasattr(view, method.lower())
+
+
 def snapshot() -> dict[str, list[Any]]:
     # When a token was last used is noted on each call.
     return {
@@ -185,8 +193,7 @@ def test_another_stores_ids_are_not_found_on_any_route_and_nothing_changes() -> 
             continue
         for method in METHODS:
             response = mine.call(method, route.format(**values), None if method == "GET" else body)
-            view = get_resolver().resolve(f"/api/v1/{route.format(**values)}".rstrip("/")).func.view_class
-            expected = 404 if hasattr(view, method.lower()) else 405
+            expected = 404 if has_method(route.format(**values), method) else 405
             assert response.status_code == expected, f"{method} {route}: {response.status_code}"
             assert response.json()["type"] == "error.list"
             walked += response.status_code == 404
@@ -250,6 +257,8 @@ def test_no_body_breaks_any_route(kind: str) -> None:
 
     for method in ("POST", "PUT", "PATCH"):
         for route in (route for route in ROUTES if not route.endswith("/")):
+            if kind not in ALSO_WHERE_REFUSED and not has_method(route.format(**values), method):
+                continue
             response = client.call(method, route.format(**values), HOSTILE_BODIES[kind])
             assert response.status_code < 500 or response.status_code == 502, f"{method} {route}"
             if response.status_code >= 400 and response.status_code != 401:

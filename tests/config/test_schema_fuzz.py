@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import pytest
@@ -112,6 +113,7 @@ def turn_receiver() -> Iterator[Receiver]:
         yield server
 
 
+@cache
 def operations() -> dict[str, Any]:
     found = schemathesis.openapi.from_wsgi("/api/v1/schema/", application).get_all_operations()
     return {result.ok().definition.raw["operationId"]: result.ok() for result in found}

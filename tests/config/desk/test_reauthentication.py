@@ -25,11 +25,6 @@ PASSWORD = "correct horse battery"
 CONFIRM = "/admin/desk/confirm/"
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def clock() -> Iterator[Any]:
     with time_machine.travel("2026-03-01T12:00:00Z", tick=False) as traveller:
