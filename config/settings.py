@@ -7,6 +7,7 @@ from pathlib import Path
 import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy
 
 from config.accounts.allauth_settings import allauth_settings
 from config.api_settings import rest_framework_settings, spectacular_settings
@@ -98,7 +99,7 @@ Q_CLUSTER = {
     "max_attempts": 3,
     "ack_failures": True,
     "catch_up": False,
-    "label": "Task queue",
+    "label": gettext_lazy("Task queue"),
 }
 if REDIS_URL:
     # Without these, a hanging Redis would block health checks and the worker guard.

@@ -12,7 +12,8 @@ from typing import Any
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+
+from integrations.foundation.languages import gettext_noop
 
 #: Maximum number of outcomes, and of runs.
 OUTCOMES_KEPT = 200

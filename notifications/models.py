@@ -7,10 +7,11 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.utils.translation import gettext, gettext_lazy, gettext_noop, pgettext_lazy
+from django.utils.translation import gettext, gettext_lazy, pgettext_lazy
 
 from deliveries.models import Delivery, FailureGroup
 from integrations.foundation.identifiers import public_id
+from integrations.foundation.languages import gettext_noop
 from integrations.models import Integration, Store
 from integrations.security.encrypted_fields import EncryptedJSONField, EncryptedTextField
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+
+from integrations.foundation.languages import gettext_noop
 
 T = TypeVar("T")
 Singular = Callable[[str], str]

@@ -8,8 +8,9 @@ from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Any, Final
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, gettext_noop
+from django.utils.translation import gettext_lazy
 
+from integrations.foundation.languages import gettext_noop
 from integrations.security.redaction import is_sensitive_name
 
 if TYPE_CHECKING:

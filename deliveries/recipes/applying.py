@@ -17,7 +17,6 @@ from typing import Final
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext_noop
 
 from deliveries.models import Delivery, Recipe, RecipeUse, Revision
 from deliveries.recipes.announcing import announce_switched_off
@@ -28,6 +27,7 @@ from deliveries.recipes.rules import parse_rules
 from deliveries.resolution import ResolutionError, edit_delivery
 from integrations.foundation.audit import HOOKDESK, Actor
 from integrations.foundation.json_places import parse_place, put
+from integrations.foundation.languages import gettext_noop
 from integrations.security.staff import visible_store_ids
 from subscriptions.routing import config_of
 

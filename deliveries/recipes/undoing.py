@@ -9,13 +9,13 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
 from deliveries.models import BulkFix, BulkFixItem, Record
 from deliveries.resolution import ResolutionError
 from deliveries.resolution.bulk_fixes import locked_records
 from integrations.foundation.audit import Actor, audit_entry, record_change
 from integrations.foundation.json_documents import is_same
+from integrations.foundation.languages import gettext_noop
 from integrations.models import AuditEntry
 
 STEP = 300

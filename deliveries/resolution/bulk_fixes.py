@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Max
-from django.utils.translation import gettext_noop
 
 from deliveries.models import BulkFix, BulkFixItem, Delivery, Event, Record, Replay, Revision
 from deliveries.resolution.records import changed_record, differing_keys
@@ -21,6 +20,7 @@ from deliveries.storage import backend
 from integrations.foundation.audit import Actor
 from integrations.foundation.json_documents import is_same, json_patch
 from integrations.foundation.json_places import MISSING, PlaceError, parse_place, put
+from integrations.foundation.languages import gettext_noop
 from integrations.models import AuditEntry
 from subscriptions.routing import SchemaViolation, config_of
 

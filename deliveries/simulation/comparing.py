@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext
 
 from deliveries.failures.fingerprint import normalise_message
 from deliveries.results.request_changes import SentRequest, kinds_of_change
+from integrations.foundation.languages import gettext_noop
 
 #: Characters of a kind.
 KIND_LIMIT = 300

@@ -18,13 +18,13 @@ from typing import Final
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext_noop
 
 from deliveries.models import Simulation, SimulationItem
 from deliveries.simulation.choosing import EventChoice
 from deliveries.simulation.comparers import Found
 from deliveries.simulation.targets import target_of
 from deliveries.simulation.walking import Progress, walk
+from integrations.foundation.languages import gettext_noop
 
 logger = logging.getLogger("hookdesk.simulation")
 

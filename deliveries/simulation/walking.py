@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Final
 
 from django.db.models import QuerySet
-from django.utils.translation import gettext_noop
 
 from deliveries.models import Event
 from deliveries.simulation.choosing import EventChoice
 from deliveries.simulation.comparers import CHARACTERS_PER_STEP, Comparer, Found
 from deliveries.simulation.comparing import SILENT
+from integrations.foundation.languages import gettext_noop
 from integrations.foundation.strict_json import dump_document
 from integrations.models import Store
 from subscriptions.budget import Allowance, BudgetExceeded

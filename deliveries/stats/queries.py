@@ -19,11 +19,14 @@ from django.db.models import Count as CountRows
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
 from deliveries.models import Delivery, Engine, FailureGroup
 from deliveries.models.engine import HEARTBEAT_STALE
 from deliveries.stats.durations import percentile
 from deliveries.stats.rollups import ACCEPTED, Count, counts, slot_of, start_of
+from integrations.foundation.numbers import grouped
 from integrations.models import Integration
 
 #: Rows are counted up to here; more is shown as "1,000+".
@@ -84,8 +87,15 @@ class Bar:
 
     @property
     def title(self) -> str:
-        failed = f", {self.failed:,} failed" if self.failed else ""
-        return f"{timezone.localtime(self.start):%Y-%m-%d %H:%M}: {self.succeeded:,} delivered{failed}"
+        start = timezone.localtime(self.start)
+        values = {
+            "moment": f"{date_format(start)} {start:%H:%M}",
+            "delivered": grouped(self.succeeded),
+            "failed": grouped(self.failed),
+        }
+        if self.failed:
+            return _("%(moment)s: %(delivered)s delivered, %(failed)s failed") % values
+        return _("%(moment)s: %(delivered)s delivered") % values
 
 
 @dataclass
@@ -217,7 +227,7 @@ def in_failing_index(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
 
 
 def shown_count(number: int, limit: int = COUNT_LIMIT) -> str:
-    return f"{limit:,}+" if number > limit else f"{number:,}"
+    return f"{grouped(limit)}+" if number > limit else grouped(number)
 
 
 def integration_rows(store_ids: Sequence[uuid.UUID] | None) -> list[Integration]:

@@ -9,9 +9,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
-from django.utils.translation import gettext_noop as _
-
 from integrations.connectors.base import Connector, Parameter, connector_secrets, nested, optional_parameter, text_of
+from integrations.foundation.languages import gettext_noop as _
 from integrations.foundation.strict_json import compact_json
 from integrations.transport.base import Request, Response
 from integrations.wire_formats.base import Message, Outcome, PayloadError

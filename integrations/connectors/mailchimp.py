@@ -6,8 +6,6 @@ import hashlib
 import re
 from urllib.parse import quote
 
-from django.utils.translation import gettext_noop as _
-
 from integrations.connectors.base import (
     BUYER_SAMPLE,
     Connector,
@@ -20,6 +18,7 @@ from integrations.connectors.base import (
     required_parameter,
     vendor_request,
 )
+from integrations.foundation.languages import gettext_noop as _
 from integrations.foundation.strict_json import compact_json
 from integrations.transport.base import Request, Response
 from integrations.wire_formats.auth import basic

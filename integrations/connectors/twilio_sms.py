@@ -9,8 +9,6 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from django.utils.translation import gettext_noop as _
-
 from integrations.connectors.base import (
     Connector,
     Parameter,
@@ -22,6 +20,7 @@ from integrations.connectors.base import (
     text_of,
     vendor_request,
 )
+from integrations.foundation.languages import gettext_noop as _
 from integrations.transport.base import Request, Response
 from integrations.wire_formats.auth import basic
 from integrations.wire_formats.base import Message, Outcome, PayloadError

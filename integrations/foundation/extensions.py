@@ -16,6 +16,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from django.utils.functional import Promise
+
 from integrations.foundation.texts import shortened
 
 logger = logging.getLogger("hookdesk.extensions")
@@ -110,7 +112,8 @@ def check_class(kind: type, base: type, methods: Collection[str]) -> None:
         if getattr(kind, name) is getattr(base, name):
             raise ExtensionError(f"{kind.__name__} has no method {name}().")
     for name in ("label", "description"):
-        if not isinstance(text := getattr(kind, name, None), str) or not text.strip():
+        # A text that is translated when it is shown is a promise of one.
+        if not isinstance(text := getattr(kind, name, None), str | Promise) or not str(text).strip():
             raise ExtensionError(f"{kind.__name__} has no {name}.")
 
 

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import jsonpointer
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop, ngettext
+from django.utils.translation import ngettext
 
 from integrations.foundation.json_paths import path_of
+from integrations.foundation.languages import gettext_noop
 from integrations.foundation.strict_json import compact_json
 
 Place = tuple[str | int, ...]

@@ -16,3 +16,10 @@ def staff_language() -> AbstractContextManager[None]:
 def english() -> AbstractContextManager[None]:
     """For what is stored and read by programs and by people of all languages: errors, audit entries."""
     return translation.override(settings.LANGUAGE_CODE)
+
+
+def gettext_noop(message: str) -> str:
+    """Mark a text that is translated where it is shown. Django's own reads the settings, which wire formats, connectors
+    and the settings themselves are loaded without.
+    """
+    return message

@@ -11,9 +11,10 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
-from django.utils.translation import gettext_lazy, gettext_noop
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from integrations.foundation.languages import gettext_noop
 from integrations.object_types import check_overrides
 
 

@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-from django.utils.translation import gettext_noop as _
-
+from integrations.foundation.languages import gettext_noop as _
 from integrations.foundation.strict_json import compact_json
 from integrations.sources.base import Answer, Incoming, Item, Reading, SourceKind, Unreadable
 from integrations.sources.bodies import as_object, json_body, text_at, topic_of

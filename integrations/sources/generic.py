@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.utils.translation import gettext_noop as _
-
+from integrations.foundation.languages import gettext_noop as _
 from integrations.foundation.strict_json import compact_json
 from integrations.security.signing import generate_secret
 from integrations.sources.base import TOLERANCE_OPTION, Incoming, Item, Option, Reading, Rejected, SourceKind

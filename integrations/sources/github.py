@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.utils.translation import gettext_noop as _
-
+from integrations.foundation.languages import gettext_noop as _
 from integrations.foundation.strict_json import DocumentError, compact_json, parse_document
 from integrations.security.signing import hub_sha256
 from integrations.sources.base import Incoming, Item, Reading, SourceKind, Unreadable

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.utils.translation import gettext_noop as _
-
+from integrations.foundation.languages import gettext_noop as _
 from integrations.foundation.strict_json import compact_json
 from integrations.object_types import KEY_PATTERN, singular
 from integrations.sources.base import Answer, Incoming, Item, Reading, SourceKind, Taken, Unreadable, json_answer

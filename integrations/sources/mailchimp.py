@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.utils.translation import gettext_noop as _
-
+from integrations.foundation.languages import gettext_noop as _
 from integrations.sources.base import Answer, Incoming, Item, Reading, SourceKind, Taken
 from integrations.sources.bodies import FORM, form_fields, text_at, topic_of
 from integrations.sources.proofs import check_token

@@ -9,8 +9,8 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from django.utils.translation import gettext_noop as _
 
+from integrations.foundation.languages import gettext_noop as _
 from integrations.foundation.strict_json import compact_json
 from integrations.security.signing import check_secret, standard_signature
 from integrations.sources.base import TOLERANCE_OPTION, Incoming, Item, Reading, Rejected, SourceKind

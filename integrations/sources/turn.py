@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.utils.translation import gettext_noop as _
-
+from integrations.foundation.languages import gettext_noop as _
 from integrations.foundation.strict_json import DocumentError, compact_json, parse_document
 from integrations.security.signing import turn_signature
 from integrations.sources.base import Answer, Incoming, Item, Reading, SourceKind, Taken, json_answer

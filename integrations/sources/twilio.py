@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from django.utils.translation import gettext_noop as _
-
+from integrations.foundation.languages import gettext_noop as _
 from integrations.sources.base import Answer, Incoming, Item, Reading, Rejected, SourceKind, Taken
 from integrations.sources.bodies import FORM, as_object, form_pairs, json_body, text_at, topic_of
 from integrations.sources.proofs import base64_hmac, is_any, require_secrets

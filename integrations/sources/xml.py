@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.utils.translation import gettext_noop as _
-
+from integrations.foundation.languages import gettext_noop as _
 from integrations.sources.base import Incoming, Item, Reading, SourceKind, Unreadable
 from integrations.sources.bodies import text_at
 from integrations.sources.proofs import check_token

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext_noop as _
-
+from integrations.foundation.languages import gettext_noop as _
 from integrations.transport.base import Request, Response
 from integrations.wire_formats.base import Message, Outcome, WireFormat
 from integrations.wire_formats.post import JSON_HEADERS, payload_object, post, utf_8

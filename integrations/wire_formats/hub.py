@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from django.utils.translation import gettext_noop as _
-
+from integrations.foundation.languages import gettext_noop as _
 from integrations.foundation.strict_json import compact_json
 from integrations.transport.base import Request, Response
 from integrations.wire_formats.base import URL_AND_AUTH, Message, Outcome, PayloadError, PollWindow, WireFormat

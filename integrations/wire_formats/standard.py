@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from django.utils.translation import gettext_noop as _
-
+from integrations.foundation.languages import gettext_noop as _
 from integrations.foundation.strict_json import compact_json
 from integrations.security import signing
 from integrations.transport.base import Request, Response

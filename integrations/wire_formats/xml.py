@@ -10,8 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from django.utils.translation import gettext_noop as _
-
+from integrations.foundation.languages import gettext_noop as _
 from integrations.object_types import singular
 from integrations.transport.base import Headers, Request, Response
 from integrations.wire_formats.auth import check_header_value

@@ -15,10 +15,10 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 from jmespath import exceptions
 from jmespath.functions import Functions, signature
 
+from integrations.foundation.languages import gettext_noop
 from subscriptions.expressions.values import (
     SIZE_LIMIT,
     ExpressionError,

@@ -12,11 +12,12 @@ from functools import lru_cache
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop, ngettext
+from django.utils.translation import ngettext
 from jmespath import exceptions
 from jmespath.parser import Parser
 from jmespath.visitor import Options, TreeInterpreter
 
+from integrations.foundation.languages import gettext_noop
 from subscriptions.budget import Budget, BudgetExceeded
 from subscriptions.expressions.functions import ExpressionFunctions
 from subscriptions.expressions.values import ExpressionError, WorkExceeded, cost_of_reading, is_equal, shown, weigh

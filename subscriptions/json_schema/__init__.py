@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
+from integrations.foundation.languages import gettext_noop
 from subscriptions.budget import Budget, BudgetExceeded
 from subscriptions.json_schema.compiler import DIALECT, Compiler
 from subscriptions.json_schema.errors import SchemaError, Violation

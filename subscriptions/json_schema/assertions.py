@@ -8,8 +8,8 @@ from fractions import Fraction
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
+from integrations.foundation.languages import gettext_noop
 from subscriptions.json_schema.nodes import Keyword, Path, Run
 from subscriptions.json_schema.patterns import Pattern
 from subscriptions.json_schema.values import TYPES, is_number, key_of, shown

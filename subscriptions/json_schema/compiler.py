@@ -7,8 +7,8 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
+from integrations.foundation.languages import gettext_noop
 from subscriptions.json_schema import applicators as apply
 from subscriptions.json_schema import assertions as check
 from subscriptions.json_schema import combinators as combine

@@ -13,8 +13,8 @@ from typing import Final
 
 import re2
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
+from integrations.foundation.languages import gettext_noop
 from subscriptions.json_schema.errors import SchemaError
 
 #: Maximum instructions of a compiled pattern; `\p{L}` takes about 1,200.

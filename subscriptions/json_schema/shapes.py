@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from django.utils.translation import gettext
-from django.utils.translation import gettext_noop as _
 
+from integrations.foundation.languages import gettext_noop as _
 from subscriptions.json_schema.values import TYPES, is_number
 
 _Test = Callable[[Any], bool]

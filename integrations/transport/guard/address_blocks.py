@@ -10,7 +10,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from django.utils.translation import gettext
-from django.utils.translation import gettext_noop as _
+
+from integrations.foundation.languages import gettext_noop as _
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network

@@ -78,7 +78,7 @@ def test_exactly_what_differs_is_sent_again(client: ApiClient, subscription: Any
 
     refused = client.post(f"{simulation}/save", {"then": "resend"})
     assert refused.status_code == 409
-    assert "Confirm by giving their number, 1." in only_error(refused)["message"]
+    assert "Confirm by giving the number, 1." in only_error(refused)["message"]
     subscription.refresh_from_db()
     assert subscription.transform == ""
 
