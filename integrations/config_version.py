@@ -62,14 +62,18 @@ def clock_first(table: str, columns: Sequence[str]) -> migrations.RunPython:
     """A migration operation: what bumps the version (see `clock_triggers`, same `columns`) locks it before any row.
 
     Services hold the version's lock anyway; this is for a bulk update, a form of the admin or SQL in a database
-    shell. SQLite
-    has one writer at a time and needs none of it.
+    shell. SQLite has one writer at a time and needs none of it. A trigger that is there stays: the migrations that
+    make those of `subscriptions` were others once.
     """
     name = f"config_clock_{table}_first"
 
     def create(apps: Any, schema_editor: Any) -> None:
         if schema_editor.connection.vendor != "postgresql":
             return
+        with schema_editor.connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = %s::regclass", [name, table])
+            if cursor.fetchone() is not None:
+                return
         schema_editor.execute(
             f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
             " PERFORM 1 FROM integrations_configclock WHERE id = 1 FOR NO KEY UPDATE; RETURN NULL; END $$"

@@ -20,23 +20,32 @@ MISSING_ON_SQLITE: Final = (
 )
 
 
-def make_text_index(connection: Any) -> str:
-    """Create missing parts of the index; on PostgreSQL, call outside a transaction. Returns why it failed, or ""."""
-    return _make_on_postgresql(connection) if connection.vendor == "postgresql" else _make_on_sqlite(connection)
+def make_text_index(connection: Any, *, concurrently: bool = True) -> str:
+    """Create missing parts of the index. Returns why it failed, or "".
+
+    On PostgreSQL, call outside a transaction, or not `concurrently`, which is for tables that nobody uses yet.
+    """
+    if connection.vendor == "postgresql":
+        return _make_on_postgresql(connection, _how(concurrently))
+    return _make_on_sqlite(connection)
 
 
-def drop_text_index(connection: Any) -> None:
+def drop_text_index(connection: Any, *, concurrently: bool = True) -> None:
     with connection.cursor() as cursor:
         for table in TABLES:
             if connection.vendor == "postgresql":
-                cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {table}_text")
+                cursor.execute(f"DROP INDEX {_how(concurrently)} IF EXISTS {table}_text")
                 continue
             for moment in ("insert", "delete", "update"):
                 cursor.execute(f"DROP TRIGGER IF EXISTS {table}_{moment}")
             cursor.execute(f"DROP TABLE IF EXISTS {table}_fts")
 
 
-def _make_on_postgresql(connection: Any) -> str:
+def _how(concurrently: bool) -> str:
+    return "CONCURRENTLY" if concurrently else ""
+
+
+def _make_on_postgresql(connection: Any, how: str) -> str:
     """Create the extension and the indexes. The extension is trusted: creating it needs only CREATE on the database."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'")
@@ -50,10 +59,10 @@ def _make_on_postgresql(connection: Any) -> str:
             cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [f"{table}_text"])
             found = cursor.fetchone()
             if found == (False,):  # an earlier run was interrupted
-                cursor.execute(f"DROP INDEX CONCURRENTLY {table}_text")
+                cursor.execute(f"DROP INDEX {how} {table}_text")
             if found != (True,):
                 cursor.execute(
-                    f"CREATE INDEX CONCURRENTLY {table}_text ON {table} USING gin (text gin_trgm_ops)"
+                    f"CREATE INDEX {how} {table}_text ON {table} USING gin (text gin_trgm_ops)"
                     " WITH (gin_pending_list_limit = 1024)"
                 )
     return ""

@@ -4,7 +4,9 @@ from integrations.config_version import clock_first
 
 
 class Migration(migrations.Migration):
-    dependencies = [("integrations", "0004_store_ticks_the_clock"), ("subscriptions", "0002_config_clock")]
+    # The same for the tables of `subscriptions` is in 0160 there: this app depends on no other of ours, or neither
+    # could be squashed.
+    dependencies = [("integrations", "0004_store_ticks_the_clock")]
     operations = [
         clock_first(
             "integrations_accesstoken", ["store_id", "token_hash", "scopes", "expires_at", "revoked_at"]
@@ -17,10 +19,4 @@ class Migration(migrations.Migration):
         ),
         clock_first("integrations_secret", ["value", "expires_at"]),
         clock_first("integrations_store", ["singular_overrides"]),
-        clock_first("subscriptions_topic", ["name", "schema", "condition"]),
-        clock_first(
-            "subscriptions_subscription",
-            ["integration_id", "topics", "intents", "event_names", "path", "filter", "transform", "parameters",
-             "is_ordered", "is_active", "deleted_at"],
-        ),
     ]

@@ -3,6 +3,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
+from integrations.config_version import clock_first
+
 
 class Migration(migrations.Migration):
 
@@ -35,5 +37,12 @@ class Migration(migrations.Migration):
                 'ordering': ['subscription', 'number'],
                 'constraints': [models.UniqueConstraint(fields=('subscription', 'number'), name='subscription_version_is_unique')],
             },
+        ),
+        # integrations.0010 made them once, and may have been applied as it was then.
+        clock_first("subscriptions_topic", ["name", "schema", "condition"]),
+        clock_first(
+            "subscriptions_subscription",
+            ["integration_id", "topics", "intents", "event_names", "path", "filter", "transform", "parameters",
+             "is_ordered", "is_active", "deleted_at"],
         ),
     ]
