@@ -84,7 +84,7 @@ def empty_copy(tmp_path: Path, migrated_file: Path) -> Site:
 
 
 @contextmanager
-def _database(template: str = "template1") -> Iterator[Site]:
+def new_database(template: str = "template1") -> Iterator[Site]:
     import psycopg
 
     name = f"ship_{uuid.uuid4().hex[:12]}"
@@ -100,7 +100,7 @@ def _database(template: str = "template1") -> Iterator[Site]:
 @pytest.fixture(scope="session")
 def migrated_database() -> Iterator[str]:
     """The name of the database that tests copy."""
-    with _database() as site:
+    with new_database() as site:
         site.manage("migrate", "--verbosity", "0")
         yield site.url.rpartition("/")[2]
 
@@ -108,5 +108,5 @@ def migrated_database() -> Iterator[str]:
 @pytest.fixture
 def postgresql_site(migrated_database: str) -> Iterator[Site]:
     """Migrated, with nothing in it."""
-    with _database(migrated_database) as site:
+    with new_database(migrated_database) as site:
         yield site
