@@ -31,6 +31,7 @@ def fingerprint() -> str:
         files += sorted((ROOT / app).rglob("migrations/*.py"))
         files += [ROOT / app / "models.py", *sorted((ROOT / app).rglob("models/*.py"))]
     files += [*sorted((ROOT / "deliveries" / "storage").rglob("*.py")), ROOT / "config" / "desk" / "roles.py"]
+    files += [ROOT / "integrations" / name for name in ("config_version.py", "foundation/new_tables.py")]
     for file in files:
         if file.is_file():
             digest.update(file.read_bytes())

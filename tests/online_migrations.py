@@ -64,7 +64,10 @@ _BAD_SQL = (
 
 
 def offences() -> list[str]:
-    """Of all our migrations after the first version, each as a sentence."""
+    """Of all our migrations after the first version, each as a sentence.
+
+    Those that squashed ones replace passed before they were replaced, and are not looked at any more.
+    """
     loader = MigrationLoader(None)
     state, found = ProjectState(), []
     for key in _plan(loader):
