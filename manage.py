@@ -20,8 +20,10 @@ def main() -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
+    from integrations.foundation.frame_block import in_one_block
+
     try:
-        execute_from_command_line(sys.argv)
+        in_one_block(lambda: execute_from_command_line(sys.argv))
     except ImproperlyConfigured as error:
         from config.observability import json_lines
 

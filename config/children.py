@@ -23,6 +23,7 @@ from deliveries.runtime.gc_tuning import freeze_and_tune_gc
 from deliveries.runtime.parent_death import die_with_parent
 from deliveries.runtime.process_name import name_process
 from deliveries.storage import backend
+from integrations.object_types import singular
 
 #: Modules that web server, engines and tasks import, at start-up or later.
 _MODULES = (
@@ -47,6 +48,7 @@ def load_everything() -> None:
     for name in _MODULES:
         importlib.import_module(name)
     assert get_resolver().url_patterns  # every view
+    singular("things", {})  # compiles the rules of English plurals, which the first push would wait for
     backend()  # imports the implementation for this database and Django's; neither connects
     if settings.TRANSPORT == "curl":
         importlib.import_module("integrations.transport.curl.transport")

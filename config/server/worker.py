@@ -18,6 +18,7 @@ from config.observability.request_lines import RequestLines
 from config.server.connections import Connections
 from config.server.limits import limits_from_environment
 from config.server.wsgi import Gateway
+from integrations.foundation.frame_block import in_one_block
 
 #: gunicorn's arbiter kills a worker that has not reported for `timeout` seconds.
 _HEARTBEAT_SECONDS = 5.0
@@ -41,7 +42,7 @@ class WebWorker(Worker):  # type: ignore[misc]
         loop = uvloop.new_event_loop()
         asyncio.set_event_loop(loop)
         try:
-            loop.run_until_complete(self._serve(loop))
+            in_one_block(lambda: loop.run_until_complete(self._serve(loop)))
         finally:
             # Threads that are still waiting are daemons; they end with the process.
             loop.close()

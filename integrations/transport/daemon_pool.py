@@ -11,7 +11,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
+
+from integrations.foundation.frame_block import in_one_block
 
 Job = Callable[[], object]
 
@@ -95,7 +98,8 @@ class DaemonPool:
 
     def _start(self) -> SimpleQueue[Job | None]:
         inbox: SimpleQueue[Job | None] = SimpleQueue()
-        thread = threading.Thread(target=self._work, args=(inbox,), name=f"{self._name}-{self._threads}", daemon=True)
+        work = partial(in_one_block, partial(self._work, inbox))
+        thread = threading.Thread(target=work, name=f"{self._name}-{self._threads}", daemon=True)
         with _starting:
             previous = threading.stack_size(STACK_BYTES)
             try:

@@ -77,6 +77,25 @@ def test_pages_are_mirrored_and_fit_from_right_to_left(
     assert not found, "\n".join(found)
 
 
+@pytest.mark.parametrize("language", ["de", "fr"])
+def test_pages_fit_in_languages_with_longer_words(
+    visit: Callable[..., Any], busy_day: Any, live_server: Any, language: str
+) -> None:
+    page = visit(name="anna")
+    page.set_default_timeout(30_000)
+    speak(page, language, live_server)
+    found, wanted = [], addresses(everything(busy_day))
+    for name in opened(page, {name: wanted[name] for name in wanted if name in PAGES}):
+        assert page.get_attribute("html", "lang") == language
+        for width in (1280, 390):
+            show(page, theme="light", width=width)
+            if wide := page.evaluate(OVERFLOW)[0]:
+                found.append(f"{name} at {width}: {wide} px wider than the window")
+            if page.evaluate(COVERED):
+                found.append(f"{name} at {width}: its title is covered")
+    assert not found, "\n".join(found)
+
+
 @pytest.mark.parametrize("language", ["en", "de", "fr"])
 def test_scripts_say_what_the_server_says(visit: Callable[..., Any], live_server: Any, language: str) -> None:
     page = visit()
