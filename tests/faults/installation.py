@@ -35,6 +35,12 @@ def wait_until(condition: Callable[[], Any], *, timeout: float, what: str) -> An
         time.sleep(0.05)
 
 
+def python_of(root: Path) -> str:
+    """The interpreter with what the code there needs: another version has an environment of its own."""
+    own = root / ".venv" / "bin" / "python"
+    return str(own) if root != ROOT and own.exists() else sys.executable
+
+
 @dataclass
 class Installation:
     """One database and what runs on it. `name` says which kind, for messages."""
@@ -73,7 +79,7 @@ class Installation:
     def run(self, *command: str, root: Path = ROOT, **variables: str) -> str:
         """What a command of the product printed; `root` is where its code is."""
         done = subprocess.run(
-            [sys.executable, *command],
+            [python_of(root), *command],
             cwd=root, env=self.environment(**variables), capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
         assert done.returncode == 0, f"{command} failed: {done.stderr[-2000:]}"
@@ -173,7 +179,7 @@ class Host:
         variables = {"HOOKDESK_HOST": self.name, MARK: self.mark, **self.variables}
         with (self.installation.folder / f"{self.name}.log").open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "run", "--port", str(self.port), "--no-migrate", *self.options],
+                [python_of(self.root), "manage.py", "run", "--port", str(self.port), "--no-migrate", *self.options],
                 cwd=self.root,
                 env=self.installation.environment(**variables),
                 stdout=output,
