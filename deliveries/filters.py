@@ -21,7 +21,7 @@ from django.utils.translation import gettext
 from deliveries.models import BulkFixItem, Delivery, Event, ReplayItem, Revision, SimulationItem
 from deliveries.stats.topics import known_names
 from integrations.foundation.identifiers import first_id_at, parse_public_id
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 from integrations.models import Integration, Store
 
 #: How many events of one object are examined in a search by object id.

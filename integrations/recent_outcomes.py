@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from integrations.foundation.languages import gettext_noop
+from integrations.foundation.written import grouped
 
 #: Maximum number of outcomes, and of runs.
 OUTCOMES_KEPT = 200
@@ -80,7 +80,7 @@ class Recent:
         """Such as `150 of the last 150 refused with 401`; empty if no failure is known."""
         if not self.in_a_row:
             return ""
-        number = number_format(self.in_a_row, use_l10n=True, force_grouping=True)
+        number = grouped(self.in_a_row)
         words = {"number": number, "total": number, "outcome": phrase(self.with_what)}
         if self.is_uniform:
             return _("%(number)s of the last %(total)s %(outcome)s") % words

@@ -24,8 +24,8 @@ from deliveries.failures.people import staff_of
 from deliveries.models import FailureGroup, Proposal
 from deliveries.proposals.waiting import waiting
 from integrations.foundation.languages import staff_language
-from integrations.foundation.numbers import grouped
 from integrations.foundation.texts import shortened
+from integrations.foundation.written import grouped
 from integrations.security.staff import visible_store_ids
 from notifications.channels import ChannelError, OutgoingMessage, provider_for
 from notifications.models import INTERRUPTED, Channel, PersonalNotice

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
-from integrations.foundation.numbers import grouped
 from integrations.foundation.texts import shortened
+from integrations.foundation.written import grouped
 from notifications.sms_text import sms
 
 if TYPE_CHECKING:

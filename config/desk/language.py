@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
@@ -20,15 +20,11 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 
 from config.server.page_middleware import PagesOnly
 
-A_YEAR = 365 * 24 * 3600
-
 
 class PageLanguageMiddleware(PagesOnly):
     """Activates the viewer's language while their page is made."""
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        if request.path_info.startswith(("/api/", "/in/")):
-            return self.get_response(request)
+    def answer_page(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         response: HttpResponseBase | Awaitable[HttpResponseBase] = spoken(request, lambda: self.get_response(request))
         return response
 
@@ -64,13 +60,3 @@ def known(code: str) -> str:
     """The language of the desk for `code` (`de-AT` → `de`); an empty text if it has none."""
     base = code.lower().partition("-")[0]
     return base if base in dict(settings.LANGUAGES) else ""
-
-
-def keep(response: HttpResponse, language: str) -> None:
-    """Set or, for an empty text, delete the cookie with the choice."""
-    name = str(settings.LANGUAGE_COOKIE_NAME)
-    if language:
-        secure = settings.SESSION_COOKIE_SECURE
-        response.set_cookie(name, language, max_age=A_YEAR, samesite="Lax", httponly=True, secure=secure)
-    else:
-        response.delete_cookie(name, samesite="Lax")

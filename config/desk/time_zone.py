@@ -33,8 +33,8 @@ OTHERS = ("Etc/", "SystemV/", "US/", "posix/", "right/")
 class PageZoneMiddleware(PagesOnly):
     """Activates the viewer's zone while their page is made."""
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        zone = None if request.path_info.startswith("/api/") else zone_of(request)
+    def answer_page(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        zone = zone_of(request)
         if zone is None:
             return self.get_response(request)
         with timezone.override(zone):
@@ -74,12 +74,8 @@ def zone_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
             context["error"] = _("Hookdesk does not speak this language. Choose one from the list.")
         else:
             response = redirect("admin:desk_zone")
-            if wanted:
-                secure = settings.SESSION_COOKIE_SECURE
-                response.set_cookie(CHOICE_COOKIE, wanted, max_age=A_YEAR, samesite="Lax", httponly=True, secure=secure)
-            else:
-                response.delete_cookie(CHOICE_COOKIE, samesite="Lax")
-            language.keep(response, spoken)
+            _keep(response, CHOICE_COOKIE, wanted)
+            _keep(response, str(settings.LANGUAGE_COOKIE_NAME), spoken)
             with translation.override(spoken or translation.get_language()):
                 messages.success(request, _("Saved for you in this browser."))
             return response
@@ -93,3 +89,12 @@ def zone_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         "now": timezone.now(),
     }
     return TemplateResponse(request, "admin/desk/time_zone.html", context)
+
+
+def _keep(response: HttpResponse, cookie: str, choice: str) -> None:
+    """In this browser, for a year; an empty one is forgotten."""
+    if choice:
+        secure = settings.SESSION_COOKIE_SECURE
+        response.set_cookie(cookie, choice, max_age=A_YEAR, samesite="Lax", httponly=True, secure=secure)
+    else:
+        response.delete_cookie(cookie, samesite="Lax")

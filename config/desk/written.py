@@ -1,4 +1,4 @@
-"""Numbers, times and durations as the language of the page writes them."""
+"""Numbers, times and durations on pages, as their language writes them; a dash for what is not known."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from integrations.foundation import written
+
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
 
@@ -22,18 +24,11 @@ STEPS: Final[tuple[tuple[int, int, str, StrPromise, StrPromise], ...]] = (
     (86_400, 3600, "h", gettext_lazy("%(number)s h ago"), gettext_lazy("in %(number)s h")),
     (60 * 86_400, 86_400, "d", gettext_lazy("%(number)s d ago"), gettext_lazy("in %(number)s d")),
 )
-#: Without a date's seconds, in all languages of the desk.
-MINUTE: Final = "H:i"
-
-
-def number(value: float | Decimal) -> str:
-    """A number with its digits as they are: `3.2`; in groups of three from a thousand on."""
-    return formats.number_format(value, use_l10n=True, force_grouping=True)
 
 
 def grouped(value: float | None) -> str:
     """`18,204`."""
-    return NOTHING if value is None else number(round(value))
+    return NOTHING if value is None else written.grouped(round(value))
 
 
 def percent(share: float | None) -> str:
@@ -41,7 +36,7 @@ def percent(share: float | None) -> str:
     if share is None:
         return NOTHING
     shown = Decimal(math.floor(share * 10_000)) / 100
-    return _("%(number)s %%") % {"number": number(_plain(f"{shown:f}"))}
+    return _("%(number)s %%") % {"number": written.grouped(_plain(f"{shown:f}"))}
 
 
 def duration(milliseconds: float | None) -> str:
@@ -49,12 +44,12 @@ def duration(milliseconds: float | None) -> str:
     if milliseconds is None:
         return NOTHING
     if milliseconds < 1000:
-        return _("%(number)s ms") % {"number": number(_plain(f"{milliseconds:.0f}"))}
+        return _("%(number)s ms") % {"number": grouped(milliseconds)}
     if milliseconds < 60_000:
-        return _("%(number)s s") % {"number": number(_plain(f"{milliseconds / 1000:.3g}"))}
+        return _("%(number)s s") % {"number": written.grouped(_plain(f"{milliseconds / 1000:.3g}"))}
     if milliseconds < 7_200_000:
-        return _("%(number)s min") % {"number": number(_plain(f"{milliseconds / 60_000:.0f}"))}
-    return _("%(number)s h") % {"number": number(_plain(f"{milliseconds / 3_600_000:.0f}"))}
+        return _("%(number)s min") % {"number": grouped(milliseconds / 60_000)}
+    return _("%(number)s h") % {"number": grouped(milliseconds / 3_600_000)}
 
 
 def relative(moment: datetime, now: datetime | None = None) -> str:
@@ -72,14 +67,8 @@ def relative(moment: datetime, now: datetime | None = None) -> str:
 def time_of_day(moment: datetime, *, has_seconds: bool = True) -> str:
     """In the viewer's zone, with the date if it is not today there."""
     stamp = timezone.localtime(moment)
-    shown = formats.time_format(stamp, "TIME_FORMAT" if has_seconds else MINUTE)
+    shown = formats.time_format(stamp, "TIME_FORMAT" if has_seconds else written.MINUTE)
     return shown if stamp.date() == timezone.localdate() else f"{formats.date_format(stamp, 'DATE_FORMAT')} {shown}"
-
-
-def date_and_minute(moment: datetime) -> str:
-    """`2026-03-04 23:30`, in the viewer's zone."""
-    stamp = timezone.localtime(moment)
-    return f"{formats.date_format(stamp, 'DATE_FORMAT')} {formats.time_format(stamp, MINUTE)}"
 
 
 def whole(moment: datetime, *, has_milliseconds: bool = False) -> str:

@@ -18,6 +18,10 @@ class PagesOnly(MiddlewareMixin):
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if request.path_info.startswith(("/api/", "/in/")):
             return self.get_response(request)
+        return self.answer_page(request)
+
+    def answer_page(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """What the middleware does for a page: by default that of the class it is mixed into."""
         return super().__call__(request)
 
 

@@ -15,8 +15,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from config.desk.charts import bars, extent, ranges
-from config.desk.written import date_and_minute, duration
+from config.desk.written import duration
 from config.templatetags.desk import minute
+from integrations.foundation.written import date_and_minute
 
 register = template.Library()
 

@@ -24,7 +24,7 @@ from deliveries.resolution.approval_inbox import (
     decide,
     samples_of,
 )
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 
 APPROVES = "deliveries.approve_revision"
 

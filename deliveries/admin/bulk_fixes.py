@@ -34,7 +34,7 @@ from deliveries.stats.queries import capped_count, shown_count
 from integrations.admin.base import ReadOnlyAdmin
 from integrations.foundation.audit import Actor
 from integrations.foundation.json_places import MISSING, PlaceError, as_spelled, look_up, parse_place
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 
 LISTED: Final = 100
 SAMPLE: Final = 25

@@ -26,7 +26,7 @@ from deliveries.resolution.approval_inbox import Decision, Report
 from integrations.admin.diff import side_by_side
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import parse_public_id
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 
 APPROVES = "deliveries.approve_revision"
 SAMPLE: Final = 10

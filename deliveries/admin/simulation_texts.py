@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -15,6 +14,7 @@ from deliveries.models import Simulation
 from deliveries.simulation.choosing import EventChoice
 from deliveries.simulation.comparing import Verdict
 from integrations.foundation.identifiers import made_at
+from integrations.foundation.written import grouped
 from subscriptions.admin.subscription import TYPED
 
 #: Characters of a query; longer changes are typed again.
@@ -66,7 +66,7 @@ def events_named(simulation: Simulation) -> str:
     """Which events it runs over."""
     kept = simulation.events
     if number := len(kept.get("ids", ())):
-        return ngettext("one chosen event", "%(number)s chosen events", number) % {"number": _grouped(number)}
+        return ngettext("one chosen event", "%(number)s chosen events", number) % {"number": grouped(number)}
     if "until" in kept:
         times = {"since": _moment(kept["since"]), "until": _moment(kept["until"])}
         words = gettext("events from %(since)s until %(until)s") % times
@@ -74,7 +74,7 @@ def events_named(simulation: Simulation) -> str:
         words = gettext("events since %(since)s") % {"since": _moment(kept["since"])}
     else:
         number = kept.get("last", 0)
-        words = ngettext("the last event", "the last %(number)s events", number) % {"number": _grouped(number)}
+        words = ngettext("the last event", "the last %(number)s events", number) % {"number": grouped(number)}
     if "topic" in kept:
         words = gettext("%(events)s of %(topic)s") % {"events": words, "topic": kept["topic"]}
     return gettext("%(events)s with %(text)s") % {"events": words, "text": kept["q"]} if "q" in kept else words
@@ -105,10 +105,6 @@ def as_typed(simulation: Simulation) -> str:
     texts = {name: each[1] for name, each in simulation.changes.items() if name in TYPED}
     found = urlencode({name: " ".join(text) if isinstance(text, list) else text for name, text in texts.items()})
     return f"?{found}" if 0 < len(found) <= QUERY_LIMIT else ""
-
-
-def _grouped(number: int) -> str:
-    return number_format(number, use_l10n=True, force_grouping=True)
 
 
 def _moment(text: str) -> str:

@@ -20,8 +20,8 @@ from django.utils.translation import gettext, ngettext
 from deliveries.explaining.event import STEPS, Line, StoreSubscriptions, reason_of
 from deliveries.models import Delivery, Event
 from integrations.foundation.identifiers import first_id_at
-from integrations.foundation.numbers import grouped
 from integrations.foundation.strict_json import compact_json
+from integrations.foundation.written import grouped
 from integrations.models import Store
 from integrations.object_types import singular
 from subscriptions.budget import Allowance, BudgetExceeded

@@ -21,7 +21,7 @@ from deliveries.models import CaseComment, CaseRule, FailureGroup
 from deliveries.models.failure_group import is_snoozed
 from deliveries.storage.locks import lock_groups
 from integrations.foundation.audit import Actor, record_change
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 from integrations.models import AuditEntry
 
 COMMENT_LIMIT = 10_000

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from deliveries.ingest.plan import Plan
 from deliveries.storage.rows.pushes import EventRow
 from integrations.foundation.languages import staff_language
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise

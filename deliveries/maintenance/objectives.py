@@ -16,7 +16,7 @@ from deliveries.maintenance.periodic import log_and_continue
 from deliveries.stats.budgets import Budget, budgets
 from deliveries.stats.waiting import MOST_COUNTED, Waiting, waiting
 from integrations.foundation.languages import staff_language
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 from integrations.models import Objectives
 from integrations.services.objectives import WITHIN_CHOICES
 

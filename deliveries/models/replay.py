@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 from integrations.models import Store
 
 

@@ -22,7 +22,7 @@ from deliveries.proposals.waiting import waiting_fixes, waiting_proposals
 from deliveries.resolution import why_not_approver
 from deliveries.resolution.approval_inbox import DECIDED_AT_ONCE, Decision, Report
 from integrations.foundation.audit import Actor
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 from integrations.models import Store
 
 #: Proposals that the inbox looks at, oldest first, and batches that it shows; the others follow when these are decided.

@@ -16,7 +16,7 @@ from deliveries.recipes.rules import RuleError, parse_rules
 from integrations.foundation.identifiers import public_id
 from integrations.foundation.json_documents import describe_patch
 from integrations.foundation.json_places import as_spelled
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise

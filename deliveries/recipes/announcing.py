@@ -10,7 +10,7 @@ from deliveries import hooks
 from deliveries.models import BulkFix, Recipe
 from integrations.foundation.json_places import parse_place, spelled
 from integrations.foundation.languages import staff_language
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 
 
 def announce_asked(fix: BulkFix, now: datetime) -> None:

@@ -25,7 +25,7 @@ from deliveries.resolution import ResolutionError
 from integrations.foundation.audit import Actor
 from integrations.foundation.json_paths import pointer_of
 from integrations.foundation.json_places import Place, fields_of, look_up, parse_place, pointer, spelled
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 from integrations.models import Store
 from integrations.services import people_behind
 from subscriptions.routing import config_of

@@ -18,8 +18,8 @@ from deliveries.recipes.rules import expression_of, parse_rules
 from deliveries.resolution import ResolutionError
 from integrations.foundation.audit import Actor, record_change
 from integrations.foundation.json_places import Place, parse_place, pointer, spelled
-from integrations.foundation.numbers import grouped
 from integrations.foundation.texts import shortened
+from integrations.foundation.written import grouped
 from integrations.models import Integration
 
 DAYS: Final = 30

@@ -13,8 +13,8 @@ from django.utils.translation import ngettext
 
 from deliveries.recipes.plan import Row
 from integrations.foundation.json_places import MISSING
-from integrations.foundation.numbers import grouped
 from integrations.foundation.strict_json import DocumentError, compact_json, parse_document
+from integrations.foundation.written import grouped
 
 LINES_LIMIT: Final = 10_000
 SIZE_LIMIT: Final = 5_000_000

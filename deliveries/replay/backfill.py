@@ -19,7 +19,7 @@ from deliveries.replay.service import MOST_PER_SECOND, ReplayError, begin_replay
 from deliveries.runtime import notify
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import public_id
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 from integrations.services.retention import shortest_days
 from subscriptions.models import Subscription
 

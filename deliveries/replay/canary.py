@@ -13,7 +13,7 @@ from typing import Final
 from django.utils.translation import gettext as _
 
 from deliveries.models import Delivery, Replay, ReplayItem
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 
 #: By default, a resend of more deliveries than this has a canary.
 CANARY_ABOVE: Final = 20

@@ -20,7 +20,7 @@ from deliveries.replay.canary import CANARY_ABOVE, STOP_ABOVE
 from deliveries.replay.stopping import audit_replay, settle_announcement
 from integrations.foundation.audit import Actor
 from integrations.foundation.identifiers import uuid7
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 from integrations.models import Integration, Store
 
 MOST_PER_SECOND: Final = 5_000

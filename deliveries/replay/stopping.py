@@ -14,7 +14,7 @@ from deliveries.models import Delivery, Replay, ReplayItem
 from deliveries.replay.canary import FailedAgain
 from integrations.foundation.audit import HOOKDESK, Actor, record_change
 from integrations.foundation.languages import english, staff_language
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

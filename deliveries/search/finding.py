@@ -29,7 +29,7 @@ from deliveries.search.matching import LISTED, MOST, Documents, Found, Scope, do
 from deliveries.search.words import Word, words_of
 from deliveries.stats.queries import capped_count
 from integrations.foundation.identifiers import first_id_at, parse_public_id
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 
 Kind = Literal["delivery", "event", "record"]
 KINDS: Final[tuple[Kind, ...]] = ("delivery", "event", "record")

@@ -18,15 +18,13 @@ from django.db.models import BooleanField, F, Min, OuterRef, Q, QuerySet, Subque
 from django.db.models import Count as CountRows
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from deliveries.models import Delivery, Engine, FailureGroup
 from deliveries.models.engine import HEARTBEAT_STALE
 from deliveries.stats.durations import percentile
 from deliveries.stats.rollups import ACCEPTED, Count, counts, slot_of, start_of
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import date_and_minute, grouped
 from integrations.models import Integration
 
 #: Rows are counted up to here; more is shown as "1,000+".
@@ -87,9 +85,8 @@ class Bar:
 
     @property
     def title(self) -> str:
-        start = timezone.localtime(self.start)
         values = {
-            "moment": f"{date_format(start)} {start:%H:%M}",
+            "moment": date_and_minute(self.start),
             "delivered": grouped(self.succeeded),
             "failed": grouped(self.failed),
         }

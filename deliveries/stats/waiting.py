@@ -11,7 +11,7 @@ from django.db import connection
 
 from deliveries.storage.rows.claims import QUEUED
 from deliveries.storage.sql import to_time
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 
 #: Deliveries that wait are counted up to here, of all integrations together.
 COUNTED: Final = 200_000

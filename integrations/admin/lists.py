@@ -12,12 +12,12 @@ from django.core.paginator import Paginator
 from django.db import DataError
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.formats import number_format
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.admin.keys import LARGEST
+from integrations.foundation.written import grouped
 
 #: The most rows of a large table that can be paged through; search and filters reach the others.
 LISTED_ROWS = 1_000
@@ -44,12 +44,8 @@ class CappedPaginator(Paginator):
     def shown_count(self) -> str:
         """`412`, or `more than 1,000`."""
         if self._counted > LISTED_ROWS:
-            return gettext("more than %(number)s") % {"number": _grouped(LISTED_ROWS)}
-        return _grouped(self._counted)
-
-
-def _grouped(number: int) -> str:
-    return number_format(number, use_l10n=True, force_grouping=True)
+            return gettext("more than %(number)s") % {"number": grouped(LISTED_ROWS)}
+        return grouped(self._counted)
 
 
 class DeskChangeList(ChangeList):

@@ -10,11 +10,11 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.foundation.audit import Actor
+from integrations.foundation.written import grouped
 from integrations.models import Retention, Store
 from integrations.services.retention import DAYS_LIMIT, KINDS, default_days, set_retention
 
@@ -57,15 +57,11 @@ def _default(kind: str) -> str:
         return gettext("kept for ever")
     return ngettext(
         "%(number)s day, as in the whole installation", "%(number)s days, as in the whole installation", days
-    ) % {"number": _grouped(days)}
+    ) % {"number": grouped(days)}
 
 
 def _own(days: int) -> str:
-    return ngettext("%(number)s day", "%(number)s days", days) % {"number": _grouped(days)}
-
-
-def _grouped(number: int) -> str:
-    return number_format(number, use_l10n=True, force_grouping=True)
+    return ngettext("%(number)s day", "%(number)s days", days) % {"number": grouped(days)}
 
 
 def shown(store: Store) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from deliveries.recipes import drafts
 from deliveries.recipes.plan import SEND_SECONDS, Row
 from deliveries.recipes.rules import RuleError
 from deliveries.recipes.sheets import Line, SheetError, match, read_csv, read_pasted, typed_value
-from integrations.foundation.numbers import grouped
+from integrations.foundation.written import grouped
 
 PROBLEMS_SHOWN: Final = 20
 

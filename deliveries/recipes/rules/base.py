@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from django.utils.translation import gettext as _
 
 from integrations.foundation.json_places import MISSING, kind_of
-from integrations.foundation.numbers import grouped
 from integrations.foundation.strict_json import compact_json
+from integrations.foundation.written import grouped
 from subscriptions.budget import Budget
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from deliveries.recipes.rules.base import (
     shown_text,
 )
 from integrations.foundation.json_places import MISSING, PlaceError, in_jmespath, kind_of, look_up, parse_place
-from integrations.foundation.numbers import grouped
 from integrations.foundation.strict_json import compact_json
+from integrations.foundation.written import grouped
 from subscriptions.budget import Budget
 from subscriptions.expressions.evaluation import ExpressionError, WorkExceeded, check_expression, transform
 

@@ -12,8 +12,9 @@ from django.utils import timezone, translation
 
 from config.desk.script_words import SAMPLES, block, words
 from config.desk.status_words import STATUS_WORDS, status_word
-from config.desk.written import STEPS, date_and_minute, duration, grouped, percent, relative, time_of_day, whole
+from config.desk.written import STEPS, duration, grouped, percent, relative, time_of_day, whole
 from config.templatetags.desk import PILLS, ago, clock, minute, pill, seconds
+from integrations.foundation.written import date_and_minute
 
 AT = datetime(2026, 3, 4, 23, 30, 5, 123_000, tzinfo=UTC)
 LANGUAGES = ("en", "de", "fr")
