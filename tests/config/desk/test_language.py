@@ -14,13 +14,6 @@ from tests.factories import UserFactory
 PAGE = "/admin/desk/time-zone/"
 
 
-@pytest.fixture
-def ada(db: None) -> Client:
-    client = Client()
-    client.force_login(UserFactory(is_superuser=True))
-    return client
-
-
 def spoken(client: Client, accept: str = "") -> str:
     """The language in which a page is answered."""
     response = client.get(PAGE, headers={"Accept-Language": accept} if accept else {})

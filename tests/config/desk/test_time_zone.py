@@ -13,17 +13,9 @@ from django.utils import timezone
 from config.desk.time_zone import BROWSER_COOKIE, CHOICE_COOKIE, choices
 from config.templatetags import desk
 from integrations.models import AuditEntry
-from tests.factories import UserFactory
 
 MOMENT = datetime(2026, 3, 4, 23, 30, 5, tzinfo=UTC)
 PAGE = "/admin/desk/time-zone/"
-
-
-@pytest.fixture
-def ada(db: None) -> Client:
-    client = Client()
-    client.force_login(UserFactory(is_superuser=True))
-    return client
 
 
 @time_machine.travel(datetime(2026, 3, 4, 23, 45, tzinfo=UTC), tick=False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -17,23 +15,11 @@ from deliveries.replay import step
 from integrations.foundation.audit import Actor
 from integrations.models import Store
 from tests.api_client import ApiClient, only_error
-from tests.deliveries.recipes.morning import FIELD, RULES, Fleet, fleet, good, spoiled
+from tests.deliveries.recipes.morning import FIELD, RULES, Fleet
 from tests.doors.world import make_person
 
 pytestmark = pytest.mark.django_db
 PLAN = {"action": "recipe", "field": FIELD, "rules": RULES}
-
-
-@pytest.fixture
-def world(receiver: Any, deliver: Callable[..., int]) -> Fleet:
-    made, rng = fleet(receiver), random.Random(3)
-    for number in range(8):
-        made.ship(1000 + number, good(rng))
-    for number in range(6):
-        made.ship(2000 + number, spoiled(good(rng), number))
-    made.ship(2006, "call me")
-    deliver()
-    return made
 
 
 @pytest.fixture

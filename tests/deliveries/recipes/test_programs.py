@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,22 +14,10 @@ from django.test import Client
 
 from deliveries.models import BulkFix, Delivery, Recipe, Revision
 from deliveries.recipes.applying import apply_recipes
-from tests.deliveries.recipes.morning import FIELD, RULES, Fleet, fleet, good, spoiled
+from tests.deliveries.recipes.morning import FIELD, RULES, Fleet
 from tests.factories import AccessTokenFactory, StoreFactory
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def world(receiver: Any, deliver: Callable[..., int]) -> Fleet:
-    made, rng = fleet(receiver), random.Random(3)
-    for number in range(8):
-        made.ship(1000 + number, good(rng))
-    for number in range(6):
-        made.ship(2000 + number, spoiled(good(rng), number))
-    made.ship(2006, "call me")
-    deliver()
-    return made
 
 
 @pytest.fixture
