@@ -11,7 +11,7 @@ help:
 	@echo "make test     the tests (SQLite; PostgreSQL, Redis and a browser where they are found)"
 	@echo "make coverage the same, and prints the lines and branches that nothing ran"
 	@echo "make run      migrate, then web and worker in the foreground (PORT=8000)"
-	@echo "make check    lint, types, architecture, migrations, deployment, advisories"
+	@echo "make check    lint, types, architecture, migrations, deployment, translations, documentation, advisories"
 	@echo "make bench    benchmarks"
 	@echo "make faults   fault injection tests (slow)"
 	@echo "make soak     an hour of load with kills and outages (MINUTES=5 for a look)"
