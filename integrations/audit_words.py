@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from django.apps import apps
+from django.db.models import Model
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -75,23 +78,10 @@ ACTIONS: Final[dict[str, StrOrPromise]] = {
     "connect single sign-on": pgettext_lazy("audit", "connect single sign-on"),
     "disconnect single sign-on": pgettext_lazy("audit", "disconnect single sign-on"),
 }
-#: By the name of the model.
+#: Of models that are called otherwise than their admin does, or have no name in other languages.
 TARGETS: Final[dict[str, StrOrPromise]] = {
-    "delivery": _("delivery"),
-    "replay": _("replay"),
-    "failuregroup": _("case"),
-    "notification": _("notification"),
-    "source": _("source"),
-    "integration": _("integration"),
-    "subscription": _("subscription"),
-    "topic": _("topic"),
-    "store": _("store"),
     "accesstoken": _("access token"),
-    "channel": _("channel"),
-    "recipe": _("recipe"),
-    "bulkfix": _("fix"),
     "proposal": _("proposal"),
-    "erasure": _("erasure"),
     "savedview": _("saved view"),
     "user": _("member of staff"),
     "group": _("role"),
@@ -109,4 +99,13 @@ def action_words(action: str) -> str:
 
 
 def target_words(target_type: str) -> str:
-    return str(TARGETS.get(target_type, target_type))
+    """What the desk calls one row of the model of this name; the name itself if there is none."""
+    if target_type in TARGETS:
+        return str(TARGETS[target_type])
+    model = _models().get(target_type)
+    return target_type if model is None else str(model._meta.verbose_name)
+
+
+@cache
+def _models() -> dict[str, type[Model]]:
+    return {str(model._meta.model_name): model for model in apps.get_models()}
