@@ -2,7 +2,8 @@
 
 `backend()` returns the implementation of `Backend` for this database. It takes and returns typed rows (`rows`). Callers
 decide what to claim, write or count; this package does it fast and safely. Both implementations must pass
-`tests/deliveries/storage/test_conformance.py`. The ORM, and SQL that works on both databases, may be used anywhere.
+`tests/deliveries/storage/test_conformance.py` and the files it names. The ORM, and SQL that works on both databases,
+may be used anywhere.
 
 Outside this package, only these check the database vendor:
 
