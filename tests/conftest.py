@@ -118,6 +118,18 @@ def quick_password_hashes() -> None:
 
 
 @pytest.fixture
+def queued(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Keys of the simulations and bulk resends that a task worker would be asked to run, instead of asking one."""
+    from deliveries.replay import runner as replays
+    from deliveries.simulation import runner as simulations
+
+    asked: list[Any] = []
+    for module in (replays, simulations):
+        monkeypatch.setattr(module, "enqueue", asked.append)
+    return asked
+
+
+@pytest.fixture
 def receiver() -> Iterator["object"]:
     """A scriptable HTTP server on 127.0.0.1; answers 200 until told otherwise."""
     from tests.receiver import Receiver, answer

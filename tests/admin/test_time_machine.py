@@ -27,18 +27,10 @@ from tests.factories import (
     TopicFactory,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queued")]
 
 ADA = Actor(None, "ada")
 BASE = "/admin/deliveries/simulation"
-
-
-@pytest.fixture(autouse=True)
-def queued(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    asked: list[Any] = []
-    for module in (runner, replays):
-        monkeypatch.setattr(module, "enqueue", asked.append)
-    return asked
 
 
 @pytest.fixture

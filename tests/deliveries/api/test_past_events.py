@@ -15,14 +15,7 @@ from integrations.foundation.identifiers import public_id
 from tests.api_client import ApiClient, only_error
 from tests.factories import DeliveryFactory, EventFactory, IntegrationFactory, SubscriptionFactory
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def queued(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    asked: list[Any] = []
-    monkeypatch.setattr(runner, "enqueue", asked.append)
-    return asked
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queued")]
 
 
 @pytest.fixture

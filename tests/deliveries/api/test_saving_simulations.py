@@ -14,15 +14,7 @@ from integrations.models import AuditEntry
 from tests.api_client import ApiClient, only_error
 from tests.factories import DeliveryFactory, EventFactory, IntegrationFactory, SubscriptionFactory, TopicFactory
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def queued(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    asked: list[Any] = []
-    for module in (runner, replays):
-        monkeypatch.setattr(module, "enqueue", asked.append)
-    return asked
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queued")]
 
 
 @pytest.fixture

@@ -13,13 +13,8 @@ from tests.api_client import ApiClient
 from tests.doors.world import make_person
 from tests.factories import EventFactory, SourceFactory, TopicFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queued")]
 PAID = "old.status != 'paid' && new.status == 'paid'"
-
-
-@pytest.fixture(autouse=True)
-def queued(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "enqueue", lambda _: None)
 
 
 @pytest.fixture

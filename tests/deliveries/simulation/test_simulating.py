@@ -29,17 +29,9 @@ from integrations.models import AuditEntry
 from subscriptions.services import update_subscription
 from tests.factories import DeliveryFactory, EventFactory, SubscriptionFactory, TopicFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queued")]
 
 ADA = Actor(None, "ada")
-
-
-@pytest.fixture(autouse=True)
-def queued(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    asked: list[Any] = []
-    for module in (runner, replays):
-        monkeypatch.setattr(module, "enqueue", asked.append)
-    return asked
 
 
 @pytest.fixture
