@@ -7,6 +7,7 @@ both paths.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -63,10 +64,11 @@ class PushLane:
         self._connections = connections
         self._threads = threads
         self._respond = respond
-        self._commit = GroupCommit[DirectPush](self._on_committed, has_other_writers)
+        self._commit = GroupCommit[DirectPush](self._on_written, self._on_committed, has_other_writers)
         self._engines = HandoverClient(connections.loop, release=self._release, on_offer=self._resume)
         #: Backpressure: pushes that wait for an overloaded engine, and when they continue without it.
         self._delayed: deque[tuple[float, DirectPush, Request]] = deque()
+        self._release_timer: asyncio.TimerHandle | None = None
         self._requests: dict[DirectPush, Request] = {}
         self._heads: dict[_Envelope, bytes] = {}
         #: Pushes that wait until Django has answered the first of their kind.
@@ -119,8 +121,8 @@ class PushLane:
     def _delay(self, push: DirectPush, request: Request) -> None:
         """Delay the push: backpressure slows a sender down to what can be delivered, instead of building a backlog."""
         loop = self._connections.loop
-        if not self._delayed:
-            loop.call_later(MAX_DELAY_SECONDS, self._release_expired)
+        if self._release_timer is None:
+            self._release_timer = loop.call_later(MAX_DELAY_SECONDS, self._release_expired)
         self._delayed.append((loop.time() + MAX_DELAY_SECONDS, push, request))
 
     def _resume(self) -> None:
@@ -134,25 +136,30 @@ class PushLane:
         while self._delayed and self._delayed[0][0] <= now:
             _, push, request = self._delayed.popleft()
             self._submit(push, request)
+        self._release_timer = None
         if self._delayed:
-            self._connections.loop.call_later(self._delayed[0][0] - now, self._release_expired)
+            # The loop's timers count whole milliseconds: a shorter delay would be none.
+            delay = max(self._delayed[0][0] - now, 0.001)
+            self._release_timer = self._connections.loop.call_later(delay, self._release_expired)
 
     def _submit(self, push: DirectPush, request: Request) -> None:
         push.born = self._engines.claim(push.waiting.rows)
         self._requests[push] = request
         self._commit.submit(push)
 
-    # --- after the commit, in the event loop ---------------------------------------------------------------
+    # --- in the writer thread -------------------------------------------------------------------------------
+
+    def _on_written(self, pushes: Sequence[DirectPush]) -> None:
+        self._engines.announce((push.waiting.rows, push.born) for push in pushes if push.born is not None)
 
     def _on_committed(self, pushes: Sequence[DirectPush]) -> None:
-        """Called in the writer thread."""
+        self._engines.conclude((push.born, push.result is None) for push in pushes if push.born is not None)
         if not self._connections.loop.is_closed():
             self._connections.loop.call_soon_threadsafe(self._answer, pushes)
 
+    # --- after the commit, in the event loop ---------------------------------------------------------------
+
     def _answer(self, pushes: Sequence[DirectPush]) -> None:
-        self._engines.hand_over(
-            [(push.waiting.rows, push.born) for push in pushes if push.result is None and push.born is not None]
-        )
         for push in pushes:
             request = self._requests.pop(push)
             try:
@@ -164,6 +171,8 @@ class PushLane:
     def _answer_one(self, push: DirectPush, request: Request) -> None:
         result = push.result
         if result is None:
+            if push.born is not None:
+                self._engines.settle(push.born)
             count_push(push.waiting.rows.store_id, 202)
             self._finish(request, b"202 Accepted", dump_document(push.response))
             push.end_span(202)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import InterfaceError, OperationalError
@@ -15,15 +15,16 @@ from deliveries.dispatch.reservations import LIFETIME, RENEW_EVERY, SAFETY, UNUS
 from deliveries.dispatch.types import ClaimedDelivery
 from deliveries.models import Engine
 from deliveries.runtime.handover import Offer
-from deliveries.runtime.handover_server import Handover, HandoverServer
+from deliveries.runtime.handover_server import Handover, HandoverServer, Received
 from integrations.transport import Transport
 
 #: Most integrations at which one engine holds reservations.
 MAX_RESERVED = 200
 #: Minimum seconds between two updates of the reservations.
 MIN_UPDATE_INTERVAL = 0.25
-#: The engine is busy if it was idle for less than this share of a window of this many seconds.
-MIN_IDLE_SHARE, LOAD_WINDOW = 0.15, 0.05
+#: The engine is busy if it was idle for less than this share of a window of this many seconds. The window is shorter
+#: than the time in which a burst uses up all credits, so that the web processes know why there are none.
+MIN_IDLE_SHARE, LOAD_WINDOW = 0.15, 0.02
 
 
 class BornClaimed:
@@ -46,12 +47,14 @@ class BornClaimed:
 
     # --- receiving -----------------------------------------------------------------------------------------
 
-    def receive(self, now: datetime) -> tuple[list[Handover], list[ClaimedDelivery]]:
-        """Return the handovers to send, and the deliveries to release because their reservation no longer exists."""
-        found = self._server.receive()
-        if not found:
-            return [], []
-        self._track(found)
+    def receive(self, now: datetime) -> tuple[Received, list[ClaimedDelivery]]:
+        """Return the handovers, and the deliveries to release because their reservation no longer exists."""
+        received = self._server.receive()
+        if not received:
+            return received, []
+        self._track(received)
+        if not received.committed:
+            return received, []
         if time.monotonic() > self._updated_at + RENEW_EVERY:
             # The reservations have not been checked against the integrations' state for a while.
             try:
@@ -59,22 +62,27 @@ class BornClaimed:
             except (OperationalError, InterfaceError):
                 # We cannot tell whether these may still be sent: release them once the database is available again.
                 self.withdraw(list(self._reserved))
-        unwanted = [c for handover in found for c in handover.deliveries if c.integration_id not in self._reserved]
+        committed = received.committed
+        unwanted = [c for handover in committed for c in handover.deliveries if c.integration_id not in self._reserved]
         if unwanted:
             self.finished(unwanted)
-            for handover in found:
+            for handover in committed:
                 handover.deliveries[:] = [c for c in handover.deliveries if c.integration_id in self._reserved]
-        return found, unwanted
+                handover.dispatches = None
+        return received, unwanted
 
     def stop(self) -> list[Handover]:
-        """Stop listening and return the last handovers. The reservations end with the engine's row."""
-        found = self._server.stop()
-        self._track(found)
-        return found
+        """Stop listening and return the last committed handovers. The reservations end with the engine's row."""
+        received = self._server.stop()
+        self._track(received)
+        return received.committed
 
-    def _track(self, found: Sequence[Handover]) -> None:
+    def _track(self, received: Received) -> None:
+        """Count as in flight what is announced, until it has ended or was dropped."""
+        for handover in received.dropped:
+            self.finished(handover.deliveries)
         now = time.monotonic()
-        for handover in found:
+        for handover in received.announced:
             for claimed in handover.deliveries:
                 self._in_flight[claimed.attempt_id] = claimed.integration_id
                 self._in_flight_count[claimed.integration_id] += 1
@@ -119,6 +127,10 @@ class BornClaimed:
     def update(self, now: datetime) -> None:
         """Update the reservations if due, then top up the credits. Call outside a transaction."""
         moment = time.monotonic()
+        if self._server.take_newcomer():
+            # Share the credits anew.
+            self._server.withdraw(self._reserved)
+            self._changed.update(self._reserved)
         if moment >= self.due:
             self._update_reservations(now, moment)
         if self._changed:
@@ -136,19 +148,13 @@ class BornClaimed:
         for key in self._requested:
             self._last_used_at[key] = moment
         used = [key for key in self._reserved if moment - self._last_used_at[key] < UNUSED_AFTER]
-        wanted = sorted({*used, *self._requested}, key=lambda key: -self._last_used_at[key])[:MAX_RESERVED]
+        keys = sorted({*used, *self._requested}, key=lambda key: -self._last_used_at[key])[:MAX_RESERVED]
         self._requested.clear()
-        found = {
-            reserved.integration_id: reserved
-            for reserved in reserve(self._engine, wanted=wanted, held=self._in_flight_count, now=now)
-        }
+        wanted = {key: self._server.outstanding(key) + self._in_flight_count[key] for key in keys}
+        found = {reserved.integration_id: reserved for reserved in reserve(self._engine, wanted=wanted, now=now)}
         self._server.withdraw(self._reserved.keys() - found.keys())
-        # If a reservation shrank below what is outstanding, drop it until the excess has been used up.
-        shrunk = {
-            key
-            for key, reserved in found.items()
-            if self._server.outstanding(key) + self._in_flight_count[key] > reserved.room
-        }
+        # If there is less room than is outstanding, drop the reservation until the excess has been used up.
+        shrunk = {key for key, reserved in found.items() if wanted[key] > reserved.room}
         self._server.withdraw(shrunk)
         self._reserved = {key: reserved for key, reserved in found.items() if key not in shrunk}
         for reserved in self._reserved.values():

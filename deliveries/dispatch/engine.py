@@ -17,8 +17,8 @@ from deliveries.dispatch.born_claimed import BornClaimed
 from deliveries.dispatch.claim import claim, next_due
 from deliveries.dispatch.pacing import AdaptiveConcurrency
 from deliveries.dispatch.poison import hold_back
-from deliveries.dispatch.sending import Sender
-from deliveries.dispatch.types import LEASE_GRACE, AttemptResult, ClaimedDelivery, Dispatch, Transition
+from deliveries.dispatch.sending import Prepared, Sender
+from deliveries.dispatch.types import LEASE_GRACE, AttemptResult, ClaimedDelivery, Transition
 from deliveries.maintenance.cascade import without_deleted
 from deliveries.maintenance.periodic import run_periodic
 from deliveries.models import Engine
@@ -33,6 +33,7 @@ from deliveries.runtime.registry import deregister, heartbeat, stopping
 from deliveries.storage import backend
 from deliveries.storage.rows.pushes import OrderKey
 from deliveries.storage.write_lock import WriteLock
+from integrations.foundation import tracing
 from integrations.transport import Request, current_policy, make_transport
 
 logger = logging.getLogger("hookdesk.engine")
@@ -151,9 +152,8 @@ class DeliveryEngine(Sender):
             logger.exception("could not record a batch of %s results; recording them one by one", len(results))
             record(results, destination_of=self.config.destination, now=now, rng=self.rng)
             claimed = []
-            self.claim_at = (
-                time.monotonic() + 1.0
-            )  # the claim may have been the cause: do not retry it immediately in a loop
+            # The claim may have been the cause: do not retry it immediately in a loop.
+            self.claim_at = time.monotonic() + 1.0
         self.results = self.results[len(results) :]
         self.sent_count += len(results)
         self.born_claimed.finished(result.claimed for result in results)
@@ -206,29 +206,33 @@ class DeliveryEngine(Sender):
         return hold_back(claimed, (dispatch.claimed for dispatch in self.dispatches.values()), now)
 
     def _receive_handovers(self) -> None:
-        handovers, unwanted = self.born_claimed.receive(timezone.now())
+        received, unwanted = self.born_claimed.receive(timezone.now())
         if unwanted:
             self.unsent += unwanted
             self.claim_at = 0.0
-        self._send_handovers(handovers)
+        self._send_handovers(received.committed)
+        for handover in received.announced:
+            if handover.dispatches is None and not tracing.is_on():  # a span begins when its attempt does
+                self.config.expect_at_least(handover.config_version)
+                handover.dispatches = self.prepare_all(handover.deliveries)
 
     def _send_handovers(self, handovers: Sequence[Handover]) -> None:
         """Send deliveries that were born with this engine's lease."""
         for handover in handovers:
             self.config.expect_at_least(handover.config_version)
-            self._send(handover.deliveries, handover.since)
+            self._send(handover.deliveries, handover.since, handover.dispatches)
+            handover.dispatches = []  # it may have been announced in the same moment
 
-    def _send(self, claims: Sequence[ClaimedDelivery], claim_started: float) -> None:
-        """Build and submit the requests. `claim_started`: when the claim began (monotonic).
+    def _send(self, claims: Sequence[ClaimedDelivery], claimed_at: float, built: list[Prepared] | None = None) -> None:
+        """Submit the requests, and build them unless they are. `claimed_at`: when the claim began (monotonic).
 
         The claim is committed, so whatever happens from here on, the leases say what was being sent.
         """
-        now, started = timezone.now(), time.monotonic()
         before = self.unsent
         self.unsent = [*before, *claims]
         failpoint("engine.after_claim")
-        dispatches = [self.prepare(Dispatch(claimed, None, None, now, started)) for claimed in claims]
-        if time.monotonic() - claim_started > MAX_START_DELAY:
+        dispatches = self.prepare_all(claims) if built is None else built
+        if time.monotonic() - claimed_at > MAX_START_DELAY:
             logger.warning("process was suspended past its leases; releasing %s claimed deliveries", len(claims))
             self.claim_at = 0.0
             return

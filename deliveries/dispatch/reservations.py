@@ -46,14 +46,15 @@ class Reserved:
     lease_seconds: float
 
 
-def reserve(engine: Engine, *, wanted: Collection[int], held: Mapping[int, int], now: datetime) -> list[Reserved]:
+def reserve(engine: Engine, *, wanted: Mapping[int, int], now: datetime) -> list[Reserved]:
     """Create and renew reservations of `engine` for those of `wanted` that are eligible; delete its others.
 
-    `held`: by integration, how many born-claimed deliveries the engine has in flight.
+    `wanted`: by integration, how many born-claimed deliveries the engine has in flight or web processes may still lease
+    for it.
     """
     with transaction.atomic():
         backend().lock_claims()
-        found = _reservable(engine, wanted, held, now)
+        found = _reservable(engine, wanted, now)
         Reservation.objects.filter(engine=engine).exclude(integration_id__in=[r.integration_id for r in found]).delete()
         Reservation.objects.bulk_create(
             [
@@ -67,10 +68,10 @@ def reserve(engine: Engine, *, wanted: Collection[int], held: Mapping[int, int],
     return found
 
 
-def _reservable(engine: Engine, wanted: Collection[int], held: Mapping[int, int], now: datetime) -> list[Reserved]:
+def _reservable(engine: Engine, wanted: Mapping[int, int], now: datetime) -> list[Reserved]:
     version = ConfigVersion.current()
     taken = _taken_by_others(engine, wanted, now)
-    sending, born = _in_flight(wanted, now)
+    in_flight = _in_flight(wanted, now)
     rows = (
         Integration.objects.filter(id__in=wanted, is_enabled=True, deleted_at=None, rate_limit=None)
         .filter(Q(health=None) | Q(health__breaker="closed"))
@@ -82,9 +83,13 @@ def _reservable(engine: Engine, wanted: Collection[int], held: Mapping[int, int]
         others = taken.get(integration_id, 0)
         if others is None:
             continue
-        born_of_others = born.get(integration_id, 0) - held.get(integration_id, 0)
-        free = cap - sending.get(integration_id, 0) + born.get(integration_id, 0) - max(others, born_of_others)
-        room = min(MAX_ROOM, free // 2)
+        claimed, born = in_flight.get(integration_id, (0, 0))
+        own = wanted[integration_id]
+        free = cap - claimed - max(others, born - own)
+        # What web processes may already use is not taken back as long as it fits: without it, their pushes would become
+        # a backlog for claims, just when there is much to do.
+        half = min(MAX_ROOM, free // 2)
+        room = own if half < own <= free else half
         if room >= MIN_ROOM:
             found.append(Reserved(integration_id, room, version, timeout + LEASE_GRACE))
     return found
@@ -100,11 +105,9 @@ def _taken_by_others(engine: Engine, wanted: Collection[int], now: datetime) -> 
     return taken
 
 
-def _in_flight(wanted: Collection[int], now: datetime) -> tuple[dict[int, int], dict[int, int]]:
-    """Deliveries in flight by integration: all, and those that were born claimed."""
+def _in_flight(wanted: Collection[int], now: datetime) -> dict[int, tuple[int, int]]:
+    """Deliveries in flight by integration: those that were claimed, and those that were born claimed."""
+    is_born = Q(attempt_count=1, first_sent_at=F("created_at"))
     rows = Delivery.objects.filter(integration_id__in=wanted, status="sending", due_at__gt=now)
-    born = rows.filter(attempt_count=1, first_sent_at=F("created_at"))
-    return (
-        dict(rows.values_list("integration_id").annotate(Count("id"))),
-        dict(born.values_list("integration_id").annotate(Count("id"))),
-    )
+    counted = rows.values_list("integration_id").annotate(sending=Count("id"), born=Count("id", filter=is_born))
+    return {integration_id: (sending - born, born) for integration_id, sending, born in counted}

@@ -6,12 +6,14 @@ import logging
 import time
 from collections.abc import Sequence
 
+from django.utils import timezone
+
 from deliveries.dispatch import build
 from deliveries.dispatch.config_cache import ConfigCache
 from deliveries.dispatch.interpret import interpret
 from deliveries.dispatch.pacing import Pacer
 from deliveries.dispatch.poison import dead_letter, is_poison
-from deliveries.dispatch.types import AttemptResult, Dispatch
+from deliveries.dispatch.types import AttemptResult, ClaimedDelivery, Dispatch
 from deliveries.runtime.failpoints import failpoint
 from integrations.foundation import tracing
 from integrations.transport import Request, Result, Transport
@@ -34,6 +36,10 @@ class Sender:
         self.config = ConfigCache()
         self.dispatches: dict[object, Dispatch] = {}
         self.results: list[AttemptResult] = []
+
+    def prepare_all(self, claims: Sequence[ClaimedDelivery]) -> list[Prepared]:
+        now = timezone.now()
+        return [self.prepare(Dispatch(claimed, None, None, now)) for claimed in claims]
 
     def prepare(self, dispatch: Dispatch) -> Prepared:
         """Build the request of a dispatch, or its outcome if nothing is sent."""

@@ -33,7 +33,6 @@ class Dispatch:
     message: Message | None
     request: Request | None
     started_at: datetime
-    started: float  # monotonic
     destination: DestinationConfig | None = None
     span: tracing.Span | None = None
 

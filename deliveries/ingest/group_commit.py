@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
@@ -57,14 +58,18 @@ Push = TypeVar("Push", bound=GroupedPush)
 class GroupCommit(Generic[Push]):
     """The queue and its writer thread.
 
-    `finish(pushes)` is called in the writer thread with the pushes of each transaction. `has_other_writers()` returns
-    whether other threads are waiting to write: the writer yields to them after each transaction.
+    Both are called in the writer thread with the pushes of a transaction: `begin(pushes)` while it runs, again if it is
+    repeated, and `finish(pushes)` after it. `has_other_writers()` returns whether other threads are waiting to write:
+    the writer yields to them after each transaction.
     """
 
     def __init__(
-        self, finish: Callable[[Sequence[Push]], None], has_other_writers: Callable[[], bool] = lambda: False
+        self,
+        begin: Callable[[Sequence[Push]], None],
+        finish: Callable[[Sequence[Push]], None],
+        has_other_writers: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._finish = finish
+        self._begin, self._finish = begin, finish
         self._others_write = has_other_writers
         self._queue: deque[Push] = deque()
         #: Wakes the writer thread; used only while `_is_waiting`.
@@ -147,7 +152,9 @@ class GroupCommit(Generic[Push]):
         notifies = has_due and may_notify_inline()
         try:
             self._check_connection()
-            results: Sequence[Result] = backend().write_pushes([push.waiting for push in group], notifies=notifies)
+            results: Sequence[Result] = backend().write_pushes(
+                [push.waiting for push in group], notifies=notifies, meanwhile=partial(self._begin_safely, group)
+            )
             failpoint("ingest.after_commit")
         except (OperationalError, InterfaceError) as error:
             logger.warning("the database is unavailable: %s", error)
@@ -166,6 +173,13 @@ class GroupCommit(Generic[Push]):
             push.result = result
         if has_due and not notifies:
             wake()
+
+    def _begin_safely(self, group: Sequence[Push]) -> None:
+        """The transaction is under way: an exception would leave it unknown what was stored."""
+        try:
+            self._begin(group)
+        except Exception:
+            logger.exception("could not announce pushes")
 
     def _check_connection(self) -> None:
         before, self._last_used_at = self._last_used_at, time.monotonic()

@@ -58,7 +58,7 @@ def ping_now(*, integration: Integration, now: datetime, subscription: Subscript
             raise PayloadError(request.kind, request.message)
         with transaction.atomic():
             delivery = _make(integration, subscription, now, is_leased=True, ids=(claimed.id, claimed.lease))
-        dispatch = Dispatch(claimed, message, request if isinstance(request, Request) else None, now, 0.0)
+        dispatch = Dispatch(claimed, message, request if isinstance(request, Request) else None, now)
         result = (
             send_one(dispatch, destination) if isinstance(request, Request) else AttemptResult.unsent(dispatch, request)
         )

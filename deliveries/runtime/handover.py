@@ -1,16 +1,18 @@
-"""Handover: pass deliveries to an engine of the same host over a Unix socket as soon as they are committed.
+"""Handover: pass deliveries to an engine of the same host over a Unix socket, to be sent once they are committed.
 
 A delivery that is handed over was born claimed: it was written with the lease of the receiving engine, which therefore
-needs neither claim nor read it. A delivery lost on the way is like one whose engine died: it becomes due again when its
-lease ends.
+needs neither claim nor read it. It is announced while the transaction runs, so that the engine builds its request
+meanwhile, and sent when the web process says that it is committed. A delivery lost on the way is like one whose engine
+died: it becomes due again when its lease ends.
 
 An engine listens; each web process connects to all engines of its host. Both must run as the same user, which the
 kernel confirms. Messages are JSON, each prefixed by its length (4 bytes, big-endian). An engine sends offers and
-closings, a web process sends deliveries:
+closings, a web process sends deliveries and what became of their transactions:
 
     {"offer": [integration, credits, config_version, lease_seconds, until, is_busy]}
     {"close": [integration, …]}   null: all of them, because the engine stops
-    {"handed": [[config_version, since, store, origin, now, lease, [event, …]], …]}
+    {"announced": [[config_version, since, store, origin, now, lease, [event, …]], …]}
+    {"committed": [lease, …], "dropped": [lease, …]}   dropped: these were not stored
 
 with `event` = [id, topic, intent, object_type, object_id, data, occurred_at, [[delivery, integration, subscription],
 …]], followed by its `traceparent` if it has one. Ids are hex, `now` and `occurred_at` Unix seconds, `since` and `until`

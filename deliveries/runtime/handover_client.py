@@ -1,6 +1,7 @@
 """The web process's half of `runtime.handover`: decides which deliveries are born claimed, and hands them over.
 
-Everything runs in the event loop.
+Deliveries are leased and accounted for in the event loop. They are announced and concluded in the thread that writes
+them, so that the engine need not wait for the loop's turn.
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ import logging
 import socket
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from django.conf import settings
 
 from deliveries.runtime import handover
-from deliveries.runtime.handover import Messages, Offer
+from deliveries.runtime.handover import Offer
+from deliveries.runtime.handover_link import Link
 from deliveries.storage.rows.pushes import DeliveryRow, PushRows
 from integrations.foundation.identifiers import uuid7
 
@@ -34,68 +35,26 @@ RECONNECT_SECONDS = 1.0
 class _OpenOffer:
     """An engine's offer with its remaining credits."""
 
-    link: _Link
+    link: Link
     offer: Offer
     credits: int
 
 
-class _Link(asyncio.Protocol):
-    """The connection to one engine."""
+@dataclass(slots=True)
+class Born:
+    """The born-claimed deliveries of one push, by the engine that holds their lease."""
 
-    def __init__(self, owner: HandoverClient, slot: int) -> None:
-        self._owner = owner
-        self._messages = Messages()
-        self.slot = slot
-        self.transport: asyncio.Transport | None = None
-        self.is_lost = False
-        #: Number of pushes with deliveries for this engine that are not yet committed.
-        self.uncommitted = 0
-        self._is_closing = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.is_lost = True
-        self._owner.on_lost(self)
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            for message in self._messages.feed(data):
-                self._owner.on_message(self, message)
-        except (ValueError, TypeError, KeyError):
-            logger.exception("engine %s sent an invalid message", self.slot)
-            assert self.transport is not None
-            self.transport.abort()
-
-    def send(self, pushes: Sequence[list[Any]]) -> None:
-        assert self.transport is not None
-        self.transport.write(handover.packed({"handed": pushes}))
-
-    def pushes_ended(self, pushes: int) -> None:
-        """Note that this many uncommitted pushes were handed over or given up."""
-        self.uncommitted -= pushes
-        self._close_if_done()
-
-    def close_when_done(self) -> None:
-        """Close the connection once nothing is uncommitted. A stopping engine waits for that."""
-        self._is_closing = True
-        self._close_if_done()
-
-    def _close_if_done(self) -> None:
-        if self._is_closing and not self.uncommitted and self.transport is not None:
-            self.transport.close()
-
-
-#: The born-claimed deliveries of one push, by the engine that holds their lease.
-Born = dict[_Link, list[DeliveryRow]]
+    lease: uuid.UUID
+    deliveries: dict[Link, list[DeliveryRow]] = field(default_factory=dict)
+    is_announced: bool = False
 
 
 class HandoverClient:
-    """Call `claim(rows)` before a push is written, then `hand_over` or `cancel` with what it returned.
+    """Call `claim(rows)` before a push is written, then, with what it returned, `announce` and `conclude` in the thread
+    that writes, and at last `settle` or `cancel`.
 
-    `release(rows)` is called for deliveries that were leased and stored but cannot be handed over; `on_offer()` when an
-    engine has made an offer.
+    `release(rows)` is called in that thread for deliveries that were leased and stored but cannot be handed over;
+    `on_offer()` when an engine has made an offer.
     """
 
     def __init__(
@@ -108,19 +67,19 @@ class HandoverClient:
         self._loop = loop
         self._release = release
         self._on_offer = on_offer
-        self._links: dict[int, _Link] = {}
+        self._links: dict[int, Link] = {}
         self._offers: dict[int, _OpenOffer] = {}
-        self._connect_at = 0.0
+        self._is_closed = False
+        self._connect_timer: asyncio.TimerHandle | None = None
+        if handover.is_possible():
+            self._connect_in(0.0)
 
     def claim(self, rows: PushRows) -> Born | None:
         """Lease deliveries for which an engine of this host has offered credits; any engine may claim the others."""
-        now = time.monotonic()
-        if now >= self._connect_at:
-            self._connect(now)
         if not self._offers:
             return None
-        born: Born = {}
-        lease: uuid.UUID | None = None
+        now = time.monotonic()
+        born: Born | None = None
         for row in rows.deliveries:
             open_offer = self._offers.get(row.integration_id)
             if open_offer is None or open_offer.credits <= 0 or row.order_key is not None:
@@ -129,12 +88,14 @@ class HandoverClient:
             if now >= offer.until or rows.config_version > offer.config_version:
                 continue
             open_offer.credits -= 1
-            row.lease = lease = lease or uuid7()
+            born = born or Born(uuid7())
+            row.lease = born.lease
             row.due_at = rows.now + timedelta(seconds=offer.lease_seconds)
-            born.setdefault(open_offer.link, []).append(row)
-        for link in born:
-            link.uncommitted += 1
-        return born or None
+            born.deliveries.setdefault(open_offer.link, []).append(row)
+        if born is not None:
+            for link in born.deliveries:
+                link.uncommitted += 1
+        return born
 
     def is_engine_busy(self, rows: PushRows) -> bool:
         """Whether an engine that would get deliveries of this push is out of credits because it is overloaded."""
@@ -152,33 +113,52 @@ class HandoverClient:
 
     def cancel(self, rows: PushRows, born: Born) -> None:
         """Take back leases and credits: the push was not stored."""
-        for link, leased in born.items():
+        for link, leased in born.deliveries.items():
             for row in leased:
                 row.lease, row.due_at = None, rows.now
                 if (open_offer := self._offers.get(row.integration_id)) is not None and open_offer.link is link:
                     open_offer.credits += 1
-            link.pushes_ended(1)
+            link.push_ended()
 
-    def hand_over(self, stored: Sequence[tuple[PushRows, Born]]) -> None:
-        """Send the leased deliveries of these committed pushes to their engines."""
-        messages: dict[_Link, list[list[Any]]] = {}
-        for rows, born in stored:
-            for link, leased in born.items():
-                if link.is_lost:
+    def settle(self, born: Born) -> None:
+        """Note that the push was stored and concluded."""
+        for link in born.deliveries:
+            link.push_ended()
+
+    def announce(self, pushes: Iterable[tuple[PushRows, Born]]) -> None:
+        """Send the leased deliveries of these pushes, which are being written, to their engines, each once."""
+        messages: dict[Link, list[list[Any]]] = {}
+        for rows, born in pushes:
+            if not born.is_announced:
+                for link, leased in born.deliveries.items():
+                    messages.setdefault(link, []).append(_announcement(rows, born.lease, leased))
+                born.is_announced = True
+        for link, announced in messages.items():
+            link.send({"announced": announced})
+
+    def conclude(self, pushes: Iterable[tuple[Born, bool]]) -> None:
+        """Tell the engines which of these pushes were committed (True), and which were not stored."""
+        messages: dict[Link, dict[str, Any]] = {}
+        for born, is_stored in pushes:
+            for link, leased in born.deliveries.items():
+                if is_stored and (link.is_lost or not born.is_announced):
                     self._release(leased)
-                else:
-                    messages.setdefault(link, []).append(_handover_message(rows, leased))
-        for link, pushes in messages.items():
-            link.send(pushes)
-            link.pushes_ended(len(pushes))
+                elif born.is_announced:
+                    message = messages.setdefault(link, {"committed": [], "dropped": []})
+                    message["committed" if is_stored else "dropped"].append(born.lease.hex)
+        for link, message in messages.items():
+            link.send(message)
 
     def close(self) -> None:
+        self._is_closed = True
+        if self._connect_timer is not None:
+            self._connect_timer.cancel()
         for link in list(self._links.values()):
             link.close_when_done()
 
     # --- callbacks of the links ----------------------------------------------------------------------------
 
-    def on_message(self, link: _Link, message: dict[str, Any]) -> None:
+    def _on_message(self, link: Link, message: dict[str, Any]) -> None:
         if (values := message.get("offer")) is not None:
             offer = Offer(*values)
             open_offer = self._offers.get(offer.integration_id)
@@ -191,34 +171,38 @@ class HandoverClient:
             self._forget(link, None)
             link.close_when_done()
 
-    def on_lost(self, link: _Link) -> None:
+    def _on_lost(self, link: Link) -> None:
         self._links.pop(link.slot, None)
         self._forget(link, None)
+        self._connect_in(RECONNECT_SECONDS)
 
-    def _forget(self, link: _Link, integrations: list[int] | None) -> None:
+    def _forget(self, link: Link, integrations: list[int] | None) -> None:
         for key in list(self._offers) if integrations is None else integrations:
             if (open_offer := self._offers.get(key)) is not None and open_offer.link is link:
                 del self._offers[key]
 
     # --- connecting ----------------------------------------------------------------------------------------
 
-    def _connect(self, now: float) -> None:
-        self._connect_at = now + RECONNECT_SECONDS
-        if not handover.is_possible():
-            self._connect_at = float("inf")
-            return
+    def _connect_in(self, seconds: float) -> None:
+        if self._connect_timer is None and not self._is_closed:
+            self._connect_timer = self._loop.call_later(seconds, self._connect)
+
+    def _connect(self) -> None:
+        """Connect to the engines that are not connected, before the first push: it shall be born claimed."""
+        self._connect_timer = None
         for slot in range(settings.ENGINE_PROCESSES):
             if slot not in self._links and (connected := _connected(slot)) is not None:
-                link = self._links[slot] = _Link(self, slot)
-                self._loop.create_task(self._loop.create_unix_connection(partial(_identity, link), sock=connected))
+                self._links[slot] = Link(
+                    slot, connected, self._loop, on_message=self._on_message, on_lost=self._on_lost
+                )
+        if len(self._links) < settings.ENGINE_PROCESSES:
+            self._connect_in(RECONNECT_SECONDS)
 
 
-def _handover_message(rows: PushRows, leased: list[DeliveryRow]) -> list[Any]:
+def _announcement(rows: PushRows, lease: uuid.UUID, leased: list[DeliveryRow]) -> list[Any]:
     by_event: dict[uuid.UUID, list[DeliveryRow]] = {}
     for row in leased:
         by_event.setdefault(row.event_id, []).append(row)
-    lease = leased[0].lease
-    assert lease is not None
     head = [rows.config_version, time.monotonic(), rows.store_id.hex, rows.origin, rows.now.timestamp(), lease.hex]
     return [*head, _events_of(rows, by_event)]
 
@@ -255,7 +239,3 @@ def _connected(slot: int) -> socket.socket | None:
     with suppress(OSError):
         connected.close()
     return None
-
-
-def _identity(link: _Link) -> _Link:
-    return link

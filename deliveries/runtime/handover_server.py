@@ -23,21 +23,41 @@ _READ_BYTES = 256 * 1024
 STOP_WAIT = 1.0
 
 
-class Handover(NamedTuple):
-    """Deliveries with our lease. `config_version`: their store's, when committed. `since`: when sent (monotonic)."""
+@dataclass(slots=True, eq=False)
+class Handover:
+    """The deliveries of one push with our lease.
+
+    `config_version`: their store's, when they were planned. `since`: when announced (monotonic). `dispatches`: what the
+    engine has built of them, in the same order; None: nothing yet.
+    """
 
     deliveries: list[ClaimedDelivery]
     config_version: int
     since: float
+    dispatches: list[Any] | None = None
+
+
+class Received(NamedTuple):
+    """`announced`: still being written. `committed`: to be sent now. `dropped`: announced earlier, but not stored."""
+
+    announced: list[Handover]
+    committed: list[Handover]
+    dropped: list[Handover]
+
+    def __bool__(self) -> bool:
+        return bool(self.announced or self.committed or self.dropped)
 
 
 @dataclass(slots=True, eq=False)
 class _WebProcess:
-    """The connection to one web process. `credits`: by integration, how many deliveries it may still lease for us."""
+    """The connection to one web process. `credits`: by integration, how many deliveries it may still lease for us.
+    `announced`: by lease, what it is writing.
+    """
 
     connection: socket.socket
     messages: Messages = field(default_factory=Messages)
     credits: dict[int, int] = field(default_factory=dict)
+    announced: dict[str, Handover] = field(default_factory=dict)
     unsent: bytearray = field(default_factory=bytearray)
 
 
@@ -47,6 +67,8 @@ class HandoverServer:
     def __init__(self, slot: int, watch: Callable[[int], None], unwatch: Callable[[int], None]) -> None:
         self._watch, self._unwatch = watch, unwatch
         self._web_processes: dict[int, _WebProcess] = {}
+        self._has_newcomer = False
+        self._received = Received([], [], [])
         self._listener = _listen(slot) if handover.is_possible() else None
         if self._listener is not None:
             watch(self._listener.fileno())
@@ -59,24 +81,30 @@ class HandoverServer:
         """Return how many deliveries web processes may still send for this integration."""
         return sum(web.credits.get(integration_id, 0) for web in self._web_processes.values())
 
-    def receive(self) -> list[Handover]:
-        """Return what was handed over since the last call. Never waits."""
-        if self._listener is None:
-            return []
-        self._accept()
-        found: list[Handover] = []
+    def receive(self) -> Received:
+        """Return what was announced, committed and dropped since the last call. Never waits."""
+        if self._listener is not None:
+            self._accept()
         for web in list(self._web_processes.values()):
-            found += self._read(web)
-        return found
+            self._read(web)
+        received, self._received = self._received, Received([], [], [])
+        return received
+
+    def take_newcomer(self) -> bool:
+        """Return whether a web process has connected since the last call."""
+        has_newcomer, self._has_newcomer = self._has_newcomer, False
+        return has_newcomer
 
     def offer(self, offer: Offer, room: int) -> None:
         """Offer `room` deliveries, shared among the web processes. Tops up credits of which half is used."""
         share = max(1, room // max(1, len(self._web_processes)))
+        spare = room - self.outstanding(offer.integration_id)
         for web in list(self._web_processes.values()):
             left = web.credits.get(offer.integration_id, 0)
-            if left <= share // 2:
-                web.credits[offer.integration_id] = share
-                self._send(web, {"offer": offer._replace(credits=share - left)})
+            if left <= share // 2 and (more := min(share - left, spare)) > 0:
+                spare -= more
+                web.credits[offer.integration_id] = left + more
+                self._send(web, {"offer": offer._replace(credits=more)})
 
     def renew(self, offer: Offer) -> None:
         """Extend the offer without new credits."""
@@ -92,24 +120,23 @@ class HandoverServer:
             if mine:
                 self._send(web, {"close": mine})
 
-    def stop(self) -> list[Handover]:
-        """Withdraw all offers, wait briefly, and return the deliveries that were committed for this engine."""
+    def stop(self) -> Received:
+        """Withdraw all offers, wait briefly, and return the last of what web processes have sent."""
         if self._listener is None:
-            return []
+            return Received([], [], [])
         self._unwatch(self._listener.fileno())
         self._listener.close()
         for web in list(self._web_processes.values()):
             self._send(web, {"close": None})
-        found: list[Handover] = []
+        self._listener = None
         until = time.monotonic() + STOP_WAIT
         while self._web_processes and time.monotonic() < until:
             for web in list(self._web_processes.values()):
-                found += self._read(web)
+                self._read(web)
             time.sleep(0.005)
         for web in list(self._web_processes.values()):
             self._drop(web)
-        self._listener = None
-        return found
+        return self.receive()
 
     # --- connections ---------------------------------------------------------------------------------------
 
@@ -127,10 +154,10 @@ class HandoverServer:
             connection.setblocking(False)
             self._web_processes[connection.fileno()] = _WebProcess(connection)
             self._watch(connection.fileno())
+            self._has_newcomer = True
 
-    def _read(self, web: _WebProcess) -> list[Handover]:
+    def _read(self, web: _WebProcess) -> None:
         self._flush(web)
-        found: list[Handover] = []
         while web.connection.fileno() in self._web_processes:
             try:
                 data = web.connection.recv(_READ_BYTES)
@@ -142,9 +169,8 @@ class HandoverServer:
                 self._drop(web)
                 break
             try:
-                found += [
-                    handover for message in web.messages.feed(data) for handover in self._handovers_in(web, message)
-                ]
+                for message in web.messages.feed(data):
+                    self._take(web, message)
             except Exception:
                 # Deliveries that it leased for us and that we cannot read become due again when the lease ends.
                 logger.exception("a web process sent an invalid message")
@@ -152,17 +178,23 @@ class HandoverServer:
                 break
             if len(data) < _READ_BYTES:
                 break
-        return found
 
-    def _handovers_in(self, web: _WebProcess, message: dict[str, Any]) -> list[Handover]:
-        found = []
-        for push in message["handed"]:
-            handover = _parse_handover(push)
+    def _take(self, web: _WebProcess, message: dict[str, Any]) -> None:
+        for push in message.get("announced", ()):
+            lease, handover = _parse_handover(push)
+            web.announced[lease] = handover
+            self._received.announced.append(handover)
             for delivery in handover.deliveries:
                 if (left := web.credits.get(delivery.integration_id)) is not None:
                     web.credits[delivery.integration_id] = max(0, left - 1)
-            found.append(handover)
-        return found
+        for lease in message.get("committed", ()):
+            self._received.committed.append(web.announced.pop(lease))
+        for lease in message.get("dropped", ()):
+            handover = web.announced.pop(lease)
+            self._received.dropped.append(handover)
+            for delivery in handover.deliveries:
+                if (left := web.credits.get(delivery.integration_id)) is not None:
+                    web.credits[delivery.integration_id] = left + 1
 
     def _send(self, web: _WebProcess, message: dict[str, Any]) -> None:
         web.unsent += handover.packed(message)
@@ -182,6 +214,8 @@ class HandoverServer:
         descriptor = web.connection.fileno()
         if self._web_processes.pop(descriptor, None) is not None:
             self._unwatch(descriptor)
+            # If they are committed all the same, they become due again when their leases end.
+            self._received.dropped.extend(web.announced.values())
         with suppress(OSError):
             web.connection.close()
 
@@ -200,7 +234,7 @@ def _listen(slot: int) -> socket.socket | None:
     return listener
 
 
-def _parse_handover(push: list[Any]) -> Handover:
+def _parse_handover(push: list[Any]) -> tuple[str, Handover]:
     config_version, since, store, origin, now, lease, events = push
     store_id, lease_id = UUID(store), UUID(lease)
     first_sent_at = datetime.fromtimestamp(now, UTC)
@@ -231,4 +265,4 @@ def _parse_handover(push: list[Any]) -> Handover:
         for _, topic, intent, object_type, object_id, data, occurred_at, rows, *traced in events
         for key, integration_id, subscription in rows
     ]
-    return Handover(deliveries, config_version, since)
+    return lease, Handover(deliveries, config_version, since)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cache
@@ -67,9 +67,16 @@ class Backend(Protocol):
         new exist.
         """
 
-    def write_pushes(self, pushes: Sequence[WaitingPush], *, notifies: bool = False) -> list[Verdict]:
+    def write_pushes(
+        self,
+        pushes: Sequence[WaitingPush],
+        *,
+        notifies: bool = False,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> list[Verdict]:
         """Store several pushes in one transaction, each of them completely or not at all; return their verdicts.
 
+        `meanwhile` is called while the transaction runs, again if it has to be repeated; it must not raise.
         Call outside a transaction. No two pushes may share a key (`WaitingPush.keys`). Raises DatabaseError, and stores
         nothing, if one of them cannot be written at all.
         """

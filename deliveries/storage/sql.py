@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import select
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -42,11 +43,14 @@ def to_key(value: Any) -> Any:
     return uuid.UUID(value) if isinstance(value, str) else value
 
 
-def execute_prepared(query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+def execute_prepared(
+    query: str, values: Sequence[Any], *, meanwhile: Callable[[], None] | None = None
+) -> list[tuple[Any, ...]]:
     """Run a prepared statement on PostgreSQL, with server-side parameters in binary format.
 
     Uses libpq directly: the layers above it cost more than most of our statements. Placeholders are `%s` and nothing
-    else; values may be arrays of `deliveries.storage.arrays`. Raises Django's errors, as usual.
+    else; values may be arrays of `deliveries.storage.arrays`. `meanwhile` is called while the server runs the
+    statement; it must not raise. Raises Django's errors, as usual.
     """
     from psycopg.adapt import PyFormat, Transformer
 
@@ -58,7 +62,12 @@ def execute_prepared(query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]
         if _must_begin(raw):
             _checked(raw, raw.pgconn.exec_(b"BEGIN"))
         name = _name_of(raw, query, transformer.types)
-        result = _checked(raw, raw.pgconn.exec_prepared(name, parameters, transformer.formats, _BINARY))
+        if meanwhile is None:
+            answer = raw.pgconn.exec_prepared(name, parameters, transformer.formats, _BINARY)
+        else:
+            raw.pgconn.send_query_prepared(name, parameters, transformer.formats, _BINARY)
+            answer = _answer_after(raw.pgconn, meanwhile)
+        result = _checked(raw, answer)
         transformer.set_pgresult(result)
         return transformer.load_rows(0, result.ntuples, tuple)
 
@@ -71,6 +80,25 @@ def execute_plain(query: str) -> None:
         raw = connection.connection
         begin = "BEGIN;" if _must_begin(raw) else ""
         _checked(raw, raw.pgconn.exec_(f"{begin}{query}".encode()))
+
+
+def _answer_after(pgconn: Any, meanwhile: Callable[[], None]) -> Any:
+    """Call `meanwhile`, then wait for the result of the statement that was sent."""
+    is_sending = bool(pgconn.flush())
+    meanwhile()
+    poll = select.poll()
+    poll.register(pgconn.socket, select.POLLIN | (select.POLLOUT if is_sending else 0))
+    results: list[Any] = []
+    while True:
+        # Wait here: libpq's own wait would keep all other threads from running.
+        while is_sending or pgconn.is_busy():
+            poll.poll()
+            pgconn.consume_input()
+            if is_sending and not (is_sending := bool(pgconn.flush())):
+                poll.modify(pgconn.socket, select.POLLIN)
+        if (result := pgconn.get_result()) is None:
+            return results[-1]
+        results.append(result)
 
 
 def _must_begin(raw: Any) -> bool:

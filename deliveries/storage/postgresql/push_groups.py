@@ -6,7 +6,7 @@ Every row carries the number of its push. Only the rows of pushes whose precondi
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
@@ -92,7 +92,9 @@ _RECORD = (
 _PROOF = "1 / (CASE WHEN (SELECT count(*) FROM record) = (SELECT count(*) FROM written) THEN 1 ELSE 0 END)"
 
 
-def write_together(pushes: Sequence[WaitingPush], *, notifies: bool) -> list[Verdict] | None:
+def write_together(
+    pushes: Sequence[WaitingPush], *, notifies: bool, meanwhile: Callable[[], None] | None = None
+) -> list[Verdict] | None:
     """Write the pushes; return their verdicts. None: a record changed since it was read, and nothing was stored."""
     from psycopg.errors import DivisionByZero
 
@@ -108,7 +110,7 @@ def write_together(pushes: Sequence[WaitingPush], *, notifies: bool) -> list[Ver
     try:
         # A savepoint is needed only inside a transaction; otherwise the statement is its own transaction.
         with transaction.atomic() if connection.in_atomic_block else nullcontext():
-            rows = execute_prepared(query, _values(pushes))
+            rows = execute_prepared(query, _values(pushes), meanwhile=meanwhile)
     except DataError as error:
         # A changed record fails the whole statement by a division by zero: see `_PROOF`.
         if isinstance(error.__cause__, DivisionByZero):

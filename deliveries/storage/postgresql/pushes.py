@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from django.db import OperationalError
@@ -61,12 +61,18 @@ class Pushes:
         verdicts = write_together([WaitingPush(rows, idempotency)], notifies=notifies)
         raise_unless_stored(PlanIsStale() if verdicts is None else verdicts[0], rows)
 
-    def write_pushes(self, pushes: Sequence[WaitingPush], *, notifies: bool = False) -> list[Verdict]:
+    def write_pushes(
+        self,
+        pushes: Sequence[WaitingPush],
+        *,
+        notifies: bool = False,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> list[Verdict]:
         from psycopg.errors import DeadlockDetected, LockNotAvailable
 
         use_for_groups()
         try:
-            verdicts = write_together(pushes, notifies=notifies)
+            verdicts = write_together(pushes, notifies=notifies, meanwhile=meanwhile)
         except OperationalError as error:
             if not isinstance(error.__cause__, LockNotAvailable | DeadlockDetected):
                 raise

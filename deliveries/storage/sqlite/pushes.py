@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from django.db import connection, transaction
@@ -75,7 +75,13 @@ class Pushes:
         (verdict,) = self.write_pushes([WaitingPush(rows, idempotency)])
         raise_unless_stored(verdict, rows)
 
-    def write_pushes(self, pushes: Sequence[WaitingPush], *, notifies: bool = False) -> list[Verdict]:
+    def write_pushes(
+        self,
+        pushes: Sequence[WaitingPush],
+        *,
+        notifies: bool = False,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> list[Verdict]:
         """Write the pushes in one transaction. `notifies` is ignored: engines detect each commit."""
         with transaction.atomic(), connection.cursor() as cursor:
             # One writer at a time: the verdicts stay true until the commit.
@@ -86,6 +92,8 @@ class Pushes:
             cursor.executemany(_INSERT_EVENT, [cells for push in good for cells in _event_cells(push.rows)])
             cursor.executemany(_INSERT_DELIVERY, [cells for push in good for cells in _delivery_cells(push.rows)])
             failpoint("ingest.before_commit")
+            if meanwhile is not None:
+                meanwhile()
         return verdicts
 
     def existing_records(self, store_id: uuid.UUID, wanted: Collection[tuple[str, str]]) -> ExistingRecords:

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -77,20 +78,28 @@ class Web:
     def run(self, seconds: float = 0.02) -> None:
         self.loop.run_until_complete(asyncio.sleep(seconds))
 
+    def connect(self) -> None:
+        """It looks for engines once a second."""
+        self.client._connect()
+        self.run()
+
     def claim(self, push: WaitingPush) -> Any:
-        self.client._look_at = 0.0  # it looks for engines once a second
         found = self.client.claim(push.rows)
         self.run()
         return found
 
-    def push(self, subscription: Subscription) -> WaitingPush:
-        """Written, and handed over if an engine has room."""
-        push = a_push(subscription)
-        born = self.claim(push)
-        assert backend().write_pushes([push]) == [None]
+    def hand_over(self, push: WaitingPush, born: Any) -> None:
+        """The push is written and handed over, if an engine has room."""
+        announce = partial(self.client.announce, [(push.rows, born)] if born is not None else [])
+        assert backend().write_pushes([push], meanwhile=announce) == [None]
         if born is not None:
-            self.client.hand_over([(push.rows, born)])
+            self.client.conclude([(born, True)])
+            self.client.settle(born)
         self.run()
+
+    def push(self, subscription: Subscription) -> WaitingPush:
+        push = a_push(subscription)
+        self.hand_over(push, self.claim(push))
         return push
 
 
@@ -116,9 +125,22 @@ def turn(engine: DeliveryEngine) -> None:
     engine.born_claimed.update(timezone.now())
 
 
+def count_calls(monkeypatch: pytest.MonkeyPatch, target: Any, name: str) -> list[Any]:
+    """What the method is called with from here on; it works as before."""
+    calls: list[Any] = []
+    method = getattr(target, name)
+
+    def called(*args: Any) -> Any:
+        calls.append(args)
+        return method(*args)
+
+    monkeypatch.setattr(target, name, called)
+    return calls
+
+
 def open_up(engine: DeliveryEngine, web: Web, subscription: Subscription) -> None:
     """Connected, and an answer has shown that the integration works: the next push may be handed over."""
-    web.claim(a_push(subscription))
+    web.connect()
     engine.born_claimed.receive(timezone.now())
     DeliveryFactory(subscription=subscription)
     engine.cycle()
@@ -151,6 +173,91 @@ def test_a_delivery_is_sent_without_being_claimed(start_engine, web, subscriptio
     attempt = Attempt.objects.get(delivery=delivery)
     assert (attempt.number, attempt.outcome, attempt.response_status) == (1, "succeeded", 200)
     assert bytes(attempt.request_body) == request.body
+
+
+def test_its_request_is_built_while_it_is_written_and_sent_once_it_is_committed(
+    start_engine, web, subscription, receiver, monkeypatch
+):
+    engine = start_engine()
+    open_up(engine, web, subscription)
+    before = len(receiver.requests)
+    push = a_push(subscription)
+    born = web.claim(push)
+    web.client.announce([(push.rows, born)])
+    built = count_calls(monkeypatch, engine, "prepare")
+    engine._receive_handovers()
+    assert (len(built), len(engine.dispatches), len(receiver.requests)) == (1, 0, before)
+    web.hand_over(push, born)
+    turn(engine)
+    assert delivery_of(push).status == "succeeded"
+    assert (len(built), len(receiver.requests)) == (1, before + 1)
+
+
+def test_what_is_announced_and_not_stored_is_never_sent(start_engine, web, subscription, receiver):
+    Integration.objects.update(max_in_flight=8)
+    engine = start_engine()
+    open_up(engine, web, subscription)
+    before = len(receiver.requests)
+    for _ in range(20):
+        push = a_push(subscription)
+        born = web.claim(push)
+        assert born is not None, "the room of those before is free again"
+        web.client.announce([(push.rows, born)])
+        engine._receive_handovers()
+        web.client.conclude([(born, False)])
+        web.client.cancel(push.rows, born)
+        turn(engine)
+        web.run()
+    assert len(receiver.requests) == before
+
+
+def test_what_a_web_process_announced_before_it_died_is_not_sent(start_engine, web, subscription, receiver):
+    Integration.objects.update(max_in_flight=4)
+    engine = start_engine()
+    open_up(engine, web, subscription)
+    before = len(receiver.requests)
+    push = a_push(subscription)
+    web.client.announce([(push.rows, web.claim(push))])
+    engine._receive_handovers()
+    assert engine.born_claimed._in_flight_count[subscription.integration_id] == 1
+    web.client.close()  # with its push uncommitted it stays open, as a process that is stopping
+    for link in list(web.client._links.values()):
+        link._lose()
+    turn(engine)
+    assert len(receiver.requests) == before
+    assert engine.born_claimed._in_flight_count[subscription.integration_id] == 0
+
+
+def test_web_processes_that_come_later_get_their_share_of_the_room(start_engine, web, subscription, receiver):
+    Integration.objects.update(max_in_flight=8)
+    engine = start_engine()
+    open_up(engine, web, subscription)
+    other = Web()
+    other.connect()
+    turn(engine)
+    web.run()
+    other.run()
+    receiver.script(*[hang()] * 20)
+    statuses = [delivery_of(each.push(subscription)).status for _ in range(4) for each in (web, other)]
+    assert (statuses.count("sending"), statuses.count("pending")) == (4, 4)
+    other.client.close()
+    other.run()
+    other.loop.close()
+
+
+def test_more_than_the_socket_takes_follows_when_it_is_read(start_engine, web, subscription, receiver):
+    engine = start_engine()
+    open_up(engine, web, subscription)
+    before = len(receiver.requests)
+    push = a_push(subscription)
+    push.rows.events[0].data_json = '{"id": "%s"}' % ("x" * 2_000_000)
+    web.hand_over(push, web.claim(push))
+    until = time.monotonic() + 10
+    while len(receiver.requests) == before and time.monotonic() < until:
+        web.run()
+        turn(engine)
+    assert delivery_of(push).status == "succeeded"
+    assert len(receiver.requests[-1].body) > 2_000_000
 
 
 def test_it_goes_the_usual_way_before_an_engine_offers_room(start_engine, web, subscription):
@@ -205,10 +312,8 @@ def test_where_something_speaks_against_it_nothing_is_handed_over(start_engine, 
     open_up(engine, web, subscription)
     before = len(receiver.requests)
     born = web.claim(push := a_push(subscription))
-    backend().write_pushes([push])
+    web.hand_over(push, born)
     forbid(subscription)
-    web.client.hand_over([(push.rows, born)])
-    web.run()
     engine.born_claimed._updated_at -= RENEW_EVERY  # what is known of the integration is no longer fresh
     engine._receive_handovers()
     engine.born_claimed.update(timezone.now())
@@ -291,9 +396,7 @@ def test_a_stopping_engine_sends_what_was_committed_for_it_meanwhile(start_engin
     before = len(receiver.requests)
     push = a_push(subscription)
     born = web.claim(push)
-    assert backend().write_pushes([push]) == [None]
-    web.client.hand_over([(push.rows, born)])
-    web.run()
+    web.hand_over(push, born)
     web.loop.call_later(0.05, web.loop.stop)  # the engine waits for this process to close
     import threading
 
@@ -317,7 +420,7 @@ def test_what_a_dead_engine_never_got_is_due_for_the_others_at_once(start_engine
         connected.connection.close()  # as the kernel does when a process is killed
     engine.born_claimed._server._web_processes.clear()
     web.run()
-    web.client.hand_over([(push.rows, born)])
+    web.client.conclude([(born, True)])
     (row,) = web.released
     release(ids=[row.id], lease=row.lease)
     delivery = delivery_of(push)
@@ -365,7 +468,7 @@ class TestSockets:
             assert not handover.is_ours(ours)
 
     def test_messages_come_whole_however_they_are_cut(self):
-        sent = [{"close": [1]}, {"handed": ["é" * 1000]}, {"close": None}]
+        sent = [{"close": [1]}, {"announced": ["é" * 1000]}, {"close": None}]
         data = b"".join(handover.packed(message) for message in sent)
         for size in (1, 3, 1000, len(data)):
             messages = handover.Messages()
@@ -394,3 +497,20 @@ def test_rows_without_a_lease_are_handed_to_nobody(start_engine, web, subscripti
     assert web.client.claim(push.rows) is None
     assert isinstance(push.rows, PushRows)
     assert ordered.lease is None
+
+
+def test_room_that_web_processes_may_use_is_not_taken_back_while_it_fits(start_engine, web, subscription, receiver):
+    Integration.objects.update(max_in_flight=20)
+    engine = start_engine()
+    open_up(engine, web, subscription)
+    assert Reservation.objects.get().room == 10
+    claimed = {"status": "sending", "lease": uuid.uuid4(), "due_at": timezone.now() + LIFETIME, "attempt_count": 1}
+    DeliveryFactory.create_batch(6, subscription=subscription, **claimed)
+    engine.born_claimed._last_used_at[subscription.integration_id] = time.monotonic()
+    engine.born_claimed._updated_at -= RENEW_EVERY
+    engine.born_claimed.update(timezone.now())
+    web.run()
+    assert Reservation.objects.get().room == 10, "half of what is left would be 7"
+    receiver.script(*[hang()] * 10)
+    statuses = [delivery_of(web.push(subscription)).status for _ in range(12)]
+    assert (statuses.count("sending"), statuses.count("pending")) == (10, 2)

@@ -138,9 +138,7 @@ def test_it_is_handed_over_with_a_delivery_that_is_born_claimed(start_engine, we
     push.rows.trace(TRACE)
     born = web.claim(push)
     assert born is not None
-    assert backend().write_pushes([push]) == [None]
-    web.client.hand_over([(push.rows, born)])
-    web.run()
+    web.hand_over(push, born)
     turn(engine)
     assert sent(receiver)[-1] == TRACE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from queue import Empty, Queue
 
 import pytest
@@ -36,8 +36,11 @@ class Database:
         self.refused = ""
         self.error: Exception | None = None
 
-    def write_pushes(self, pushes: Sequence[WaitingPush], *, notifies: bool = False) -> list[Verdict]:
+    def write_pushes(
+        self, pushes: Sequence[WaitingPush], *, notifies: bool, meanwhile: Callable[[], None]
+    ) -> list[Verdict]:
         names = [push.rows.events[0].topic or "" for push in pushes]
+        meanwhile()
         self.has_begun.release()
         assert self.may_end.acquire(timeout=10)
         if self.error is not None:
@@ -61,8 +64,14 @@ def finished() -> Queue[list[GroupedPush]]:
 
 
 @pytest.fixture
-def commit(database: Database, finished: Queue[list[GroupedPush]]) -> Iterator[GroupCommit]:
-    made = GroupCommit(finished.put)
+def begun() -> list[list[str]]:
+    """The names of the pushes of each transaction that has begun."""
+    return []
+
+
+@pytest.fixture
+def commit(database: Database, finished: Queue[list[GroupedPush]], begun: list[list[str]]) -> Iterator[GroupCommit]:
+    made = GroupCommit(lambda pushes: begun.append(names_of(pushes)), finished.put)
     yield made
     database.may_end.release(100)
     made.stop()
@@ -72,6 +81,10 @@ def push(name: str, *records: str) -> GroupedPush:
     event = EventRow(uuid7(), name, None, "", "", "{}", timezone.now())
     rows = [RecordRow("order", record, "{}", 1, 0) for record in records]
     return GroupedPush(WaitingPush(PushRows(STORE, 1, "event", timezone.now(), False, rows, [event], [])))
+
+
+def names_of(pushes: Sequence[GroupedPush]) -> list[str]:
+    return [each.waiting.rows.events[0].topic or "" for each in pushes]
 
 
 def begin(commit: GroupCommit, database: Database, *names: str) -> None:
@@ -121,7 +134,26 @@ def test_a_transaction_has_no_more_than_so_many(commit, database, finished, monk
     assert database.groups == [["a"], ["b", "c"], ["d"]]
 
 
-def test_one_that_cannot_be_written_fails_alone(commit, database, finished):
+def test_a_transaction_says_what_it_writes_before_it_ends(commit, database, finished, begun):
+    begin(commit, database, "a", "b", "c")
+    assert begun == [["a"]]
+    database.may_end.release()
+    assert results_of(finished, 1) == {"a": None}
+    assert database.has_begun.acquire(timeout=10)
+    assert begun == [["a"], ["b", "c"]]
+
+
+def test_it_is_written_all_the_same_if_that_fails(database, finished, caplog):
+    commit = GroupCommit(lambda pushes: pushes[1], finished.put)
+    database.may_end.release()
+    commit.submit(push("a"))
+    assert results_of(finished, 1) == {"a": None}
+    assert database.groups == [["a"]]
+    assert "could not announce pushes" in caplog.text
+    commit.stop()
+
+
+def test_one_that_cannot_be_written_fails_alone(commit, database, finished, begun):
     database.refused = "c"
     begin(commit, database, "a", "b", "c", "d")
     database.may_end.release(10)
@@ -129,6 +161,7 @@ def test_one_that_cannot_be_written_fails_alone(commit, database, finished):
     assert isinstance(results.pop("c"), DatabaseError)
     assert results == dict.fromkeys("abd")
     assert database.groups == [["a"], ["b"], ["d"]]
+    assert begun == [["a"], ["b", "c", "d"], ["b"], ["c"], ["d"]]
 
 
 def test_without_a_database_each_is_told_and_the_next_ones_are_tried_again(commit, database, finished):
@@ -151,7 +184,7 @@ def test_others_that_want_to_write_get_their_turn_between_two_transactions(
     monkeypatch.setattr(group_commit, "MAX_YIELD_SECONDS", 30)
     database.has_one_writer = has_one_writer
     others = ["a push that a view answers"]
-    commit = GroupCommit(finished.put, has_other_writers=lambda: bool(others))
+    commit = GroupCommit(lambda pushes: None, finished.put, has_other_writers=lambda: bool(others))
     database.may_end.release(2)
     commit.submit(push("a"))
     assert results_of(finished, 1) == {"a": None}
