@@ -76,7 +76,7 @@ def test_it_goes_out_with_the_first_attempt_its_retry_and_a_resend(client, recei
     deliver(later=timedelta(seconds=61))
     delivery = Delivery.objects.get()
     response = client.post(f"deliveries/dlv_{delivery.id.hex}/resolve", {"action": "retry"})
-    assert response.status_code in (200, 202), response.content
+    assert response.status_code == 200, response.content
     deliver(later=timedelta(seconds=62))
     assert sent(receiver) == [TRACE, TRACE, TRACE]
 
@@ -144,5 +144,5 @@ def test_it_is_handed_over_with_a_delivery_that_is_born_claimed(start_engine, we
 
 
 def test_what_comes_at_a_source_keeps_it_too(sender):  # noqa: F811
-    assert sender("github").send(traceparent=TRACE).status_code in (200, 202)
+    assert sender("github").send(traceparent=TRACE).status_code == 202
     assert Event.objects.get().traceparent == TRACE

@@ -34,13 +34,17 @@ TOPICS = {
 }  # fmt: skip
 
 
+#: What these vendors take for an answer; all others get 202.
+STATUSES = dict.fromkeys(["stripe", "shopify", "slack", "twilio", "mailchimp", "notification", "turn"], 200)
+
+
 @every_kind
 def test_what_is_proven_becomes_an_event_that_names_its_source(sender, store, kind):
     source = sender(kind)
 
     response = source.send()
 
-    assert response.status_code in (200, 202), response.content
+    assert response.status_code == STATUSES.get(kind, 202), response.content
     event = Event.objects.get()
     assert (event.topic, event.origin) == (TOPICS[kind], "source")
     assert event.intent == ("order_pizza" if kind == "flat" else None)
@@ -341,7 +345,7 @@ class TestRules:
         assert source.send(source.sample(body=b'{"a":"' + b"x" * 1_000 + b'"}')).status_code == 413
         bomb = gzip.compress(b'{"a":"' + b"x" * 1_000_000 + b'"}')
         response = source.send(source.sample(body=bomb[:1_000]), **{"content-encoding": "gzip"})
-        assert response.status_code in (400, 413)
+        assert response.status_code == 413
         small_bomb = gzip.compress(b"0" * 100_000)
         assert source.send(source.sample(body=small_bomb), **{"content-encoding": "gzip"}).status_code == 413
         assert source.send(source.sample(body=b"x"), **{"content-encoding": "br"}).status_code == 415
@@ -406,7 +410,7 @@ class TestRules:
             "slack": slack_signed(source.secret, body),
         }[kind]
         response = source.send(source.sample(body=body, headers={"content-type": "application/json", **signed}))
-        assert response.status_code in (200, 202)
+        assert response.status_code == STATUSES.get(kind, 202)
         assert source.requests()[0]["verdict"] == "ignored"
         assert not Event.objects.exists()
 
