@@ -35,6 +35,8 @@ from django.db import connection
 
 from deliveries.runtime.registry import host_name
 
+#: Of the messages, and part of the address: while an upgrade runs, old and new processes do not connect to each other.
+VERSION = 2
 _LENGTH = struct.Struct("!I")
 _PEER = struct.Struct("3i")  # Linux's struct ucred: pid, uid, gid
 #: Largest message in bytes that is accepted; larger than any that is sent.
@@ -66,7 +68,7 @@ def address(slot: int) -> bytes:
     """Return the address of the engine in this slot of this host: an abstract socket, which needs no shared folder."""
     database = connection.settings_dict
     key = f"{settings.SECRET_KEY}\n{database['HOST']}:{database['PORT']}/{database['NAME']}\n{host_name()}"
-    return b"\0hookdesk/%b/%d" % (hashlib.sha256(key.encode()).hexdigest()[:32].encode(), slot)
+    return b"\0hookdesk/%d/%b/%d" % (VERSION, hashlib.sha256(key.encode()).hexdigest()[:32].encode(), slot)
 
 
 def is_ours(connected: socket.socket) -> bool:
