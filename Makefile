@@ -9,7 +9,7 @@ PYTHON := $(VENV)/bin/python
 help:
 	@echo "make demo     the main job in one command: push, fail, fix, resend"
 	@echo "make test     the tests (SQLite; PostgreSQL, Redis and a browser where they are found)"
-	@echo "make coverage the same, and prints the lines and branches that nothing ran"
+	@echo "make coverage the same, and prints what nothing ran also where there is no PostgreSQL"
 	@echo "make run      migrate, then web and worker in the foreground (PORT=8000)"
 	@echo "make check    lint, types, architecture, migrations, deployment, translations, documentation, advisories"
 	@echo "make bench    benchmarks"

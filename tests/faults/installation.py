@@ -137,6 +137,18 @@ class Installation:
         now = "now()" if self.is_postgresql else "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
         self.execute(f"UPDATE deliveries_delivery SET due_at = {now} WHERE status = 'sending'")
 
+    def let_leases_before_run_out(self, engine: int, *, seconds: int) -> None:
+        """Those of engines that ended before this one (a process id) started; `seconds`: how long leases are."""
+        if self.is_postgresql:
+            now, end = "now()", f"started_at + interval '{seconds} seconds'"
+        else:
+            now, end = (
+                f"strftime('%Y-%m-%d %H:%M:%f000', {moment})"
+                for moment in ("'now'", f"started_at, '+{seconds} seconds'")
+            )
+        ends = f"(SELECT {end} FROM deliveries_engine WHERE pid = {int(engine)})"
+        self.execute(f"UPDATE deliveries_delivery SET due_at = {now} WHERE status = 'sending' AND due_at < {ends}")
+
     def open_deliveries(self) -> int:
         return int(self.value("SELECT count(*) FROM deliveries_delivery WHERE due_at IS NOT NULL"))
 

@@ -93,12 +93,13 @@ def test_a_poison_message_is_dead_lettered_and_nothing_that_was_in_flight_with_i
     after = publish(host, *range(6, 12))
     for _ in range(40):
         (engine,) = installation.wait_for_engines(timeout=60)
+        # One that started and died since the last look has left leases too.
+        installation.let_leases_before_run_out(engine, seconds=35)
         wait_until(
             lambda pid=engine: not is_running(pid) or is_quiet(installation), timeout=30, what="it dies, or ends"
         )
         if is_quiet(installation):
             break
-        installation.let_leases_run_out()
     installation.wait_until_drained(timeout=60)
     killers = installation.rows("SELECT event_id, crash_count FROM deliveries_delivery WHERE status = 'failed'")
     assert len(killers) == 1, installation.summary()
