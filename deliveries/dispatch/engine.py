@@ -20,7 +20,7 @@ from deliveries.dispatch.poison import hold_back
 from deliveries.dispatch.sending import Prepared, Sender
 from deliveries.dispatch.types import LEASE_GRACE, AttemptResult, ClaimedDelivery, Transition
 from deliveries.maintenance.cascade import without_deleted
-from deliveries.maintenance.periodic import run_periodic
+from deliveries.maintenance.periodic import run_in_turn
 from deliveries.models import Engine
 from deliveries.results.attempts import abandon_in_flight, release_unsent, write_interrupted
 from deliveries.results.record import record, record_alone, record_results, retry_missing_keys
@@ -253,7 +253,7 @@ class DeliveryEngine(Sender):
             logger.warning("another process has taken slot %s: stopping this engine", self.slot)
             self.is_draining = True
         try:
-            run_periodic(timezone.now())
+            run_in_turn(timezone.now())
         except (OperationalError, InterfaceError):
             raise
         except Exception:

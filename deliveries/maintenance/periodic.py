@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from deliveries.maintenance import cascade
 from deliveries.models import Delivery, Event
 from deliveries.operational.publishing import publish_noted
 from deliveries.recipes.applying import queue_recipes
+from deliveries.runtime.registry import last_periodic
 from deliveries.search.queueing import queue_indexing
 from integrations.foundation.identifiers import uuid7
 from integrations.foundation.languages import staff_language
@@ -29,7 +31,18 @@ logger = logging.getLogger("hookdesk.engine")
 DISABLE_AFTER = timedelta(days=5)
 SWEEP_EVERY = timedelta(seconds=30)
 
+#: An engine leaves the jobs to another of its host that ran them so many seconds ago, a little less than a heartbeat.
+LEFT_TO_OTHERS = 4.0
+
 _swept_at: datetime | None = None
+
+
+def run_in_turn(now: datetime) -> None:
+    """Run the jobs unless another engine of this host has just run them: once per heartbeat is enough for a host."""
+    moment = time.monotonic()
+    if _swept_at is None or moment >= last_periodic.get() + LEFT_TO_OTHERS:
+        last_periodic.set(moment)
+        run_periodic(now)
 
 
 def run_periodic(now: datetime) -> None:

@@ -73,6 +73,8 @@ class SharedTime:
 stopping = StopFlag()
 #: When an engine of this host last wrote a heartbeat; the supervisor watches it.
 last_heartbeat = SharedTime()
+#: When an engine of this host last ran the periodic jobs.
+last_periodic = SharedTime()
 
 
 def _ignore() -> None:
