@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.measured import measuring
 from tests.migrated import sqlite_copy
 from tests.services import POSTGRESQL_URL, own_database
 
@@ -30,6 +31,7 @@ class Site:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {
             "PATH": os.environ["PATH"],
+            **measuring(),
             "ENV_FILE": os.devnull,
             "SECRET_KEY": "a-secret-key-for-tests-that-is-long-enough-for-the-checks",
             "ENCRYPTION_KEYS": "a-passphrase-for-the-tests",

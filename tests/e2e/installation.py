@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from config.server.tcp_ports import is_port_free
+from tests.measured import measuring
 from tests.processes import children_of, command_of, descendants_of, eventually, name_of, started_at
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -149,7 +150,7 @@ class Installation:
     def manage(self, *arguments: str) -> str:
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
-            cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False,
+            cwd=ROOT, env={**self.environment, **measuring()}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout

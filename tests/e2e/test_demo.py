@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 from tests.e2e.installation import ROOT
+from tests.measured import measuring
 
 
 def test_the_demo_fails_is_fixed_and_succeeds(tmp_path: Path) -> None:
-    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "HOOKDESK_DEMO_ROOT": str(tmp_path / "demo")}
+    own = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "HOOKDESK_DEMO_ROOT": str(tmp_path / "demo")}
+    environment = {**own, **measuring()}
     done = subprocess.run(
         [sys.executable, "manage.py", "demo", "--once"],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120,
