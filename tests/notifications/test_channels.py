@@ -1,12 +1,9 @@
-"""SMS and e-mail: one per incident, recipient and window; whatever Twilio does, deliveries never notice."""
+"""SMS and e-mail: one per incident, recipient and window."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import time, timedelta
 from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 from django.core import mail
@@ -14,62 +11,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from deliveries.hooks import DeliveryChange
-from deliveries.models import Delivery, FailureGroup
 from notifications import routing, tasks
 from notifications.channels import ChannelError, provider_for
-from notifications.channels import sms as sms_module
 from notifications.models import Channel, ChannelMessage, Notification
 from notifications.outbox import prune_messages, send_test, send_waiting
 from notifications.services import on_announced, on_groups_resolved, on_settled
-from tests.factories import DeliveryFactory, FailureGroupFactory, IntegrationFactory, StoreFactory, SubscriptionFactory
-from tests.receiver import Receiver, answer, hang, reset
+from tests.factories import DeliveryFactory, IntegrationFactory, StoreFactory
+from tests.notifications.incidents import MINUTE, NOW, fail, failing, sent_sms, sms_channel
+from tests.receiver import Receiver, hang
 
-pytestmark = pytest.mark.django_db
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-TAKEN = answer(201, json.dumps({"sid": "SM1", "status": "queued"}).encode())
-
-
-@pytest.fixture(autouse=True)
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was handed to the task queue."""
-    tasks_asked: list[str] = []
-    monkeypatch.setattr("django_q.tasks.async_task", lambda name, *_: tasks_asked.append(name))
-    return tasks_asked
-
-
-@pytest.fixture
-def twilio(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    """A stub of Twilio's API on a real socket."""
-    monkeypatch.setattr(sms_module, "TIMEOUT", 0.5)
-    with Receiver() as receiver:
-        receiver.script(TAKEN)
-        settings.TWILIO_BASE_URL = receiver.url("")
-        settings.PUBLIC_URL = "https://desk.example"
-        yield receiver
-
-
-def sms_channel(**values: Any) -> Channel:
-    base = {"name": "on call", "kind": "sms", "recipients": ["+15550100"], "sender": "+15550199"}
-    return Channel.objects.create(**base | {"account_sid": "AC123", "auth_token": "twilio-secret"} | values)
-
-
-def failing(integration: Any = None) -> tuple[Delivery, FailureGroup]:
-    group = FailureGroupFactory(**({"integration": integration} if integration else {}))
-    subscription = SubscriptionFactory(integration=group.integration)
-    return DeliveryFactory(subscription=subscription, status="failed", failure_group=group), group
-
-
-def fail(delivery: Delivery, group: FailureGroup, now: datetime = NOW, message: str = "out of paper") -> None:
-    settled = DeliveryChange(
-        delivery.id, delivery.store_id, delivery.integration_id, "failed", message, group.id, message
-    )
-    on_settled([settled], now)
-
-
-def sent_sms(twilio: Receiver) -> list[dict[str, str]]:
-    return [{key: values[0] for key, values in parse_qs(request.body.decode()).items()} for request in twilio.requests]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("asked")]
 
 
 def test_an_incident_becomes_one_sms_by_the_vendors_own_package(twilio: Receiver) -> None:
@@ -234,92 +185,7 @@ def test_an_incident_costs_a_few_statements_and_no_network_however_many_recipien
     assert twilio.connections == 0
 
 
-# --- Twilio down, slow, refusing --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("fault", [hang(), reset(), answer(503, b"<html>busy</html>"), answer(429, b"{}")])
-def test_a_broken_twilio_touches_no_delivery_and_is_tried_again(twilio: Receiver, fault: Any) -> None:
-    sms_channel()
-    twilio.script(fault)
-    delivery, group = failing()
-    fail(delivery, group)
-    before = Delivery.objects.filter(pk=delivery.pk).values().get()
-    send_waiting(NOW)
-    message = ChannelMessage.objects.get()
-    assert (message.status, message.attempts) == ("waiting", 1)
-    assert message.error == Channel.objects.get().last_error != ""
-    assert Delivery.objects.filter(pk=delivery.pk).values().get() == before
-    assert Notification.objects.get().status == "open"
-
-    twilio.script(TAKEN)
-    assert send_waiting(NOW + timedelta(seconds=30)).sent == 0
-    assert send_waiting(NOW + MINUTE).sent == 1
-    assert Channel.objects.get().last_error == ""
-
-
-def test_after_three_tries_it_is_given_up_and_the_channel_shows_why(twilio: Receiver) -> None:
-    sms_channel()
-    twilio.script(answer(500, b'{"message":"our fault","code":20500}'))
-    fail(*failing())
-    for minutes in (0, 1, 6, 60):
-        send_waiting(NOW + minutes * MINUTE)
-    message = ChannelMessage.objects.get()
-    assert (message.status, message.attempts, len(twilio.requests)) == ("failed", 3, 3)
-    assert "our fault" in Channel.objects.get().last_error
-
-
-def test_what_twilio_refuses_is_not_tried_again(twilio: Receiver) -> None:
-    sms_channel(recipients=["+15550100", "+15550101"])
-    refusal = answer(400, b'{"message":"The To number is not valid","code":21211,"status":400}')
-    twilio.script(refusal, TAKEN)
-    fail(*failing())
-    count = send_waiting(NOW)
-    assert (count.sent, count.failed) == (1, 1)
-    failed = ChannelMessage.objects.get(status="failed")
-    assert "The To number is not valid" in failed.error
-    assert "twilio-secret" not in failed.error
-
-
-def test_a_slow_channel_does_not_keep_the_others_waiting(twilio: Receiver) -> None:
-    sms_channel(recipients=[f"+1555010{number}" for number in range(10)])
-    Channel.objects.create(name="mail", kind="email", recipients=["ops@example.com"])
-    twilio.script(hang())
-    fail(*failing())
-    assert send_waiting(NOW).sent == 1
-    assert len(mail.outbox) == 1
-    assert len(twilio.requests) == 1
-
-
-def test_of_two_workers_one_sends(twilio: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    from notifications import outbox as delivery_module
-
-    sms_channel()
-    fail(*failing())
-    look = delivery_module.due_messages
-
-    def look_then_lose(*args: Any) -> list[ChannelMessage]:
-        found = look(*args)
-        ChannelMessage.objects.update(status="sending", send_after=NOW + 5 * MINUTE)
-        return found
-
-    monkeypatch.setattr(delivery_module, "due_messages", look_then_lose)
-    assert send_waiting(NOW).sent == 0
-    assert twilio.requests == []
-
-
-def test_what_was_being_sent_when_its_worker_died_is_not_sent_twice(twilio: Receiver) -> None:
-    sms_channel()
-    fail(*failing())
-    ChannelMessage.objects.update(status="sending", send_after=NOW)
-    send_waiting(NOW + MINUTE)
-    message = ChannelMessage.objects.get()
-    assert (message.status, twilio.requests) == ("failed", [])
-    assert "may have arrived" in message.error
-
-
 # --- providers ----------------------------------------------------------------------------------------------------
-
-
 def test_an_e_mail_goes_out_by_djangos_mail(settings: Any) -> None:
     settings.DEFAULT_FROM_EMAIL = "hookdesk@example.com"
     Channel.objects.create(name="mail", kind="email", recipients=["ops@example.com"])
@@ -377,8 +243,6 @@ def test_an_unknown_kind_is_a_permanent_error() -> None:
 
 
 # --- tasks --------------------------------------------------------------------------------------------------------
-
-
 def test_the_task_says_what_it_did(twilio: Receiver) -> None:
     assert tasks.send_waiting() == "0 sent, 0 failed, 0 dropped"
 

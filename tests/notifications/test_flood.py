@@ -14,11 +14,10 @@ from notifications.outbox import send_waiting
 from notifications.services import on_announced, on_settled
 from notifications.texts import harmless
 from tests.factories import DeliveryFactory, StoreFactory
-from tests.notifications.test_channels import NOW, fail, failing, sent_sms, sms_channel, twilio
+from tests.notifications.incidents import NOW, fail, failing, sent_sms, sms_channel
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
-__all__ = ["twilio"]
 SECOND = timedelta(seconds=1)
 
 

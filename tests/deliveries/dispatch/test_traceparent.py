@@ -14,16 +14,8 @@ from deliveries.storage.rows.pushes import RecordsExist
 from integrations.foundation.trace_context import read_traceparent
 from tests.api_client import ApiClient
 from tests.deliveries.api.test_direct import know
-from tests.deliveries.dispatch.test_born_claimed import (  # noqa: F401 - fixtures
-    host,
-    open_up,
-    start_engine,
-    subscription,
-    turn,
-    web,
-)
-from tests.deliveries.sources.conftest import sender, store  # noqa: F401 - fixtures
-from tests.deliveries.storage.test_push_groups import a_push
+from tests.deliveries.dispatch.handing_over import open_up, turn
+from tests.deliveries.storage.pushes import a_push
 from tests.factories import IntegrationFactory, SubscriptionFactory
 from tests.receiver import answer
 
@@ -130,8 +122,8 @@ class TestTheWebServersOwnWay:
         assert Event.objects.get(topic="order.updated").traceparent == TRACE
 
 
-@pytest.mark.django_db
-def test_it_is_handed_over_with_a_delivery_that_is_born_claimed(start_engine, web, subscription, receiver):  # noqa: F811
+@pytest.mark.usefixtures("host")
+def test_it_is_handed_over_with_a_delivery_that_is_born_claimed(start_engine, web, subscription, receiver):
     engine = start_engine()
     open_up(engine, web, subscription)
     push = a_push(subscription)
@@ -141,8 +133,3 @@ def test_it_is_handed_over_with_a_delivery_that_is_born_claimed(start_engine, we
     web.hand_over(push, born)
     turn(engine)
     assert sent(receiver)[-1] == TRACE
-
-
-def test_what_comes_at_a_source_keeps_it_too(sender):  # noqa: F811
-    assert sender("github").send(traceparent=TRACE).status_code == 202
-    assert Event.objects.get().traceparent == TRACE

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
 import time_machine
-from django.db import OperationalError, connections
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
-from deliveries.maintenance.retention import prune
-from deliveries.models import Delivery, Event, Record, SourceEvent, SourceKey, SourceRequest
+from deliveries.models import Delivery, Event, SourceKey, SourceRequest
 from deliveries.sources import requests
 from integrations.models import Source
 from integrations.sources import SOURCE_KINDS
@@ -32,8 +30,6 @@ TOPICS = {
     "twilio": "message.received", "mailchimp": "subscribe", "notification": "user.created", "turn": "message.received",
     "xml": "order.created", "flat": None, "hub": "shipment.created",
 }  # fmt: skip
-
-
 #: What these vendors take for an answer; all others get 202.
 STATUSES = dict.fromkeys(["stripe", "shopify", "slack", "twilio", "mailchimp", "notification", "turn"], 200)
 
@@ -157,170 +153,6 @@ def test_a_new_secret_proves_at_once_and_the_old_one_for_a_day(sender, store):
         assert source.send(source.sample("k3")).status_code == 202
         source.secret = old
         assert source.send(source.sample("k4")).status_code == 401
-
-
-@pytest.mark.postgresql
-@pytest.mark.django_db(transaction=True)
-def test_the_same_request_many_times_at_once_is_stored_once(sender):
-    source = sender("github")
-    request = source.sample()
-    answers = []
-
-    def send():
-        answers.append(source.send(request))
-        connections.close_all()
-
-    threads = [threading.Thread(target=send) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(answer.json()["accepted"] for answer in answers) == [0] * 19 + [1]
-    assert Event.objects.count() == SourceKey.objects.count() == 1
-    assert source.shown()["counts"] == {"accepted": 1, "duplicate": 19, "rejected": 0, "ignored": 0}
-
-
-@pytest.mark.postgresql
-@pytest.mark.django_db(transaction=True)
-def test_one_record_from_many_requests_at_once_loses_nothing(sender):
-    source = sender("hub")
-    statuses = []
-
-    def send(number):
-        body = json.dumps({"orders": [{"id": 1, f"field{number}": number}]}).encode()
-        statuses.append(source.send(source.sample(body=body)).status_code)
-        connections.close_all()
-
-    threads = [threading.Thread(target=send, args=(number,)) for number in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert statuses == [202] * 20
-    assert len(Record.objects.get().data) == 21
-
-
-def test_the_vendors_id_is_remembered_for_72_hours_at_least(sender):
-    source = sender("github")
-    request = source.sample()
-    source.send(request)
-    with time_machine.travel(timezone.now() + timedelta(hours=71)):
-        prune(before=timezone.now() - timedelta(days=90))
-        source.send(request)
-        assert Event.objects.count() == 1
-    with time_machine.travel(timezone.now() + timedelta(hours=73)):
-        prune(before=timezone.now() - timedelta(days=90))
-        assert not SourceKey.objects.exists()
-
-
-def test_pruning_an_event_forgets_which_source_it_came_from(sender):
-    sender("github").send()
-    with time_machine.travel(timezone.now() + timedelta(days=100)):
-        prune(before=timezone.now() - timedelta(days=90))
-    assert not Event.objects.exists()
-    assert not SourceEvent.objects.exists()
-
-
-def test_objects_are_merged_into_records_as_by_a_push(sender):
-    source = sender("hub")
-    for body in ({"shipments": [{"id": "1", "status": "ready"}]}, {"shipments": [{"id": 1, "tracking": "T"}]}):
-        assert source.send(source.sample(body=json.dumps(body).encode())).status_code == 202
-    assert Record.objects.get().data == {"id": 1, "status": "ready", "tracking": "T"}
-    assert list(Event.objects.order_by("id").values_list("topic", flat=True)) == [
-        "shipment.created",
-        "shipment.updated",
-    ]
-
-
-def test_an_earlier_state_of_a_record_may_come_back(sender):
-    source = sender("hub")
-    for status in ("ready", "sent", "ready"):
-        source.send(source.sample(body=json.dumps({"shipments": [{"id": "1", "status": status}]}).encode()))
-    assert Record.objects.get().data["status"] == "ready"
-    assert [kept["verdict"] for kept in source.requests()] == ["accepted"] * 3
-
-
-def test_of_a_batch_only_what_is_new_is_stored(sender):
-    source = sender("cloudevents")
-
-    def batch(*ids):
-        events = [{"specversion": "1.0", "type": "a.b", "source": "/s", "id": each, "data": {}} for each in ids]
-        headers = {**source.sample().headers, "content-type": "application/cloudevents-batch+json"}
-        return source.send(source.sample(body=json.dumps(events).encode(), headers=headers)).json()
-
-    assert batch("1", "2", "2")["accepted"] == 2
-    assert batch("2", "3")["accepted"] == 1
-    assert batch("1", "2", "3") == {"accepted": 0, "events": []}
-
-
-class TestMapping:
-    def test_each_field_may_say_where_it_is(self, sender):
-        mapping = {
-            "topic": "concat('shop.', headers.\"x-event\")", "object_type": "'basket'", "object_id": "body.basket.no",
-            "data": "{no: body.basket.no, from: query.shop}", "dedupe": "body.basket.no",
-        }  # fmt: skip
-        source = sender("generic", mapping=mapping, options={"proof": "none"})
-        request = source.sample(
-            url=source.address + "?shop=eu", query={"shop": "eu"}, body=b'{"basket":{"no":7},"noise":1}',
-            headers={"content-type": "application/json", "x-event": "filled"},
-        )  # fmt: skip
-        assert source.send(request).status_code == 202
-        event = Event.objects.get()
-        assert (event.topic, event.object_type, event.object_id) == ("shop.filled", "basket", "7")
-        assert event.data == {"no": 7, "from": "eu"}
-        noisier = source.sample(url=request.url, body=b'{"basket":{"no":7},"noise":2}', headers=request.headers)
-        assert source.send(noisier).json()["accepted"] == 0
-
-    def test_a_null_asks_for_the_default_and_false_for_no_memory(self, sender):
-        mapping = {"topic": "body.nothing", "dedupe": "`false`"}
-        source = sender("generic", mapping=mapping, options={"proof": "none"})
-        for _ in range(2):
-            assert source.send().status_code == 202
-        assert list(Event.objects.values_list("topic", flat=True)) == ["order.created"] * 2
-
-    def test_an_intent_takes_the_place_of_the_default_topic(self, sender):
-        source = sender("generic", mapping={"intent": "body.type"}, options={"proof": "none"})
-        source.send()
-        assert Event.objects.values_list("topic", "intent").get() == (None, "order.created")
-
-    def test_an_event_can_be_kept_as_a_record(self, sender):
-        source = sender("stripe", mode="record")
-        source.send()
-        assert Record.objects.values_list("type", "external_id").get() == ("customer", "cus_NffrFeUfNV2Hib")
-        assert Event.objects.get().topic == "customer.created"
-
-    @pytest.mark.parametrize(
-        ("mapping", "mode", "words"),
-        [
-            ({"topic": "body"}, "event", "topic must give a text"),
-            ({"topic": "'no topic!'"}, "event", "not valid"),
-            ({"data": "body.id"}, "event", "data must be an object"),
-            ({"data": "body.id"}, "record", "Only an object"),
-            ({"object_id": "''", "object_type": "'order'"}, "record", "1 to 255"),
-            ({"object_type": "'No Type'"}, "record", "lower-case"),
-            ({"topic": "to_number(body.type).x.sort(@)"}, "event", "cannot be evaluated"),
-        ],
-        ids=range(7),
-    )
-    def test_a_mapping_that_does_not_fit_is_400_and_says_where(self, sender, mapping, mode, words):
-        source = sender("generic", mapping=mapping, mode=mode, options={"proof": "none"})
-        response = source.send()
-        assert response.status_code == 400
-        assert words in only_error(response)["message"]
-        assert words in source.requests()[0]["reason"]
-        assert not Event.objects.exists()
-
-    def test_a_mapping_that_costs_too_much_is_refused_in_bounded_time(self, sender):
-        dear = "length(body.*[].map(&sort(@), [body.*[], body.*[], body.*[], body.*[]]))"
-        body = json.dumps({"id": "1", **{f"k{number}": list(range(2_000, 0, -1)) for number in range(60)}}).encode()
-        source = sender("generic", mapping={"topic": dear}, options={"proof": "none"})
-        response = source.send(source.sample(body=body))
-        assert response.status_code == 400
-
-    def test_credentials_never_get_into_an_event(self, sender):
-        source = sender("hub", mapping={"data": "{id: 'x', all: headers, q: query}"}, mode="event")
-        source.send()
-        assert source.secret not in json.dumps(Event.objects.get().data)
 
 
 class TestRules:

@@ -10,20 +10,11 @@ import pytest
 
 from deliveries.models import Delivery, Engine, Event, IdempotencyKey, Record, Reservation
 from deliveries.storage import Backend, backend
-from deliveries.storage.rows.pushes import (
-    DeliveryRow,
-    EventRow,
-    IdempotencyRecord,
-    PlanIsStale,
-    PushRows,
-    RecordRow,
-    RecordsExist,
-    WaitingPush,
-)
+from deliveries.storage.rows.pushes import PlanIsStale, RecordsExist, WaitingPush
 from integrations.foundation.identifiers import uuid7
-from integrations.models import Store
 from subscriptions.models import Subscription
-from tests.deliveries.storage.test_conformance import NOW
+from tests.deliveries.storage.pushes import a_push
+from tests.deliveries.storage.queued import NOW
 from tests.factories import DeliveryFactory, RecordFactory, SubscriptionFactory
 
 pytestmark = pytest.mark.django_db
@@ -38,26 +29,6 @@ def storage() -> Backend:
 def subscription() -> Subscription:
     made: Subscription = SubscriptionFactory()
     return made
-
-
-def a_push(
-    subscription: Subscription,
-    object_id: str = "",
-    *,
-    key: str | None = None,
-    read_version: int = 0,
-    lease: uuid.UUID | None = None,
-) -> WaitingPush:
-    """One event with one delivery; with an `object_id`, of a record that is written too."""
-    store = Store.objects.get(id=subscription.store_id)
-    event = EventRow(uuid7(), "order.created", None, "order", object_id, '{"n":"é"}', NOW)
-    due = NOW + timedelta(seconds=60) if lease else NOW
-    delivery = DeliveryRow(
-        uuid7(), event.id, subscription.integration_id, subscription.id, "order.created", None, due, lease
-    )
-    records = [RecordRow("order", object_id, event.data_json, read_version + 1, read_version)] if object_id else []
-    rows = PushRows(store.id, store.config_version, "push", NOW, False, records, [event], [delivery])
-    return WaitingPush(rows, None if key is None else IdempotencyRecord(key, "hash", {"n": object_id}))
 
 
 def stored() -> set[uuid.UUID]:

@@ -12,11 +12,6 @@ pytestmark = pytest.mark.django_db
 NOTHING = dict.fromkeys(KINDS)
 
 
-@pytest.fixture
-def client() -> ApiClient:
-    return ApiClient()
-
-
 def test_without_a_rule_of_its_own_a_store_has_the_defaults(client: ApiClient, settings) -> None:
     settings.RETENTION_DAYS = 60
     defaults = {"successes": 60, "failures": 60, "records": None, "notifications": 60, "audit": None}

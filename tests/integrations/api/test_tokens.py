@@ -15,11 +15,6 @@ from tests.factories import AccessTokenFactory
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def client() -> ApiClient:
-    return ApiClient()
-
-
 def test_a_new_token_is_shown_once_and_works(client: ApiClient) -> None:
     response = client.post("tokens", {"name": "CI", "scopes": ["push"], "expires_at": "2100-01-31T08:00:00Z"})
 

@@ -43,11 +43,6 @@ def service() -> Iterator[Receiver]:
         yield receiver
 
 
-@pytest.fixture
-def client() -> ApiClient:
-    return ApiClient()
-
-
 def as_json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Any:
     return answer(status, json.dumps(value).encode(), headers)
 

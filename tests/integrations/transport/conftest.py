@@ -18,6 +18,9 @@ from tests.receiver import Receiver
 LOOPBACK = AddressPolicy(parse_allow("127.0.0.0/8,::1/128"))
 PUBLIC_ONLY = AddressPolicy()
 TRANSPORTS: dict[str, Callable[..., Transport]] = {"requests": RequestsTransport, "curl": CurlTransport}
+DEADLINE = 0.3
+#: What goes on without an end has ended by then, also on a machine that is busy with other things.
+LATEST = DEADLINE + 20
 
 
 @pytest.fixture

@@ -15,11 +15,6 @@ pytestmark = pytest.mark.django_db
 SCHEMA = {"type": "object", "properties": {"id": {"$ref": "#/$defs/id"}}, "$defs": {"id": {"pattern": "^[0-9]+$"}}}
 
 
-@pytest.fixture
-def client() -> ApiClient:
-    return ApiClient()
-
-
 def test_a_topic_is_described_changed_and_deleted(client: ApiClient) -> None:
     given = {"name": "order.paid", "description": "Paid.", "schema": SCHEMA, "condition": "new.status == 'paid'"}
 
