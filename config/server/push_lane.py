@@ -42,8 +42,9 @@ _READ = direct.READ.union(_ENVELOPE)
 _UNUSUAL = frozenset({b"x-hookdesk-hops", b"content-encoding"})
 #: Most kinds of requests whose response headers are cached.
 _MAX_HEADS = 500
-#: Most seconds by which a push is delayed while the engine that would send it is overloaded.
-MAX_DELAY_SECONDS = 0.1
+#: Most seconds by which a push is delayed while the engine that would send it is overloaded: for itself, for each of
+#: its deliveries, and in all.
+DELAY_SECONDS, DELAY_PER_DELIVERY, MAX_DELAY_SECONDS = 0.1, 0.01, 0.3
 
 _Envelope = tuple[bytes | None, ...]
 
@@ -121,9 +122,11 @@ class PushLane:
     def _delay(self, push: DirectPush, request: Request) -> None:
         """Delay the push: backpressure slows a sender down to what can be delivered, instead of building a backlog."""
         loop = self._connections.loop
+        deliveries = len(push.waiting.rows.deliveries)
+        delay = min(DELAY_SECONDS + DELAY_PER_DELIVERY * deliveries, MAX_DELAY_SECONDS)
         if self._release_timer is None:
-            self._release_timer = loop.call_later(MAX_DELAY_SECONDS, self._release_expired)
-        self._delayed.append((loop.time() + MAX_DELAY_SECONDS, push, request))
+            self._release_timer = loop.call_later(delay, self._release_expired)
+        self._delayed.append((loop.time() + delay, push, request))
 
     def _resume(self) -> None:
         """Submit delayed pushes in order of arrival, as far as the new credits suffice."""

@@ -11,7 +11,16 @@ from datetime import datetime
 from django.db import InterfaceError, OperationalError
 
 from deliveries.dispatch.pacing import Pacer
-from deliveries.dispatch.reservations import LIFETIME, RENEW_EVERY, SAFETY, UNUSED_AFTER, Reserved, reserve
+from deliveries.dispatch.reservations import (
+    LIFETIME,
+    MAX_ROOM,
+    MIN_ROOM,
+    RENEW_EVERY,
+    SAFETY,
+    UNUSED_AFTER,
+    Reserved,
+    reserve,
+)
 from deliveries.dispatch.types import ClaimedDelivery
 from deliveries.models import Engine
 from deliveries.runtime.handover import Offer
@@ -136,6 +145,7 @@ class BornClaimed:
         if self._changed:
             self._measure_load(moment)
             self._top_up()
+        self._server.send_offers()
 
     def _measure_load(self, moment: float) -> None:
         elapsed = moment - self._measured_at
@@ -162,10 +172,17 @@ class BornClaimed:
         self._changed.update(self._reserved)
 
     def _top_up(self) -> None:
-        """Offer as many credits as the reservation and the integration's window allow."""
+        """Offer as many credits as the reservation and the integration's window allow.
+
+        A busy engine shares the room of one integration among all: pushes wait for credits then, instead of deliveries
+        for the engine.
+        """
+        limit = MAX_ROOM
+        if self._is_busy:
+            limit = max(MIN_ROOM, MAX_ROOM // max(1, sum(map(bool, self._in_flight_count.values()))))
         for key in self._changed:
             if (reserved := self._reserved.get(key)) is not None:
-                room = min(reserved.room, self._pacer.window_of(key)) - self._in_flight_count[key]
+                room = min(reserved.room, self._pacer.window_of(key), limit) - self._in_flight_count[key]
                 if room > 0:
                     self._server.offer(self._offer(reserved), room)
         self._changed.clear()

@@ -9,7 +9,7 @@ An engine listens; each web process connects to all engines of its host. Both mu
 kernel confirms. Messages are JSON, each prefixed by its length (4 bytes, big-endian). An engine sends offers and
 closings, a web process sends deliveries and what became of their transactions:
 
-    {"offer": [integration, credits, config_version, lease_seconds, until, is_busy]}
+    {"offers": [[integration, credits, config_version, lease_seconds, until, is_busy], …]}
     {"close": [integration, …]}   null: all of them, because the engine stops
     {"announced": [[config_version, since, store, origin, now, lease, [event, …]], …]}
     {"committed": [lease, …], "dropped": [lease, …]}   dropped: these were not stored

@@ -159,11 +159,11 @@ class HandoverClient:
     # --- callbacks of the links ----------------------------------------------------------------------------
 
     def _on_message(self, link: Link, message: dict[str, Any]) -> None:
-        if (values := message.get("offer")) is not None:
-            offer = Offer(*values)
-            open_offer = self._offers.get(offer.integration_id)
-            left = open_offer.credits if open_offer is not None and open_offer.link is link else 0
-            self._offers[offer.integration_id] = _OpenOffer(link, offer, left + offer.credits)
+        if (offers := message.get("offers")) is not None:
+            for offer in map(Offer._make, offers):
+                open_offer = self._offers.get(offer.integration_id)
+                left = open_offer.credits if open_offer is not None and open_offer.link is link else 0
+                self._offers[offer.integration_id] = _OpenOffer(link, offer, left + offer.credits)
             self._on_offer()
         elif (closed := message["close"]) is not None:
             self._forget(link, closed)

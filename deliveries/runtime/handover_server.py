@@ -51,12 +51,13 @@ class Received(NamedTuple):
 @dataclass(slots=True, eq=False)
 class _WebProcess:
     """The connection to one web process. `credits`: by integration, how many deliveries it may still lease for us.
-    `announced`: by lease, what it is writing.
+    `offers`: not sent yet. `announced`: by lease, what it is writing.
     """
 
     connection: socket.socket
     messages: Messages = field(default_factory=Messages)
     credits: dict[int, int] = field(default_factory=dict)
+    offers: list[Offer] = field(default_factory=list)
     announced: dict[str, Handover] = field(default_factory=dict)
     unsent: bytearray = field(default_factory=bytearray)
 
@@ -96,7 +97,10 @@ class HandoverServer:
         return has_newcomer
 
     def offer(self, offer: Offer, room: int) -> None:
-        """Offer `room` deliveries, shared among the web processes. Tops up credits of which half is used."""
+        """Offer `room` deliveries, shared among the web processes, with the next `send_offers`.
+
+        Tops up credits of which half is used.
+        """
         share = max(1, room // max(1, len(self._web_processes)))
         spare = room - self.outstanding(offer.integration_id)
         for web in list(self._web_processes.values()):
@@ -104,17 +108,26 @@ class HandoverServer:
             if left <= share // 2 and (more := min(share - left, spare)) > 0:
                 spare -= more
                 web.credits[offer.integration_id] = left + more
-                self._send(web, {"offer": offer._replace(credits=more)})
+                web.offers.append(offer._replace(credits=more))
 
     def renew(self, offer: Offer) -> None:
-        """Extend the offer without new credits."""
+        """Extend the offer without new credits, with the next `send_offers`."""
         for web in list(self._web_processes.values()):
             if offer.integration_id in web.credits:
-                self._send(web, {"offer": offer._replace(credits=0)})
+                web.offers.append(offer._replace(credits=0))
+
+    def send_offers(self) -> None:
+        """Send the offers made since the last call, as one message to each web process."""
+        for web in list(self._web_processes.values()):
+            if web.offers:
+                offers, web.offers = web.offers, []
+                self._send(web, {"offers": offers})
 
     def withdraw(self, integrations: Iterable[int]) -> None:
         """Withdraw the offers for these integrations. Deliveries already on the way still arrive."""
         closed = list(integrations)
+        if closed:
+            self.send_offers()  # in this order
         for web in list(self._web_processes.values()):
             mine = [key for key in closed if web.credits.pop(key, None) is not None]
             if mine:

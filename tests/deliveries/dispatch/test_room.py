@@ -15,7 +15,7 @@ from integrations.models import Integration, IntegrationHealth
 from subscriptions.models import Subscription
 from tests.deliveries.dispatch.handing_over import Web, delivery_of, open_up, turn
 from tests.deliveries.storage.pushes import a_push
-from tests.factories import DeliveryFactory
+from tests.factories import DeliveryFactory, IntegrationFactory, SubscriptionFactory
 from tests.receiver import answer, hang
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("host")]
@@ -183,3 +183,21 @@ def test_a_payload_that_is_refused_is_no_trouble(start_engine, web, subscription
     web.run()
     assert delivery_of(refused).status == "failed"
     assert web.claim(a_push(subscription)) is not None
+
+
+def test_a_busy_engine_shares_the_room_of_one_integration_among_all(
+    start_engine, web, subscription, receiver, monkeypatch
+):
+    others = [SubscriptionFactory(integration=IntegrationFactory(url=receiver.url())) for _ in range(3)]
+    engine = start_engine()
+    for each in (subscription, *others):
+        open_up(engine, web, each)
+    monkeypatch.setattr(engine.pacer, "window_of", lambda _: 2 * MAX_ROOM)
+    born_claimed = engine.born_claimed
+    born_claimed._server.withdraw(born_claimed._reserved)
+    born_claimed._is_busy, born_claimed._measured_at = True, time.monotonic() + 60
+    born_claimed._in_flight_count.update(dict.fromkeys(born_claimed._reserved, 10))
+    born_claimed._changed.update(born_claimed._reserved)
+    born_claimed.update(timezone.now())
+    web.run()
+    assert [offer.credits for offer in web.client._offers.values()] == [MAX_ROOM // 4 - 10] * 4
