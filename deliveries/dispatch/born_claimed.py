@@ -88,8 +88,6 @@ class BornClaimed:
 
     def _track(self, received: Received) -> None:
         """Count as in flight what is announced, until it has ended or was dropped."""
-        for handover in received.dropped:
-            self.finished(handover.deliveries)
         now = time.monotonic()
         for handover in received.announced:
             for claimed in handover.deliveries:
@@ -97,12 +95,16 @@ class BornClaimed:
                 self._in_flight_count[claimed.integration_id] += 1
                 self._last_used_at[claimed.integration_id] = now
                 self._changed.add(claimed.integration_id)
+        for handover in received.dropped:  # last: some were announced in the same moment
+            self.finished(handover.deliveries)
 
     def finished(self, claims: Iterable[ClaimedDelivery]) -> None:
         """Stop counting these as in flight, whatever their outcome. Ignores deliveries that were not born claimed."""
         for claimed in claims:
             if (key := self._in_flight.pop(claimed.attempt_id, None)) is not None:
                 self._in_flight_count[key] -= 1
+                if not self._in_flight_count[key]:
+                    del self._in_flight_count[key]
                 self._changed.add(key)
 
     # --- reservations --------------------------------------------------------------------------------------
@@ -179,7 +181,7 @@ class BornClaimed:
         """
         limit = MAX_ROOM
         if self._is_busy:
-            limit = max(MIN_ROOM, MAX_ROOM // max(1, sum(map(bool, self._in_flight_count.values()))))
+            limit = max(MIN_ROOM, MAX_ROOM // max(1, len(self._in_flight_count)))
         for key in self._changed:
             if (reserved := self._reserved.get(key)) is not None:
                 room = min(reserved.room, self._pacer.window_of(key), limit) - self._in_flight_count[key]

@@ -61,6 +61,7 @@ class DeliveryEngine(Sender):
         self.write_lock = WriteLock(backend().database_file())
         self.rng = random.Random()  # noqa: S311 - jitter
         self.unsent: list[ClaimedDelivery] = []  # claimed, but interrupted before sending
+        self.handovers: list[Handover] = []  # committed, and not sent yet
         self.sent_count = 0
         self.claim_at = 0.0  # when to claim next (monotonic)
         self.born_claimed = BornClaimed(slot, self.pacer, self.transport)
@@ -137,6 +138,7 @@ class DeliveryEngine(Sender):
             self.concurrency.adjust(completed=len(results), in_flight=len(self.dispatches))
         if self.unsent:
             release_unsent(self.unsent, now)
+            self.born_claimed.finished(self.unsent)
             self.unsent = []
         try:
             with self.write_lock.acquire():
@@ -217,9 +219,11 @@ class DeliveryEngine(Sender):
                 handover.dispatches = self.prepare_all(handover.deliveries)
 
     def _send_handovers(self, handovers: Sequence[Handover]) -> None:
-        """Send deliveries that were born with this engine's lease."""
-        for handover in handovers:
-            self.config.expect_at_least(handover.config_version)
+        """Send deliveries that were born with this engine's lease. What an error leaves is sent the next time."""
+        self.handovers += handovers
+        while self.handovers:
+            self.config.expect_at_least(self.handovers[0].config_version)
+            handover = self.handovers.pop(0)
             self._send(handover.deliveries, handover.since, handover.dispatches)
             handover.dispatches = []  # it may have been announced in the same moment
 
@@ -252,12 +256,7 @@ class DeliveryEngine(Sender):
         if not heartbeat(self.slot, now=timezone.now(), in_flight=len(self.dispatches), sent_count=self.sent_count):
             logger.warning("another process has taken slot %s: stopping this engine", self.slot)
             self.is_draining = True
-        try:
-            run_in_turn(timezone.now())
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception:
-            logger.exception("maintenance failed; sending continues")
+        run_in_turn(timezone.now())
 
     def _recover(self, error: Exception) -> None:
         """Reset the connection after a database error and pause; results are kept and recorded later."""
@@ -280,8 +279,7 @@ class DeliveryEngine(Sender):
             logger.exception("could not send the last deliveries handed over to this engine")
         with suppress(DatabaseError, InterfaceError):
             deregister(self.slot)
-        longest = GRACE_SECONDS if stopping.is_set() else 200.0
-        until = time.monotonic() + longest
+        until = time.monotonic() + (GRACE_SECONDS if stopping.is_set() else 200.0)
         while (self.dispatches or self.results) and (left := until - time.monotonic()) > 0:
             if stopping.is_set():
                 until = min(until, time.monotonic() + GRACE_SECONDS)
@@ -297,4 +295,5 @@ class DeliveryEngine(Sender):
         with suppress(DatabaseError, InterfaceError):
             abandon_in_flight(list(self.dispatches.values()), timezone.now())
         with suppress(DatabaseError, InterfaceError):
-            release_unsent(self.unsent, timezone.now())
+            handed_over = [claimed for handover in self.handovers for claimed in handover.deliveries]
+            release_unsent([*self.unsent, *handed_over], timezone.now())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from deliveries.dispatch import engine as engine_module
@@ -55,7 +56,8 @@ def test_its_request_is_built_while_it_is_written_and_sent_once_it_is_committed(
     assert (len(built), len(receiver.requests)) == (1, before + 1)
 
 
-def test_what_is_announced_and_not_stored_is_never_sent(start_engine, web, subscription, receiver):
+@pytest.mark.parametrize("is_announced_before", [True, False])
+def test_what_is_announced_and_not_stored_is_never_sent(start_engine, web, subscription, receiver, is_announced_before):
     Integration.objects.update(max_in_flight=8)
     engine = start_engine()
     open_up(engine, web, subscription)
@@ -65,11 +67,13 @@ def test_what_is_announced_and_not_stored_is_never_sent(start_engine, web, subsc
         born = web.claim(push)
         assert born is not None, "the room of those before is free again"
         web.client.announce([(push.rows, born)])
-        engine._receive_handovers()
+        if is_announced_before:
+            engine._receive_handovers()
         web.client.conclude([(born, False)])
         web.client.cancel(push.rows, born)
         turn(engine)
         web.run()
+        assert not engine.born_claimed._in_flight
     assert len(receiver.requests) == before
 
 
@@ -141,6 +145,23 @@ def test_release_leaves_alone_what_has_another_lease(subscription):
     assert delivery_of(push).status == "sending"
 
 
+def test_what_an_outage_kept_from_being_sent_is_sent_after_it(start_engine, web, subscription, receiver, monkeypatch):
+    engine = start_engine()
+    open_up(engine, web, subscription)
+    pushes = [web.push(subscription) for _ in range(3)]
+
+    def away(_: int) -> None:
+        raise OperationalError("gone away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.config, "expect_at_least", away)
+        with pytest.raises(OperationalError):
+            engine._receive_handovers()
+    turn(engine)
+    assert [delivery_of(push).status for push in pushes] == ["succeeded"] * 3
+    assert not engine.born_claimed._in_flight
+
+
 def test_an_engine_that_stood_still_sends_nothing_on_old_leases(start_engine, web, subscription, receiver, monkeypatch):
     engine = start_engine()
     open_up(engine, web, subscription)
@@ -151,6 +172,7 @@ def test_an_engine_that_stood_still_sends_nothing_on_old_leases(start_engine, we
         engine._receive_handovers()
     assert len(receiver.requests) == before
     engine.cycle()  # gives it back
+    assert not engine.born_claimed._in_flight
     turn(engine)
     engine.claim_at = 0.0
     engine.cycle()
