@@ -50,6 +50,15 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexing, "SETTLED", timedelta())
 
 
+@pytest.fixture(autouse=True, params=["newest", "index"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Whether the newest documents suffice, as in a small installation, or the index is asked, as in a large one."""
+    if request.param == "index":
+        monkeypatch.setattr(matching, "NEWEST", 1)
+        monkeypatch.setattr(matching, "DENSE", 2)
+    return str(request.param)
+
+
 def fill(after: timedelta = timedelta(milliseconds=20)) -> int:
     """A run of the index, so much later."""
     indexing.state_of_index(timezone.now())
