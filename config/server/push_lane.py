@@ -156,9 +156,11 @@ class PushLane:
         self._engines.announce((push.waiting.rows, push.born) for push in pushes if push.born is not None)
 
     def _on_committed(self, pushes: Sequence[DirectPush]) -> None:
-        self._engines.conclude((push.born, push.result is None) for push in pushes if push.born is not None)
-        if not self._connections.loop.is_closed():
-            self._connections.loop.call_soon_threadsafe(self._answer, pushes)
+        try:
+            self._engines.conclude((push.born, push.result is None) for push in pushes if push.born is not None)
+        finally:
+            if not self._connections.loop.is_closed():
+                self._connections.loop.call_soon_threadsafe(self._answer, pushes)
 
     # --- after the commit, in the event loop ---------------------------------------------------------------
 

@@ -104,7 +104,7 @@ class GroupCommit(Generic[Push]):
             while group := self._wait_for_group():
                 with write_lock.acquire():
                     self._write(group)
-                self._finish(group)
+                self._call(self._finish, group)
                 self._yield_to_other_writers()
         finally:
             write_lock.close()
@@ -153,7 +153,7 @@ class GroupCommit(Generic[Push]):
         try:
             self._check_connection()
             results: Sequence[Result] = backend().write_pushes(
-                [push.waiting for push in group], notifies=notifies, meanwhile=partial(self._begin_safely, group)
+                [push.waiting for push in group], notifies=notifies, meanwhile=partial(self._call, self._begin, group)
             )
             failpoint("ingest.after_commit")
         except (OperationalError, InterfaceError) as error:
@@ -174,12 +174,12 @@ class GroupCommit(Generic[Push]):
         if has_due and not notifies:
             wake()
 
-    def _begin_safely(self, group: Sequence[Push]) -> None:
-        """The transaction is under way: an exception would leave it unknown what was stored."""
+    def _call(self, callback: Callable[[Sequence[Push]], None], group: Sequence[Push]) -> None:
+        """Log its errors: one would leave it unknown what was stored, or end the thread that all pushes need."""
         try:
-            self._begin(group)
+            callback(group)
         except Exception:
-            logger.exception("could not announce pushes")
+            logger.exception("could not tell of %s pushes", len(group))
 
     def _check_connection(self) -> None:
         before, self._last_used_at = self._last_used_at, time.monotonic()

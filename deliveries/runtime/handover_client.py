@@ -139,15 +139,20 @@ class HandoverClient:
     def conclude(self, pushes: Iterable[tuple[Born, bool]]) -> None:
         """Tell the engines which of these pushes were committed (True), and which were not stored."""
         messages: dict[Link, dict[str, Any]] = {}
+        committed: dict[Link, list[list[DeliveryRow]]] = {}
         for born, is_stored in pushes:
             for link, leased in born.deliveries.items():
-                if is_stored and (link.is_lost or not born.is_announced):
-                    self._release(leased)
-                elif born.is_announced:
+                if born.is_announced:
                     message = messages.setdefault(link, {"committed": [], "dropped": []})
                     message["committed" if is_stored else "dropped"].append(born.lease.hex)
+                    if is_stored:
+                        committed.setdefault(link, []).append(leased)
+                elif is_stored:
+                    self._release(leased)
         for link, message in messages.items():
-            link.send(message)
+            if not link.send(message):
+                for leased in committed.get(link, ()):
+                    self._release(leased)
 
     def close(self) -> None:
         self._is_closed = True

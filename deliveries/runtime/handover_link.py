@@ -45,22 +45,25 @@ class Link:
         self._lock = threading.Lock()  # of the socket's end and of what it has not taken
         loop.add_reader(connected.fileno(), self._read)
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Send, or keep what the socket does not take at once. Does nothing if the connection is lost."""
+    def send(self, message: dict[str, Any]) -> bool:
+        """Send, or keep what the socket does not take at once. False: the connection is lost."""
         data = handover.packed(message)
         with self._lock:
             if self.is_lost:
-                return
+                return False
             if not self._unsent:
-                sent = 0
-                with suppress(OSError):  # full: the rest follows; lost: the reader will notice
-                    sent = self._socket.send(data)
-                if sent == len(data):
-                    return
-                data = data[sent:]
+                try:
+                    data = data[self._socket.send(data) :]
+                except BlockingIOError:
+                    pass
+                except OSError:  # the reader will notice
+                    return False
+                if not data:
+                    return True
             self._unsent += data
         with suppress(RuntimeError):  # the loop is closed: the process is ending
             self._loop.call_soon_threadsafe(self._send_rest)
+        return True
 
     def _send_rest(self) -> None:
         with self._lock:

@@ -138,6 +138,18 @@ def test_what_a_dead_engine_never_got_is_due_for_the_others_at_once(start_engine
     assert delivery.due_at <= timezone.now()
 
 
+def test_so_is_what_an_engine_is_told_of_that_has_just_died(start_engine, web, subscription):
+    engine = start_engine()
+    open_up(engine, web, subscription)
+    push = a_push(subscription)
+    born = web.claim(push)
+    assert backend().write_pushes([push], meanwhile=lambda: web.client.announce([(push.rows, born)])) == [None]
+    for connected in engine.born_claimed._server._web_processes.values():
+        connected.connection.close()
+    web.client.conclude([(born, True)])  # the loop has not noticed yet
+    assert [row.id for row in web.released] == [push.rows.deliveries[0].id]
+
+
 def test_release_leaves_alone_what_has_another_lease(subscription):
     push = a_push(subscription, lease=uuid.uuid4())
     backend().write_pushes([push])

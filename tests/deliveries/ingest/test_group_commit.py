@@ -149,7 +149,21 @@ def test_it_is_written_all_the_same_if_that_fails(database, finished, caplog):
     commit.submit(push("a"))
     assert results_of(finished, 1) == {"a": None}
     assert database.groups == [["a"]]
-    assert "could not announce pushes" in caplog.text
+    assert "could not tell of 1 pushes" in caplog.text
+    commit.stop()
+
+
+def test_the_next_ones_are_written_if_what_follows_a_transaction_fails(database, finished, caplog):
+    def finish(pushes: list[GroupedPush]) -> None:
+        finished.put(pushes)
+        raise RuntimeError("no more threads")
+
+    commit = GroupCommit(lambda pushes: None, finish)
+    database.may_end.release(2)
+    for name in ("a", "b"):
+        commit.submit(push(name))
+        assert results_of(finished, 1) == {name: None}
+    assert "no more threads" in caplog.text
     commit.stop()
 
 
