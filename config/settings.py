@@ -70,7 +70,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # If set, django-q2 uses Redis as its broker, otherwise its ORM broker.
 REDIS_URL = env.str("REDIS_URL", default="")
-# Engines per host, one process each; two more workers run the other tasks (SMS, replays, sweeps).
+# Engines per host, one process each; one or two more workers run the other tasks (SMS, replays, sweeps).
 ENGINE_PROCESSES = env.int("ENGINE_PROCESSES", default=2)
 # "requests" or "curl" (needs the extra `curl`: thousands in flight in one thread).
 TRANSPORT = env.str("TRANSPORT", default="requests")
@@ -85,7 +85,8 @@ POLL_MIN_SECONDS = env.int("POLL_MIN_SECONDS", default=60)
 
 Q_CLUSTER = {
     "name": "hookdesk",
-    "workers": ENGINE_PROCESSES + 2,
+    # One for all other tasks; the guard adds another while it is busy (`deliveries/runtime/cluster.py`).
+    "workers": ENGINE_PROCESSES + 1,
     # An engine is a long task: the task timeout must exceed its run time, and `retry` must exceed the timeout.
     "timeout": ENGINE_RUN_SECONDS + 300,
     "retry": ENGINE_RUN_SECONDS + 360,

@@ -8,6 +8,8 @@ supervisor starts a new one.
 
 Engines are not started through the broker: another host might take the task, and a broker outage would stop all
 sending. Each guard starts its own host's engines.
+
+Of the workers that run other tasks, all but one exist only while they are needed: a waiting process takes 15 MB.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from contextlib import suppress
 from queue import Full
 from typing import Any
 
+from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connections
 from django.utils import timezone
@@ -45,6 +48,11 @@ DRAIN_SECONDS = 14.0
 STOP_SECONDS = 17.0
 #: How often the worker guard counts its engines. A child's death or a free slot makes it count immediately.
 COUNT_SECONDS = 5.0
+#: Workers besides the engines' while tasks wait: a message to staff need not wait for a replay that takes minutes.
+MAX_TASK_WORKERS = 2
+#: How long two workers must be idle until one of them ends.
+SURPLUS_SECONDS = 60.0
+_IDLE = -1
 
 
 class GuardPause:
@@ -86,8 +94,11 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self._count_at = 0.0
-        super().__init__(GuardPause(self._start_missing_engines), registry.StopFlag(), uuid.uuid4(), start=False)
+        self._surplus_since: float | None = None
+        self._told_to_end = 0
+        super().__init__(GuardPause(self._before_pause), registry.StopFlag(), uuid.uuid4(), start=False)
         self.parent_pid = self.pid
+        self.broker: Any = GuardBroker(self.broker)
         # Replaces a multiprocessing.Event: if a pusher is killed while waiting for one, setting it blocks forever.
         self.event_out = registry.StopFlag()
         registry.on_free_slot = self.stop_event.wake
@@ -132,7 +143,6 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
 
     def start(self) -> None:
         # Skips django-q2's ping of the broker: engines do not need it, so an outage must not stop them.
-        self.broker: Any = GuardBroker(self.broker)
         self.spawn_cluster()
         self.guard()
 
@@ -149,9 +159,30 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
     def spawn_pusher(self) -> QueuePart:
         return QueuePart(self.monitor.process, self._has_pushed)
 
+    def _before_pause(self, was_woken: bool) -> None:
+        if not registry.stopping.is_set():
+            self._start_missing_engines(was_woken)
+            self.adjust_pool(time.monotonic())
+
+    def adjust_pool(self, now: float) -> None:
+        """Add a worker, up to `MAX_TASK_WORKERS` besides the engines', while a task waits for one; end it when idle."""
+        idle = sum(worker.timer.value == _IDLE for worker in self.pool)
+        has_waiting = idle == 0 and self.task_queue.qsize() > 0
+        if has_waiting and len(self.pool) < settings.ENGINE_PROCESSES + MAX_TASK_WORKERS:
+            connections.close_all()
+            self.spawn_worker()
+        if idle < 2 or len(self.pool) - self._told_to_end <= self.pool_size:
+            self._surplus_since = None
+        elif self._surplus_since is None:
+            self._surplus_since = now
+        elif now >= self._surplus_since + SURPLUS_SECONDS:
+            with suppress(Full):
+                self.task_queue.put_nowait("STOP")  # whichever idle worker takes it ends
+                self._told_to_end += 1
+
     def _start_missing_engines(self, is_urgent: bool) -> None:
         """Start the engines that this host lacks, by giving tasks to workers directly, bypassing the broker."""
-        if registry.stopping.is_set() or (time.monotonic() < self._count_at and not is_urgent):
+        if time.monotonic() < self._count_at and not is_urgent:
             return
         self._count_at = time.monotonic() + COUNT_SECONDS
         try:
@@ -169,8 +200,12 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         was_killed = process.exitcode is not None and process.exitcode < 0
         if process is self.monitor:
             self._end_cluster("The task queue's process died", process.pid)
-        elif timer is not None and was_killed and timer.value == -1:
+        elif timer is not None and was_killed and timer.value == _IDLE:
             self._end_cluster("A worker was killed while it waited for work", process.pid)
+        elif self._told_to_end and timer is not None and process.exitcode == 0 and timer.value == _IDLE:
+            self._told_to_end -= 1
+            self.pool.remove(process)
+            return
         super().reincarnate(process)
 
     def _end_cluster(self, cause: str, pid: int) -> None:

@@ -63,7 +63,7 @@ def test_a_cluster_whose_idle_workers_were_killed_is_replaced(installation: Inst
     headers = installation.make_store(receiver.url("/hook"))
     engines, cluster = installation.await_engines(), installation.cluster_pid()
     idle = [pid for pid in children_of(cluster) if name_of(pid) == "hookdesk worker"]
-    assert len(idle) == 2
+    assert idle
     for pid in idle:
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: installation.cluster_pid() not in (cluster, 0), 30, "the cluster was not replaced")

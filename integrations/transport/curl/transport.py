@@ -19,6 +19,8 @@ from integrations.transport.http_message import Prepared, prepare
 from integrations.transport.mail import is_mail, send_mail_request
 
 try:
+    import pycurl
+
     from integrations.transport.curl.handles import CurlHandle, KeptConnections
     from integrations.transport.curl.sockets import CurlSockets
 except ImportError as missing:
@@ -31,6 +33,11 @@ DEFAULT_CAPACITY = 2000
 MAIL_THREADS = 8
 #: How often the deadlines of requests that wait for DNS or the mail server are checked.
 OUTSIDE_SECONDS = 0.05
+
+
+def initialize() -> None:
+    """Initialize the TLS library, which the first multi handle of a process does: 4 MB that forked processes share."""
+    pycurl.CurlMulti().close()
 
 
 class CurlTransport:
