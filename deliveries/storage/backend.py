@@ -22,6 +22,7 @@ from deliveries.storage.rows.pushes import (
     Verdict,
     WaitingPush,
 )
+from deliveries.storage.rows.reservations import ReservableIntegration
 from deliveries.storage.rows.results import EndedAttempt, RecordedDelivery
 from deliveries.storage.rows.search import Needed
 
@@ -51,6 +52,16 @@ class Backend(Protocol):
 
     def lock_numbers(self, numbers: list[int]) -> None:
         """Lock these numbers (signed 64-bit) in the given order until the transaction ends."""
+
+    # --- reservations of capacity ---------------------------------------------------------------------------------
+
+    def reservable(
+        self, engine_id: int, host: str, integrations: Collection[int], now: datetime
+    ) -> list[ReservableIntegration]:
+        """Return those of `integrations` at which this engine, which runs on `host`, may reserve capacity."""
+
+    def replace_reservations(self, engine_id: int, rooms: Mapping[int, int], until: datetime) -> None:
+        """Give the engine exactly these reservations, by integration."""
 
     # --- pushes ---------------------------------------------------------------------------------------------------
 

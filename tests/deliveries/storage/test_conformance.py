@@ -1,6 +1,6 @@
 """What both halves of the storage must do alike. Run on SQLite by default, on PostgreSQL with its DATABASE_URL.
 
-Its other parts are `test_claims`, `test_pushes` and `test_results`.
+Its other parts are `test_claims`, `test_reservations`, `test_pushes` and `test_results`.
 """
 
 from __future__ import annotations
