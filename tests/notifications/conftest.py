@@ -1,4 +1,4 @@
-"""Twilio and the task queue, without either."""
+"""Twilio, the vendors of other channels, and the task queue, without any of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from notifications.channels import sms as sms_module
 from tests.notifications.incidents import TAKEN
-from tests.receiver import Receiver
+from tests.receiver import Receiver, answer
 
 
 @pytest.fixture
@@ -27,5 +27,16 @@ def twilio(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]
     with Receiver() as receiver:
         receiver.script(TAKEN)
         settings.TWILIO_BASE_URL = receiver.url("")
+        settings.PUBLIC_URL = "https://desk.example"
+        yield receiver
+
+
+@pytest.fixture
+def vendor(settings: Any) -> Iterator[Receiver]:
+    """A stub of each vendor's API on a real socket."""
+    with Receiver() as receiver:
+        receiver.script(answer(200, b"ok"))
+        for name in ("SLACK", "PAGERDUTY", "OPSGENIE"):
+            setattr(settings, f"{name}_BASE_URL", receiver.url(""))
         settings.PUBLIC_URL = "https://desk.example"
         yield receiver

@@ -1,4 +1,4 @@
-"""Deliveries that fail, and the SMS that staff get about them."""
+"""Deliveries that fail, and the messages that staff get about them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from urllib.parse import parse_qs
 
 from deliveries.hooks import DeliveryChange
 from deliveries.models import Delivery, FailureGroup
+from notifications.channels import CHANNEL_KINDS
 from notifications.models import Channel
 from notifications.services import on_settled
 from tests.factories import DeliveryFactory, FailureGroupFactory, SubscriptionFactory
-from tests.receiver import Receiver, answer
+from tests.receiver import Received, Receiver, answer
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -22,6 +23,11 @@ TAKEN = answer(201, json.dumps({"sid": "SM1", "status": "queued"}).encode())
 def sms_channel(**values: Any) -> Channel:
     base = {"name": "on call", "kind": "sms", "recipients": ["+15550100"], "sender": "+15550199"}
     return Channel.objects.create(**base | {"account_sid": "AC123", "auth_token": "twilio-secret"} | values)
+
+
+def channel_of(kind: str, **options: str) -> Channel:
+    target = CHANNEL_KINDS[kind].target(options)
+    return Channel.objects.create(name="on call", kind=kind, recipients=[target], options=options)
 
 
 def failing(integration: Any = None) -> tuple[Delivery, FailureGroup]:
@@ -39,3 +45,7 @@ def fail(delivery: Delivery, group: FailureGroup, now: datetime = NOW, message: 
 
 def sent_sms(twilio: Receiver) -> list[dict[str, str]]:
     return [{key: values[0] for key, values in parse_qs(request.body.decode()).items()} for request in twilio.requests]
+
+
+def body(request: Received) -> Any:
+    return json.loads(request.body)

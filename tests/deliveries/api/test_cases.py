@@ -20,11 +20,6 @@ AT = datetime(2026, 1, 31, 8, tzinfo=UTC)
 
 
 @pytest.fixture
-def client() -> ApiClient:
-    return ApiClient()
-
-
-@pytest.fixture
 def case(client: ApiClient) -> FailureGroup:
     integration = IntegrationFactory(store=client.store, slug="mirror")
     made: FailureGroup = FailureGroupFactory(

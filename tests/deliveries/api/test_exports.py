@@ -30,11 +30,6 @@ pytestmark = pytest.mark.django_db
 LISTS = sorted({route.strip("/").partition("/")[2] for route in ROUTES if route.startswith("exports/")})
 
 
-@pytest.fixture
-def client() -> ApiClient:
-    return ApiClient()
-
-
 def text_of(client: ApiClient, path: str) -> str:
     answer = client.get(f"exports/{path}")
     assert answer.status_code == 200, answer.content

@@ -19,11 +19,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queued")]
 
 
 @pytest.fixture
-def client() -> ApiClient:
-    return ApiClient()
-
-
-@pytest.fixture
 def subscription(client: ApiClient) -> Any:
     return SubscriptionFactory(
         integration=IntegrationFactory(store=client.store, slug="mirror"), filter="status == 'sent'"

@@ -31,11 +31,6 @@ IDS = [
 ]
 
 
-@pytest.fixture
-def client() -> ApiClient:
-    return ApiClient()
-
-
 @pytest.mark.parametrize("external_id", IDS)
 def test_a_record_is_reached_by_whatever_id_it_was_pushed_with(client: ApiClient, external_id: str) -> None:
     pushed = client.post("push", {"orders": [{"id": external_id, "status": "sent"}]})

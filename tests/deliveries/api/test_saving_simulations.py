@@ -18,11 +18,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queued")]
 
 
 @pytest.fixture
-def client() -> ApiClient:
-    return ApiClient()
-
-
-@pytest.fixture
 def subscription(client: ApiClient) -> Any:
     mirror = IntegrationFactory(store=client.store, slug="mirror")
     return SubscriptionFactory(integration=mirror, filter="status == 'sent'", topics=["shipment.*"])

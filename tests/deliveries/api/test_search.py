@@ -17,11 +17,6 @@ DATA = {"phone": "+49 171 2345678"}
 
 
 @pytest.fixture
-def client() -> ApiClient:
-    return ApiClient()
-
-
-@pytest.fixture
 def delivery(client: ApiClient) -> Any:
     subscription = SubscriptionFactory(integration=IntegrationFactory(store=client.store, slug="sms"))
     made = DeliveryFactory(
