@@ -27,7 +27,8 @@ def sms_channel(**values: Any) -> Channel:
 
 def channel_of(kind: str, **options: str) -> Channel:
     target = CHANNEL_KINDS[kind].target(options)
-    return Channel.objects.create(name="on call", kind=kind, recipients=[target], options=options)
+    values: dict[str, Any] = {"recipients": [target], "options": options}
+    return Channel.objects.create(name="on call", kind=kind, **values)
 
 
 def failing(integration: Any = None) -> tuple[Delivery, FailureGroup]:

@@ -40,11 +40,6 @@ def refused(response: Any, field: str | None, words: str) -> None:
     assert not Record.objects.exists()
 
 
-@pytest.fixture
-def token() -> AccessToken:
-    return AccessTokenFactory()
-
-
 def test_a_pattern_that_backtracks_elsewhere_answers_at_once(token: AccessToken) -> None:
     schema = {"properties": {"s": {"pattern": "^(a+)+$"}}}
     TopicFactory(store=token.store, name="order.created", schema=schema)

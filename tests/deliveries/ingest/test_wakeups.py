@@ -18,14 +18,9 @@ from deliveries.storage import backend
 from integrations.foundation.audit import HOOKDESK
 from subscriptions.models import Subscription
 from tests.conftest import Wakeups
-from tests.factories import AccessTokenFactory, DeliveryFactory, IntegrationFactory, SubscriptionFactory
+from tests.factories import DeliveryFactory, IntegrationFactory, SubscriptionFactory
 
 PUSH, EVENTS = "/api/v1/push", "/api/v1/events"
-
-
-@pytest.fixture
-def token(db: None) -> Any:
-    return AccessTokenFactory()
 
 
 @pytest.fixture
