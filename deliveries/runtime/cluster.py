@@ -96,6 +96,7 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         self._count_at = 0.0
         self._surplus_since: float | None = None
         self._told_to_end = 0
+        self._lacks_engines = False  # as of this pause
         super().__init__(GuardPause(self._before_pause), registry.StopFlag(), uuid.uuid4(), start=False)
         self.parent_pid = self.pid
         self.broker: Any = GuardBroker(self.broker)
@@ -160,6 +161,7 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         return QueuePart(self.monitor.process, self._has_pushed)
 
     def _before_pause(self, was_woken: bool) -> None:
+        self._lacks_engines = False
         if not registry.stopping.is_set():
             self._start_missing_engines(was_woken)
             self.adjust_pool(time.monotonic())
@@ -167,8 +169,12 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
     def adjust_pool(self, now: float) -> None:
         """Add a worker, up to `MAX_TASK_WORKERS` besides the engines', while a task waits for one; end it when idle."""
         idle = sum(worker.timer.value == _IDLE for worker in self.pool)
-        has_waiting = idle == 0 and self.task_queue.qsize() > 0
-        if has_waiting and len(self.pool) < settings.ENGINE_PROCESSES + MAX_TASK_WORKERS:
+        waiting = self.task_queue.qsize() if idle == 0 else 0
+        most = settings.ENGINE_PROCESSES + MAX_TASK_WORKERS
+        if self._lacks_engines:
+            # A task took the worker of an engine whose run time was over. The new engine is queued behind other tasks.
+            most += waiting
+        for _ in range(min(waiting, most - len(self.pool))):
             connections.close_all()
             self.spawn_worker()
         if idle < 2 or len(self.pool) - self._told_to_end <= self.pool_size:
@@ -191,6 +197,7 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
             logger.warning("cannot count engines: %s", error)
             connections.close_all()
             return
+        self._lacks_engines = missing > 0
         with suppress(Full):
             for _ in range(missing):
                 self.task_queue.put_nowait(_engine_task())

@@ -35,10 +35,14 @@ def guard(monkeypatch) -> Iterator[WorkerGuard]:
             worker.kill()
 
 
-def give(guard: WorkerGuard, function: str, *arguments: Any) -> None:
+def task(function: str, *arguments: Any) -> dict[str, Any]:
     key = uuid.uuid4().hex
-    task = {"id": key, "name": key[:8], "func": function, "args": arguments, "kwargs": {}}
-    guard.task_queue.put({**task, "started": timezone.now(), "cluster": None, "ack_id": None})
+    named = {"id": key, "name": key[:8], "func": function, "args": arguments, "kwargs": {}}
+    return {**named, "started": timezone.now(), "cluster": None, "ack_id": None}
+
+
+def give(guard: WorkerGuard, function: str, *arguments: Any) -> None:
+    guard.task_queue.put(task(function, *arguments))
 
 
 def busy(guard: WorkerGuard) -> int:
@@ -108,3 +112,14 @@ def test_a_worker_that_dies_while_it_works_is_replaced(guard):
     check(guard)
     assert first not in guard.pool
     assert [worker.is_alive() for worker in guard.pool] == [True]
+
+
+def test_an_engine_starts_although_long_tasks_occupy_all_workers_and_more_wait(guard, monkeypatch, tmp_path):
+    monkeypatch.setattr(settings, "ENGINE_PROCESSES", 1)
+    monkeypatch.setattr(cluster, "_engine_task", lambda: task("os.mkdir", str(tmp_path / "engine")))
+    keep_busy(guard, 1 + MAX_TASK_WORKERS)
+    for _ in range(2):
+        give(guard, "time.sleep", FOREVER)
+    guard.stop_event.wait(0.01)
+    eventually((tmp_path / "engine").is_dir)
+    assert len(guard.pool) == 1 + MAX_TASK_WORKERS + 3, "one for each task before it, and one for the engine"
