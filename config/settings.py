@@ -85,7 +85,7 @@ POLL_MIN_SECONDS = env.int("POLL_MIN_SECONDS", default=60)
 
 Q_CLUSTER = {
     "name": "hookdesk",
-    # One for all other tasks; the guard adds another while it is busy (`deliveries/runtime/cluster.py`).
+    # One for all other tasks; the guard adds another while a task waits for it (`deliveries/runtime/cluster.py`).
     "workers": ENGINE_PROCESSES + 1,
     # An engine is a long task: the task timeout must exceed its run time, and `retry` must exceed the timeout.
     "timeout": ENGINE_RUN_SECONDS + 300,

@@ -96,7 +96,6 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         self._count_at = 0.0
         self._surplus_since: float | None = None
         self._told_to_end = 0
-        self._lacks_engines = False  # as of this pause
         super().__init__(GuardPause(self._before_pause), registry.StopFlag(), uuid.uuid4(), start=False)
         self.parent_pid = self.pid
         self.broker: Any = GuardBroker(self.broker)
@@ -161,22 +160,23 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
         return QueuePart(self.monitor.process, self._has_pushed)
 
     def _before_pause(self, was_woken: bool) -> None:
-        self._lacks_engines = False
         if not registry.stopping.is_set():
-            self._start_missing_engines(was_woken)
-            self.adjust_pool(time.monotonic())
+            lacks_engines = self._start_missing_engines(was_woken)
+            self.adjust_pool(time.monotonic(), lacks_engines=lacks_engines)
 
-    def adjust_pool(self, now: float) -> None:
-        """Add a worker, up to `MAX_TASK_WORKERS` besides the engines', while a task waits for one; end it when idle."""
+    def adjust_pool(self, now: float, *, lacks_engines: bool = False) -> None:
+        """Add workers while tasks wait, up to `MAX_TASK_WORKERS` besides the engines'; end them when they are idle.
+
+        `lacks_engines`: tasks took the workers of engines whose run time was over, and new engines wait behind others.
+        Then each task that waits gets a worker.
+        """
         idle = sum(worker.timer.value == _IDLE for worker in self.pool)
-        waiting = self.task_queue.qsize() if idle == 0 else 0
-        most = settings.ENGINE_PROCESSES + MAX_TASK_WORKERS
-        if self._lacks_engines:
-            # A task took the worker of an engine whose run time was over. The new engine is queued behind other tasks.
-            most += waiting
-        for _ in range(min(waiting, most - len(self.pool))):
-            connections.close_all()
-            self.spawn_worker()
+        if idle == 0:
+            waiting = self.task_queue.qsize()
+            room = settings.ENGINE_PROCESSES + MAX_TASK_WORKERS - len(self.pool)
+            for _ in range(waiting if lacks_engines else min(waiting, room)):
+                connections.close_all()
+                self.spawn_worker()
         if idle < 2 or len(self.pool) - self._told_to_end <= self.pool_size:
             self._surplus_since = None
         elif self._surplus_since is None:
@@ -186,21 +186,24 @@ class WorkerGuard(Sentinel):  # type: ignore[misc]
                 self.task_queue.put_nowait("STOP")  # whichever idle worker takes it ends
                 self._told_to_end += 1
 
-    def _start_missing_engines(self, is_urgent: bool) -> None:
-        """Start the engines that this host lacks, by giving tasks to workers directly, bypassing the broker."""
+    def _start_missing_engines(self, is_urgent: bool) -> bool:
+        """Start the engines that this host lacks, by giving tasks to workers directly, bypassing the broker.
+
+        Returns whether any was missing; False, too, if it is not time to count them.
+        """
         if time.monotonic() < self._count_at and not is_urgent:
-            return
+            return False
         self._count_at = time.monotonic() + COUNT_SECONDS
         try:
             missing = registry.missing_here(timezone.now())
         except DatabaseError as error:
             logger.warning("cannot count engines: %s", error)
             connections.close_all()
-            return
-        self._lacks_engines = missing > 0
+            return False
         with suppress(Full):
             for _ in range(missing):
                 self.task_queue.put_nowait(_engine_task())
+        return missing > 0
 
     def reincarnate(self, process: Any) -> None:
         timer = getattr(process, "timer", None)
